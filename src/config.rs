@@ -1,0 +1,274 @@
+//! Every setting, from flags and `DAPI_MOCK_*` variables: flags win. The only reader of the
+//! environment; a bad value refuses to start.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+use crate::domain::ids::MAX_NUMERIC_ID;
+use crate::domain::token::TokenValue;
+use crate::domain::{AccountId, WorkspaceId};
+use crate::service::FirstStart;
+use crate::store::Database;
+
+/// "DAPI" on a phone keypad.
+pub const DEFAULT_PORT: u16 = 3274;
+const PREFIX: &str = "DAPI_MOCK_";
+
+/// The token service of Databricks, on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "dapi-mock", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `serve` when absent.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server (the default)
+    Serve(ServeArgs),
+    /// Start a throw-away server, run a command against it, stop, and return the command's exit code
+    Exec(ExecArgs),
+    /// Exit 0 when a server is ready, 1 when not
+    Healthcheck(HealthcheckArgs),
+    /// Print the export lines of a server whose admin token was given
+    Env(EnvArgs),
+    /// Make another admin token, for whoever lost the one that the first start printed
+    AdminToken(AdminTokenArgs),
+}
+
+/// Settings of the server.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Port; 0 picks a free one. PORT counts too
+    #[arg(long, env = "DAPI_MOCK_PORT")]
+    pub port: Option<u16>,
+
+    /// Addresses to listen on, separated by commas
+    #[arg(long, env = "DAPI_MOCK_HOST", value_delimiter = ',', default_values_t = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)])]
+    pub host: Vec<IpAddr>,
+
+    #[expect(clippy::doc_markdown, reason = "it is the help text")]
+    /// Where the data are: sqlite:PATH, sqlite::memory: or postgres://USER@HOST/DATABASE
+    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db")]
+    pub database: Database,
+
+    /// A fixed admin token: dapi and 32 lower-case hex digits
+    #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
+    pub admin_token: Option<TokenValue>,
+
+    /// The default workspace's id: up to 16 digits
+    #[arg(long, env = "DAPI_MOCK_WORKSPACE_ID", default_value_t = FirstStart::default().workspace, value_parser = parse_workspace, value_name = "ID")]
+    pub workspace_id: WorkspaceId,
+
+    /// The account's id: a UUID
+    #[arg(long, env = "DAPI_MOCK_ACCOUNT_ID", default_value_t = FirstStart::default().account, value_parser = parse_account, value_name = "UUID")]
+    pub account_id: AccountId,
+
+    /// The log, on standard error.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+impl ServeArgs {
+    /// What an empty database is seeded with.
+    pub fn first_start(&self) -> FirstStart {
+        FirstStart { account: self.account_id, workspace: self.workspace_id, admin_token: self.admin_token.clone() }
+    }
+
+    /// The port: the flag's or variable's, else `PORT`'s, else the default.
+    ///
+    /// # Errors
+    /// A sentence when `PORT` is not a port.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn port(&self) -> Result<u16, String> {
+        match (self.port, std::env::var("PORT")) {
+            (Some(port), _) => Ok(port),
+            (None, Ok(text)) => text.parse().map_err(|_| format!("PORT is '{text}'; use a number from 0 to 65535")),
+            (None, Err(_)) => Ok(DEFAULT_PORT),
+        }
+    }
+}
+
+/// Settings of the log.
+#[derive(Clone, Debug, Args)]
+pub struct LogArgs {
+    /// How much to log: off, error, warn, info (refusals and why) or debug (every request)
+    #[arg(long, env = "DAPI_MOCK_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: LogLevel,
+
+    /// How to log
+    #[arg(long, env = "DAPI_MOCK_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// The directive of the log's filter.
+    pub const fn directive(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "warn,dapi_mock=info",
+            Self::Debug => "info,dapi_mock=debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How it is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings of `exec`.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+
+    /// The log, on standard error.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Settings of `healthcheck`.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// The server's port
+    #[arg(long, env = "DAPI_MOCK_PORT", default_value_t = DEFAULT_PORT)]
+    pub port: u16,
+}
+
+/// Settings of `env`.
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// The server's port
+    #[arg(long, env = "DAPI_MOCK_PORT", default_value_t = DEFAULT_PORT)]
+    pub port: u16,
+
+    /// The admin token that the server was given
+    #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
+    pub admin_token: Option<TokenValue>,
+}
+
+/// Settings of `admin-token`.
+#[derive(Debug, Args)]
+pub struct AdminTokenArgs {
+    /// The server's database; it may be running
+    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db")]
+    pub database: Database,
+}
+
+fn parse_token(text: &str) -> Result<TokenValue, String> {
+    TokenValue::parse(text).ok_or_else(|| "use dapi and 32 lower-case hex digits, as real tokens have".into())
+}
+
+fn parse_workspace(text: &str) -> Result<WorkspaceId, String> {
+    let id = WorkspaceId::parse(text).filter(|id| (1..=MAX_NUMERIC_ID).contains(&id.0));
+    id.ok_or_else(|| format!("use a number from 1 to {MAX_NUMERIC_ID}"))
+}
+
+fn parse_account(text: &str) -> Result<AccountId, String> {
+    Uuid::parse_str(text).map(AccountId).map_err(|_| "use a UUID".into())
+}
+
+/// `DAPI_MOCK_*` variables that no setting reads: most often a slip of the pen.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn unknown_variables() -> Vec<String> {
+    let known = known_variables();
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect()
+}
+
+fn known_variables() -> Vec<String> {
+    let cli = <Cli as clap::CommandFactory>::command();
+    cli.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_string_lossy().into_owned())).collect()
+}
+
+/// The settings of `serve` as a Markdown table, for the README.
+pub fn settings_table() -> String {
+    let mut rows = vec!["| flag | variable | default | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
+    let cli = <Cli as clap::CommandFactory>::command();
+    for arg in cli.get_arguments() {
+        let (Some(flag), Some(variable)) = (arg.get_long(), arg.get_env()) else { continue };
+        let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let default = match (flag, defaults.is_empty()) {
+            ("port", _) => format!("`{DEFAULT_PORT}`"),
+            (_, true) => "none".to_owned(),
+            (_, false) => format!("`{}`", defaults.join(",")),
+        };
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        rows.push(format!("| `--{flag}` | `{}` | {default} | {help} |", variable.to_string_lossy()));
+    }
+    rows.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("dapi-mock").chain(args.iter().copied()))
+    }
+
+    #[test]
+    fn serve_is_the_default_command() {
+        let cli = parse(&["--port", "0", "--database", "sqlite::memory:"]).unwrap();
+        assert!(cli.command.is_none() && cli.serve.port == Some(0) && cli.serve.host.len() == 2);
+        assert!(
+            matches!(parse(&["serve", "--port", "1"]).unwrap().command, Some(Command::Serve(args)) if args.port == Some(1))
+        );
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_with_what_would_be_right() {
+        for (args, advice) in [
+            (["--port", "65536"], "65535"),
+            (["--host", "localhost"], "IP address"),
+            (["--database", "mysql://x"], "use sqlite:PATH"),
+            (["--admin-token", "dapi123"], "32 lower-case hex digits"),
+            (["--workspace-id", "0"], "use a number from 1"),
+            (["--account-id", "x"], "use a UUID"),
+            (["--log-level", "loud"], "possible values"),
+        ] {
+            let error = parse(&args).unwrap_err().to_string();
+            assert!(error.contains(advice), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_commands_words_are_its_own() {
+        let cli = parse(&["exec", "--", "python", "-c", "--port"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Exec(args)) if args.command == ["python", "-c", "--port"]));
+    }
+
+    #[test]
+    fn the_debug_form_of_the_settings_shows_no_secret() {
+        let cli = parse(&["--admin-token", "dapi0123456789abcdef0123456789abcdef"]).unwrap();
+        assert!(!format!("{cli:?}").contains("0123456789abcdef"));
+    }
+}

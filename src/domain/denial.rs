@@ -1,0 +1,76 @@
+//! Every "no" that the rules can say, with the facts needed to word it. How it looks on the wire
+//! is `http::error`'s business.
+
+use super::{PrincipalId, TokenId, WorkspaceId};
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// No credential, or one of an unsupported kind.
+    NoCredential,
+    /// The credential is not one that works here; the wire never says why.
+    InvalidAccessToken,
+    /// The request names a workspace that is unknown, or not the token's own, or in which the
+    /// principal is inactive or not assigned.
+    InvalidAccessToOrg(String),
+    /// Personal access tokens are disabled in the workspace.
+    TokensDisabled,
+    /// The principal has neither CAN USE nor CAN MANAGE on tokens.
+    NoTokenPermission,
+    /// A scoped token outside its scopes.
+    MissingScope,
+    /// A workspace admin is asked for; the name of who asked.
+    NotAdmin(String),
+    /// An account admin is asked for; the name of who asked.
+    NotAccountAdmin(String),
+    /// Account endpoints take OAuth only.
+    AccountNeedsOauth,
+    /// No such route, or one of the real service's that is not emulated.
+    EndpointNotFound {
+        /// The request's method.
+        method: String,
+        /// The request's path.
+        path: String,
+        /// The real API family that the path belongs to, when it is one.
+        family: Option<&'static str>,
+    },
+    /// The body is not a JSON object.
+    MalformedRequest(String),
+    /// The body is larger than the limit.
+    BodyTooLarge,
+    /// The body took too long to arrive.
+    BodyTimeout,
+    /// A parameter is missing or of the wrong type or value; the sentence says which and why.
+    InvalidParameter(String),
+    /// A lifetime that the real service calls an invalid timeout: zero or negative.
+    InvalidTimeout(i64),
+    /// A lifetime above the effective cap.
+    LifetimeAboveCap {
+        /// What was asked for.
+        lifetime_seconds: i64,
+        /// What is allowed.
+        cap_days: i64,
+    },
+    /// The owner already holds the most live tokens that one may hold.
+    QuotaExceeded,
+    /// No such token, or not one that the caller may see.
+    TokenNotFound(TokenId),
+    /// No such token, said by the update endpoints with another code (governance §2.9).
+    TokenToUpdateNotFound(TokenId),
+    /// No such user, service principal or group.
+    PrincipalNotFound(PrincipalId),
+    /// The plan does not include the feature.
+    NotInTier(&'static str),
+}
+
+impl Denial {
+    /// The refusal of a workspace by id.
+    pub fn org(id: WorkspaceId) -> Self {
+        Self::InvalidAccessToOrg(id.to_string())
+    }
+
+    /// The refusal of a parameter.
+    pub fn parameter(sentence: impl Into<String>) -> Self {
+        Self::InvalidParameter(sentence.into())
+    }
+}

@@ -1,0 +1,122 @@
+//! Ids and instants as types of their own, so that one cannot stand in for another.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Milliseconds of a day.
+pub const DAY_MS: i64 = 86_400_000;
+
+/// The largest id that a JavaScript client reads without loss (2^53 − 1): workspace and
+/// principal ids stay below it (research/api-identity-auth.md §10).
+pub const MAX_NUMERIC_ID: i64 = 9_007_199_254_740_991;
+
+/// An instant: milliseconds since the Unix epoch, of some workspace's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// This instant moved by `ms` milliseconds; stays at the end of the range instead of wrapping.
+    pub const fn plus(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this instant; negative when it is later.
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Midnight UTC of this instant's day (the precision of `last_used_day`, governance D8).
+    pub const fn start_of_utc_day(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(DAY_MS)))
+    }
+}
+
+macro_rules! numeric_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub i64);
+
+        impl $name {
+            /// Reads a decimal id of up to 16 digits; anything else is `None`.
+            pub fn parse(text: &str) -> Option<Self> {
+                let digits = !text.is_empty() && text.len() <= 16 && text.bytes().all(|b| b.is_ascii_digit());
+                digits.then(|| text.parse().ok().map(Self)).flatten()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+numeric_id! {
+    /// A workspace's decimal id.
+    WorkspaceId
+}
+numeric_id! {
+    /// A user's, service principal's or group's decimal id; one number space for the three kinds.
+    PrincipalId
+}
+
+/// An account's UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AccountId(pub Uuid);
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A token's public id: the lower-case hex SHA-256 of its value (governance D1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId(String);
+
+impl TokenId {
+    /// The id of the token with this value.
+    pub(in crate::domain) fn of_value(value: &str) -> Self {
+        Self(hex::encode(Sha256::digest(value.as_bytes())))
+    }
+
+    /// Takes an id as a client or the store gives it. Whether a token has it is the store's to say.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_plain_decimals() {
+        assert_eq!(WorkspaceId::parse("3274327432743274"), Some(WorkspaceId(3_274_327_432_743_274)));
+        for bad in ["", "+1", "-1", " 1", "1 ", "1.0", "0x1", "12345678901234567", "١"] {
+            assert_eq!(WorkspaceId::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_utc_day_begins_at_midnight_also_before_the_epoch() {
+        assert_eq!(Millis(DAY_MS + 5).start_of_utc_day(), Millis(DAY_MS));
+        assert_eq!(Millis(DAY_MS).start_of_utc_day(), Millis(DAY_MS));
+        assert_eq!(Millis(-1).start_of_utc_day(), Millis(-DAY_MS));
+    }
+}

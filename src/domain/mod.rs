@@ -1,0 +1,18 @@
+//! The rules, and nothing else: no I/O, no async, no clock reads, no randomness, no HTTP.
+//! Every function takes the facts and the time that it needs and answers with a decision.
+
+pub mod access;
+pub mod audit;
+pub mod authorize;
+pub mod clock;
+pub mod denial;
+pub mod identity;
+pub mod ids;
+pub mod scope;
+pub mod settings;
+pub mod token;
+pub mod workspace;
+
+pub use denial::Denial;
+pub use ids::{AccountId, Millis, PrincipalId, TokenId, WorkspaceId};
+pub use workspace::Workspace;

@@ -1,0 +1,48 @@
+//! A workspace and what of it the rules ask.
+
+use super::clock::WorkspaceClock;
+use super::settings::{self, Behaviour, ConfValue};
+use super::{AccountId, Millis, PrincipalId, WorkspaceId};
+
+/// A workspace with the parts of its configuration that decide about tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// The host name's first label at the real service.
+    pub deployment_name: String,
+    /// When it was created; before 2018 tokens start disabled.
+    pub created_at: Millis,
+    /// Whether it is the one that answers when nothing names a workspace.
+    pub is_default: bool,
+    /// The built-in group `admins`.
+    pub admins_group: PrincipalId,
+    /// The built-in group `users`: every assigned principal.
+    pub users_group: PrincipalId,
+    /// Its clock.
+    pub clock: WorkspaceClock,
+    /// The mock's switches.
+    pub behaviour: Behaviour,
+    /// `enableTokensConfig`, if it was ever set.
+    pub enable_tokens: Option<ConfValue>,
+    /// `maxTokenLifetimeDays`, if it was ever set.
+    pub max_token_lifetime: Option<ConfValue>,
+}
+
+impl Workspace {
+    /// Whether personal access tokens are enabled at `now`.
+    pub fn tokens_enabled(&self, now: Millis) -> bool {
+        let value = self.enable_tokens.as_ref().and_then(|conf| conf.in_effect(now));
+        settings::tokens_enabled(value, self.created_at)
+    }
+
+    /// The longest lifetime of a new token at `now`, in days.
+    pub fn lifetime_cap_days(&self, now: Millis) -> i64 {
+        let value = self.max_token_lifetime.as_ref().and_then(|conf| conf.in_effect(now));
+        settings::effective_cap_days(value)
+    }
+}

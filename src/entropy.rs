@@ -1,0 +1,97 @@
+//! Where randomness comes from. The only file that may draw (a lint forbids the others).
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use rand::Rng;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use uuid::{Builder, Uuid};
+
+use crate::domain::PrincipalId;
+use crate::domain::token::TokenValue;
+
+/// A source of random bytes.
+pub trait Entropy: Send + Sync + fmt::Debug {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+impl dyn Entropy + '_ {
+    fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    /// A new token's value.
+    pub fn token_value(&self, suffix: Option<u8>) -> TokenValue {
+        TokenValue::from_random(self.bytes(), suffix)
+    }
+
+    /// A random (version 4) UUID.
+    pub fn uuid(&self) -> Uuid {
+        Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+
+    /// A principal's id: 16 decimal digits that JavaScript reads without loss (10^15 up to 9·10^15).
+    pub fn principal_id(&self) -> PrincipalId {
+        let random = u64::from_le_bytes(self.bytes());
+        let offset = random % 8_000_000_000_000_000;
+        PrincipalId(1_000_000_000_000_000 + i64::try_from(offset).unwrap_or_default())
+    }
+}
+
+/// The operating system's randomness, through a thread-local cipher.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::disallowed_methods, reason = "the one place that draws")]
+    fn fill(&self, bytes: &mut [u8]) {
+        rand::rng().fill_bytes(bytes);
+    }
+}
+
+/// The same bytes for the same seed: for tests and reproducible sandboxes, never for secrets that matter.
+pub struct SeededEntropy(Mutex<ChaCha20Rng>);
+
+impl SeededEntropy {
+    /// A source that begins anew from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(ChaCha20Rng::seed_from_u64(seed)))
+    }
+}
+
+impl fmt::Debug for SeededEntropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SeededEntropy")
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::MAX_NUMERIC_ID;
+
+    #[test]
+    fn a_seed_gives_the_same_values_and_ids_have_16_digits() {
+        let draw = |seed| -> (String, PrincipalId) {
+            let entropy: Box<dyn Entropy> = Box::new(SeededEntropy::new(seed));
+            (entropy.token_value(None).reveal().to_owned(), entropy.principal_id())
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+        let entropy: Box<dyn Entropy> = Box::new(SystemEntropy);
+        for _ in 0..1000 {
+            let id = entropy.principal_id();
+            assert!(id.to_string().len() == 16 && id.0 <= MAX_NUMERIC_ID);
+        }
+    }
+}

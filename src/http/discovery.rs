@@ -1,0 +1,52 @@
+//! What clients ask before they authenticate (spec §2, research/api-identity-auth.md §2).
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::App;
+use super::error::ApiError;
+use super::extract::ok;
+
+/// The host metadata. `oidc_endpoint` is always there, without which the Python SDK cannot do client
+/// credentials; ids only while the host serves one workspace.
+#[derive(Debug, Serialize)]
+struct HostMetadata {
+    oidc_endpoint: String,
+    #[serde(flatten)]
+    only_workspace: Option<NamedInMetadata>,
+    host_type: &'static str,
+    token_federation_default_oidc_audiences: [String; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct NamedInMetadata {
+    account_id: String,
+    workspace_id: String,
+    cloud: &'static str,
+}
+
+/// `GET /.well-known/databricks-config`: the first call of every current client; open, and never
+/// limited, delayed or faulted.
+pub async fn host_metadata(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let base = base_url(&headers);
+    let only_workspace = app.service.only_workspace().await?.map(|workspace| NamedInMetadata {
+        account_id: workspace.account.to_string(),
+        workspace_id: workspace.id.to_string(),
+        cloud: workspace.behaviour.cloud.as_str(),
+    });
+    Ok(ok(&HostMetadata {
+        oidc_endpoint: format!("{base}/oidc"),
+        only_workspace,
+        host_type: "workspace",
+        token_federation_default_oidc_audiences: [format!("{base}/oidc/v1/token")],
+    }))
+}
+
+/// The address by which this client reached the server: containers and hosts use different ones.
+fn base_url(headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
+    format!("http://{host}")
+}

@@ -1,0 +1,266 @@
+//! THE table: every refusal as status, `error_code` and text; and the envelopes that carry it
+//! (spec §6, governance §2.9). No other file decides about a status.
+
+use std::any::Any;
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::domain::Denial;
+use crate::domain::token::QUOTA;
+use crate::service::Error;
+
+/// What is in the way of an answer. It travels as a response extension to
+/// [`exchange::finish`](super::exchange::finish), which knows the request's id and renders it.
+#[derive(Clone, Debug)]
+pub enum ApiError {
+    /// The rules say no.
+    Denied(Denial),
+    /// The database does not answer.
+    Unavailable,
+    /// A defect of ours; the cause is in the log.
+    Internal,
+}
+
+impl From<Denial> for ApiError {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Denied(denial) => Self::Denied(denial),
+            Error::Store(error @ crate::store::StoreError::Unavailable(_)) => {
+                tracing::error!("{error}");
+                Self::Unavailable
+            }
+            Error::Store(error) => {
+                tracing::error!("defect: {error}");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The answer to a handler's panic. The panic itself is in the log by then.
+pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    ApiError::Internal.into_response()
+}
+
+/// An `error_code`. At the edge (authentication) the real service sends the status as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    Numeric,
+    Named(&'static str),
+}
+
+const INVALID_PARAMETER_VALUE: Code = Code::Named("INVALID_PARAMETER_VALUE");
+const PERMISSION_DENIED: Code = Code::Named("PERMISSION_DENIED");
+const FEATURE_DISABLED: Code = Code::Named("FEATURE_DISABLED");
+const RESOURCE_DOES_NOT_EXIST: Code = Code::Named("RESOURCE_DOES_NOT_EXIST");
+
+/// The header in which the edge repeats its message.
+const REASON_PHRASE: HeaderName = HeaderName::from_static("x-databricks-reason-phrase");
+
+/// Status, code and text of an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// The status.
+    pub status: StatusCode,
+    code: Code,
+    /// The text.
+    pub message: Cow<'static, str>,
+}
+
+/// The table.
+pub fn wire(error: &ApiError, request_id: &str) -> Wire {
+    let (status, code, message): (u16, Code, Cow<'static, str>) = match error {
+        ApiError::Denied(denial) => match denial {
+            Denial::NoCredential => (
+                401,
+                Code::Numeric,
+                format!("Credential was not sent or was of an unsupported type for this API. [ReqId: {request_id}]").into(),
+            ),
+            Denial::InvalidAccessToken => (403, Code::Numeric, "Invalid access token.".into()),
+            Denial::InvalidAccessToOrg(id) => (403, Code::Numeric, format!("Invalid access to Org: {id}").into()),
+            Denial::TokensDisabled => (404, FEATURE_DISABLED, "Tokens are disabled.".into()),
+            Denial::NoTokenPermission => {
+                (403, PERMISSION_DENIED, "User does not have permission to use tokens.".into())
+            }
+            Denial::MissingScope => {
+                (403, PERMISSION_DENIED, "Your token is missing the required scopes for this endpoint".into())
+            }
+            Denial::NotAdmin(user) => {
+                (403, PERMISSION_DENIED, format!("Requesting user '{user}' is not an admin.").into())
+            }
+            Denial::NotAccountAdmin(user) => {
+                (403, PERMISSION_DENIED, format!("Requesting user '{user}' is not an account admin.").into())
+            }
+            Denial::AccountNeedsOauth => {
+                (401, Code::Numeric, "Account APIs do not accept personal access tokens; use OAuth.".into())
+            }
+            Denial::EndpointNotFound { method, path, family } => {
+                (404, Code::Named("ENDPOINT_NOT_FOUND"), endpoint_not_found(method, path, *family).into())
+            }
+            // What is wrong with it is in the log only.
+            Denial::MalformedRequest(_) => (
+                400,
+                Code::Named("MALFORMED_REQUEST"),
+                "Invalid JSON given in the body of the request - failed to parse given JSON".into(),
+            ),
+            Denial::BodyTooLarge => {
+                (413, Code::Named("MALFORMED_REQUEST"), "The body of the request is larger than 1 MiB.".into())
+            }
+            Denial::BodyTimeout => {
+                (408, Code::Named("MALFORMED_REQUEST"), "The body of the request did not arrive in time.".into())
+            }
+            Denial::InvalidParameter(sentence) => (400, INVALID_PARAMETER_VALUE, sentence.clone().into()),
+            Denial::InvalidTimeout(seconds) => {
+                (400, INVALID_PARAMETER_VALUE, format!("requirement failed: Invalid timeout: {seconds}").into())
+            }
+            // The real wording is unknown (governance §6.3).
+            Denial::LifetimeAboveCap { lifetime_seconds, cap_days } => (
+                400,
+                INVALID_PARAMETER_VALUE,
+                format!(
+                    "lifetime_seconds: {lifetime_seconds} exceeds the maximum token lifetime of {cap_days} days ({} seconds) in this workspace.",
+                    cap_days * 86_400
+                )
+                .into(),
+            ),
+            Denial::QuotaExceeded => (
+                400,
+                Code::Named("QUOTA_EXCEEDED"),
+                format!("The maximum of {QUOTA} tokens per user in this workspace is reached; revoke one first.").into(),
+            ),
+            Denial::TokenNotFound(id) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("Token with ID {id} does not exist").into())
+            }
+            Denial::TokenToUpdateNotFound(id) => {
+                (404, Code::Named("NOT_FOUND"), format!("Token with ID {id} does not exist").into())
+            }
+            Denial::PrincipalNotFound(id) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("Principal with id {id} not found.").into())
+            }
+            Denial::NotInTier(feature) => {
+                (404, FEATURE_DISABLED, format!("{feature} is not enabled for this feature tier").into())
+            }
+        },
+        ApiError::Unavailable => (
+            503,
+            Code::Named("TEMPORARILY_UNAVAILABLE"),
+            "The service is temporarily unavailable. Please try again later.".into(),
+        ),
+        ApiError::Internal => {
+            (500, Code::Named("INTERNAL_ERROR"), format!("An internal error occurred. [ReqId: {request_id}]").into())
+        }
+    };
+    Wire { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message }
+}
+
+/// Says which of the two it is: a path that exists nowhere, or one that is not emulated.
+fn endpoint_not_found(method: &str, path: &str, family: Option<&str>) -> String {
+    let which = match family {
+        Some(family) => format!("The real service has {family} there; dapi-mock does not emulate it."),
+        None => "dapi-mock does not know this path.".to_owned(),
+    };
+    format!("No API found for '{method} {path}'. {which} What it emulates: docs/compatibility.md")
+}
+
+impl Wire {
+    /// The answer in the envelope of the REST APIs: compact JSON.
+    pub fn render(&self) -> Response {
+        let code = match self.code {
+            Code::Numeric => Value::from(self.status.as_u16()),
+            Code::Named(name) => name.into(),
+        };
+        let body = json!({ "error_code": code, "message": self.message }).to_string();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        self.add_headers(response.headers_mut());
+        response
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"DatabricksRealm\""));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.code == Code::Numeric && self.status == StatusCode::FORBIDDEN {
+            // A message that names what the client sent may hold bytes that no header takes.
+            if let Ok(phrase) = HeaderValue::from_str(&self.message) {
+                headers.insert(REASON_PHRASE, phrase);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{PrincipalId, TokenId};
+
+    /// One of each.
+    fn all() -> Vec<Denial> {
+        let id = || TokenId::from_text("0f");
+        let endpoint = |family| Denial::EndpointNotFound { method: "GET".into(), path: "/api/2.0/x".into(), family };
+        vec![
+            Denial::NoCredential,
+            Denial::InvalidAccessToken,
+            Denial::InvalidAccessToOrg("12".into()),
+            Denial::TokensDisabled,
+            Denial::NoTokenPermission,
+            Denial::MissingScope,
+            Denial::NotAdmin("u@example.com".into()),
+            Denial::NotAccountAdmin("u@example.com".into()),
+            Denial::AccountNeedsOauth,
+            endpoint(None),
+            endpoint(Some("the clusters API")),
+            Denial::MalformedRequest("EOF at line 1 column 1".into()),
+            Denial::BodyTooLarge,
+            Denial::BodyTimeout,
+            Denial::parameter("comment: too long"),
+            Denial::InvalidTimeout(0),
+            Denial::LifetimeAboveCap { lifetime_seconds: 63_072_001, cap_days: 730 },
+            Denial::QuotaExceeded,
+            Denial::TokenNotFound(id()),
+            Denial::TokenToUpdateNotFound(id()),
+            Denial::PrincipalNotFound(PrincipalId(7)),
+            Denial::NotInTier("Token management"),
+        ]
+    }
+
+    #[test]
+    fn the_table_is_as_reviewed() {
+        let errors = all().into_iter().map(ApiError::Denied).chain([ApiError::Unavailable, ApiError::Internal]);
+        let rows = errors.map(|error| {
+            let Wire { status, code, message } = wire(&error, "REQ");
+            format!("{} {code:?} {message}", status.as_u16())
+        });
+        insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn every_denial_is_the_clients_business_and_never_501() {
+        for denial in all() {
+            assert!(wire(&denial.clone().into(), "REQ").status.is_client_error(), "{denial:?}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What surrounds every exchange: the request's id and origin, its body within bounds, the
+//! rendering of errors, and the headers that all answers carry.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, SERVER, USER_AGENT};
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Bytes};
+
+use super::App;
+use super::credential::redacted;
+use super::error::{ApiError, wire};
+use crate::domain::Denial;
+use crate::domain::audit::Origin;
+use crate::domain::authorize::Step;
+
+/// The header with the id of the exchange.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Largest body that is read (spec §6).
+pub const BODY_LIMIT: usize = 1024 * 1024;
+/// How much more of a too large body is read and dropped, so that the client has sent it all and
+/// reads the answer instead of a reset connection.
+const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The peer's address, put into each request by the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// Where the request came from.
+#[derive(Clone, Debug)]
+pub struct RequestOrigin(pub Arc<Origin>);
+
+/// The request's body as it arrived, or what was wrong with it. Handlers that take a body say so
+/// after authorization, so that a bad credential is answered first.
+#[derive(Clone, Debug)]
+pub struct Received(pub Result<Bytes, Denial>);
+
+/// The outermost layer.
+pub async fn finish(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let origin = Arc::new(origin_of(&app, &request));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+
+    let body = std::mem::take(request.body_mut());
+    let received = receive(body).await;
+    request.extensions_mut().insert(Received(received));
+    request.extensions_mut().insert(RequestOrigin(origin.clone()));
+
+    let mut response = next.run(request).await;
+    if let Some(error) = response.extensions().get::<ApiError>() {
+        log_refusal(&origin, &method, &path, error, response.extensions().get());
+        let (parts, body) = wire(error, &origin.request_id).render().into_parts();
+        *response.status_mut() = parts.status;
+        // That of the empty body, which stood in for this one.
+        response.headers_mut().remove(CONTENT_LENGTH);
+        response.headers_mut().extend(parts.headers);
+        *response.body_mut() = body;
+    }
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static("databricks"));
+    if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    tracing::debug!(
+        request_id = origin.request_id,
+        %method,
+        path = %redacted(&path),
+        status = response.status().as_u16(),
+        us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "answered"
+    );
+    response
+}
+
+/// The wire answer says little, as the real one; the log says which check decided, and why.
+fn log_refusal(origin: &Origin, method: &Method, path: &str, error: &ApiError, step: Option<&Step>) {
+    let because = match (error, step) {
+        (_, Some(step)) => step.because.clone(),
+        (ApiError::Denied(Denial::MalformedRequest(detail)), None) => detail.clone(),
+        (error, None) => wire(error, &origin.request_id).message.into_owned(),
+    };
+    tracing::info!(
+        request_id = origin.request_id,
+        %method,
+        path = %redacted(path),
+        check = step.map(|step| step.check.as_str()),
+        "refused: {}",
+        redacted(&because)
+    );
+}
+
+fn origin_of(app: &App, request: &Request) -> Origin {
+    let user_agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Origin {
+        request_id: app.service.entropy().uuid().to_string(),
+        source_ip: request.extensions().get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
+        user_agent: user_agent.unwrap_or_default().replace('\0', ""),
+    }
+}
+
+async fn receive(body: Body) -> Result<Bytes, Denial> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.unwrap_or(Err(Denial::BodyTimeout))
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, Denial> {
+    let mut whole = Vec::new();
+    let mut dropped = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Denial::MalformedRequest(error.to_string()))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if dropped == 0 && whole.len() + data.len() <= BODY_LIMIT {
+            whole.extend_from_slice(data);
+            continue;
+        }
+        dropped += data.len();
+        if dropped > DRAIN_LIMIT {
+            break;
+        }
+    }
+    if dropped == 0 { Ok(whole.into()) } else { Err(Denial::BodyTooLarge) }
+}

@@ -1,0 +1,166 @@
+//! What handlers take: the caller, the body, a path segment. A rejection is an [`ApiError`], so
+//! that it looks like every other refusal.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+use super::exchange::{Received, RequestOrigin};
+use crate::domain::Denial;
+use crate::domain::audit::Origin;
+use crate::domain::authorize::Caller;
+use crate::service::Call;
+
+/// The authorized caller and where it calls from.
+#[derive(Clone, Debug)]
+pub struct Called {
+    caller: Arc<Caller>,
+    origin: Arc<Origin>,
+}
+
+impl Called {
+    /// As the service takes it.
+    pub fn call(&self) -> Call<'_> {
+        Call { caller: &self.caller, origin: &self.origin }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Called {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Missing only if a route that needs a caller were marked open: a defect.
+        let caller = parts.extensions.get::<Arc<Caller>>().cloned().ok_or(ApiError::Internal)?;
+        let origin = parts.extensions.get::<RequestOrigin>().cloned().ok_or(ApiError::Internal)?.0;
+        Ok(Self { caller, origin })
+    }
+}
+
+/// A JSON object, whatever the `Content-Type`: `curl -d` says form-urlencoded, one client says
+/// `text/json`, one says nothing (spec §6). An empty body is `{}`.
+#[derive(Clone, Debug)]
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Received(received) = parts.extensions.get::<Received>().cloned().ok_or(ApiError::Internal)?;
+        Ok(Self(parse_object(&received?)?))
+    }
+}
+
+fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
+    let text = bytes.trim_ascii();
+    let text = if text.is_empty() { b"{}" } else { text };
+    // serde would take an array for a struct, field by field.
+    if text.first() != Some(&b'{') {
+        return Err(Denial::MalformedRequest("expected a JSON object".into()));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let parsed = serde_path_to_error::deserialize::<_, T>(&mut reader);
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) if error.inner().is_data() => {
+            // A wrong type may stand before a syntax error, which then is the graver fault.
+            serde_json::from_slice::<serde::de::IgnoredAny>(text).map_err(malformed)?;
+            return Err(Denial::parameter(wrong_type(&error)));
+        }
+        Err(error) => return Err(malformed(error.into_inner())),
+    };
+    reader.end().map_err(malformed)?;
+    Ok(parsed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn malformed(error: serde_json::Error) -> Denial {
+    Denial::MalformedRequest(error.to_string())
+}
+
+fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let cause = error.inner().to_string();
+    let cause = cause.rsplit_once(" at line ").map_or(cause.as_str(), |(cause, _)| cause);
+    match error.path().to_string().as_str() {
+        "." => cause.to_owned(),
+        path => format!("{path}: {cause}"),
+    }
+}
+
+/// The one variable segment of the path, percent-decoded.
+#[derive(Clone, Debug)]
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => Ok(Self(text)),
+            Err(_) => Err(Denial::parameter("The path holds a segment that is not UTF-8.").into()),
+        }
+    }
+}
+
+/// 200 with a JSON body, in the content type of the real service.
+pub fn ok<T: Serialize>(body: &T) -> Response {
+    answer(StatusCode::OK, body)
+}
+
+/// An answer with a JSON body.
+pub fn answer<T: Serialize>(status: StatusCode, body: &T) -> Response {
+    (status, Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Sample {
+        n: Option<i64>,
+        text: Option<String>,
+    }
+
+    #[test]
+    fn objects_are_read_and_faults_are_told_apart() {
+        let parse = |text: &str| parse_object::<Sample>(text.as_bytes());
+        let empty = Sample { n: None, text: None };
+        for text in ["", "  ", "{}", "{\"n\":null}", "{\"other\":[1]}"] {
+            assert_eq!(parse(text), Ok(Sample { n: None, text: None }), "{text:?}");
+        }
+        assert_eq!(parse("{\"n\":5}").unwrap(), Sample { n: Some(5), ..empty });
+        for text in [
+            "{",
+            "[]",
+            "[5,\"x\"]",
+            "null",
+            "5",
+            "\"x\"",
+            "{} {}",
+            "{\"n\":\"x\",}",
+            "{\"n\":1e999999}",
+            "{\"text\":\"\\ud800\"}",
+        ] {
+            assert!(matches!(parse(text), Err(Denial::MalformedRequest(_))), "{text:?}: {:?}", parse(text));
+        }
+        assert!(matches!(parse_object::<Sample>(b"{\"text\":\"\xff\"}"), Err(Denial::MalformedRequest(_))));
+        for text in ["{\"n\":\"5\"}", "{\"n\":5.5}", "{\"n\":99999999999999999999}", "{\"n\":{}}", "{\"n\":1,\"n\":2}"]
+        {
+            assert!(
+                matches!(parse(text), Err(Denial::InvalidParameter(ref s)) if s.contains('n')),
+                "{text:?}: {:?}",
+                parse(text)
+            );
+        }
+        assert_eq!(parse("{\"text\":7}"), Err(Denial::parameter("text: invalid type: integer `7`, expected a string")));
+    }
+}

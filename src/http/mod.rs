@@ -1,0 +1,44 @@
+//! The emulated Databricks API: parse, call the service, render. No rules, no SQL.
+
+pub mod catalogue;
+pub mod credential;
+pub mod discovery;
+pub mod error;
+pub mod exchange;
+pub mod extract;
+pub mod guard;
+pub mod health;
+pub mod routes;
+pub mod scim;
+pub mod token;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::any;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::domain::authorize::Demand;
+use crate::service::Service;
+
+/// What every handler gets.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The use cases.
+    pub service: Service,
+}
+
+/// The whole HTTP surface: every route behind its guard, and what answers elsewhere.
+pub fn router(app: App) -> Router {
+    let guarded = |demand| from_fn_with_state((app.clone(), demand), guard::authorize);
+    let elsewhere = any(guard::not_found).layer(guarded(Demand::UNROUTED));
+    let mut router = Router::new();
+    for route in routes::ROUTES {
+        router = router.route(route.path, (route.handler)().layer(guarded(route.demand)));
+    }
+    router
+        .fallback(elsewhere.clone())
+        .method_not_allowed_fallback(elsewhere)
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn_with_state(app.clone(), exchange::finish))
+        .with_state(app)
+}

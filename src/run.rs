@@ -1,0 +1,232 @@
+//! The commands: what `main` does once the settings are read.
+
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::clock::SystemClock;
+use crate::config::{
+    AdminTokenArgs, Cli, Command, EnvArgs, ExecArgs, LogArgs, LogFormat, ServeArgs, unknown_variables,
+};
+use crate::domain::Denial;
+use crate::domain::token::TokenValue;
+use crate::entropy::SystemEntropy;
+use crate::http::{self, App};
+use crate::server::Listeners;
+use crate::service::{self, FirstStart, Service, Started};
+use crate::store::{Database, Store};
+
+/// A failure to tell the person at the terminal, in a sentence.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Variables that would make a client of `exec` authenticate otherwise, or refuse to choose.
+const OTHER_CREDENTIALS: [&str; 12] = [
+    "DATABRICKS_ACCOUNT_ID",
+    "DATABRICKS_AUTH_TYPE",
+    "DATABRICKS_AZURE_RESOURCE_ID",
+    "DATABRICKS_CLIENT_ID",
+    "DATABRICKS_CLIENT_SECRET",
+    "DATABRICKS_CONFIG_FILE",
+    "DATABRICKS_CONFIG_PROFILE",
+    "DATABRICKS_METADATA_SERVICE_URL",
+    "DATABRICKS_OIDC_TOKEN",
+    "DATABRICKS_OIDC_TOKEN_FILEPATH",
+    "DATABRICKS_PASSWORD",
+    "DATABRICKS_USERNAME",
+];
+
+/// Runs the command.
+///
+/// # Errors
+/// What kept it from running, worded for the terminal.
+pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        None => serve(cli.serve).await,
+        Some(Command::Serve(args)) => serve(args).await,
+        Some(Command::Exec(args)) => exec(args).await,
+        Some(Command::Healthcheck(args)) => Ok(healthcheck(args.port).await),
+        Some(Command::Env(args)) => env(&args),
+        Some(Command::AdminToken(args)) => admin_token(args).await,
+    }
+}
+
+async fn open(database: &Database) -> Result<Service, Failure> {
+    let store = Store::open(database).await?;
+    Ok(Service::new(store, Arc::new(SystemClock), Arc::new(SystemEntropy)))
+}
+
+/// A refusal's own sentence, without the envelope that clients see.
+fn sentence(error: service::Error) -> Failure {
+    match error {
+        service::Error::Denied(Denial::InvalidParameter(sentence)) => sentence.into(),
+        error => error.into(),
+    }
+}
+
+async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
+    let began = Instant::now();
+    start_log(&args.log);
+    for name in unknown_variables() {
+        tracing::warn!("{name} is set, but there is no such setting; see dapi-mock --help");
+    }
+    // From here on a signal ends the server in order, also as process 1, which has no default handlers.
+    let mut stop = Stop::listen()?;
+    let listeners = Listeners::bind(&args.host, args.port()?).await?;
+    let (url, let_in) = (listeners.url(), listeners.opener());
+    let opening = async {
+        let service = open(&args.database).await?;
+        let started = service.start(&args.first_start()).await.map_err(sentence)?;
+        let_in(http::router(App { service: service.clone() }));
+        banner(&url, &args.database, &started, began.elapsed());
+        Ok::<Service, Failure>(service)
+    };
+    let mut serving = std::pin::pin!(listeners.serve(stop.received()));
+    let service = tokio::select! {
+        opened = opening => opened?,
+        () = &mut serving => return Ok(ExitCode::SUCCESS),
+    };
+    serving.await;
+    service.store().close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn banner(url: &str, database: &Database, started: &Started, took: Duration) {
+    let token = started.admin_token.as_ref().map_or_else(
+        || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),
+        export_token,
+    );
+    say(&format!(
+        "dapi-mock {}, data in {database}, workspace {}\n\nexport DATABRICKS_HOST={url}\n{token}\n\n\
+         dapi-mock ready host={url} in={}ms\n",
+        env!("CARGO_PKG_VERSION"),
+        started.workspace,
+        took.as_millis(),
+    ));
+}
+
+fn export_token(value: &TokenValue) -> String {
+    format!("export DATABRICKS_TOKEN={}", value.reveal())
+}
+
+/// Writes to standard output; that nobody reads it is no reason to stop.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+fn start_log(args: &LogArgs) {
+    let filter = EnvFilter::new(args.log_level.directive());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let started = match args.log_format {
+        LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    // Only a test that runs two servers in one process has one already.
+    drop(started);
+}
+
+/// The signals that end the server.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
+    start_log(&args.log);
+    let mut stop = Stop::listen()?;
+    let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0).await?;
+    let service = open(&Database::SqliteMemory).await?;
+    let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
+    listeners.opener()(http::router(App { service }));
+    let url = listeners.url();
+    let server = tokio::spawn(listeners.serve(std::future::pending()));
+
+    let mut words = args.command.iter();
+    let program = words.next().ok_or("exec needs a command")?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(words);
+    for name in OTHER_CREDENTIALS {
+        command.env_remove(name);
+    }
+    command.env("DATABRICKS_HOST", url).env("DATABRICKS_WORKSPACE_ID", started.workspace.to_string());
+    if let Some(value) = &started.admin_token {
+        command.env("DATABRICKS_TOKEN", value.reveal());
+    }
+    let mut child = command.kill_on_drop(true).spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status?,
+            // A terminal's Ctrl-C reaches the command as well; it decides what to do with it.
+            _ = stop.interrupt.recv() => {}
+            _ = stop.terminate.recv() => terminate(&child),
+        }
+    };
+    server.abort();
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+fn terminate(child: &tokio::process::Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended in between.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+}
+
+/// Asks `/readyz`, so that a container needs neither a shell nor curl for its health check.
+async fn healthcheck(port: u16) -> ExitCode {
+    let ask = async {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = Vec::new();
+        stream.take(64 * 1024).read_to_end(&mut answer).await?;
+        Ok::<bool, io::Error>(answer.starts_with(b"HTTP/1.1 200 "))
+    };
+    match tokio::time::timeout(Duration::from_secs(2), ask).await {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn env(args: &EnvArgs) -> Result<ExitCode, Failure> {
+    let value = args.admin_token.as_ref().ok_or(
+        "the server keeps only a hash of its admin token; give the value by --admin-token or \
+         DAPI_MOCK_ADMIN_TOKEN to both, or make another with `dapi-mock admin-token`",
+    )?;
+    say(&format!("export DATABRICKS_HOST=http://127.0.0.1:{}\n{}\n", args.port, export_token(value)));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn admin_token(args: AdminTokenArgs) -> Result<ExitCode, Failure> {
+    if args.database == Database::SqliteMemory {
+        return Err("a database in memory belongs to its server; give that one --admin-token".into());
+    }
+    let service = open(&args.database).await?;
+    let value = service.mint_admin_token().await.map_err(sentence)?;
+    service.store().close().await;
+    say(&format!("{}\n", export_token(&value)));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,83 @@
+//! From a presented credential to a caller.
+
+use super::{Error, Service};
+use crate::domain::authorize::{self, Decision, Demand, Facts, NamedWorkspace, Owner, Presented};
+use crate::domain::{Workspace, WorkspaceId};
+use crate::store::{Lock, PresentedToken, Reader, StoreError};
+
+impl Service {
+    /// Runs the ordered checks of spec §4 and records the use when they all pass.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; a refusal is a decision, not an error.
+    pub async fn authorize(
+        &self,
+        presented: &Presented,
+        named: &NamedWorkspace,
+        demand: Demand,
+    ) -> Result<Decision, Error> {
+        let facts = self.facts(presented, named).await?;
+        let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
+        if let (Ok(caller), true) = (&decision.outcome, decision.record_use) {
+            let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
+            writer.record_use(caller.workspace.id, &caller.token, caller.now).await?;
+            writer.commit().await?;
+        }
+        Ok(decision)
+    }
+
+    async fn facts(&self, presented: &Presented, named: &NamedWorkspace) -> Result<Facts, Error> {
+        let nothing = Facts { workspace: None, token_belongs_to: None, token: None, owner: None };
+        let Presented::Token(id) = presented else { return Ok(nothing) };
+        let mut reader = self.store.read().await?;
+        let found = reader.find_presented(id).await?;
+        Ok(match pick(found, named) {
+            Pick::Token(presented) => {
+                let PresentedToken { token, workspace, owner } = *presented;
+                let owner = match owner {
+                    Some(owner) => Some(Owner {
+                        id: token.owner,
+                        kind: owner.kind,
+                        name: owner.name,
+                        active: owner.active,
+                        account_admin: owner.account_admin,
+                        standing: reader.standing(&workspace, token.owner).await?,
+                    }),
+                    None => None,
+                };
+                Facts { workspace: Some(workspace), token_belongs_to: None, token: Some(token), owner }
+            }
+            Pick::Elsewhere(own) => Facts { token_belongs_to: Some(own), ..nothing },
+            Pick::Unknown => Facts { workspace: answering(&mut reader, named).await?, ..nothing },
+        })
+    }
+}
+
+enum Pick {
+    Token(Box<PresentedToken>),
+    /// The value is known, but not in the named workspace, or in several and none is named.
+    Elsewhere(WorkspaceId),
+    Unknown,
+}
+
+/// Which of the workspaces that know the value answers: the named one; else the only one, or the
+/// default one (spec §2). `found` has the default workspace's token first.
+fn pick(found: Vec<PresentedToken>, named: &NamedWorkspace) -> Pick {
+    let Some(first) = found.first() else { return Pick::Unknown };
+    let (own, unambiguous) = (first.workspace.id, found.len() == 1 || first.workspace.is_default);
+    let chosen = match named {
+        NamedWorkspace::Id(id) => found.into_iter().find(|presented| presented.workspace.id == *id),
+        NamedWorkspace::Unnamed => found.into_iter().next().filter(|_| unambiguous),
+        NamedWorkspace::Unusable(_) => None,
+    };
+    chosen.map_or(Pick::Elsewhere(own), |presented| Pick::Token(Box::new(presented)))
+}
+
+/// The workspace that answers to a token which none knows.
+async fn answering(reader: &mut Reader, named: &NamedWorkspace) -> Result<Option<Workspace>, StoreError> {
+    match named {
+        NamedWorkspace::Id(id) => reader.find_workspace(*id).await,
+        NamedWorkspace::Unnamed => reader.find_default_workspace().await,
+        NamedWorkspace::Unusable(_) => Ok(None),
+    }
+}

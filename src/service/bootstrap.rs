@@ -1,0 +1,191 @@
+//! The first start: one account, one workspace, and principals to begin with (spec §1).
+
+use uuid::Uuid;
+
+use super::{Error, Service};
+use crate::domain::access::PermissionLevel;
+use crate::domain::clock::WorkspaceClock;
+use crate::domain::identity::{Assignment, Attributes, Email, Principal, PrincipalKind};
+use crate::domain::settings::Behaviour;
+use crate::domain::token::{Horizon, TokenFacts, TokenRequest, TokenValue, plan_create};
+use crate::domain::{AccountId, Denial, Millis, PrincipalId, Workspace, WorkspaceId};
+use crate::store::{Lock, Writer};
+
+/// The workspace admin that the first start makes.
+pub const ADMIN_USER: &str = "admin@example.com";
+/// The account admin that the first start makes.
+pub const ACCOUNT_ADMIN_USER: &str = "account-admin@example.com";
+/// The display name of the service principal that the first start makes; a workspace admin too.
+pub const ADMIN_SERVICE_PRINCIPAL: &str = "admin-service-principal";
+
+/// What the first start is told.
+#[derive(Clone, Debug)]
+pub struct FirstStart {
+    /// The account's id.
+    pub account: AccountId,
+    /// The default workspace's id.
+    pub workspace: WorkspaceId,
+    /// The admin's token value; a random one when `None`.
+    pub admin_token: Option<TokenValue>,
+}
+
+impl Default for FirstStart {
+    /// Fixed ids, because the CLI remembers for an hour which workspace a host serves
+    /// (research/api-identity-auth.md §2.1).
+    fn default() -> Self {
+        Self {
+            account: AccountId(Uuid::from_u128(0x3274_3274_3274_4274_8274_3274_3274_3274)),
+            workspace: WorkspaceId(3_274_327_432_743_274),
+            admin_token: None,
+        }
+    }
+}
+
+/// What a start finds or makes.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The default workspace's id; that of an earlier start when there was one.
+    pub workspace: WorkspaceId,
+    /// The admin's token, when this start made it or was told it. Only its hash is stored, so a
+    /// later start cannot show it again.
+    pub admin_token: Option<TokenValue>,
+}
+
+impl Service {
+    /// Seeds an empty database. On one that is seeded it only sees to it that a fixed admin token works.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidParameter`] when a fixed admin token is wanted but the admin is gone.
+    pub async fn start(&self, wanted: &FirstStart) -> Result<Started, Error> {
+        let mut writer = self.store.write(Lock::Database).await?;
+        let (workspace, fresh) = match writer.find_default_workspace().await? {
+            Some(workspace) => (workspace, false),
+            None => (self.seed(&mut writer, wanted).await?, true),
+        };
+        let value = match &wanted.admin_token {
+            Some(value) => Some(value.clone()),
+            None if fresh => Some(self.entropy.token_value(None)),
+            None => None,
+        };
+        if let Some(value) = &value {
+            self.ensure_admin_token(&mut writer, &workspace, value).await?;
+        }
+        writer.commit().await?;
+        Ok(Started { workspace: workspace.id, admin_token: value })
+    }
+
+    /// Gives the admin another token: for whoever lost the one that the first start showed.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn mint_admin_token(&self) -> Result<TokenValue, Error> {
+        let mut writer = self.store.write(Lock::Database).await?;
+        let missing = || Denial::parameter("The database has no workspace yet; start the server once.");
+        let workspace = writer.find_default_workspace().await?.ok_or_else(missing)?;
+        let value = self.entropy.token_value(workspace.behaviour.token_value_suffix);
+        self.ensure_admin_token(&mut writer, &workspace, &value).await?;
+        writer.commit().await?;
+        Ok(value)
+    }
+
+    async fn seed(&self, writer: &mut Writer, wanted: &FirstStart) -> Result<Workspace, Error> {
+        let now = self.clock.now();
+        let workspace = Workspace {
+            id: wanted.workspace,
+            account: wanted.account,
+            name: "dapi-mock".into(),
+            deployment_name: "dapi-mock".into(),
+            created_at: now,
+            is_default: true,
+            admins_group: self.entropy.principal_id(),
+            users_group: self.entropy.principal_id(),
+            clock: WorkspaceClock::Real,
+            behaviour: Behaviour::default(),
+            enable_tokens: None,
+            max_token_lifetime: None,
+        };
+        writer.insert_account(workspace.account, now).await?;
+        writer.insert_workspace(&workspace).await?;
+        for (id, name) in [(workspace.admins_group, "admins"), (workspace.users_group, "users")] {
+            let group = Principal { local_to: Some(workspace.id), ..principal(id, PrincipalKind::Group, name) };
+            add(writer, &workspace, &group, now).await?;
+        }
+        writer.put_token_permission(workspace.id, workspace.users_group, Some(PermissionLevel::CanUse)).await?;
+
+        let admin = user(self.entropy.principal_id(), ADMIN_USER, "Workspace Admin");
+        let account_admin =
+            Principal { account_admin: true, ..user(self.entropy.principal_id(), ACCOUNT_ADMIN_USER, "Account Admin") };
+        let application: Uuid = self.entropy.uuid();
+        let application = Principal {
+            display_name: ADMIN_SERVICE_PRINCIPAL.into(),
+            ..principal(self.entropy.principal_id(), PrincipalKind::ServicePrincipal, &application.to_string())
+        };
+        for principal in [&admin, &account_admin, &application] {
+            add(writer, &workspace, principal, now).await?;
+        }
+        for id in [admin.id, application.id] {
+            writer.put_member(workspace.account, workspace.admins_group, id).await?;
+        }
+        Ok(workspace)
+    }
+
+    async fn ensure_admin_token(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        value: &TokenValue,
+    ) -> Result<(), Error> {
+        let now = workspace.clock.at(self.clock.now());
+        let live = Horizon::new(&workspace.behaviour, now);
+        match writer.find_token(workspace.id, &value.id()).await? {
+            Some(token) if live.shows(&token) => return Ok(()),
+            Some(token) => drop(writer.delete_token(workspace.id, &token.id).await?),
+            None => {}
+        }
+        let account = workspace.account;
+        let admin = writer.find_principal_named(account, None, PrincipalKind::User, ADMIN_USER).await?;
+        let gone = || Denial::parameter(format!("There is no user {ADMIN_USER} any more to give an admin token to."));
+        let admin = admin.ok_or_else(gone)?;
+        let request = TokenRequest { comment: Some("dapi-mock admin token".into()), ..TokenRequest::default() };
+        let facts = TokenFacts { cap_days: workspace.lifetime_cap_days(now), live_tokens: 0 };
+        let plan = plan_create(&request, facts, now)?;
+        writer.insert_token(&plan.into_token(workspace.id, value, admin.id, admin.id, &admin.name)).await?;
+        Ok(())
+    }
+}
+
+fn principal(id: PrincipalId, kind: PrincipalKind, name: &str) -> Principal {
+    Principal {
+        id,
+        local_to: None,
+        kind,
+        name: name.to_owned(),
+        display_name: name.to_owned(),
+        active: true,
+        account_admin: false,
+        external_id: None,
+        attributes: Attributes::default(),
+    }
+}
+
+fn user(id: PrincipalId, name: &str, display_name: &str) -> Principal {
+    let email = Email { value: name.to_owned(), kind: Some("work".into()), primary: true };
+    Principal {
+        display_name: display_name.to_owned(),
+        attributes: Attributes { emails: vec![email], ..Attributes::default() },
+        ..principal(id, PrincipalKind::User, name)
+    }
+}
+
+/// Adds a principal to the account and assigns it to the workspace.
+async fn add(writer: &mut Writer, workspace: &Workspace, principal: &Principal, now: Millis) -> Result<(), Error> {
+    let entitlements = match principal.kind {
+        PrincipalKind::Group => Vec::new(),
+        _ => vec!["workspace-access".to_owned(), "databricks-sql-access".to_owned()],
+    };
+    writer.insert_principal(workspace.account, principal, now).await?;
+    writer
+        .put_assignment(workspace.id, principal.id, &Assignment { active: true, entitlements, roles: Vec::new() })
+        .await?;
+    Ok(())
+}

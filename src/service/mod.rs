@@ -1,0 +1,115 @@
+//! Use cases: load the facts, let the domain decide, store the outcome. No SQL text, no HTTP.
+
+mod authorize;
+mod bootstrap;
+mod tokens;
+
+use std::sync::Arc;
+
+pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
+pub use tokens::Profile;
+
+use crate::clock::Clock;
+use crate::domain::audit::{Action, Origin};
+use crate::domain::authorize::Caller;
+use crate::domain::{Denial, Millis, Workspace};
+use crate::entropy::Entropy;
+use crate::store::{NewEvent, Store, StoreError, Writer};
+
+/// Why a use case did not happen. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules say no.
+    #[error("refused: {0:?}")]
+    Denied(Denial),
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<Denial> for Error {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NulCharacter => Self::Denied(Denial::parameter("The character U+0000 is not allowed.")),
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// A client's request as the use cases see it: who calls, and where from.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Who.
+    pub caller: &'a Caller,
+    /// Where from.
+    pub origin: &'a Origin,
+}
+
+/// The use cases over one store.
+#[derive(Clone, Debug)]
+pub struct Service {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Service {
+    /// A service over an opened store.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { store, clock, entropy }
+    }
+
+    /// The source of ids and secrets.
+    pub fn entropy(&self) -> &dyn Entropy {
+        self.entropy.as_ref()
+    }
+
+    /// The system's time.
+    pub fn system_now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// The store, for its own tests and for shutting down.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The workspace to name in discovery: the only one. `None` when there are several, because a
+    /// client would send the named id with every other workspace's token too (spec §2).
+    pub async fn only_workspace(&self) -> Result<Option<Workspace>, Error> {
+        let mut reader = self.store.read().await?;
+        if reader.count_workspaces().await? != 1 {
+            return Ok(None);
+        }
+        Ok(reader.find_default_workspace().await?)
+    }
+
+    /// Whether the database answers and is seeded.
+    pub async fn is_ready(&self) -> bool {
+        let ready = async { self.store.read().await?.find_default_workspace().await };
+        matches!(ready.await, Ok(Some(_)))
+    }
+
+    /// Appends an audit event about a successful action of the caller.
+    async fn record(&self, writer: &mut Writer, call: Call<'_>, action: Action) -> Result<(), StoreError> {
+        writer
+            .insert_event(&NewEvent {
+                account: call.caller.account(),
+                workspace: call.caller.workspace.id,
+                event_id: self.entropy.uuid().to_string(),
+                at: call.caller.now,
+                actor: Some(&call.caller.name),
+                origin: call.origin,
+                action,
+                status: 200,
+                error: None,
+            })
+            .await
+    }
+}

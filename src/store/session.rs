@@ -1,0 +1,255 @@
+//! Connections and transactions of both databases behind one type, and the values that pass.
+//!
+//! A statement is one `&'static str` for both dialects; arguments are a slice of [`Value`]s. So
+//! helpers that run inside a transaction are ordinary functions, and no text is written twice.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, FromRow, Postgres, Sqlite, Transaction};
+
+use super::{Store, StoreError};
+use crate::domain::{PrincipalId, TokenId, WorkspaceId};
+
+/// An argument of a statement.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'a> {
+    Int(i64),
+    OptInt(Option<i64>),
+    Bool(bool),
+    Text(&'a str),
+    OptText(Option<&'a str>),
+}
+
+macro_rules! value_from {
+    ($($type:ty, $name:ident => $value:expr;)*) => {
+        $(impl<'a> From<$type> for Value<'a> {
+            fn from($name: $type) -> Self {
+                $value
+            }
+        })*
+    };
+}
+
+value_from! {
+    i64, v => Value::Int(v);
+    Option<i64>, v => Value::OptInt(v);
+    bool, v => Value::Bool(v);
+    &'a str, v => Value::Text(v);
+    &'a String, v => Value::Text(v);
+    Option<&'a str>, v => Value::OptText(v);
+    WorkspaceId, v => Value::Int(v.0);
+    PrincipalId, v => Value::Int(v.0);
+    crate::domain::Millis, v => Value::Int(v.0);
+    Option<crate::domain::Millis>, v => Value::OptInt(v.map(|at| at.0));
+    &'a TokenId, v => Value::Text(v.as_str());
+}
+
+/// `args![a, b]`: a slice of values from anything that converts.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { &[$($crate::store::session::Value::from($value)),*] };
+}
+pub(super) use args;
+
+/// A row that both databases can give.
+pub(super) trait Record: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+
+impl<T> Record for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+
+enum Connection {
+    Sqlite(PoolConnection<Sqlite>),
+    SqliteTransaction(Transaction<'static, Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+    PostgresTransaction(Transaction<'static, Postgres>),
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
+}
+
+macro_rules! arguments {
+    ($type:ty, $values:expr) => {{
+        let mut arguments = <$type>::default();
+        for value in $values {
+            let added = match value {
+                Value::Int(v) => arguments.add(*v),
+                Value::OptInt(v) => arguments.add(*v),
+                Value::Bool(v) => arguments.add(*v),
+                Value::Text(v) => arguments.add(*v),
+                Value::OptText(v) => arguments.add(*v),
+            };
+            added.map_err(|error| StoreError::Other(sqlx::Error::Encode(error)))?;
+        }
+        arguments
+    }};
+}
+
+/// Runs `$run` on whichever connection there is, with the statement and arguments of its dialect.
+macro_rules! on_connection {
+    ($session:expr, $values:expr, |$arguments:ident, $connection:ident| $run:expr) => {
+        match &mut $session.0 {
+            Connection::Sqlite(c) => {
+                let ($arguments, $connection) = (arguments!(SqliteArguments, $values), &mut **c);
+                $run
+            }
+            Connection::SqliteTransaction(c) => {
+                let ($arguments, $connection) = (arguments!(SqliteArguments, $values), &mut **c);
+                $run
+            }
+            Connection::Postgres(c) => {
+                let ($arguments, $connection) = (arguments!(PgArguments, $values), &mut **c);
+                $run
+            }
+            Connection::PostgresTransaction(c) => {
+                let ($arguments, $connection) = (arguments!(PgArguments, $values), &mut **c);
+                $run
+            }
+        }
+    };
+}
+
+fn refuse_nul(values: &[Value<'_>]) -> Result<(), StoreError> {
+    let holds_nul = |value: &Value<'_>| match value {
+        Value::Text(text) | Value::OptText(Some(text)) => text.contains('\0'),
+        _ => false,
+    };
+    if values.iter().any(holds_nul) { Err(StoreError::NulCharacter) } else { Ok(()) }
+}
+
+/// Reads, each statement on its own or all inside a [`Writer`]'s transaction.
+#[must_use]
+pub struct Reader(Connection);
+
+impl Reader {
+    pub(super) async fn rows<T: Record>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<T>, StoreError> {
+        refuse_nul(values)?;
+        Ok(on_connection!(self, values, |arguments, connection| {
+            sqlx::query_as_with(sql, arguments).fetch_all(connection).await
+        })?)
+    }
+
+    pub(super) async fn row<T: Record>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Option<T>, StoreError> {
+        refuse_nul(values)?;
+        Ok(on_connection!(self, values, |arguments, connection| {
+            sqlx::query_as_with(sql, arguments).fetch_optional(connection).await
+        })?)
+    }
+
+    pub(super) async fn count(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<i64, StoreError> {
+        Ok(self.row::<(i64,)>(sql, values).await?.map_or(0, |(n,)| n))
+    }
+}
+
+/// One write transaction. Dropped without [`commit`](Writer::commit), it changes nothing.
+#[derive(Debug)]
+#[must_use]
+pub struct Writer(Reader);
+
+impl Writer {
+    /// Runs a statement; answers how many rows it changed.
+    pub(super) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        refuse_nul(values)?;
+        let session = &mut self.0;
+        Ok(on_connection!(session, values, |arguments, connection| {
+            sqlx::query_with(sql, arguments).execute(connection).await.map(|done| done.rows_affected())
+        })?)
+    }
+
+    /// Makes all changes durable and visible at once.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing has changed.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self.0.0 {
+            Connection::SqliteTransaction(transaction) => transaction.commit().await?,
+            Connection::PostgresTransaction(transaction) => transaction.commit().await?,
+            // `Store::write` makes no other.
+            Connection::Sqlite(_) | Connection::Postgres(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Deref for Writer {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.0
+    }
+}
+
+impl DerefMut for Writer {
+    fn deref_mut(&mut self) -> &mut Reader {
+        &mut self.0
+    }
+}
+
+/// What a transaction excludes others from while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// One owner's tokens in one workspace; others of the workspace go on, its configuration waits.
+    Owner(WorkspaceId, PrincipalId),
+    /// The whole workspace: configuration, permissions, identities.
+    Workspace(WorkspaceId),
+    /// The whole database: the first start.
+    Database,
+}
+
+impl Store {
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn read(&self) -> Result<Reader, StoreError> {
+        Ok(Reader(match self {
+            Self::Sqlite { read, .. } => Connection::Sqlite(read.acquire().await?),
+            Self::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+        }))
+    }
+
+    /// Begins a write transaction. On SQLite it takes the one writer and the write lock at once:
+    /// a read that becomes a write later fails with "database is locked" under load.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn write(&self, lock: Lock) -> Result<Writer, StoreError> {
+        match self {
+            Self::Sqlite { write, .. } => {
+                let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
+                Ok(Writer(Reader(Connection::SqliteTransaction(transaction))))
+            }
+            Self::Postgres(pool) => {
+                let transaction = Connection::PostgresTransaction(pool.begin().await?);
+                let mut writer = Writer(Reader(transaction));
+                match lock {
+                    Lock::Owner(workspace, owner) => {
+                        writer.lock("SELECT pg_advisory_xact_lock_shared($1)", workspace.0).await?;
+                        writer.lock("SELECT pg_advisory_xact_lock($1)", -(workspace.0 ^ owner.0)).await?;
+                    }
+                    Lock::Workspace(workspace) => writer.lock("SELECT pg_advisory_xact_lock($1)", workspace.0).await?,
+                    Lock::Database => writer.lock("SELECT pg_advisory_xact_lock($1)", 0).await?,
+                }
+                Ok(writer)
+            }
+        }
+    }
+}
+
+impl Writer {
+    async fn lock(&mut self, sql: &'static str, key: i64) -> Result<(), StoreError> {
+        self.execute(sql, args![key]).await.map(drop)
+    }
+}

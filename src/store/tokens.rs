@@ -1,0 +1,323 @@
+//! Tokens and tombstones.
+
+use sqlx::FromRow;
+
+use super::StoreError;
+use super::session::{Reader, Writer, args};
+use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
+use crate::domain::access::{PermissionLevel, Reach, Standing};
+use crate::domain::identity::PrincipalKind;
+use crate::domain::token::{EndCause, Horizon, Token};
+use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
+
+/// The columns of a token after `tokens t`.
+macro_rules! token_columns {
+    () => {
+        "t.token_id, t.workspace_id, t.owner_id, t.created_by_id, t.created_by_username, t.comment, t.creation_time,
+         t.expiry_time, t.last_used_at, t.scopes, t.autoscope_state, t.inferred_scopes"
+    };
+}
+
+/// The condition of [`Horizon::shows`]; its three values are bound as `$1`, `$2` and `$3`.
+macro_rules! within_horizon {
+    () => {
+        "(t.idle_from > $1 OR (t.last_used_at IS NULL AND $2)) AND (t.expiry_time IS NULL OR t.expiry_time > $3)"
+    };
+}
+
+#[derive(Debug, FromRow)]
+struct TokenRow {
+    token_id: String,
+    workspace_id: i64,
+    owner_id: i64,
+    created_by_id: i64,
+    created_by_username: String,
+    comment: String,
+    creation_time: i64,
+    expiry_time: Option<i64>,
+    last_used_at: Option<i64>,
+    scopes: Option<String>,
+    autoscope_state: Option<String>,
+    inferred_scopes: Option<String>,
+}
+
+impl TryFrom<TokenRow> for Token {
+    type Error = StoreError;
+
+    fn try_from(row: TokenRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            workspace: WorkspaceId(row.workspace_id),
+            id: TokenId::from_text(row.token_id),
+            owner: PrincipalId(row.owner_id),
+            created_by: PrincipalId(row.created_by_id),
+            created_by_username: row.created_by_username,
+            comment: row.comment,
+            creation_time: Millis(row.creation_time),
+            expiry_time: row.expiry_time.map(Millis),
+            last_used: row.last_used_at.map(Millis),
+            scopes: names_from(row.scopes.as_deref())?,
+            autoscope_state: row.autoscope_state,
+            inferred_scopes: names_from(row.inferred_scopes.as_deref())?,
+        })
+    }
+}
+
+fn names_from(text: Option<&str>) -> Result<Option<Vec<String>>, StoreError> {
+    text.map(serde_json::from_str).transpose().map_err(|_| StoreError::Unreadable("a list of scopes".into()))
+}
+
+fn names_to(names: Option<&[String]>) -> Result<Option<String>, StoreError> {
+    names.map(serde_json::to_string).transpose().map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+/// A token value's row in one workspace, with the workspace and the owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresentedToken {
+    /// The token.
+    pub token: Token,
+    /// Its workspace.
+    pub workspace: Workspace,
+    /// Its owner; `None` when the principal is gone.
+    pub owner: Option<PresentedOwner>,
+}
+
+/// The owner of a presented token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresentedOwner {
+    /// User or service principal.
+    pub kind: PrincipalKind,
+    /// `userName` or `applicationId`.
+    pub name: String,
+    /// Active in the account, and assigned to and active in the workspace.
+    pub active: bool,
+    /// Holds the account admin role.
+    pub account_admin: bool,
+}
+
+#[derive(FromRow)]
+struct PresentedRow {
+    #[sqlx(flatten)]
+    token: TokenRow,
+    #[sqlx(flatten)]
+    workspace: WorkspaceRow,
+    owner_kind: Option<String>,
+    owner_name: Option<String>,
+    owner_active: Option<bool>,
+    owner_account_admin: Option<bool>,
+    assignment_active: Option<bool>,
+}
+
+impl TryFrom<PresentedRow> for PresentedToken {
+    type Error = StoreError;
+
+    fn try_from(row: PresentedRow) -> Result<Self, StoreError> {
+        let owner = match (row.owner_kind, row.owner_name) {
+            (Some(kind), Some(name)) => Some(PresentedOwner {
+                kind: PrincipalKind::parse(&kind).ok_or_else(|| StoreError::Unreadable(format!("kind {kind}")))?,
+                name,
+                active: row.owner_active == Some(true) && row.assignment_active == Some(true),
+                account_admin: row.owner_account_admin == Some(true),
+            }),
+            _ => None,
+        };
+        Ok(Self { token: row.token.try_into()?, workspace: row.workspace.try_into()?, owner })
+    }
+}
+
+#[derive(FromRow)]
+struct ReachRow {
+    subject_id: i64,
+    via_id: Option<i64>,
+    name: Option<String>,
+    permission_level: Option<String>,
+}
+
+impl Reader {
+    /// Every workspace's token with this value, first those of the default workspace. More than one
+    /// only where workspaces were made from the same seed.
+    pub async fn find_presented(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            ", ",
+            workspace_columns!(),
+            ",
+               p.kind AS owner_kind, p.name AS owner_name, p.active AS owner_active,
+               p.account_admin AS owner_account_admin, a.active AS assignment_active
+             FROM tokens t JOIN workspaces w ON w.workspace_id = t.workspace_id",
+            workspace_joins!(),
+            "LEFT JOIN principals p ON p.account_id = w.account_id AND p.principal_id = t.owner_id
+             LEFT JOIN workspace_assignments a ON a.workspace_id = t.workspace_id AND a.principal_id = t.owner_id
+             WHERE t.token_id = $1 ORDER BY w.is_default DESC, t.workspace_id"
+        );
+        let rows = self.rows::<PresentedRow>(SQL, args![id]).await?;
+        rows.into_iter().map(PresentedToken::try_from).collect()
+    }
+
+    /// What a principal reaches upwards in a workspace: itself, the built-in `users`, and every
+    /// group that holds it, directly or nested, each with its entry in the token permissions.
+    pub async fn standing(&mut self, workspace: &Workspace, principal: PrincipalId) -> Result<Standing, StoreError> {
+        // UNION, not UNION ALL: a cycle of groups adds no new row and so ends.
+        const SQL: &str = "WITH RECURSIVE up (subject_id, via_id) AS (
+               SELECT CAST($3 AS BIGINT), CAST(NULL AS BIGINT)
+               UNION SELECT CAST($4 AS BIGINT), CAST($3 AS BIGINT)
+               UNION SELECT m.group_id, m.member_id FROM group_members m JOIN up ON m.member_id = up.subject_id
+                 WHERE m.account_id = $1)
+             SELECT up.subject_id, up.via_id, p.name, acl.permission_level
+             FROM up JOIN principals p ON p.account_id = $1 AND p.principal_id = up.subject_id AND p.workspace_id IN (0, $2)
+             LEFT JOIN token_acl acl ON acl.workspace_id = $2 AND acl.principal_id = up.subject_id
+             ORDER BY up.subject_id, up.via_id";
+        let account = workspace.account.to_string();
+        let values = args![&account, workspace.id, principal, workspace.users_group];
+        let rows = self.rows::<ReachRow>(SQL, values).await?;
+        let reach = rows.into_iter().map(|row| {
+            let level = row.permission_level.as_deref().map(|text| {
+                PermissionLevel::parse(text).ok_or_else(|| StoreError::Unreadable(format!("permission {text}")))
+            });
+            Ok(Reach {
+                subject: PrincipalId(row.subject_id),
+                via: row.via_id.map(PrincipalId),
+                name: row.name.unwrap_or_default(),
+                level: level.transpose()?,
+            })
+        });
+        Ok(Standing { admins_group: workspace.admins_group, reach: reach.collect::<Result<_, StoreError>>()? })
+    }
+
+    /// One owner's tokens within the horizon, oldest first.
+    pub async fn list_tokens_of(
+        &mut self,
+        workspace: WorkspaceId,
+        owner: PrincipalId,
+        horizon: Horizon,
+    ) -> Result<Vec<Token>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4 AND t.owner_id = $5 ORDER BY t.creation_time, t.token_id"
+        );
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, owner];
+        let rows = self.rows::<TokenRow>(SQL, values).await?;
+        rows.into_iter().map(Token::try_from).collect()
+    }
+
+    /// How many tokens of one owner are within the horizon.
+    pub async fn count_tokens_of(
+        &mut self,
+        workspace: WorkspaceId,
+        owner: PrincipalId,
+        horizon: Horizon,
+    ) -> Result<i64, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT COUNT(*) FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4 AND t.owner_id = $5"
+        );
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        self.count(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, owner]).await
+    }
+
+    /// A token by id, whatever its state.
+    pub async fn find_token(&mut self, workspace: WorkspaceId, id: &TokenId) -> Result<Option<Token>, StoreError> {
+        const SQL: &str =
+            concat!("SELECT ", token_columns!(), " FROM tokens t WHERE t.token_id = $1 AND t.workspace_id = $2");
+        self.row::<TokenRow>(SQL, args![id, workspace]).await?.map(Token::try_from).transpose()
+    }
+
+    /// What ended a token: its cause, who, and when.
+    pub async fn find_tombstone(
+        &mut self,
+        workspace: WorkspaceId,
+        id: &TokenId,
+    ) -> Result<Option<(EndCause, String, Millis)>, StoreError> {
+        let sql = "SELECT cause, actor, ended_at FROM tombstones WHERE token_id = $1 AND workspace_id = $2";
+        let Some((cause, actor, at)) = self.row::<(String, String, i64)>(sql, args![id, workspace]).await? else {
+            return Ok(None);
+        };
+        let cause = EndCause::parse(&cause).ok_or_else(|| StoreError::Unreadable(format!("cause {cause}")))?;
+        Ok(Some((cause, actor, Millis(at))))
+    }
+}
+
+impl Writer {
+    /// Adds a token.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the workspace has that value.
+    pub async fn insert_token(&mut self, token: &Token) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO tokens (token_id, workspace_id, owner_id, created_by_id, created_by_username,
+               comment, creation_time, expiry_time, last_used_at, idle_from, scopes, autoscope_state, inferred_scopes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+        let scopes = names_to(token.scopes.as_deref())?;
+        let inferred = names_to(token.inferred_scopes.as_deref())?;
+        let values = args![
+            &token.id,
+            token.workspace,
+            token.owner,
+            token.created_by,
+            &token.created_by_username,
+            &token.comment,
+            token.creation_time,
+            token.expiry_time,
+            token.last_used,
+            token.idle_from(),
+            scopes.as_deref(),
+            token.autoscope_state.as_deref(),
+            inferred.as_deref(),
+        ];
+        self.execute(SQL, values).await?;
+        Ok(())
+    }
+
+    /// Stores what an update may change: comment and scopes.
+    pub async fn update_token(&mut self, token: &Token) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE tokens SET comment = $3, scopes = $4, autoscope_state = $5
+             WHERE token_id = $1 AND workspace_id = $2";
+        let scopes = names_to(token.scopes.as_deref())?;
+        let state = token.autoscope_state.as_deref();
+        self.execute(SQL, args![&token.id, token.workspace, &token.comment, scopes.as_deref(), state]).await?;
+        Ok(())
+    }
+
+    /// Records a use at `now`, unless a later one is recorded.
+    pub async fn record_use(&mut self, workspace: WorkspaceId, id: &TokenId, now: Millis) -> Result<(), StoreError> {
+        const SQL: &str =
+            "UPDATE tokens SET last_used_at = $3, idle_from = CASE WHEN idle_from > $3 THEN idle_from ELSE $3 END
+             WHERE token_id = $1 AND workspace_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
+        self.execute(SQL, args![id, workspace, now]).await?;
+        Ok(())
+    }
+
+    /// Ends a token for good and leaves a tombstone. Answers whether it was there.
+    pub async fn end_token(
+        &mut self,
+        workspace: WorkspaceId,
+        id: &TokenId,
+        cause: EndCause,
+        actor: &str,
+        at: Millis,
+    ) -> Result<bool, StoreError> {
+        // A value that came back (a fixed admin token) may end a second time: the last end counts.
+        const BURY: &str =
+            "INSERT INTO tombstones (token_id, workspace_id, owner_id, created_by_id, created_by_username,
+               comment, creation_time, expiry_time, last_used_at, ended_at, cause, actor)
+             SELECT token_id, workspace_id, owner_id, created_by_id, created_by_username, comment, creation_time,
+               expiry_time, last_used_at, $3, $4, $5 FROM tokens WHERE token_id = $1 AND workspace_id = $2
+             ON CONFLICT (token_id, workspace_id) DO UPDATE SET owner_id = excluded.owner_id,
+               created_by_id = excluded.created_by_id, created_by_username = excluded.created_by_username,
+               comment = excluded.comment, creation_time = excluded.creation_time, expiry_time = excluded.expiry_time,
+               last_used_at = excluded.last_used_at, ended_at = excluded.ended_at, cause = excluded.cause,
+               actor = excluded.actor";
+        self.execute(BURY, args![id, workspace, at, cause.as_str(), actor]).await?;
+        self.delete_token(workspace, id).await
+    }
+
+    /// Removes a token without a trace. Answers whether it was there.
+    pub async fn delete_token(&mut self, workspace: WorkspaceId, id: &TokenId) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM tokens WHERE token_id = $1 AND workspace_id = $2";
+        Ok(self.execute(sql, args![id, workspace]).await? > 0)
+    }
+}

@@ -1,0 +1,175 @@
+//! Accounts, workspaces, their clocks and configuration.
+
+use sqlx::FromRow;
+
+use super::session::{Reader, Writer, args};
+use super::{StoreError, session::Value};
+use crate::domain::clock::WorkspaceClock;
+use crate::domain::settings::{Behaviour, ConfValue};
+use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
+
+/// The columns of a workspace, and the joins that they need after `workspaces w`.
+macro_rules! workspace_columns {
+    () => {
+        "w.workspace_id, w.account_id, w.name, w.deployment_name, w.created_at, w.is_default, w.admins_group_id,
+         w.users_group_id, w.clock_mode, w.clock_value, w.behaviour,
+         toggle.conf_value AS toggle_value, toggle.previous_value AS toggle_previous, toggle.effective_at AS toggle_at,
+         cap.conf_value AS cap_value, cap.previous_value AS cap_previous, cap.effective_at AS cap_at"
+    };
+}
+macro_rules! workspace_joins {
+    () => {
+        " LEFT JOIN workspace_conf toggle ON toggle.workspace_id = w.workspace_id AND toggle.conf_key = 'enableTokensConfig'
+          LEFT JOIN workspace_conf cap ON cap.workspace_id = w.workspace_id AND cap.conf_key = 'maxTokenLifetimeDays' "
+    };
+}
+pub(super) use {workspace_columns, workspace_joins};
+
+#[derive(Debug, FromRow)]
+pub(super) struct WorkspaceRow {
+    workspace_id: i64,
+    account_id: String,
+    name: String,
+    deployment_name: String,
+    created_at: i64,
+    is_default: bool,
+    admins_group_id: i64,
+    users_group_id: i64,
+    clock_mode: String,
+    clock_value: i64,
+    behaviour: String,
+    toggle_value: Option<String>,
+    toggle_previous: Option<String>,
+    toggle_at: Option<i64>,
+    cap_value: Option<String>,
+    cap_previous: Option<String>,
+    cap_at: Option<i64>,
+}
+
+fn conf(value: Option<String>, previous: Option<String>, at: Option<i64>) -> Option<ConfValue> {
+    Some(ConfValue { value: value?, previous, effective_at: Millis(at?) })
+}
+
+impl TryFrom<WorkspaceRow> for Workspace {
+    type Error = StoreError;
+
+    fn try_from(row: WorkspaceRow) -> Result<Self, StoreError> {
+        let unreadable = |what: &str| StoreError::Unreadable(format!("{what} of workspace {}", row.workspace_id));
+        Ok(Self {
+            id: WorkspaceId(row.workspace_id),
+            account: AccountId(row.account_id.parse().map_err(|_| unreadable("account"))?),
+            created_at: Millis(row.created_at),
+            is_default: row.is_default,
+            admins_group: PrincipalId(row.admins_group_id),
+            users_group: PrincipalId(row.users_group_id),
+            clock: WorkspaceClock::from_parts(&row.clock_mode, row.clock_value).ok_or_else(|| unreadable("clock"))?,
+            behaviour: serde_json::from_str(&row.behaviour).map_err(|_| unreadable("behaviour"))?,
+            name: row.name,
+            deployment_name: row.deployment_name,
+            enable_tokens: conf(row.toggle_value, row.toggle_previous, row.toggle_at),
+            max_token_lifetime: conf(row.cap_value, row.cap_previous, row.cap_at),
+        })
+    }
+}
+
+impl Reader {
+    /// A workspace by id.
+    pub async fn find_workspace(&mut self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            workspace_columns!(),
+            " FROM workspaces w",
+            workspace_joins!(),
+            "WHERE w.workspace_id = $1"
+        );
+        self.row::<WorkspaceRow>(SQL, args![id]).await?.map(Workspace::try_from).transpose()
+    }
+
+    /// The workspace that answers when nothing names one; `None` before the first start's seeding.
+    pub async fn find_default_workspace(&mut self) -> Result<Option<Workspace>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            workspace_columns!(),
+            " FROM workspaces w",
+            workspace_joins!(),
+            "WHERE w.is_default = $1"
+        );
+        self.row::<WorkspaceRow>(SQL, args![true]).await?.map(Workspace::try_from).transpose()
+    }
+
+    /// How many workspaces there are.
+    pub async fn count_workspaces(&mut self) -> Result<i64, StoreError> {
+        self.count("SELECT COUNT(*) FROM workspaces", args![]).await
+    }
+}
+
+impl Writer {
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when it exists.
+    pub async fn insert_account(&mut self, id: AccountId, created_at: Millis) -> Result<(), StoreError> {
+        let id = id.to_string();
+        self.execute("INSERT INTO accounts (account_id, created_at) VALUES ($1, $2)", args![&id, created_at]).await?;
+        Ok(())
+    }
+
+    /// Adds a workspace, without any configuration.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the id is taken.
+    pub async fn insert_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO workspaces (workspace_id, account_id, name, deployment_name, created_at,
+             is_default, admins_group_id, users_group_id, clock_mode, clock_value, behaviour)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let account = workspace.account.to_string();
+        let behaviour = behaviour_text(&workspace.behaviour)?;
+        let (clock_mode, clock_value) = workspace.clock.to_parts();
+        let values: &[Value<'_>] = args![
+            workspace.id,
+            &account,
+            &workspace.name,
+            &workspace.deployment_name,
+            workspace.created_at,
+            workspace.is_default,
+            workspace.admins_group,
+            workspace.users_group,
+            clock_mode,
+            clock_value,
+            &behaviour,
+        ];
+        self.execute(SQL, values).await?;
+        Ok(())
+    }
+
+    /// Sets a workspace's clock.
+    pub async fn update_clock(&mut self, id: WorkspaceId, clock: WorkspaceClock) -> Result<(), StoreError> {
+        let (mode, value) = clock.to_parts();
+        let sql = "UPDATE workspaces SET clock_mode = $2, clock_value = $3 WHERE workspace_id = $1";
+        self.execute(sql, args![id, mode, value]).await?;
+        Ok(())
+    }
+
+    /// Sets the mock's switches for a workspace.
+    pub async fn update_behaviour(&mut self, id: WorkspaceId, behaviour: &Behaviour) -> Result<(), StoreError> {
+        let text = behaviour_text(behaviour)?;
+        self.execute("UPDATE workspaces SET behaviour = $2 WHERE workspace_id = $1", args![id, &text]).await?;
+        Ok(())
+    }
+
+    /// Stores one value of the workspace configuration.
+    pub async fn put_conf(&mut self, id: WorkspaceId, key: &str, conf: &ConfValue) -> Result<(), StoreError> {
+        const SQL: &str =
+            "INSERT INTO workspace_conf (workspace_id, conf_key, conf_value, previous_value, effective_at)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (workspace_id, conf_key) DO UPDATE SET conf_value = excluded.conf_value,
+               previous_value = excluded.previous_value, effective_at = excluded.effective_at";
+        let previous = conf.previous.as_deref();
+        self.execute(SQL, args![id, key, &conf.value, previous, conf.effective_at]).await?;
+        Ok(())
+    }
+}
+
+fn behaviour_text(behaviour: &Behaviour) -> Result<String, StoreError> {
+    serde_json::to_string(behaviour).map_err(|error| StoreError::Unreadable(error.to_string()))
+}

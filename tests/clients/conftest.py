@@ -1,0 +1,105 @@
+"""Starts the built server for a test and points the Databricks clients at it."""
+
+import os
+import re
+import resource
+import secrets
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("DAPI_MOCK_BIN", str(REPOSITORY / "target/release/dapi-mock"))
+READY = re.compile(r"^dapi-mock ready host=(http://127\.0\.0\.1:(\d+)) in=\S+$", re.MULTILINE)
+
+# A thousand connections at once need more files than the usual soft limit, here and in the server.
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard > 0 else 8192, hard))
+
+
+class Server:
+    """One `dapi-mock serve`. Its database may outlive it: `kill` and `start` again."""
+
+    def __init__(self, folder: Path, database: str):
+        self.admin_token = new_token_value()
+        self._folder = folder
+        self._command = [BINARY, "serve", "--port", "0", "--database", database]
+        self._command += ["--admin-token", self.admin_token]
+        self._process = None
+
+    def start(self):
+        out, err = self._folder / "stdout", self._folder / "stderr"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            self._process = subprocess.Popen(self._command, cwd=self._folder, stdout=stdout, stderr=stderr)
+        deadline = time.monotonic() + 20
+        while not (ready := READY.search(out.read_text())):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                pytest.fail(f"The server did not get ready.\n{out.read_text()}\n{err.read_text()}")
+            time.sleep(0.005)
+        self.host, self.port = ready[1], int(ready[2])
+
+    def kill(self):
+        """Ends it as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self):
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                code = self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                pytest.fail("The server did not stop on SIGTERM.")
+            assert code == 0, "SIGTERM is a normal end"
+
+
+def new_token_value() -> str:
+    return f"dapi{secrets.token_hex(16)}"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path, monkeypatch):
+    """Neither a developer's Databricks profile nor a proxy may take part."""
+    for name in list(os.environ):
+        if name.startswith(("DATABRICKS_", "DAPI_MOCK_")) or name == "NETRC":
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    return home
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    servers = []
+
+    def start(database: str = "sqlite::memory:") -> Server:
+        server = Server(tmp_path, database)
+        server.start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def server(start_server, monkeypatch):
+    """A new server for each test: it starts in milliseconds, and no test meets another's tokens."""
+    server = start_server()
+    monkeypatch.setenv("DATABRICKS_HOST", server.host)
+    monkeypatch.setenv("DATABRICKS_TOKEN", server.admin_token)
+    return server
+
+
+@pytest.fixture
+def binary() -> str:
+    return BINARY

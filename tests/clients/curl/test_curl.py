@@ -1,0 +1,65 @@
+"""`curl -n` reads the token from a netrc file and sends it as Basic; `-d` alone sends a form's content type."""
+
+import json
+import subprocess
+
+import pytest
+
+INVALID = '{"error_code":403,"message":"Invalid access token."}'
+
+
+@pytest.fixture
+def netrc(clean_environment):
+    def write(machine, password):
+        file = clean_environment / ".netrc"
+        file.write_text(f"machine {machine} login token password {password}\n")
+        file.chmod(0o600)
+
+    return write
+
+
+def curl(*arguments):
+    """Runs the literal `curl -n ARGUMENTS`; returns its status and body."""
+    command = ["curl", "-n", *arguments, "-sS", "--max-time", "20", "-w", "\n%{http_code}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    body, _, status = done.stdout.rpartition("\n")
+    return int(status), body
+
+
+@pytest.mark.parametrize("machine", ["127.0.0.1", "localhost"])
+def test_create_list_and_delete(server, netrc, machine):
+    netrc(machine, server.admin_token)
+    api = f"http://{machine}:{server.port}/api/2.0/token"
+
+    status, body = curl("-X", "POST", f"{api}/create", "-d", '{"comment": "from curl", "lifetime_seconds": 3600}')
+    created = json.loads(body)
+    info = created["token_info"]
+    assert status == 200
+    assert info["comment"] == "from curl"
+    assert info["expiry_time"] - info["creation_time"] == 3_600_000
+
+    status, body = curl("-X", "GET", f"{api}/list")
+    assert status == 200
+    assert info in json.loads(body)["token_infos"]
+    assert created["token_value"] not in body
+
+    netrc(machine, created["token_value"])
+    assert curl(f"{api}/list")[0] == 200
+
+    netrc(machine, server.admin_token)
+    assert curl("-X", "POST", f"{api}/delete", "-d", json.dumps({"token_id": info["token_id"]})) == (200, "{}")
+
+    netrc(machine, created["token_value"])
+    assert curl(f"{api}/list") == (403, INVALID)
+
+
+def test_a_wrong_password_is_an_invalid_token(server, netrc):
+    netrc("127.0.0.1", "dapi" + "0" * 32)
+    assert curl(f"{server.host}/api/2.0/token/list") == (403, INVALID)
+
+
+def test_no_entry_for_the_machine_is_no_credential(server, netrc):
+    netrc("elsewhere.example", server.admin_token)
+    status, body = curl(f"{server.host}/api/2.0/token/list")
+    assert status == 401
+    assert json.loads(body)["error_code"] == 401
