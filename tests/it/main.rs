@@ -1,1 +1,20 @@
+//! The one integration-test binary. `harness` makes worlds; every suite that takes a `World` runs
+//! on memory, on a SQLite file and on PostgreSQL.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
+mod api;
+mod architecture;
+mod authz_coverage;
+mod documents;
+mod harness;
+mod hostile;
+mod model;
+mod process;
+mod secrets;
+mod store;

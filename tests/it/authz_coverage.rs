@@ -1,0 +1,61 @@
+//! Every route of the table, asked without a credential and with ones that do not suffice.
+
+use dapi_mock::domain::authorize::Right;
+use dapi_mock::domain::scope::EndpointScope;
+use dapi_mock::http::routes::{ROUTES, Route};
+
+use crate::harness::{Answer, Backend, Client, DAY_MS, World};
+
+async fn ask(client: Client<'_>, route: &Route) -> Answer {
+    let path = route.path.replace("{token_id}", "0").replace("{id}", "0");
+    assert!(!path.contains('{'), "{path}: say what to put there");
+    client.call(route.method.clone(), &path, "{}").await
+}
+
+#[tokio::test]
+async fn every_route_asks_for_what_its_row_says() {
+    let world = World::new(Backend::Memory).await;
+    let (_, user) = world.user_with_token("user@example.com").await;
+    let inactive_id = world.add_user("inactive@example.com").await;
+    let inactive = world.mint(inactive_id, |_| {}).await;
+    world.set_active(inactive_id, false).await;
+    let expired = world.mint(world.admin_id().await, |token| token.expiry_time = Some(token.creation_time)).await;
+    let idle =
+        world.mint(world.admin_id().await, |token| token.creation_time = token.creation_time.plus(-90 * DAY_MS)).await;
+    let scoped = world.mint(world.admin_id().await, |token| token.scopes = Some(vec!["elsewhere".into()])).await;
+
+    for route in ROUTES {
+        if route.demand.right == Right::Open {
+            assert_eq!(ask(world.anonymous(), route).await.status, 200, "{route:?}");
+            continue;
+        }
+        ask(world.anonymous(), route).await.refused(401, 401, "Credential was not sent");
+        for bad in ["nonsense", "dapiffffffffffffffffffffffffffffffff", &expired, &idle] {
+            ask(world.client(bad), route).await.refused(403, 403, "Invalid access token.");
+        }
+        ask(world.client(&inactive), route).await.refused(403, 403, "Invalid access to Org");
+        if route.demand.scope != EndpointScope::Any {
+            ask(world.client(&scoped), route).await.refused(403, "PERMISSION_DENIED", "missing the required scopes");
+        }
+        if route.demand.right == Right::WorkspaceAdmin {
+            let message = "Requesting user 'user@example.com' is not an admin.";
+            ask(world.client(&user), route).await.refused(403, "PERMISSION_DENIED", message);
+        }
+        let allowed = ask(world.admin(), route).await;
+        assert!(!matches!(allowed.status.as_u16(), 401 | 403 | 500..), "{route:?}: {allowed:?}");
+    }
+
+    world.permit_users(false).await;
+    for route in ROUTES.iter().filter(|route| route.demand.right != Right::Open) {
+        let message = "User does not have permission to use tokens.";
+        ask(world.client(&user), route).await.refused(403, "PERMISSION_DENIED", message);
+    }
+}
+
+#[test]
+fn operations_and_paths_are_named_once() {
+    let mut seen = std::collections::HashSet::new();
+    for route in ROUTES {
+        assert!(seen.insert((route.method.clone(), route.path)), "{} {}", route.method, route.path);
+    }
+}

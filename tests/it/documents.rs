@@ -1,0 +1,39 @@
+//! Generated parts of the documents. `DAPI_MOCK_UPDATE_DOCUMENTS=1 cargo test documents` writes them.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use dapi_mock::config::settings_table;
+use dapi_mock::http::routes::ROUTES;
+
+#[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+fn check(path: &str, wanted: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("DAPI_MOCK_UPDATE_DOCUMENTS").is_some() {
+        std::fs::write(&path, wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "{} is out of date: DAPI_MOCK_UPDATE_DOCUMENTS=1 cargo test documents", path.display());
+}
+
+#[test]
+fn the_readme_has_the_settings_of_the_flags() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (before, rest) = readme.split_once("<!-- settings -->\n").expect("the marker before the settings");
+    let (_, after) = rest.split_once("<!-- /settings -->").expect("the marker after the settings");
+    check("README.md", &format!("{before}<!-- settings -->\n{}\n<!-- /settings -->{after}", settings_table()));
+}
+
+#[test]
+fn the_compatibility_ledger_has_the_routes_of_the_table() {
+    let mut text = String::from(
+        "# What is emulated\n\nGenerated from the route table (`src/http/routes.rs`). Any other path answers 404 \
+         `ENDPOINT_NOT_FOUND` and says whether the real service has something there.\n\n\
+         | method | path | operation | level |\n|---|---|---|---|\n",
+    );
+    for route in ROUTES {
+        let level = format!("{:?}", route.level).to_lowercase();
+        writeln!(text, "| {} | `{}` | {} | {level} |", route.method, route.path, route.operation).unwrap();
+    }
+    check("docs/compatibility.md", &text);
+}

@@ -1,0 +1,305 @@
+//! Worlds to test in: a service over a fresh store, a clock that moves by hand, clients in process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use dapi_mock::clock::{Clock, ManualClock};
+use dapi_mock::domain::access::PermissionLevel;
+use dapi_mock::domain::identity::{Assignment, Attributes, Principal, PrincipalKind};
+use dapi_mock::domain::settings::ConfValue;
+use dapi_mock::domain::token::{Token, TokenValue};
+use dapi_mock::domain::{Millis, PrincipalId, Workspace};
+use dapi_mock::entropy::{Entropy, SystemEntropy};
+use dapi_mock::http::{App, router};
+use dapi_mock::service::{ADMIN_USER, FirstStart, Service};
+use dapi_mock::store::{Database, Lock, Store};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// 2026-11-24T08:00:00Z
+pub(crate) const START: Millis = Millis(1_795_507_200_000);
+pub(crate) const DAY_MS: i64 = 86_400_000;
+pub(crate) const ADMIN_TOKEN: &str = "dapi00000000000000000000000000000001";
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Backend {
+    Memory,
+    File,
+    Postgres,
+}
+
+/// Stamps each test on the three stores.
+macro_rules! on_every_store {
+    ($($name:ident),* $(,)?) => {
+        mod on_memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::harness::World::new($crate::harness::Backend::Memory).await).await;
+            })*
+        }
+        mod on_sqlite_file {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::harness::World::new($crate::harness::Backend::File).await).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
+            #[tokio::test]
+            async fn $name() {
+                super::$name($crate::harness::World::new($crate::harness::Backend::Postgres).await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_every_store;
+
+pub(crate) struct World {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) service: Service,
+    router: Router,
+    database: Database,
+    /// Removes the database's folder when the world ends.
+    _folder: Option<TempDir>,
+}
+
+/// The base URL and a schema of its own: 2 ms, where a database of its own takes 20.
+#[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+async fn fresh_postgres() -> Database {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let base = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL");
+    let schema = format!("it_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let pool = sqlx::PgPool::connect(&base).await.unwrap();
+    let statement = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
+    pool.close().await;
+    let separator = if base.contains('?') { '&' } else { '?' };
+    format!("{base}{separator}options[search_path]={schema}").parse().unwrap()
+}
+
+impl World {
+    pub(crate) async fn new(backend: Backend) -> Self {
+        let folder = matches!(backend, Backend::File).then(|| tempfile::tempdir().unwrap());
+        let database = match (backend, &folder) {
+            (Backend::Postgres, _) => fresh_postgres().await,
+            (_, Some(folder)) => Database::SqliteFile(folder.path().join("mock.db").to_str().unwrap().to_owned()),
+            (_, None) => Database::SqliteMemory,
+        };
+        let clock = Arc::new(ManualClock::new(START));
+        let store = Store::open(&database).await.unwrap();
+        let service = Service::new(store, clock.clone(), Arc::new(SystemEntropy));
+        let wanted = FirstStart { admin_token: TokenValue::parse(ADMIN_TOKEN), ..FirstStart::default() };
+        service.start(&wanted).await.unwrap();
+        let router = router(App { service: service.clone() });
+        Self { clock, service, router, database, _folder: folder }
+    }
+
+    /// What the process would find after a restart; memory outlives it here.
+    pub(crate) async fn restart(&mut self) {
+        if self.database != Database::SqliteMemory {
+            self.service.store().close().await;
+            let store = Store::open(&self.database).await.unwrap();
+            self.service = Service::new(store, self.clock.clone(), Arc::new(SystemEntropy));
+        }
+        self.service.start(&FirstStart::default()).await.unwrap();
+        self.router = router(App { service: self.service.clone() });
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    pub(crate) async fn workspace(&self) -> Workspace {
+        self.service.store().read().await.unwrap().find_default_workspace().await.unwrap().unwrap()
+    }
+
+    pub(crate) fn client<'a>(&'a self, token: &'a str) -> Client<'a> {
+        Client { world: self, token: Some(token) }
+    }
+
+    pub(crate) fn admin(&self) -> Client<'_> {
+        self.client(ADMIN_TOKEN)
+    }
+
+    pub(crate) fn anonymous(&self) -> Client<'_> {
+        Client { world: self, token: None }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    /// Adds a principal to the account and assigns it to the workspace.
+    pub(crate) async fn add_principal(&self, kind: PrincipalKind, name: &str) -> PrincipalId {
+        let workspace = self.workspace().await;
+        let id = (&SystemEntropy as &dyn Entropy).principal_id();
+        let principal = Principal {
+            id,
+            local_to: (kind == PrincipalKind::Group).then_some(workspace.id),
+            kind,
+            name: name.to_owned(),
+            display_name: name.to_owned(),
+            active: true,
+            account_admin: false,
+            external_id: None,
+            attributes: Attributes::default(),
+        };
+        let mut writer = self.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
+        writer.insert_principal(workspace.account, &principal, self.now()).await.unwrap();
+        writer.put_assignment(workspace.id, id, &assigned(true)).await.unwrap();
+        writer.commit().await.unwrap();
+        id
+    }
+
+    pub(crate) async fn add_user(&self, name: &str) -> PrincipalId {
+        self.add_principal(PrincipalKind::User, name).await
+    }
+
+    /// Gives a principal a token behind the API's back.
+    pub(crate) async fn mint(&self, owner: PrincipalId, change: impl FnOnce(&mut Token)) -> String {
+        let workspace = self.workspace().await;
+        let value = (&SystemEntropy as &dyn Entropy).token_value(None);
+        let mut token = Token {
+            workspace: workspace.id,
+            id: value.id(),
+            owner,
+            created_by: owner,
+            created_by_username: "seed".to_owned(),
+            comment: String::new(),
+            creation_time: self.now(),
+            expiry_time: Some(self.now().plus(730 * DAY_MS)),
+            last_used: None,
+            scopes: None,
+            autoscope_state: None,
+            inferred_scopes: None,
+        };
+        change(&mut token);
+        let mut writer = self.service.store().write(Lock::Owner(workspace.id, owner)).await.unwrap();
+        writer.insert_token(&token).await.unwrap();
+        writer.commit().await.unwrap();
+        value.reveal().to_owned()
+    }
+
+    pub(crate) async fn user_with_token(&self, name: &str) -> (PrincipalId, String) {
+        let id = self.add_user(name).await;
+        (id, self.mint(id, |_| {}).await)
+    }
+
+    pub(crate) async fn admin_id(&self) -> PrincipalId {
+        let workspace = self.workspace().await;
+        let mut reader = self.service.store().read().await.unwrap();
+        let found = reader.find_principal_named(workspace.account, None, PrincipalKind::User, ADMIN_USER).await;
+        found.unwrap().unwrap().id
+    }
+
+    pub(crate) async fn set_active(&self, id: PrincipalId, active: bool) {
+        let workspace = self.workspace().await.id;
+        let mut writer = self.service.store().write(Lock::Workspace(workspace)).await.unwrap();
+        writer.put_assignment(workspace, id, &assigned(active)).await.unwrap();
+        writer.commit().await.unwrap();
+    }
+
+    pub(crate) async fn set_conf(&self, key: &str, value: &str) {
+        let workspace = self.workspace().await.id;
+        let conf = ConfValue { value: value.to_owned(), previous: None, effective_at: self.now() };
+        let mut writer = self.service.store().write(Lock::Workspace(workspace)).await.unwrap();
+        writer.put_conf(workspace, key, &conf).await.unwrap();
+        writer.commit().await.unwrap();
+    }
+
+    /// Gives or takes the default permission, without which only admins may use tokens.
+    pub(crate) async fn permit_users(&self, permitted: bool) {
+        let workspace = self.workspace().await;
+        let level = permitted.then_some(PermissionLevel::CanUse);
+        let mut writer = self.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
+        writer.put_token_permission(workspace.id, workspace.users_group, level).await.unwrap();
+        writer.commit().await.unwrap();
+    }
+}
+
+pub(crate) fn assigned(active: bool) -> Assignment {
+    Assignment { active, entitlements: Vec::new(), roles: Vec::new() }
+}
+
+/// A caller, with its token.
+#[derive(Clone, Copy)]
+pub(crate) struct Client<'a> {
+    world: &'a World,
+    token: Option<&'a str>,
+}
+
+impl Client<'_> {
+    pub(crate) fn request(&self, method: &Method, path: &str) -> axum::http::request::Builder {
+        let builder = Request::builder().method(method).uri(path).header("host", "127.0.0.1:3274");
+        match self.token {
+            Some(token) => builder.header("authorization", format!("Bearer {token}")),
+            None => builder,
+        }
+    }
+
+    pub(crate) async fn call(&self, method: Method, path: &str, body: impl Into<Body>) -> Answer {
+        self.world.send(self.request(&method, path).body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, Body::empty()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::POST, path, body.to_string()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::PATCH, path, body.to_string()).await
+    }
+
+    /// Creates a token and answers its value and id.
+    pub(crate) async fn create(&self, body: &Value) -> (String, String) {
+        let answer = self.post("/api/2.0/token/create", body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let json = answer.json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&json["token_value"]), text(&json["token_info"]["token_id"]))
+    }
+
+    /// The ids of the caller's own tokens.
+    pub(crate) async fn own_ids(&self) -> Vec<String> {
+        let json = self.get("/api/2.0/token/list").await.json();
+        json["token_infos"].as_array().unwrap().iter().map(|row| row["token_id"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
+    }
+
+    /// Asserts the error's status, code (text or number) and message.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: impl Into<Value>, message: &str) {
+        let json = self.json();
+        assert_eq!((self.status.as_u16(), &json["error_code"]), (status, &code.into()), "{self:?}");
+        let text = json["message"].as_str().unwrap();
+        assert!(text.contains(message), "{text:?} does not contain {message:?}");
+        assert_eq!(self.header("content-type"), "application/json; charset=utf-8");
+    }
+}

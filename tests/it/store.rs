@@ -1,0 +1,275 @@
+//! The store's suite: what every database has to do alike.
+
+use std::collections::BTreeSet;
+
+use dapi_mock::domain::access::PermissionLevel;
+use dapi_mock::domain::clock::WorkspaceClock;
+use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
+use dapi_mock::domain::token::{EndCause, Horizon, Token};
+use dapi_mock::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
+use dapi_mock::store::{Database, Lock, OpenError, Store, StoreError};
+
+use crate::harness::{DAY_MS, START, World, on_every_store};
+
+on_every_store!(
+    tokens_round_trip,
+    queries_and_rules_agree_on_what_is_live,
+    an_ended_token_leaves_a_tombstone,
+    uses_only_move_forward,
+    workspaces_round_trip,
+    standing_reaches_through_nested_groups_and_ends_on_cycles,
+    an_uncommitted_change_did_not_happen,
+    what_cannot_be_stored_is_refused_alike,
+    a_restart_changes_nothing,
+);
+
+fn sample(workspace: WorkspaceId, owner: PrincipalId, id: &str) -> Token {
+    Token {
+        workspace,
+        id: TokenId::from_text(id),
+        owner,
+        created_by: PrincipalId(7),
+        created_by_username: "creator@example.com".into(),
+        comment: "with 'quotes', ünïcode and \n newline".into(),
+        creation_time: START,
+        expiry_time: None,
+        last_used: Some(START.plus(5)),
+        scopes: Some(vec!["sql".into(), "files".into()]),
+        autoscope_state: Some("AUTOSCOPE_STATE_RUNNING".into()),
+        inferred_scopes: Some(vec![]),
+    }
+}
+
+async fn insert(world: &World, token: &Token) {
+    let mut writer = world.service.store().write(Lock::Owner(token.workspace, token.owner)).await.unwrap();
+    writer.insert_token(token).await.unwrap();
+    writer.commit().await.unwrap();
+}
+
+async fn tokens_round_trip(world: World) {
+    let workspace = world.workspace().await;
+    let token = sample(workspace.id, world.admin_id().await, "aa");
+    insert(&world, &token).await;
+    let mut reader = world.service.store().read().await.unwrap();
+    assert_eq!(reader.find_token(workspace.id, &token.id).await.unwrap().as_ref(), Some(&token));
+    assert_eq!(reader.find_token(WorkspaceId(1), &token.id).await.unwrap(), None);
+    let presented = reader.find_presented(&token.id).await.unwrap();
+    assert_eq!(presented.len(), 1);
+    assert_eq!((&presented[0].token, &presented[0].workspace), (&token, &workspace));
+    let owner = presented[0].owner.as_ref().unwrap();
+    assert!(owner.active && owner.name == "admin@example.com" && owner.kind == PrincipalKind::User);
+}
+
+/// The rule is written twice, in Rust and as an SQL condition; this holds the two together.
+async fn queries_and_rules_agree_on_what_is_live(world: World) {
+    let workspace = world.workspace().await;
+    let owner = world.add_user("many@example.com").await;
+    let mut tokens = Vec::new();
+    let mut writer = world.service.store().write(Lock::Owner(workspace.id, owner)).await.unwrap();
+    for (i, created) in [0, 1, 30, 89, 90, 91, 400].into_iter().enumerate() {
+        for (j, expiry) in [None, Some(-1), Some(0), Some(1), Some(DAY_MS * 10)].into_iter().enumerate() {
+            for (k, used) in
+                [None, Some(0), Some(DAY_MS * 89), Some(DAY_MS * 90 - 1), Some(DAY_MS * 90)].into_iter().enumerate()
+            {
+                let mut token = sample(workspace.id, owner, &format!("{i}{j}{k}"));
+                token.creation_time = START.plus(-created * DAY_MS);
+                token.expiry_time = expiry.map(|ms| START.plus(ms));
+                token.last_used = used.map(|ago| START.plus(-ago).max(token.creation_time));
+                writer.insert_token(&token).await.unwrap();
+                tokens.push(token);
+            }
+        }
+    }
+    writer.commit().await.unwrap();
+    let mut reader = world.service.store().read().await.unwrap();
+    for from_creation in [true, false] {
+        let behaviour = Behaviour { never_used_counts_from_creation: from_creation, ..Behaviour::default() };
+        for ahead in [-1, 0, 1, DAY_MS, 40 * DAY_MS] {
+            let now = START.plus(ahead);
+            for horizon in [Horizon::new(&behaviour, now), Horizon::with_expired(&behaviour, now)] {
+                let ids = |tokens: &[&Token]| tokens.iter().map(|token| token.id.clone()).collect::<BTreeSet<_>>();
+                let expected = ids(&tokens.iter().filter(|token| horizon.shows(token)).collect::<Vec<_>>());
+                let listed = reader.list_tokens_of(workspace.id, owner, horizon).await.unwrap();
+                assert_eq!(ids(&listed.iter().collect::<Vec<_>>()), expected, "{horizon:?}");
+                assert!(listed.is_sorted_by_key(|token| (token.creation_time, token.id.clone())));
+                let count = reader.count_tokens_of(workspace.id, owner, horizon).await.unwrap();
+                assert_eq!(usize::try_from(count).unwrap(), expected.len());
+            }
+        }
+    }
+}
+
+async fn an_ended_token_leaves_a_tombstone(world: World) {
+    let workspace = world.workspace().await.id;
+    let token = sample(workspace, world.admin_id().await, "bb");
+    for (cause, at) in [(EndCause::RevokedByOwner, START), (EndCause::Inactive, START.plus(9))] {
+        insert(&world, &token).await;
+        let mut writer = world.service.store().write(Lock::Workspace(workspace)).await.unwrap();
+        assert!(writer.end_token(workspace, &token.id, cause, "who", at).await.unwrap());
+        assert!(!writer.end_token(workspace, &token.id, cause, "who", at).await.unwrap());
+        writer.commit().await.unwrap();
+        let mut reader = world.service.store().read().await.unwrap();
+        assert_eq!(reader.find_token(workspace, &token.id).await.unwrap(), None);
+        let tombstone = reader.find_tombstone(workspace, &token.id).await.unwrap();
+        assert_eq!(tombstone, Some((cause, "who".to_owned(), at)));
+    }
+}
+
+async fn uses_only_move_forward(world: World) {
+    let workspace = world.workspace().await.id;
+    let owner = world.admin_id().await;
+    let token = Token { last_used: None, ..sample(workspace, owner, "cc") };
+    insert(&world, &token).await;
+    for (used, expected) in [(START.plus(50), 50), (START.plus(20), 50), (START.plus(70), 70)] {
+        let mut writer = world.service.store().write(Lock::Owner(workspace, owner)).await.unwrap();
+        writer.record_use(workspace, &token.id, used).await.unwrap();
+        writer.commit().await.unwrap();
+        let found = world.service.store().read().await.unwrap().find_token(workspace, &token.id).await.unwrap();
+        assert_eq!(found.unwrap().last_used, Some(START.plus(expected)));
+    }
+}
+
+async fn workspaces_round_trip(world: World) {
+    let before = world.workspace().await;
+    let behaviour =
+        Behaviour { permission_loss: PermissionLoss::Mixed, token_value_suffix: Some(2), ..Behaviour::default() };
+    let clock = WorkspaceClock::Frozen(Millis(-5));
+    let conf = ConfValue { value: "90".into(), previous: Some(String::new()), effective_at: START };
+    let mut writer = world.service.store().write(Lock::Workspace(before.id)).await.unwrap();
+    writer.update_behaviour(before.id, &behaviour).await.unwrap();
+    writer.update_clock(before.id, clock).await.unwrap();
+    for value in [&ConfValue { value: "1".into(), ..conf.clone() }, &conf] {
+        writer.put_conf(before.id, "maxTokenLifetimeDays", value).await.unwrap();
+    }
+    writer.commit().await.unwrap();
+    let mut expected = before.clone();
+    expected.behaviour = behaviour;
+    expected.clock = clock;
+    expected.max_token_lifetime = Some(conf);
+    let mut reader = world.service.store().read().await.unwrap();
+    assert_eq!(reader.find_workspace(before.id).await.unwrap(), Some(expected));
+    assert_eq!(reader.find_workspace(WorkspaceId(5)).await.unwrap(), None);
+    assert_eq!(reader.count_workspaces().await.unwrap(), 1);
+}
+
+async fn standing_reaches_through_nested_groups_and_ends_on_cycles(world: World) {
+    let workspace = world.workspace().await;
+    let user = world.add_user("nested@example.com").await;
+    let inner = world.add_principal(PrincipalKind::Group, "inner").await;
+    let outer = world.add_principal(PrincipalKind::Group, "outer").await;
+    let mut writer = world.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
+    for (group, member) in [(inner, user), (outer, inner), (inner, outer), (outer, inner)] {
+        writer.put_member(workspace.account, group, member).await.unwrap();
+    }
+    writer.put_token_permission(workspace.id, workspace.users_group, None).await.unwrap();
+    writer.put_token_permission(workspace.id, outer, Some(PermissionLevel::CanUse)).await.unwrap();
+    writer.commit().await.unwrap();
+    let mut reader = world.service.store().read().await.unwrap();
+    let standing = reader.standing(&workspace, user).await.unwrap();
+    let reached: BTreeSet<PrincipalId> = standing.reach.iter().map(|reach| reach.subject).collect();
+    assert_eq!(reached, BTreeSet::from([user, inner, outer, workspace.users_group]));
+    assert_eq!(standing.token_permission(), Some((outer, PermissionLevel::CanUse)));
+    assert_eq!(standing.path_to(outer), ["nested@example.com", "inner", "outer"]);
+    assert!(!standing.is_workspace_admin());
+}
+
+async fn an_uncommitted_change_did_not_happen(world: World) {
+    let workspace = world.workspace().await.id;
+    let token = sample(workspace, world.admin_id().await, "dd");
+    let mut writer = world.service.store().write(Lock::Workspace(workspace)).await.unwrap();
+    writer.insert_token(&token).await.unwrap();
+    drop(writer);
+    let mut reader = world.service.store().read().await.unwrap();
+    assert_eq!(reader.find_token(workspace, &token.id).await.unwrap(), None);
+}
+
+async fn what_cannot_be_stored_is_refused_alike(world: World) {
+    let workspace = world.workspace().await.id;
+    let owner = world.admin_id().await;
+    let token = sample(workspace, owner, "ee");
+    insert(&world, &token).await;
+    let mut writer = world.service.store().write(Lock::Workspace(workspace)).await.unwrap();
+    assert!(matches!(writer.insert_token(&token).await, Err(StoreError::Duplicate)));
+    drop(writer);
+    let nul = TokenId::from_text("e\0e");
+    let mut reader = world.service.store().read().await.unwrap();
+    assert!(matches!(reader.find_token(workspace, &nul).await, Err(StoreError::NulCharacter)));
+}
+
+async fn a_restart_changes_nothing(mut world: World) {
+    let (value, id) = world.admin().create(&serde_json::json!({"comment": "kept"})).await;
+    let before = (world.workspace().await, world.admin().own_ids().await);
+    world.restart().await;
+    assert_eq!((world.workspace().await, world.admin().own_ids().await), before);
+    assert!(world.client(&value).own_ids().await.contains(&id));
+}
+
+#[tokio::test]
+async fn a_foreign_or_newer_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let open = async |name: &str| Store::open(&path(name).parse::<Database>().unwrap()).await;
+
+    std::fs::write(folder.path().join("garbage"), "not a database, but long enough to look at: ".repeat(9)).unwrap();
+    assert!(matches!(open("garbage").await, Err(OpenError::Connect { .. })));
+
+    let other = sqlx::SqlitePool::connect(&format!("{}?mode=rwc", path("other"))).await.unwrap();
+    sqlx::query("CREATE TABLE theirs (x)").execute(&other).await.unwrap();
+    other.close().await;
+    assert!(matches!(open("other").await, Err(OpenError::Foreign(_))));
+
+    open("ours").await.unwrap().close().await;
+    let ours = sqlx::SqlitePool::connect(&path("ours")).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1";
+    sqlx::query(newer).execute(&ours).await.unwrap();
+    ours.close().await;
+    assert!(matches!(open("ours").await, Err(OpenError::Newer(_))));
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    let names = |folder: &str| -> BTreeSet<_> {
+        let path = format!("{}/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+}
+
+#[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
+#[tokio::test]
+async fn both_databases_have_the_same_tables() {
+    use crate::harness::Backend;
+
+    const SQLITE: &str =
+        "SELECT m.name, c.name, c.\"notnull\" = 1 FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+         WHERE m.type = 'table' AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\'";
+    const POSTGRES: &str =
+        "SELECT table_name::text, column_name::text, is_nullable = 'NO' FROM information_schema.columns
+         WHERE table_schema = current_schema() AND table_name NOT LIKE '\\_sqlx%'";
+    const SQLITE_KEYS: &str =
+        "SELECT DISTINCT m.name, c.name FROM sqlite_schema m, pragma_index_list(m.name) i, pragma_index_info(i.name) c
+         WHERE m.type = 'table' AND i.\"unique\" = 1 AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\'
+         UNION SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+         WHERE m.type = 'table' AND c.pk > 0 AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\'";
+    const POSTGRES_KEYS: &str = "SELECT DISTINCT t.relname::text, a.attname::text FROM pg_index i
+         JOIN pg_class t ON t.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (i.indkey)
+         WHERE i.indisunique AND t.relnamespace = current_schema()::regnamespace AND t.relname NOT LIKE '\\_sqlx%'";
+    let memory = World::new(Backend::Memory).await;
+    let postgres = World::new(Backend::Postgres).await;
+    let (Store::Sqlite { write, .. }, Store::Postgres(pool)) = (memory.service.store(), postgres.service.store())
+    else {
+        panic!("the worlds are of other kinds");
+    };
+    let left: BTreeSet<(String, String, bool)> =
+        sqlx::query_as(SQLITE).fetch_all(write).await.unwrap().into_iter().collect();
+    let right: BTreeSet<(String, String, bool)> =
+        sqlx::query_as(POSTGRES).fetch_all(pool).await.unwrap().into_iter().collect();
+    assert!(left.len() > 50);
+    assert_eq!(left, right);
+    let left: BTreeSet<(String, String)> =
+        sqlx::query_as(SQLITE_KEYS).fetch_all(write).await.unwrap().into_iter().collect();
+    let right: BTreeSet<(String, String)> =
+        sqlx::query_as(POSTGRES_KEYS).fetch_all(pool).await.unwrap().into_iter().collect();
+    assert_eq!(left, right);
+}
