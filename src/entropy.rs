@@ -9,6 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 use uuid::{Builder, Uuid};
 
 use crate::domain::PrincipalId;
+use crate::domain::oauth::ClientSecret;
 use crate::domain::token::TokenValue;
 
 /// A source of random bytes.
@@ -27,6 +28,16 @@ impl dyn Entropy + '_ {
     /// A new token's value.
     pub fn token_value(&self, suffix: Option<u8>) -> TokenValue {
         TokenValue::from_random(self.bytes(), suffix)
+    }
+
+    /// A new client secret.
+    pub fn client_secret(&self) -> ClientSecret {
+        ClientSecret::from_random(self.bytes())
+    }
+
+    /// A generator for whoever draws many bytes at a time, seeded from this source: keys.
+    pub fn generator(&self) -> ChaCha20Rng {
+        ChaCha20Rng::from_seed(self.bytes())
     }
 
     /// A random (version 4) UUID.

@@ -52,6 +52,16 @@ impl Action {
         }
     }
 
+    /// `create` or `delete` of a service principal's OAuth secret: a service of its own in the real
+    /// log, recalled and not to be found any more \[inferred\].
+    pub fn service_principal_secret(name: &'static str, secret_id: &str, principal: PrincipalId) -> Self {
+        Self {
+            service: "servicePrincipalCredentials",
+            name,
+            params: vec![("service_principal", principal.to_string()), ("secret_id", secret_id.to_owned())],
+        }
+    }
+
     /// `updateDbToken` \[inferred\]: no name for the update of 2026 is documented.
     pub fn update_token(id: &TokenId, owner: PrincipalId) -> Self {
         Self { name: "updateDbToken", ..Self::revoke_token(id, owner) }

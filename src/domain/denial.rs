@@ -1,6 +1,7 @@
 //! Every "no" that the rules can say, with the facts needed to word it. How it looks on the wire
 //! is `http::error`'s business.
 
+use super::oauth::Refusal;
 use super::{PrincipalId, TokenId, WorkspaceId};
 
 /// A refusal.
@@ -61,6 +62,16 @@ pub enum Denial {
     PrincipalNotFound(PrincipalId),
     /// The plan does not include the feature.
     NotInTier(&'static str),
+    /// An access token whose scopes do not cover the endpoint; the scope that it asks for.
+    MissingOauthScope(&'static str),
+    /// No access token is issued.
+    OAuth(Refusal),
+    /// There is no such account here.
+    AccountNotFound(String),
+    /// The service principal already has the most secrets that one may have.
+    SecretQuotaExceeded,
+    /// The service principal has no such secret.
+    SecretNotFound(String),
 }
 
 impl Denial {

@@ -68,6 +68,13 @@ numeric_id! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AccountId(pub Uuid);
 
+impl AccountId {
+    /// Reads a UUID in the hyphenated form.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 36).then(|| Uuid::parse_str(text).ok().map(Self)).flatten()
+    }
+}
+
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

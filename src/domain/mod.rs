@@ -8,6 +8,8 @@ pub mod clock;
 pub mod denial;
 pub mod identity;
 pub mod ids;
+pub mod jwt;
+pub mod oauth;
 pub mod scope;
 pub mod settings;
 pub mod token;

@@ -5,12 +5,13 @@ use std::any::Any;
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::domain::Denial;
+use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::token::QUOTA;
 use crate::service::Error;
 
@@ -66,6 +67,8 @@ pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 enum Code {
     Numeric,
     Named(&'static str),
+    /// An `error` of RFC 6749, which has an envelope of its own.
+    OAuth(&'static str),
 }
 
 const INVALID_PARAMETER_VALUE: Code = Code::Named("INVALID_PARAMETER_VALUE");
@@ -159,6 +162,26 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::NotInTier(feature) => {
                 (404, FEATURE_DISABLED, format!("{feature} is not enabled for this feature tier").into())
             }
+            // Observed with the id of the request (research/api-identity-auth.md §4.2), as the edge
+            // words things; so with the edge's code [inferred].
+            Denial::MissingOauthScope(scope) => (
+                403,
+                Code::Numeric,
+                format!("Provided OAuth token does not have required scopes: {scope} [ReqId: {request_id}]").into(),
+            ),
+            Denial::OAuth(refusal) => oauth(refusal),
+            Denial::AccountNotFound(id) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("Account {id} does not exist").into())
+            }
+            // The wording and code of these two are ours [inferred].
+            Denial::SecretQuotaExceeded => (
+                400,
+                Code::Named("QUOTA_EXCEEDED"),
+                format!("A service principal has at most {MAX_SECRETS} secrets; delete one first.").into(),
+            ),
+            Denial::SecretNotFound(id) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("Secret with ID {id} does not exist").into())
+            }
         },
         ApiError::Unavailable => (
             503,
@@ -172,6 +195,17 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
     Wire { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message }
 }
 
+/// RFC 6749 §5.2; the status of `invalid_client` is the RFC's \[inferred\].
+fn oauth(refusal: &Refusal) -> (u16, Code, Cow<'static, str>) {
+    match refusal {
+        // The cause is in the log only.
+        Refusal::InvalidClient(_) => (401, Code::OAuth("invalid_client"), "Client authentication failed".into()),
+        Refusal::InvalidRequest(text) => (400, Code::OAuth("invalid_request"), text.clone().into()),
+        Refusal::InvalidScope(text) => (400, Code::OAuth("invalid_scope"), text.clone().into()),
+        Refusal::UnsupportedGrantType(text) => (400, Code::OAuth("unsupported_grant_type"), text.clone().into()),
+    }
+}
+
 /// Says which of the two it is: a path that exists nowhere, or one that is not emulated.
 fn endpoint_not_found(method: &str, path: &str, family: Option<&str>) -> String {
     let which = match family {
@@ -182,14 +216,14 @@ fn endpoint_not_found(method: &str, path: &str, family: Option<&str>) -> String 
 }
 
 impl Wire {
-    /// The answer in the envelope of the REST APIs: compact JSON.
+    /// The answer in the envelope of the REST APIs, or that of OAuth: compact JSON.
     pub fn render(&self) -> Response {
-        let code = match self.code {
-            Code::Numeric => Value::from(self.status.as_u16()),
-            Code::Named(name) => name.into(),
+        let body = match self.code {
+            Code::Numeric => json!({ "error_code": self.status.as_u16(), "message": self.message }),
+            Code::Named(name) => json!({ "error_code": name, "message": self.message }),
+            Code::OAuth(name) => json!({ "error": name, "error_description": self.message }),
         };
-        let body = json!({ "error_code": code, "message": self.message }).to_string();
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;
         self.add_headers(response.headers_mut());
         response
@@ -198,7 +232,14 @@ impl Wire {
     fn add_headers(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"DatabricksRealm\""));
+            let challenge = match self.code {
+                Code::OAuth(_) => "Basic realm=\"DatabricksRealm\"",
+                Code::Numeric | Code::Named(_) => "Bearer realm=\"DatabricksRealm\"",
+            };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if matches!(self.code, Code::OAuth(_)) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -244,6 +285,14 @@ mod tests {
             Denial::TokenToUpdateNotFound(id()),
             Denial::PrincipalNotFound(PrincipalId(7)),
             Denial::NotInTier("Token management"),
+            Denial::MissingOauthScope("authentication"),
+            Refusal::InvalidClient("the log's business").into(),
+            Refusal::InvalidRequest("grant_type is missing".into()).into(),
+            Refusal::InvalidScope("'\"' is not a scope".into()).into(),
+            Refusal::UnsupportedGrantType("There is no grant type x".into()).into(),
+            Denial::AccountNotFound("a".into()),
+            Denial::SecretQuotaExceeded,
+            Denial::SecretNotFound("s".into()),
         ]
     }
 

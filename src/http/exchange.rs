@@ -20,6 +20,7 @@ use super::error::{ApiError, wire};
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::Step;
+use crate::domain::oauth::Refusal;
 
 /// The header with the id of the exchange.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -87,6 +88,7 @@ fn log_refusal(origin: &Origin, method: &Method, path: &str, error: &ApiError, s
     let because = match (error, step) {
         (_, Some(step)) => step.because.clone(),
         (ApiError::Denied(Denial::MalformedRequest(detail)), None) => detail.clone(),
+        (ApiError::Denied(Denial::OAuth(Refusal::InvalidClient(cause))), None) => (*cause).to_owned(),
         (error, None) => wire(error, &origin.request_id).message.into_owned(),
     };
     tracing::info!(

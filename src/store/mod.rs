@@ -7,6 +7,7 @@
 
 mod audit;
 mod identities;
+mod oauth;
 mod session;
 mod tokens;
 mod workspaces;

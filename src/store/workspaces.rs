@@ -97,6 +97,31 @@ impl Reader {
         self.row::<WorkspaceRow>(SQL, args![true]).await?.map(Workspace::try_from).transpose()
     }
 
+    /// The workspaces that a principal is assigned to and active in: the default one first.
+    pub async fn list_workspaces_of(
+        &mut self,
+        account: AccountId,
+        principal: PrincipalId,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            workspace_columns!(),
+            " FROM workspace_assignments a JOIN workspaces w ON w.workspace_id = a.workspace_id",
+            workspace_joins!(),
+            "WHERE w.account_id = $1 AND a.principal_id = $2 AND a.active = $3
+             ORDER BY w.is_default DESC, w.workspace_id"
+        );
+        let account = account.to_string();
+        let rows = self.rows::<WorkspaceRow>(SQL, args![&account, principal, true]).await?;
+        rows.into_iter().map(Workspace::try_from).collect()
+    }
+
+    /// Whether there is such an account.
+    pub async fn has_account(&mut self, id: AccountId) -> Result<bool, StoreError> {
+        let id = id.to_string();
+        Ok(self.count("SELECT COUNT(*) FROM accounts WHERE account_id = $1", args![&id]).await? > 0)
+    }
+
     /// How many workspaces there are.
     pub async fn count_workspaces(&mut self) -> Result<i64, StoreError> {
         self.count("SELECT COUNT(*) FROM workspaces", args![]).await

@@ -1,0 +1,328 @@
+//! Access tokens: their form, their claims, and whether this server signed them
+//! (research/api-identity-auth.md §3.2). RS256 and nothing else: what a token says about its own
+//! algorithm is compared, never followed.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{AccountId, Millis, WorkspaceId};
+
+/// Seconds that an access token works.
+pub const LIFETIME_SECONDS: i64 = 3600;
+/// Longest access token that is looked at. Those that this server issues are a seventh of it.
+pub const MAX_BYTES: usize = 8 * 1024;
+
+const ALGORITHM: &str = "RS256";
+const TYPE: &str = "at+jwt";
+/// The public exponent of every key, 65537.
+const EXPONENT: [u8; 3] = [1, 0, 1];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    kid: String,
+    typ: String,
+    alg: String,
+}
+
+/// What an access token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The OAuth client: for client credentials the service principal's application id.
+    pub client_id: String,
+    /// Scopes, separated by spaces.
+    pub scope: String,
+    /// Who issued it. Not compared, because a host and its containers reach the server by different
+    /// addresses.
+    pub iss: String,
+    /// The workspace's id, or the account's.
+    pub aud: String,
+    /// Whom it authenticates.
+    pub sub: String,
+    /// When it was issued, in seconds since the Unix epoch.
+    pub iat: i64,
+    /// When it stops working.
+    pub exp: i64,
+    /// A UUID of its own.
+    pub jti: String,
+}
+
+impl Claims {
+    /// When it stops working: *at* this instant, as a personal access token at its expiry time.
+    pub fn expiry(&self) -> Millis {
+        Millis(self.exp.saturating_mul(1000))
+    }
+
+    /// Where it is good; `None` when `aud` is neither of the two.
+    pub fn audience(&self) -> Option<Audience> {
+        let workspace = WorkspaceId::parse(&self.aud).map(Audience::Workspace);
+        workspace.or_else(|| AccountId::parse(&self.aud).map(Audience::Account))
+    }
+
+    /// Its scopes one by one; `None` is all APIs.
+    pub fn scopes(&self) -> Option<Vec<String>> {
+        let scopes: Vec<String> = self.scope.split_ascii_whitespace().map(str::to_owned).collect();
+        (!scopes.iter().any(|scope| scope == super::scope::ALL_APIS)).then_some(scopes)
+    }
+}
+
+/// Where an access token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// In one workspace.
+    Workspace(WorkspaceId),
+    /// In the account and every workspace that the principal is assigned to \[inferred\].
+    Account(AccountId),
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workspace(id) => id.fmt(f),
+            Self::Account(id) => id.fmt(f),
+        }
+    }
+}
+
+/// The public half of a signing key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyingKey {
+    kid: String,
+    modulus: Vec<u8>,
+}
+
+impl VerifyingKey {
+    /// The key with this modulus. Its id is its RFC 7638 thumbprint in hex: 64 digits, as on the
+    /// real service.
+    pub fn new(modulus: Vec<u8>) -> Self {
+        let mut key = Self { kid: String::new(), modulus };
+        let members = format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, Self::exponent_text(), key.modulus_text());
+        key.kid = hex::encode(Sha256::digest(members.as_bytes()));
+        key
+    }
+
+    /// The key from its JWK's `n`; `None` when that is not base64url.
+    pub fn from_modulus_text(text: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(text).ok().map(Self::new)
+    }
+
+    /// The id in tokens and key sets.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The JWK's `n`.
+    pub fn modulus_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(&self.modulus)
+    }
+
+    /// The JWK's `e`.
+    pub fn exponent_text() -> String {
+        URL_SAFE_NO_PAD.encode(EXPONENT)
+    }
+}
+
+/// A signing key: PKCS#8 with its public half. The `Debug` is blind.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// The half that everybody may know.
+    pub public: VerifyingKey,
+    /// The other one, as PKCS#8.
+    pub pkcs8: Vec<u8>,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({}, …)", self.public.kid)
+    }
+}
+
+/// Why an access token is not one of this server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgery {
+    /// No key has its `kid`.
+    UnknownKey,
+    /// It was not signed by the key that it names, or changed since.
+    Signature,
+    /// Signed, but its claims or audience are not those of an access token here.
+    Claims,
+}
+
+impl Forgery {
+    /// For the log and the trace.
+    pub const fn because(self) -> &'static str {
+        match self {
+            Self::UnknownKey => "the access token names a key that this server does not have",
+            Self::Signature => "the access token's signature does not hold",
+            Self::Claims => "the access token's claims are not those of this server's tokens",
+        }
+    }
+}
+
+/// The text of an access token: a secret, so its `Debug` is blind. Nothing that it says is believed
+/// before [`verify`](Self::verify).
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    text: String,
+    kid: String,
+}
+
+impl AccessToken {
+    /// Reads a token; `None` when it has not the form of one: three parts of base64url, the first of
+    /// which is the header of an RS256 access token with a key id.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > MAX_BYTES || text.bytes().filter(|byte| *byte == b'.').count() != 2 {
+            return None;
+        }
+        let (header, _) = text.split_once('.')?;
+        let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+        let sound = header.alg == ALGORITHM && header.typ == TYPE && is_kid(&header.kid);
+        sound.then(|| Self { text: text.to_owned(), kid: header.kid })
+    }
+
+    /// The id of the key that it claims to be signed by.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Its claims, once its signature holds.
+    ///
+    /// # Errors
+    /// See [`Forgery`].
+    pub fn verify(&self, key: &VerifyingKey) -> Result<Claims, Forgery> {
+        if self.kid != key.kid {
+            return Err(Forgery::UnknownKey);
+        }
+        let (signed, signature) = self.text.rsplit_once('.').ok_or(Forgery::Signature)?;
+        // Strict: trailing bits that mean nothing would let one token have several texts.
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Forgery::Signature)?;
+        RsaPublicKeyComponents { n: key.modulus.as_slice(), e: EXPONENT.as_slice() }
+            .verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
+            .map_err(|_| Forgery::Signature)?;
+        let (_, payload) = signed.split_once('.').ok_or(Forgery::Claims)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Forgery::Claims)?;
+        serde_json::from_slice(&payload).map_err(|_| Forgery::Claims)
+    }
+
+    /// The token itself: for the answer of the call that issued it.
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(…)")
+    }
+}
+
+/// Whether it has the form of [`VerifyingKey::kid`]: whatever else stands there is not looked up.
+fn is_kid(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A token without its signature.
+#[derive(Clone, Debug)]
+pub struct Unsigned {
+    text: String,
+    kid: String,
+}
+
+impl Unsigned {
+    /// The token with these claims, to be signed by the key with that id.
+    ///
+    /// # Errors
+    /// None that these types can give; serde's signature has one.
+    pub fn new(kid: &str, claims: &Claims) -> Result<Self, serde_json::Error> {
+        let header = Header { kid: kid.to_owned(), typ: TYPE.to_owned(), alg: ALGORITHM.to_owned() };
+        let part = |json: Vec<u8>| URL_SAFE_NO_PAD.encode(json);
+        let text = format!("{}.{}", part(serde_json::to_vec(&header)?), part(serde_json::to_vec(claims)?));
+        Ok(Self { text, kid: header.kid })
+    }
+
+    /// What is to be signed.
+    pub fn message(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The whole token.
+    pub fn signed(self, signature: &[u8]) -> AccessToken {
+        AccessToken { text: format!("{}.{}", self.text, URL_SAFE_NO_PAD.encode(signature)), kid: self.kid }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(aud: &str, scope: &str) -> Claims {
+        Claims {
+            client_id: "c".into(),
+            scope: scope.into(),
+            iss: "http://127.0.0.1:3274/oidc".into(),
+            aud: aud.into(),
+            sub: "c".into(),
+            iat: 5,
+            exp: 3605,
+            jti: "j".into(),
+        }
+    }
+
+    #[test]
+    fn only_the_header_of_an_rs256_access_token_is_one() {
+        let token = |header: &str| format!("{}.e30.AAAA", URL_SAFE_NO_PAD.encode(header));
+        let kid = "0f".repeat(32);
+        let token = |header: &str| token(&header.replace("KID", &kid));
+        let sound = token(r#"{"kid":"KID","typ":"at+jwt","alg":"RS256"}"#);
+        assert_eq!(AccessToken::parse(&sound).unwrap().kid(), kid);
+        for header in [
+            r#"{"kid":"KID","typ":"at+jwt","alg":"none"}"#,
+            r#"{"kid":"KID","typ":"at+jwt","alg":"HS256"}"#,
+            r#"{"kid":"KID","typ":"at+jwt","alg":"rs256"}"#,
+            r#"{"kid":"KID","typ":"at+jwt","alg":["RS256"]}"#,
+            r#"{"kid":"KID","typ":"at+jwt"}"#,
+            r#"{"kid":"KID","typ":"JWT","alg":"RS256"}"#,
+            r#"{"typ":"at+jwt","alg":"RS256"}"#,
+            r#"{"kid":"KID0","typ":"at+jwt","alg":"RS256"}"#,
+            r#"{"kid":"0","typ":"at+jwt","alg":"RS256"}"#,
+            "[]",
+            "",
+        ] {
+            assert_eq!(AccessToken::parse(&token(header)), None, "{header}");
+        }
+        for text in ["", "..", "a.b", &format!("{sound}.x"), &format!("{sound}="), &sound.replace("e30", "e30.e30")] {
+            assert!(AccessToken::parse(text).is_none_or(|_| text.ends_with('=')), "{text}");
+        }
+        let long = |bytes: usize| format!("{}{}", sound, "A".repeat(bytes - sound.len()));
+        assert!(AccessToken::parse(&long(MAX_BYTES)).is_some());
+        assert!(AccessToken::parse(&long(MAX_BYTES + 1)).is_none());
+    }
+
+    #[test]
+    fn an_audience_is_a_workspace_or_an_account() {
+        let account = "32743274-3274-4274-8274-327432743274";
+        assert_eq!(claims("12", "").audience(), Some(Audience::Workspace(WorkspaceId(12))));
+        assert_eq!(claims(account, "").audience().unwrap().to_string(), account);
+        assert_eq!(claims("https://example.com", "").audience(), None);
+    }
+
+    #[test]
+    fn all_apis_among_the_scopes_is_no_bound() {
+        assert_eq!(claims("1", "offline_access all-apis").scopes(), None);
+        assert_eq!(claims("1", "sql  jobs").scopes(), Some(vec!["sql".into(), "jobs".into()]));
+        assert_eq!(claims("1", "").scopes(), Some(vec![]));
+    }
+
+    #[test]
+    fn secrets_are_blind_in_debug_forms() {
+        let token = Unsigned::new("k", &claims("1", "all-apis")).unwrap().signed(b"signature");
+        assert_eq!(format!("{token:?}"), "AccessToken(…)");
+        let key = SigningKey { public: VerifyingKey::new(vec![1]), pkcs8: b"secret".to_vec() };
+        assert!(!format!("{key:?}").contains("115, 101"));
+        assert_eq!(key.public.kid().len(), 64);
+    }
+}

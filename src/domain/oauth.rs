@@ -1,0 +1,386 @@
+//! OAuth for machines: secrets of service principals and requests for access tokens
+//! (research/api-identity-auth.md §3.3, §3.4, §3.7).
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::ids::DAY_MS;
+use super::settings::PLATFORM_MAX_LIFETIME_DAYS;
+use super::{Denial, Millis, PrincipalId, scope};
+
+/// Most secrets that work at a time, of one service principal.
+pub const MAX_SECRETS: usize = 5;
+/// Most scopes that a client may ask for; keeps tokens well below [`jwt::MAX_BYTES`](super::jwt::MAX_BYTES).
+const MAX_SCOPES: usize = 64;
+/// The longest and the default lifetime of a secret are the same as a token's: two years.
+const MAX_LIFETIME_MS: i64 = PLATFORM_MAX_LIFETIME_DAYS * DAY_MS;
+
+/// The only grant that is given.
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+
+/// Grants of the real service that are not given here, and what they are for.
+const OTHER_GRANTS: &[(&str, &str)] = &[
+    ("authorization_code", "sign-in of people"),
+    ("refresh_token", "sign-in of people"),
+    ("urn:ietf:params:oauth:grant-type:token-exchange", "token exchange, RFC 8693"),
+    ("urn:ietf:params:oauth:grant-type:jwt-bearer", "JWT bearer, RFC 7523"),
+];
+
+/// A client secret: `dose` and 32 lower-case hex digits (governance §2.3). It has no `Display` and
+/// no `Serialize`, and its `Debug` is blind.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientSecret(String);
+
+impl ClientSecret {
+    /// The secret made from 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(format!("dose{}", hex::encode(bytes)))
+    }
+
+    /// Reads a secret; `None` when it has not the form of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("dose")?;
+        let hex = digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        hex.then(|| Self(text.to_owned()))
+    }
+
+    /// What is stored of it.
+    pub fn hash(&self) -> SecretHash {
+        SecretHash::of(&self.0)
+    }
+
+    /// The secret itself: for the answer of the call that created it and for the first start's banner.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret(…)")
+    }
+}
+
+/// The lower-case hex SHA-256 of a secret. The secrets are 128 random bits, so there is nothing to
+/// guess that a slow hash would protect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretHash(String);
+
+impl SecretHash {
+    /// The hash of whatever a client presents as its secret.
+    pub fn of(secret: &str) -> Self {
+        Self(hex::encode(Sha256::digest(secret.as_bytes())))
+    }
+
+    /// Takes a hash as it was stored.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The hash as text: `secret_hash` on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A stored secret of a service principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// A UUID.
+    pub id: String,
+    /// Whom it authenticates.
+    pub principal: PrincipalId,
+    /// What is stored of its value.
+    pub hash: SecretHash,
+    /// When it was created.
+    pub created_at: Millis,
+    /// When it stops working.
+    pub expires_at: Millis,
+}
+
+impl Secret {
+    /// Whether it works at `now`; it is expired *at* its expiry, as tokens are.
+    pub fn is_live(&self, now: Millis) -> bool {
+        now < self.expires_at
+    }
+}
+
+/// The secret that the client presented. An unknown client, one with few secrets and one with many
+/// cost the same number of comparisons, each in constant time.
+pub fn find_secret<'a>(presented: &SecretHash, stored: &'a [Secret]) -> Option<&'a Secret> {
+    let nothing = SecretHash::of("");
+    let mut found = None;
+    for i in 0..stored.len().max(MAX_SECRETS) {
+        let candidate = stored.get(i);
+        let hash = candidate.map_or(&nothing, |secret| &secret.hash);
+        if bool::from(hash.0.as_bytes().ct_eq(presented.0.as_bytes())) {
+            found = candidate;
+        }
+    }
+    found
+}
+
+/// Decides about a new secret: when it will expire.
+///
+/// # Errors
+/// [`Denial::InvalidParameter`] for the lifetime, [`Denial::SecretQuotaExceeded`].
+pub fn plan_secret(lifetime: Option<&str>, live_secrets: usize, now: Millis) -> Result<Millis, Denial> {
+    let lifetime_ms = match lifetime {
+        None => MAX_LIFETIME_MS,
+        Some(text) => match duration_ms(text) {
+            Some(ms) if (1..=MAX_LIFETIME_MS).contains(&ms) => ms,
+            Some(_) => {
+                return Err(Denial::parameter(format!(
+                    "lifetime: '{text}' is not above zero and at most {}s ({PLATFORM_MAX_LIFETIME_DAYS} days).",
+                    MAX_LIFETIME_MS / 1000
+                )));
+            }
+            None => {
+                return Err(Denial::parameter(format!("lifetime: '{text}' is not a duration such as '3600s'.")));
+            }
+        },
+    };
+    if live_secrets >= MAX_SECRETS {
+        return Err(Denial::SecretQuotaExceeded);
+    }
+    Ok(now.plus(lifetime_ms))
+}
+
+/// Reads protobuf's JSON form of a duration, such as `3600s` or `0.5s`, in whole milliseconds.
+fn duration_ms(text: &str) -> Option<i64> {
+    let number = text.strip_suffix('s')?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let (sign, whole) = whole.strip_prefix('-').map_or((1, whole), |whole| (-1, whole));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    let seconds: i64 = whole.parse().ok()?;
+    let thousandths: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    seconds.checked_mul(1000)?.checked_add(thousandths)?.checked_mul(sign)
+}
+
+/// A page of a list of secrets, and the token of the next one.
+///
+/// # Errors
+/// [`Denial::InvalidParameter`] when no secret of the list has that token.
+pub fn page(
+    secrets: &[Secret],
+    size: Option<usize>,
+    token: Option<&str>,
+) -> Result<(Vec<Secret>, Option<String>), Denial> {
+    let begin = match token.filter(|token| !token.is_empty()) {
+        None => 0,
+        Some(token) => {
+            let at = secrets.iter().position(|secret| secret.id == token);
+            at.ok_or_else(|| Denial::parameter("page_token is not of this list."))?
+        }
+    };
+    let size = size.filter(|size| *size > 0).unwrap_or(usize::MAX);
+    let rest = secrets.iter().skip(begin);
+    let next = rest.clone().nth(size).map(|secret| secret.id.clone());
+    Ok((rest.take(size).cloned().collect(), next))
+}
+
+/// Why no access token is issued, in RFC 6749's terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// `invalid_client`. The wire says the same for all of them; the cause is for the log.
+    InvalidClient(&'static str),
+    /// `invalid_request`
+    InvalidRequest(String),
+    /// `invalid_scope`
+    InvalidScope(String),
+    /// `unsupported_grant_type`
+    UnsupportedGrantType(String),
+}
+
+impl From<Refusal> for Denial {
+    fn from(refusal: Refusal) -> Self {
+        Self::OAuth(refusal)
+    }
+}
+
+/// A request for an access token by client credentials. The secret is hashed as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The service principal's application id.
+    pub client_id: String,
+    /// The hash of the secret that it presented.
+    pub secret: SecretHash,
+    /// The scopes, separated by spaces.
+    pub scope: String,
+}
+
+impl TokenRequest {
+    /// Reads the form; `basic` is the pair in the `Authorization` header. Unknown parameters are
+    /// ignored, as RFC 6749 asks.
+    ///
+    /// # Errors
+    /// See [`Refusal`]. The grant is judged before the client, since clients of other grants
+    /// authenticate otherwise.
+    pub fn read(basic: Option<(String, String)>, form: &[(String, String)]) -> Result<Self, Refusal> {
+        match parameter(form, "grant_type")? {
+            None => return Err(Refusal::InvalidRequest("grant_type is missing".into())),
+            Some(CLIENT_CREDENTIALS) => {}
+            Some(other) => return Err(Refusal::UnsupportedGrantType(unsupported(other))),
+        }
+        let (id, secret) = (parameter(form, "client_id")?, parameter(form, "client_secret")?);
+        let (client_id, secret) = match (basic, id, secret) {
+            (Some(_), _, Some(_)) => {
+                return Err(Refusal::InvalidRequest("The client authenticates in the header and in the body".into()));
+            }
+            (Some((basic, _)), Some(id), None) if basic != id => {
+                return Err(Refusal::InvalidRequest("The header and the body name different clients".into()));
+            }
+            (Some(pair), _, None) => pair,
+            (None, Some(id), Some(secret)) => (id.to_owned(), secret.to_owned()),
+            (None, ..) => return Err(Refusal::InvalidClient("no client id and secret were sent")),
+        };
+        if client_id.contains('\0') {
+            // No database is asked for what one of them cannot even hold.
+            return Err(Refusal::InvalidClient("the client id holds the character U+0000"));
+        }
+        let scope = checked_scope(parameter(form, "scope")?.unwrap_or_default())?;
+        Ok(Self { client_id, secret: SecretHash::of(&secret), scope })
+    }
+}
+
+fn unsupported(grant: &str) -> String {
+    match OTHER_GRANTS.iter().find(|(name, _)| *name == grant) {
+        Some((name, what)) => format!("The grant type {name} ({what}) is not emulated"),
+        None => format!("There is no grant type {grant}"),
+    }
+}
+
+/// A parameter's value. An empty one counts as absent, and two are too many (RFC 6749 §3.2).
+fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Refusal> {
+    let mut values = form.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value.map(String::as_str)),
+        (_, Some(_)) => Err(Refusal::InvalidRequest(format!("{name} is sent twice"))),
+    }
+}
+
+fn checked_scope(text: &str) -> Result<String, Refusal> {
+    let names: Vec<&str> = text.split(' ').filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        return Ok(scope::ALL_APIS.to_owned());
+    }
+    if names.len() > MAX_SCOPES {
+        return Err(Refusal::InvalidScope(format!("At most {MAX_SCOPES} scopes can be asked for")));
+    }
+    match names.iter().find(|name| !scope::is_well_formed(name)) {
+        Some(bad) => Err(Refusal::InvalidScope(format!("'{bad}' is not a scope"))),
+        None => Ok(names.join(" ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_790_000_000_000);
+
+    fn form(text: &str) -> Vec<(String, String)> {
+        form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+    }
+
+    fn basic(id: &str, secret: &str) -> (String, String) {
+        (id.into(), secret.into())
+    }
+
+    fn secret(id: &str, value: &str) -> Secret {
+        Secret {
+            id: id.into(),
+            principal: PrincipalId(1),
+            hash: SecretHash::of(value),
+            created_at: NOW,
+            expires_at: NOW.plus(1),
+        }
+    }
+
+    #[test]
+    fn a_secret_has_the_form_of_real_ones() {
+        let secret = ClientSecret::from_random([0xab; 16]);
+        assert_eq!(ClientSecret::parse(secret.reveal()), Some(secret.clone()));
+        assert_eq!((secret.hash().as_str().len(), format!("{secret:?}").as_str()), (64, "ClientSecret(…)"));
+        for bad in ["", "dose", "dosE00000000000000000000000000000000", "dapi00000000000000000000000000000001"] {
+            assert_eq!(ClientSecret::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_wherever_it_stands_and_nothing_never() {
+        let stored: Vec<Secret> = (0..7).map(|i| secret(&i.to_string(), &format!("s{i}"))).collect();
+        for wanted in &stored {
+            assert_eq!(find_secret(&wanted.hash, &stored), Some(wanted));
+        }
+        for count in 0..stored.len() {
+            assert_eq!(find_secret(&SecretHash::of("wrong"), &stored[..count]), None);
+            assert_eq!(find_secret(&SecretHash::of(""), &stored[..count]), None);
+        }
+    }
+
+    #[test]
+    fn lifetimes_of_secrets_have_a_limit() {
+        let expiry = |lifetime| plan_secret(lifetime, 0, NOW).map(|at| at.since(NOW));
+        assert_eq!(expiry(None), Ok(730 * DAY_MS));
+        assert_eq!(expiry(Some("63072000s")), Ok(730 * DAY_MS));
+        assert_eq!(expiry(Some("3600s")), Ok(3_600_000));
+        assert_eq!(expiry(Some("0.5s")), Ok(500));
+        assert_eq!(expiry(Some("1.000000001s")), Ok(1000));
+        for bad in ["63072001s", "63072000.001s", "0s", "-1s", "3600", "1h", "s", "1e3s", "", "99999999999999999999s"] {
+            assert!(matches!(expiry(Some(bad)), Err(Denial::InvalidParameter(_))), "{bad:?}");
+        }
+        assert_eq!(plan_secret(None, 5, NOW), Err(Denial::SecretQuotaExceeded));
+        assert!(plan_secret(None, 4, NOW).is_ok());
+    }
+
+    #[test]
+    fn pages_cover_the_list() {
+        let all: Vec<Secret> = (0..5).map(|i| secret(&i.to_string(), "x")).collect();
+        assert_eq!(page(&all, None, None), Ok((all.clone(), None)));
+        assert_eq!(page(&all, Some(5), Some("")), Ok((all.clone(), None)));
+        assert_eq!(page(&all, Some(2), None), Ok((all[..2].to_vec(), Some("2".into()))));
+        assert_eq!(page(&all, Some(2), Some("4")), Ok((all[4..].to_vec(), None)));
+        assert!(page(&all, Some(2), Some("9")).is_err());
+    }
+
+    #[test]
+    fn clients_authenticate_in_the_header_or_in_the_body() {
+        let expected = TokenRequest { client_id: "c".into(), secret: SecretHash::of("s"), scope: "all-apis".into() };
+        for (header, body) in [
+            (Some(basic("c", "s")), "grant_type=client_credentials&scope=all-apis"),
+            (Some(basic("c", "s")), "scope=all-apis&grant_type=client_credentials"),
+            (Some(basic("c", "s")), "grant_type=client_credentials&client_id=c&resource=x&scope="),
+            (None, "client_secret=s&grant_type=client_credentials&client_id=c&authorization_details=%5B%5D"),
+        ] {
+            assert_eq!(TokenRequest::read(header, &form(body)), Ok(expected.clone()), "{body}");
+        }
+        let scopes =
+            TokenRequest::read(Some(basic("c", "s")), &form("grant_type=client_credentials&scope=sql+jobs%20x"));
+        assert_eq!(scopes.unwrap().scope, "sql jobs x");
+    }
+
+    #[test]
+    fn other_requests_are_refused_in_the_terms_of_the_rfc() {
+        let read = |header, body: &str| TokenRequest::read(header, &form(body)).unwrap_err();
+        let exchange = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=a.b.c";
+        assert!(matches!(read(None, exchange), Refusal::UnsupportedGrantType(s) if s.contains("token exchange")));
+        assert!(matches!(read(None, "grant_type=x"), Refusal::UnsupportedGrantType(s) if s.ends_with("grant type x")));
+        assert!(matches!(read(Some(basic("c", "s")), ""), Refusal::InvalidRequest(s) if s.contains("grant_type")));
+        let grant = "grant_type=client_credentials";
+        assert!(matches!(read(None, grant), Refusal::InvalidClient(_)));
+        assert!(matches!(read(None, &format!("{grant}&client_id=c")), Refusal::InvalidClient(_)));
+        assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&{grant}")), Refusal::InvalidRequest(_)));
+        assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&client_secret=s")), Refusal::InvalidRequest(_)));
+        assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&client_id=d")), Refusal::InvalidRequest(_)));
+        let many = format!("{grant}&scope={}", "a+".repeat(65));
+        for bad in [&format!("{grant}&scope=all-apis+%22"), &many] {
+            assert!(matches!(read(Some(basic("c", "s")), bad), Refusal::InvalidScope(_)), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Secrets of service principals and the keys that sign access tokens.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sqlx::FromRow;
+
+use super::StoreError;
+use super::session::{Reader, Writer, args};
+use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::jwt::{SigningKey, VerifyingKey};
+use crate::domain::oauth::{Secret, SecretHash};
+use crate::domain::{AccountId, Millis, PrincipalId};
+
+macro_rules! secret_columns {
+    () => {
+        "s.secret_id, s.principal_id, s.secret_hash, s.created_at, s.expires_at"
+    };
+}
+
+#[derive(FromRow)]
+struct SecretRow {
+    secret_id: String,
+    principal_id: i64,
+    secret_hash: String,
+    created_at: i64,
+    expires_at: i64,
+}
+
+impl From<SecretRow> for Secret {
+    fn from(row: SecretRow) -> Self {
+        Self {
+            id: row.secret_id,
+            principal: PrincipalId(row.principal_id),
+            hash: SecretHash::from_text(row.secret_hash),
+            created_at: Millis(row.created_at),
+            expires_at: Millis(row.expires_at),
+        }
+    }
+}
+
+fn key_from(modulus: &str) -> Result<VerifyingKey, StoreError> {
+    VerifyingKey::from_modulus_text(modulus).ok_or_else(|| StoreError::Unreadable("a public key".into()))
+}
+
+impl Reader {
+    /// A service principal's secrets, oldest first, expired ones too.
+    pub async fn list_secrets(
+        &mut self,
+        account: AccountId,
+        principal: PrincipalId,
+    ) -> Result<Vec<Secret>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            secret_columns!(),
+            " FROM oauth_secrets s WHERE s.account_id = $1 AND s.principal_id = $2
+             ORDER BY s.created_at, s.secret_id"
+        );
+        let account = account.to_string();
+        let rows = self.rows::<SecretRow>(SQL, args![&account, principal]).await?;
+        Ok(rows.into_iter().map(Secret::from).collect())
+    }
+
+    /// The secrets of the service principal with that application id. One statement, so that an
+    /// unknown id costs what a known one does.
+    pub async fn list_client_secrets(
+        &mut self,
+        account: AccountId,
+        client_id: &str,
+    ) -> Result<Vec<Secret>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            secret_columns!(),
+            " FROM principals p
+             JOIN oauth_secrets s ON s.account_id = p.account_id AND s.principal_id = p.principal_id
+             WHERE p.account_id = $1 AND p.workspace_id = 0 AND p.kind = $2 AND p.name_key = $3"
+        );
+        let account = account.to_string();
+        let key = Principal::name_key(client_id);
+        let values = args![&account, PrincipalKind::ServicePrincipal.as_str(), &key];
+        let rows = self.rows::<SecretRow>(SQL, values).await?;
+        Ok(rows.into_iter().map(Secret::from).collect())
+    }
+
+    /// A key by id, and the account whose tokens it signs.
+    pub async fn find_key(&mut self, kid: &str) -> Result<Option<(AccountId, VerifyingKey)>, StoreError> {
+        let sql = "SELECT account_id, modulus FROM oauth_keys WHERE kid = $1";
+        let Some((account, modulus)) = self.row::<(String, String)>(sql, args![kid]).await? else { return Ok(None) };
+        let account = AccountId::parse(&account).ok_or_else(|| StoreError::Unreadable("account of a key".into()))?;
+        Ok(Some((account, key_from(&modulus)?)))
+    }
+
+    /// The public halves of an account's keys, newest first.
+    pub async fn list_keys(&mut self, account: AccountId) -> Result<Vec<VerifyingKey>, StoreError> {
+        let sql = "SELECT modulus FROM oauth_keys WHERE account_id = $1 ORDER BY created_at DESC, kid DESC";
+        let account = account.to_string();
+        let rows = self.rows::<(String,)>(sql, args![&account]).await?;
+        rows.iter().map(|(modulus,)| key_from(modulus)).collect()
+    }
+
+    /// The key that signs: the account's newest.
+    pub async fn find_signing_key(&mut self, account: AccountId) -> Result<Option<SigningKey>, StoreError> {
+        let sql = "SELECT modulus, private_key FROM oauth_keys WHERE account_id = $1
+             ORDER BY created_at DESC, kid DESC LIMIT 1";
+        let account = account.to_string();
+        let Some((modulus, private)) = self.row::<(String, String)>(sql, args![&account]).await? else {
+            return Ok(None);
+        };
+        let pkcs8 = STANDARD.decode(private).map_err(|_| StoreError::Unreadable("a private key".into()))?;
+        Ok(Some(SigningKey { public: key_from(&modulus)?, pkcs8 }))
+    }
+}
+
+impl Writer {
+    /// Adds a secret.
+    pub async fn insert_secret(&mut self, account: AccountId, secret: &Secret) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO oauth_secrets (account_id, principal_id, secret_id, secret_hash, created_at,
+               expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6)";
+        let account = account.to_string();
+        let Secret { id, principal, hash, created_at, expires_at } = secret;
+        self.execute(SQL, args![&account, *principal, id, hash.as_str(), *created_at, *expires_at]).await?;
+        Ok(())
+    }
+
+    /// Removes a secret. Answers whether it was there.
+    pub async fn delete_secret(
+        &mut self,
+        account: AccountId,
+        principal: PrincipalId,
+        id: &str,
+    ) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM oauth_secrets WHERE account_id = $1 AND principal_id = $2 AND secret_id = $3";
+        let account = account.to_string();
+        Ok(self.execute(sql, args![&account, principal, id]).await? > 0)
+    }
+
+    /// Adds a key, which is the account's newest whatever the clock says.
+    pub async fn insert_key(&mut self, account: AccountId, key: &SigningKey, at: Millis) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO oauth_keys (kid, account_id, modulus, private_key, created_at)
+             SELECT $1, $2, $3, $4, COALESCE(MAX(CASE WHEN created_at < $5 THEN $5 ELSE created_at + 1 END), $5)
+             FROM oauth_keys WHERE account_id = $2";
+        let account = account.to_string();
+        let (modulus, private) = (key.public.modulus_text(), STANDARD.encode(&key.pkcs8));
+        self.execute(SQL, args![key.public.kid(), &account, &modulus, &private, at]).await?;
+        Ok(())
+    }
+}
