@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use crate::domain::ids::MAX_NUMERIC_ID;
+use crate::domain::oauth::ClientSecret;
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, WorkspaceId};
 use crate::service::FirstStart;
@@ -63,6 +64,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
     pub admin_token: Option<TokenValue>,
 
+    /// A fixed OAuth secret of the admin service principal: dose and 32 lower-case hex digits
+    #[arg(long, env = "DAPI_MOCK_ADMIN_CLIENT_SECRET", hide_env_values = true, value_parser = parse_client_secret, value_name = "SECRET")]
+    pub admin_client_secret: Option<ClientSecret>,
+
     /// The default workspace's id: up to 16 digits
     #[arg(long, env = "DAPI_MOCK_WORKSPACE_ID", default_value_t = FirstStart::default().workspace, value_parser = parse_workspace, value_name = "ID")]
     pub workspace_id: WorkspaceId,
@@ -79,7 +84,12 @@ pub struct ServeArgs {
 impl ServeArgs {
     /// What an empty database is seeded with.
     pub fn first_start(&self) -> FirstStart {
-        FirstStart { account: self.account_id, workspace: self.workspace_id, admin_token: self.admin_token.clone() }
+        FirstStart {
+            account: self.account_id,
+            workspace: self.workspace_id,
+            admin_token: self.admin_token.clone(),
+            admin_client_secret: self.admin_client_secret.clone(),
+        }
     }
 
     /// The port: the flag's or variable's, else `PORT`'s, else the default.
@@ -187,6 +197,10 @@ fn parse_token(text: &str) -> Result<TokenValue, String> {
     TokenValue::parse(text).ok_or_else(|| "use dapi and 32 lower-case hex digits, as real tokens have".into())
 }
 
+fn parse_client_secret(text: &str) -> Result<ClientSecret, String> {
+    ClientSecret::parse(text).ok_or_else(|| "use dose and 32 lower-case hex digits, as real secrets have".into())
+}
+
 fn parse_workspace(text: &str) -> Result<WorkspaceId, String> {
     let id = WorkspaceId::parse(text).filter(|id| (1..=MAX_NUMERIC_ID).contains(&id.0));
     id.ok_or_else(|| format!("use a number from 1 to {MAX_NUMERIC_ID}"))
@@ -251,6 +265,7 @@ mod tests {
             (["--host", "localhost"], "IP address"),
             (["--database", "mysql://x"], "use sqlite:PATH"),
             (["--admin-token", "dapi123"], "32 lower-case hex digits"),
+            (["--admin-client-secret", "dapi123"], "use dose and 32"),
             (["--workspace-id", "0"], "use a number from 1"),
             (["--account-id", "x"], "use a UUID"),
             (["--log-level", "loud"], "possible values"),
@@ -268,7 +283,9 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_the_settings_shows_no_secret() {
-        let cli = parse(&["--admin-token", "dapi0123456789abcdef0123456789abcdef"]).unwrap();
+        let args = ["--admin-token", "dapi0123456789abcdef0123456789abcdef"];
+        let secret = ["--admin-client-secret", "dose0123456789abcdef0123456789abcdef"];
+        let cli = parse(&[args, secret].concat()).unwrap();
         assert!(!format!("{cli:?}").contains("0123456789abcdef"));
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::token::TokenValue;
 use crate::entropy::SystemEntropy;
 use crate::http::{self, App};
 use crate::server::Listeners;
-use crate::service::{self, FirstStart, Service, Started};
+use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, Service, Started};
 use crate::store::{Database, Store};
 
 /// A failure to tell the person at the terminal, in a sentence.
@@ -104,8 +104,13 @@ fn banner(url: &str, database: &Database, started: &Started, took: Duration) {
         || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),
         export_token,
     );
+    // Not as exports: clients refuse to choose between two ways to authenticate.
+    let oauth = started.admin_client_secret.as_ref().map_or_else(String::new, |secret| {
+        let secret = secret.reveal();
+        format!("# OAuth: DATABRICKS_CLIENT_ID={ADMIN_CLIENT_ID} DATABRICKS_CLIENT_SECRET={secret}\n")
+    });
     say(&format!(
-        "dapi-mock {}, data in {database}, workspace {}\n\nexport DATABRICKS_HOST={url}\n{token}\n\n\
+        "dapi-mock {}, data in {database}, workspace {}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}\n\
          dapi-mock ready host={url} in={}ms\n",
         env!("CARGO_PKG_VERSION"),
         started.workspace,

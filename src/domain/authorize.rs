@@ -3,6 +3,7 @@
 
 use super::access::Standing;
 use super::identity::PrincipalKind;
+use super::jwt::{AccessToken, Claims, Forgery};
 use super::scope::{self, EndpointScope};
 use super::settings;
 use super::token::{Token, TokenState};
@@ -17,6 +18,8 @@ pub enum Presented {
     Malformed,
     /// A well-formed personal access token.
     Token(TokenId),
+    /// An OAuth access token of the right form; nobody has looked at its signature yet.
+    AccessToken(AccessToken),
 }
 
 /// The workspace that the request names by header or query.
@@ -41,6 +44,8 @@ pub enum Right {
     TokenUser,
     /// A workspace admin.
     WorkspaceAdmin,
+    /// An account admin, by OAuth: account APIs take no personal access token.
+    AccountAdmin,
 }
 
 /// What an endpoint demands.
@@ -68,12 +73,26 @@ pub struct Owner {
     pub kind: PrincipalKind,
     /// `userName` or `applicationId`.
     pub name: String,
-    /// Active in the account and assigned to, and active in, the workspace.
+    /// Active in the account and assigned to, and active in, the workspace. Account endpoints ask
+    /// an OAuth principal for the first alone.
     pub active: bool,
     /// Holds the account admin role.
     pub account_admin: bool,
     /// Its groups and permissions.
     pub standing: Standing,
+}
+
+/// What the presented credential turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing that the workspace knows.
+    Nothing,
+    /// A personal access token of the workspace.
+    Token(Token),
+    /// An access token of this server: its signature holds, its expiry is still to be looked at.
+    Access(Claims),
+    /// An access token that this server did not issue.
+    Forged(Forgery),
 }
 
 /// What the store knows about the request's credential and workspace.
@@ -83,8 +102,8 @@ pub struct Facts {
     pub workspace: Option<Workspace>,
     /// The workspace of the presented token, where it is not that one.
     pub token_belongs_to: Option<WorkspaceId>,
-    /// The presented token, in that workspace.
-    pub token: Option<Token>,
+    /// The presented credential, in that workspace.
+    pub found: Found,
     /// Its owner; `None` when the principal is gone.
     pub owner: Option<Owner>,
 }
@@ -158,8 +177,8 @@ pub struct Caller {
     pub workspace_admin: bool,
     /// Its groups and permissions.
     pub standing: Standing,
-    /// The token that it used.
-    pub token: TokenId,
+    /// The personal access token that it used; `None` when it came by OAuth.
+    pub token: Option<TokenId>,
     /// The one instant of this request, on the workspace's clock.
     pub now: Millis,
 }
@@ -196,7 +215,8 @@ impl Trace {
     }
 }
 
-/// Runs the checks in the order of spec §4.
+/// Runs the checks in the order of spec §4. OAuth skips those that are about personal access tokens
+/// (3, 4, 6 and 8; 5 looks at the access token's own expiry), and its trace has no steps for them.
 pub fn authorize(
     presented: &Presented,
     named: &NamedWorkspace,
@@ -219,21 +239,66 @@ fn run(
     facts: Facts,
     system: Millis,
 ) -> Result<(Caller, bool), Denial> {
-    let check = Check::CredentialWellFormed;
-    match presented {
-        Presented::Nothing => {
-            let because = "no credential was sent, or one of a kind that this API does not take".into();
-            return Err(trace.fail(check, because, Denial::NoCredential));
-        }
-        Presented::Malformed => {
-            let because = "the credential is not a personal access token: dapi and 32 lower-case hex digits".into();
-            return Err(trace.fail(check, because, Denial::InvalidAccessToken));
-        }
-        Presented::Token(_) => trace.pass(check, String::new()),
+    well_formed(trace, presented, &facts.found)?;
+    let workspace = agreed_workspace(trace, named, facts.workspace, facts.token_belongs_to)?;
+    let now = workspace.clock.at(system);
+    let credential = match facts.found {
+        Found::Access(claims) => Credential::Access(unexpired(trace, claims, now)?),
+        found => Credential::Token(live_token(trace, found, &workspace, demand, now)?),
+    };
+    let owner = active_owner(trace, facts.owner, &workspace)?;
+    if let Credential::Token(_) = credential {
+        let because = token_permission(&owner)
+            .map_err(|because| trace.fail(Check::MayUseTokens, because, Denial::NoTokenPermission))?;
+        trace.pass(Check::MayUseTokens, because);
     }
+    covering_scope(trace, &credential, demand)?;
+    if let Err((because, denial)) = right(demand, &credential, &owner, &workspace, now) {
+        return Err(trace.fail(Check::HasRight, because, denial));
+    }
+    trace.pass(Check::HasRight, String::new());
 
+    let (token, record_use) = match credential {
+        Credential::Token(token) => (Some(token.id.clone()), token.use_needs_recording(now)),
+        Credential::Access(_) => (None, false),
+    };
+    let workspace_admin = owner.standing.is_workspace_admin();
+    let Owner { id, kind, name, standing, .. } = owner;
+    Ok((Caller { workspace, id, kind, name, workspace_admin, standing, token, now }, record_use))
+}
+
+/// A credential that works by itself; what follows is about its owner and the endpoint.
+enum Credential {
+    Token(Token),
+    Access(Claims),
+}
+
+fn well_formed(trace: &mut Trace, presented: &Presented, found: &Found) -> Result<(), Denial> {
+    let (because, denial) = match (presented, found) {
+        (Presented::Nothing, _) => {
+            ("no credential was sent, or one of a kind that this API does not take", Denial::NoCredential)
+        }
+        (Presented::Malformed, _) => (
+            "the credential is neither a personal access token (dapi and 32 lower-case hex digits) nor an RS256 access token",
+            Denial::InvalidAccessToken,
+        ),
+        (_, Found::Forged(forgery)) => (forgery.because(), Denial::InvalidAccessToken),
+        (Presented::Token(_) | Presented::AccessToken(_), _) => {
+            trace.pass(Check::CredentialWellFormed, String::new());
+            return Ok(());
+        }
+    };
+    Err(trace.fail(Check::CredentialWellFormed, because.into(), denial))
+}
+
+fn agreed_workspace(
+    trace: &mut Trace,
+    named: &NamedWorkspace,
+    workspace: Option<Workspace>,
+    belongs_to: Option<WorkspaceId>,
+) -> Result<Workspace, Denial> {
     let check = Check::WorkspaceAgrees;
-    let workspace = match (named, facts.workspace, facts.token_belongs_to) {
+    let workspace = match (named, workspace, belongs_to) {
         (NamedWorkspace::Unusable(text), ..) => {
             let because = format!("the request names '{text}', which is not one workspace id");
             return Err(trace.fail(check, because, Denial::InvalidAccessToOrg(text.clone())));
@@ -252,14 +317,31 @@ fn run(
         (_, Some(workspace), None) => workspace,
     };
     trace.pass(check, format!("workspace {}", workspace.id));
-    let now = workspace.clock.at(system);
+    Ok(workspace)
+}
 
+/// Check 5 for an access token. The real service's words are about 30 seconds before
+/// (`Token is expiring within 30 seconds.`, research/api-identity-auth.md §4.2); here it works until
+/// its end and is then like any token that does not work.
+fn unexpired(trace: &mut Trace, claims: Claims, now: Millis) -> Result<Claims, Denial> {
+    if now >= claims.expiry() {
+        let because = format!("its exp is {}, and it is {}", claims.expiry().0, now.0);
+        return Err(trace.fail(Check::NotExpired, because, Denial::InvalidAccessToken));
+    }
+    trace.pass(Check::NotExpired, String::new());
+    Ok(claims)
+}
+
+/// Checks 3 to 6.
+fn live_token(
+    trace: &mut Trace,
+    found: Found,
+    workspace: &Workspace,
+    demand: Demand,
+    now: Millis,
+) -> Result<Token, Denial> {
     let check = Check::TokensEnabled;
-    if !workspace.tokens_enabled(now) {
-        let because = match workspace.enable_tokens.as_ref().and_then(|conf| conf.in_effect(now)) {
-            Some(value) => format!("{} is '{value}'", settings::ENABLE_TOKENS),
-            None => format!("{} is unset and the workspace was created before 2018", settings::ENABLE_TOKENS),
-        };
+    if let Some(because) = disabled(workspace, now) {
         // Only the token endpoints' answer is observed (governance D5); elsewhere a disabled token
         // looks like any that does not work [inferred].
         let denial = if demand.token_api { Denial::TokensDisabled } else { Denial::InvalidAccessToken };
@@ -268,7 +350,7 @@ fn run(
     trace.pass(check, String::new());
 
     let check = Check::TokenKnown;
-    let Some(token) = facts.token else {
+    let Found::Token(token) = found else {
         let because = format!("workspace {} has no such token", workspace.id);
         return Err(trace.fail(check, because, Denial::InvalidAccessToken));
     };
@@ -287,8 +369,22 @@ fn run(
         return Err(trace.fail(Check::NotInactive, because, Denial::InvalidAccessToken));
     }
     trace.pass(Check::NotInactive, String::new());
+    Ok(token)
+}
 
-    let owner = match facts.owner {
+/// Why personal access tokens are disabled in the workspace, if they are.
+fn disabled(workspace: &Workspace, now: Millis) -> Option<String> {
+    if workspace.tokens_enabled(now) {
+        return None;
+    }
+    Some(match workspace.enable_tokens.as_ref().and_then(|conf| conf.in_effect(now)) {
+        Some(value) => format!("{} is '{value}'", settings::ENABLE_TOKENS),
+        None => format!("{} is unset and the workspace was created before 2018", settings::ENABLE_TOKENS),
+    })
+}
+
+fn active_owner(trace: &mut Trace, owner: Option<Owner>, workspace: &Workspace) -> Result<Owner, Denial> {
+    let owner = match owner {
         Some(owner) if owner.active => owner,
         other => {
             let who = other.map_or_else(|| "the owner".into(), |owner| format!("'{}'", owner.name));
@@ -297,32 +393,65 @@ fn run(
         }
     };
     trace.pass(Check::OwnerActive, String::new());
+    Ok(owner)
+}
 
-    let check = Check::MayUseTokens;
-    let Some((subject, level)) = owner.standing.token_permission() else {
-        let because = format!("'{}' has no permission on tokens, neither of its own nor through a group", owner.name);
-        return Err(trace.fail(check, because, Denial::NoTokenPermission));
+/// What lets the principal use tokens, or that nothing does; in words.
+fn token_permission(owner: &Owner) -> Result<String, String> {
+    match owner.standing.token_permission() {
+        Some((subject, level)) => {
+            Ok(format!("{} through {}", level.as_str(), owner.standing.path_to(subject).join(" > ")))
+        }
+        None => Err(format!("'{}' has no permission on tokens, neither of its own nor through a group", owner.name)),
+    }
+}
+
+fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) -> Result<(), Denial> {
+    let scopes = match credential {
+        Credential::Token(token) => token.scopes.clone(),
+        Credential::Access(claims) => claims.scopes(),
     };
-    trace.pass(check, format!("{} through {}", level.as_str(), owner.standing.path_to(subject).join(" > ")));
-
-    let check = Check::ScopeCovers;
-    if !scope::covers(token.scopes.as_deref(), demand.scope) {
-        let scopes = token.scopes.unwrap_or_default().join(", ");
+    if !scope::covers(scopes.as_deref(), demand.scope) {
+        let scopes = scopes.unwrap_or_default().join(", ");
         let because = format!("its scopes are {scopes}; the endpoint asks for {}", demand.scope);
-        return Err(trace.fail(check, because, Denial::MissingScope));
+        let denial = match (credential, demand.scope) {
+            (Credential::Access(_), EndpointScope::Named(name)) => Denial::MissingOauthScope(name),
+            _ => Denial::MissingScope,
+        };
+        return Err(trace.fail(Check::ScopeCovers, because, denial));
     }
-    trace.pass(check, String::new());
+    trace.pass(Check::ScopeCovers, String::new());
+    Ok(())
+}
 
-    let workspace_admin = owner.standing.is_workspace_admin();
-    if demand.right == Right::WorkspaceAdmin && !workspace_admin {
-        let because = format!("'{}' is not in the group admins, neither directly nor through a group", owner.name);
-        return Err(trace.fail(Check::HasRight, because, Denial::NotAdmin(owner.name)));
+/// Whether the caller has the endpoint's own right; if not, why, in words and as a refusal.
+fn right(
+    demand: Demand,
+    credential: &Credential,
+    owner: &Owner,
+    workspace: &Workspace,
+    now: Millis,
+) -> Result<(), (String, Denial)> {
+    match (demand.right, credential) {
+        (Right::WorkspaceAdmin, _) if !owner.standing.is_workspace_admin() => {
+            let because = format!("'{}' is not in the group admins, neither directly nor through a group", owner.name);
+            Err((because, Denial::NotAdmin(owner.name.clone())))
+        }
+        (Right::AccountAdmin, Credential::Token(_)) => {
+            Err(("account APIs take OAuth only".to_owned(), Denial::AccountNeedsOauth))
+        }
+        (Right::AccountAdmin, _) if !owner.account_admin => {
+            let because = format!("'{}' does not hold the account admin role", owner.name);
+            Err((because, Denial::NotAccountAdmin(owner.name.clone())))
+        }
+        // Whoever comes by token passed these as checks 3 and 8. With tokens disabled, nobody creates
+        // any, admins on OAuth neither (requirement R29).
+        (Right::TokenUser, Credential::Access(_)) => match disabled(workspace, now) {
+            Some(because) => Err((because, Denial::TokensDisabled)),
+            None => token_permission(owner).map(drop).map_err(|because| (because, Denial::NoTokenPermission)),
+        },
+        _ => Ok(()),
     }
-    trace.pass(Check::HasRight, String::new());
-
-    let record_use = token.use_needs_recording(now);
-    let Owner { id, kind, name, standing, .. } = owner;
-    Ok((Caller { workspace, id, kind, name, workspace_admin, standing, token: token.id, now }, record_use))
 }
 
 /// Whether a principal may be given a token at `now`: tokens are enabled, and it may use them.
@@ -338,145 +467,4 @@ pub fn may_hold_tokens(workspace: &Workspace, standing: &Standing, now: Millis) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::access::{PermissionLevel, Reach};
-    use super::super::clock::WorkspaceClock;
-    use super::super::ids::DAY_MS;
-    use super::super::settings::{Behaviour, ConfValue};
-    use super::*;
-
-    const NOW: Millis = Millis(1_790_000_000_000);
-    const HOME: WorkspaceId = WorkspaceId(11);
-    const DEMAND: Demand = Demand { right: Right::Authenticated, scope: scope::SETTINGS, token_api: false };
-
-    fn facts() -> Facts {
-        let workspace = Workspace {
-            id: HOME,
-            account: AccountId(uuid::Uuid::nil()),
-            name: "w".into(),
-            deployment_name: "w".into(),
-            created_at: NOW,
-            is_default: true,
-            admins_group: PrincipalId(100),
-            users_group: PrincipalId(101),
-            clock: WorkspaceClock::Frozen(NOW),
-            behaviour: Behaviour::default(),
-            enable_tokens: None,
-            max_token_lifetime: None,
-        };
-        let token = Token {
-            workspace: HOME,
-            id: TokenId::from_text("t"),
-            owner: PrincipalId(1),
-            created_by: PrincipalId(1),
-            created_by_username: "u@example.com".into(),
-            comment: String::new(),
-            creation_time: NOW.plus(-DAY_MS),
-            expiry_time: Some(NOW.plus(DAY_MS)),
-            last_used: None,
-            scopes: None,
-            autoscope_state: None,
-            inferred_scopes: None,
-        };
-        let reach = Reach {
-            subject: PrincipalId(1),
-            via: None,
-            name: "u@example.com".into(),
-            level: Some(PermissionLevel::CanUse),
-        };
-        let owner = Owner {
-            id: PrincipalId(1),
-            kind: PrincipalKind::User,
-            name: "u@example.com".into(),
-            active: true,
-            account_admin: false,
-            standing: Standing { admins_group: PrincipalId(100), reach: vec![reach] },
-        };
-        Facts { workspace: Some(workspace), token_belongs_to: None, token: Some(token), owner: Some(owner) }
-    }
-
-    fn decide(facts: Facts, demand: Demand) -> Decision {
-        authorize(&Presented::Token(TokenId::from_text("t")), &NamedWorkspace::Unnamed, demand, facts, NOW)
-    }
-
-    #[test]
-    fn a_sound_request_passes_all_ten_checks_in_order() {
-        let decision = decide(facts(), DEMAND);
-        let checks: Vec<Check> = decision.trace.iter().map(|step| step.check).collect();
-        assert_eq!(
-            checks,
-            [
-                Check::CredentialWellFormed,
-                Check::WorkspaceAgrees,
-                Check::TokensEnabled,
-                Check::TokenKnown,
-                Check::NotExpired,
-                Check::NotInactive,
-                Check::OwnerActive,
-                Check::MayUseTokens,
-                Check::ScopeCovers,
-                Check::HasRight,
-            ]
-        );
-        assert!(decision.outcome.is_ok() && decision.record_use);
-    }
-
-    /// Each case breaks one thing; each later case is broken as well as all before it were, so the
-    /// table also pins the order.
-    #[test]
-    fn the_first_failing_check_decides() {
-        type Break = fn(&mut Facts);
-        let admin = Demand { right: Right::WorkspaceAdmin, ..DEMAND };
-        let cases: [(Check, Denial, Break); 8] = [
-            (Check::HasRight, Denial::NotAdmin("u@example.com".into()), |_| {}),
-            (Check::ScopeCovers, Denial::MissingScope, |f| f.token.as_mut().unwrap().scopes = Some(vec!["sql".into()])),
-            (Check::MayUseTokens, Denial::NoTokenPermission, |f| {
-                f.owner.as_mut().unwrap().standing.reach[0].level = None;
-            }),
-            (Check::OwnerActive, Denial::org(HOME), |f| f.owner.as_mut().unwrap().active = false),
-            (Check::NotInactive, Denial::InvalidAccessToken, |f| {
-                f.token.as_mut().unwrap().creation_time = NOW.plus(-90 * DAY_MS);
-            }),
-            (Check::NotExpired, Denial::InvalidAccessToken, |f| f.token.as_mut().unwrap().expiry_time = Some(NOW)),
-            (Check::TokenKnown, Denial::InvalidAccessToken, |f| f.token = None),
-            (Check::TokensEnabled, Denial::InvalidAccessToken, |f| {
-                let off = ConfValue { value: "false".into(), previous: None, effective_at: NOW };
-                f.workspace.as_mut().unwrap().enable_tokens = Some(off);
-            }),
-        ];
-        let mut broken = facts();
-        for (check, denial, damage) in cases {
-            damage(&mut broken);
-            let decision = decide(broken.clone(), admin);
-            assert_eq!(decision.outcome, Err(denial), "{check:?}");
-            let last = decision.trace.last().unwrap();
-            assert_eq!((last.check, last.passed), (check, false));
-            assert!(!last.because.is_empty() && !decision.record_use);
-            assert!(decision.trace.iter().rev().skip(1).all(|step| step.passed));
-        }
-    }
-
-    #[test]
-    fn the_workspace_has_to_agree() {
-        let token = Presented::Token(TokenId::from_text("t"));
-        let deny =
-            |named: NamedWorkspace, facts: Facts| authorize(&token, &named, DEMAND, facts, NOW).outcome.unwrap_err();
-        let own = Facts { token_belongs_to: Some(HOME), ..facts() };
-        assert_eq!(deny(NamedWorkspace::Id(WorkspaceId(12)), own), Denial::org(WorkspaceId(12)));
-        assert_eq!(
-            deny(NamedWorkspace::Id(WorkspaceId(12)), Facts { workspace: None, ..facts() }),
-            Denial::org(WorkspaceId(12))
-        );
-        assert_eq!(deny(NamedWorkspace::Unusable("x".into()), facts()), Denial::InvalidAccessToOrg("x".into()));
-        assert!(authorize(&token, &NamedWorkspace::Id(HOME), DEMAND, facts(), NOW).outcome.is_ok());
-    }
-
-    #[test]
-    fn disabled_tokens_are_named_on_the_token_api_only() {
-        let mut off = facts();
-        off.workspace.as_mut().unwrap().created_at = Millis(0);
-        let token_api = Demand { right: Right::TokenUser, token_api: true, ..DEMAND };
-        assert_eq!(decide(off.clone(), token_api).outcome, Err(Denial::TokensDisabled));
-        assert_eq!(decide(off, DEMAND).outcome, Err(Denial::InvalidAccessToken));
-    }
-}
+mod tests;

@@ -2,35 +2,45 @@
 
 use axum::extract::Query;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::{NamedWorkspace, Presented};
+use crate::domain::jwt::AccessToken;
 use crate::domain::token::TokenValue;
 
 /// The credential in `Authorization`: `Bearer TOKEN`, or `Basic` with the user name `token` and the
 /// token as password, which is what `curl -n` sends (governance D2). Other user names were retired
 /// by the real service in 2024 and count as unsupported.
 pub fn presented(headers: &HeaderMap) -> Presented {
-    let Some((scheme, rest)) = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.split_once(' '))
-    else {
-        return Presented::Nothing;
+    let Some(header) = headers.get(AUTHORIZATION) else { return Presented::Nothing };
+    let secret = match basic(header) {
+        Some((user, password)) => (user == "token").then_some(password),
+        None => scheme_and_rest(header, "bearer").map(str::to_owned),
     };
-    let secret = if scheme.eq_ignore_ascii_case("bearer") {
-        Some(rest.trim().to_owned())
-    } else if scheme.eq_ignore_ascii_case("basic") {
-        let pair = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        pair.and_then(|pair| pair.strip_prefix("token:").map(str::to_owned))
-    } else {
-        None
-    };
-    match secret {
+    match secret.filter(|secret| !secret.is_empty()) {
         None => Presented::Nothing,
-        Some(secret) if secret.is_empty() => Presented::Nothing,
-        Some(secret) => TokenValue::parse(&secret).map_or(Presented::Malformed, |value| Presented::Token(value.id())),
+        Some(secret) => token(&secret).unwrap_or(Presented::Malformed),
     }
+}
+
+fn token(secret: &str) -> Option<Presented> {
+    let personal = TokenValue::parse(secret).map(|value| Presented::Token(value.id()));
+    personal.or_else(|| AccessToken::parse(secret).map(Presented::AccessToken))
+}
+
+/// User name and password of `Basic`; `None` for other schemes and what is not such a pair.
+pub fn basic(header: &HeaderValue) -> Option<(String, String)> {
+    let pair = STANDARD.decode(scheme_and_rest(header, "basic")?).ok()?;
+    let pair = String::from_utf8(pair).ok()?;
+    pair.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
+}
+
+fn scheme_and_rest<'a>(header: &'a HeaderValue, wanted: &str) -> Option<&'a str> {
+    let (scheme, rest) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(wanted).then(|| rest.trim())
 }
 
 /// The workspace named by `X-Databricks-Workspace-Id`, the older `X-Databricks-Org-Id`, or `?o=`.
@@ -56,17 +66,32 @@ pub fn named_workspace(headers: &HeaderMap, uri: &Uri) -> NamedWorkspace {
     named
 }
 
-/// `text` with everything that looks like a token value blanked, for logs: somebody may put a
-/// secret where an id belongs.
+/// How secrets begin, and what may follow: token values, client secrets, access tokens.
+const SECRETS: [(&str, Bytes); 3] =
+    [("dapi", |byte| byte.is_ascii_hexdigit()), ("dose", |byte| byte.is_ascii_hexdigit()), ("eyJ", is_of_a_jwt)];
+
+type Bytes = fn(u8) -> bool;
+
+fn is_of_a_jwt(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
+}
+
+/// `text` with everything that looks like a secret blanked, for logs: somebody may put one where an
+/// id belongs.
 pub fn redacted(text: &str) -> String {
+    SECRETS.iter().fold(text.to_owned(), |text, (prefix, goes_on)| blank(&text, prefix, *goes_on))
+}
+
+fn blank(text: &str, prefix: &str, goes_on: Bytes) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("dapi") {
+    while let Some(at) = rest.find(prefix) {
         let (before, found) = rest.split_at(at);
-        let digits = found.bytes().skip(4).take_while(u8::is_ascii_hexdigit).count();
-        let (secret, after) = found.split_at(4 + digits);
+        let more = found.bytes().skip(prefix.len()).take_while(|byte| goes_on(*byte)).count();
+        let (secret, after) = found.split_at(prefix.len() + more);
         out.push_str(before);
-        out.push_str(if digits >= 16 { "dapi[redacted]" } else { secret });
+        out.push_str(if more >= 16 { prefix } else { secret });
+        out.push_str(if more >= 16 { "[redacted]" } else { "" });
         rest = after;
     }
     out.push_str(rest);
@@ -124,6 +149,8 @@ mod tests {
     #[test]
     fn values_are_blanked_wherever_they_stand() {
         assert_eq!(redacted(&format!("/tokens/{VALUE}/x{VALUE}")), "/tokens/dapi[redacted]/xdapi[redacted]");
-        assert_eq!(redacted("dapi-mock, dapi"), "dapi-mock, dapi");
+        assert_eq!(redacted("dapi-mock, dapi, a dose of eyJ"), "dapi-mock, dapi, a dose of eyJ");
+        assert_eq!(redacted(&VALUE.replace("dapi", "?o=dose")), "?o=dose[redacted]");
+        assert_eq!(redacted("/x/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln_-/y"), "/x/eyJ[redacted]/y");
     }
 }

@@ -41,7 +41,7 @@ impl From<Error> for ApiError {
                 tracing::error!("{error}");
                 Self::Unavailable
             }
-            Error::Store(error) => {
+            error @ (Error::Store(_) | Error::Key(_)) => {
                 tracing::error!("defect: {error}");
                 Self::Internal
             }

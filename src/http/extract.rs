@@ -101,8 +101,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await {
-            Ok(Path(text)) => Ok(Self(text)),
+        let Segments(text) = Segments::from_request_parts(parts, state).await?;
+        Ok(Self(text))
+    }
+}
+
+/// The variable segments of the path by name, percent-decoded.
+#[derive(Clone, Debug)]
+pub struct Segments<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segments<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match <Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await {
+            Ok(Path(segments)) => Ok(Self(segments)),
             Err(_) => Err(Denial::parameter("The path holds a segment that is not UTF-8.").into()),
         }
     }

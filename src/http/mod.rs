@@ -8,8 +8,10 @@ pub mod exchange;
 pub mod extract;
 pub mod guard;
 pub mod health;
+pub mod oidc;
 pub mod routes;
 pub mod scim;
+pub mod secrets;
 pub mod token;
 
 use axum::Router;

@@ -1,9 +1,9 @@
 //! The route table: one row a route. It feeds the router, and everything that speaks about routes.
 
 use axum::http::Method;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 
-use super::{App, discovery, health, scim, token};
+use super::{App, discovery, health, oidc, scim, secrets, token};
 use crate::domain::authorize::{Demand, Right};
 use crate::domain::scope::{self, EndpointScope};
 
@@ -38,6 +38,9 @@ pub struct Route {
 const OPEN: Demand = Demand { right: Right::Open, scope: EndpointScope::Any, token_api: false };
 const OWN_TOKENS: Demand = Demand { right: Right::TokenUser, scope: scope::AUTHENTICATION, token_api: true };
 const ANY_CALLER: Demand = Demand { right: Right::Authenticated, scope: EndpointScope::Any, token_api: false };
+/// Secrets are part of a principal, so their scope is SCIM's \[inferred\].
+const SECRETS: Demand = Demand { right: Right::AccountAdmin, scope: scope::SCIM, token_api: false };
+const SECRETS_PROXY: Demand = Demand { right: Right::WorkspaceAdmin, ..SECRETS };
 
 /// Every route, emulated or our own.
 pub static ROUTES: &[Route] = &[
@@ -88,6 +91,118 @@ pub static ROUTES: &[Route] = &[
         demand: OPEN,
         level: Level::Exact,
         handler: || get(discovery::host_metadata),
+    },
+    Route {
+        method: Method::GET,
+        path: "/oidc/.well-known/oauth-authorization-server",
+        operation: "oauth.metadata",
+        demand: OPEN,
+        level: Level::Partial,
+        handler: || get(oidc::metadata),
+    },
+    Route {
+        method: Method::GET,
+        path: "/oidc/.well-known/openid-configuration",
+        operation: "oauth.openidConfiguration",
+        demand: OPEN,
+        level: Level::Partial,
+        handler: || get(oidc::metadata),
+    },
+    Route {
+        method: Method::GET,
+        path: "/oidc/accounts/{account_id}/.well-known/oauth-authorization-server",
+        operation: "oauth.accountMetadata",
+        demand: OPEN,
+        level: Level::Partial,
+        handler: || get(oidc::account_metadata),
+    },
+    Route {
+        method: Method::GET,
+        path: "/oidc/accounts/{account_id}/.well-known/openid-configuration",
+        operation: "oauth.accountOpenidConfiguration",
+        demand: OPEN,
+        level: Level::Partial,
+        handler: || get(oidc::account_metadata),
+    },
+    Route {
+        method: Method::GET,
+        path: "/oidc/jwks.json",
+        operation: "oauth.jwks",
+        demand: OPEN,
+        level: Level::Exact,
+        handler: || get(oidc::jwks),
+    },
+    Route {
+        method: Method::GET,
+        path: "/oidc/accounts/{account_id}/jwks.json",
+        operation: "oauth.accountJwks",
+        demand: OPEN,
+        level: Level::Exact,
+        handler: || get(oidc::account_jwks),
+    },
+    Route {
+        method: Method::POST,
+        path: "/oidc/v1/token",
+        operation: "oauth.token",
+        demand: OPEN,
+        level: Level::Partial,
+        handler: || post(oidc::token),
+    },
+    Route {
+        method: Method::POST,
+        path: "/oidc/accounts/{account_id}/v1/token",
+        operation: "oauth.accountToken",
+        demand: OPEN,
+        level: Level::Partial,
+        handler: || post(oidc::account_token),
+    },
+    Route {
+        method: Method::POST,
+        path: "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets",
+        operation: "servicePrincipalSecretsProxy.create",
+        demand: SECRETS_PROXY,
+        level: Level::Partial,
+        handler: || post(secrets::create),
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets",
+        operation: "servicePrincipalSecretsProxy.list",
+        demand: SECRETS_PROXY,
+        level: Level::Partial,
+        handler: || get(secrets::list),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}",
+        operation: "servicePrincipalSecretsProxy.delete",
+        demand: SECRETS_PROXY,
+        level: Level::Partial,
+        handler: || delete(secrets::delete),
+    },
+    Route {
+        method: Method::POST,
+        path: "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets",
+        operation: "servicePrincipalSecrets.create",
+        demand: SECRETS,
+        level: Level::Partial,
+        handler: || post(secrets::create),
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets",
+        operation: "servicePrincipalSecrets.list",
+        demand: SECRETS,
+        level: Level::Partial,
+        handler: || get(secrets::list),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}",
+        operation: "servicePrincipalSecrets.delete",
+        demand: SECRETS,
+        level: Level::Partial,
+        handler: || delete(secrets::delete),
     },
     Route {
         method: Method::GET,

@@ -1,7 +1,7 @@
 //! From a presented credential to a caller.
 
 use super::{Error, Service};
-use crate::domain::authorize::{self, Decision, Demand, Facts, NamedWorkspace, Owner, Presented};
+use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented};
 use crate::domain::{Workspace, WorkspaceId};
 use crate::store::{Lock, PresentedToken, Reader, StoreError};
 
@@ -16,19 +16,25 @@ impl Service {
         named: &NamedWorkspace,
         demand: Demand,
     ) -> Result<Decision, Error> {
-        let facts = self.facts(presented, named).await?;
+        let facts = self.facts(presented, named, demand).await?;
         let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
-        if let (Ok(caller), true) = (&decision.outcome, decision.record_use) {
-            let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
-            writer.record_use(caller.workspace.id, &caller.token, caller.now).await?;
+        if let (Ok(Caller { workspace, id, token: Some(token), now, .. }), true) =
+            (&decision.outcome, decision.record_use)
+        {
+            let mut writer = self.store.write(Lock::Owner(workspace.id, *id)).await?;
+            writer.record_use(workspace.id, token, *now).await?;
             writer.commit().await?;
         }
         Ok(decision)
     }
 
-    async fn facts(&self, presented: &Presented, named: &NamedWorkspace) -> Result<Facts, Error> {
-        let nothing = Facts { workspace: None, token_belongs_to: None, token: None, owner: None };
-        let Presented::Token(id) = presented else { return Ok(nothing) };
+    async fn facts(&self, presented: &Presented, named: &NamedWorkspace, demand: Demand) -> Result<Facts, Error> {
+        let nothing = Facts { workspace: None, token_belongs_to: None, found: Found::Nothing, owner: None };
+        let id = match presented {
+            Presented::Token(id) => id,
+            Presented::AccessToken(token) => return self.access_token_facts(token, named, demand).await,
+            Presented::Nothing | Presented::Malformed => return Ok(nothing),
+        };
         let mut reader = self.store.read().await?;
         let found = reader.find_presented(id).await?;
         Ok(match pick(found, named) {
@@ -45,7 +51,7 @@ impl Service {
                     }),
                     None => None,
                 };
-                Facts { workspace: Some(workspace), token_belongs_to: None, token: Some(token), owner }
+                Facts { workspace: Some(workspace), token_belongs_to: None, found: Found::Token(token), owner }
             }
             Pick::Elsewhere(own) => Facts { token_belongs_to: Some(own), ..nothing },
             Pick::Unknown => Facts { workspace: answering(&mut reader, named).await?, ..nothing },

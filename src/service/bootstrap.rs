@@ -6,6 +6,7 @@ use super::{Error, Service};
 use crate::domain::access::PermissionLevel;
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identity::{Assignment, Attributes, Email, Principal, PrincipalKind};
+use crate::domain::oauth::{ClientSecret, Secret, find_secret, plan_secret};
 use crate::domain::settings::Behaviour;
 use crate::domain::token::{Horizon, TokenFacts, TokenRequest, TokenValue, plan_create};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, Workspace, WorkspaceId};
@@ -15,7 +16,11 @@ use crate::store::{Lock, Writer};
 pub const ADMIN_USER: &str = "admin@example.com";
 /// The account admin that the first start makes.
 pub const ACCOUNT_ADMIN_USER: &str = "account-admin@example.com";
-/// The display name of the service principal that the first start makes; a workspace admin too.
+/// The application id, and so the OAuth client id, of the service principal that the first start
+/// makes. Fixed, so that CI knows both halves of a credential whose secret it gives.
+pub const ADMIN_CLIENT_ID: Uuid = Uuid::from_u128(0x3274_3274_3274_4274_8274_3274_3274_3275);
+/// The display name of that service principal: a workspace admin, and an account admin too, because
+/// account APIs take OAuth only.
 pub const ADMIN_SERVICE_PRINCIPAL: &str = "admin-service-principal";
 
 /// What the first start is told.
@@ -27,6 +32,8 @@ pub struct FirstStart {
     pub workspace: WorkspaceId,
     /// The admin's token value; a random one when `None`.
     pub admin_token: Option<TokenValue>,
+    /// The OAuth secret of the admin service principal; a random one when `None`.
+    pub admin_client_secret: Option<ClientSecret>,
 }
 
 impl Default for FirstStart {
@@ -37,6 +44,7 @@ impl Default for FirstStart {
             account: AccountId(Uuid::from_u128(0x3274_3274_3274_4274_8274_3274_3274_3274)),
             workspace: WorkspaceId(3_274_327_432_743_274),
             admin_token: None,
+            admin_client_secret: None,
         }
     }
 }
@@ -49,13 +57,16 @@ pub struct Started {
     /// The admin's token, when this start made it or was told it. Only its hash is stored, so a
     /// later start cannot show it again.
     pub admin_token: Option<TokenValue>,
+    /// The OAuth secret of the service principal [`ADMIN_CLIENT_ID`], likewise.
+    pub admin_client_secret: Option<ClientSecret>,
 }
 
 impl Service {
-    /// Seeds an empty database. On one that is seeded it only sees to it that a fixed admin token works.
+    /// Seeds an empty database. On one that is seeded it only sees to it that a fixed admin token and a
+    /// fixed client secret work.
     ///
     /// # Errors
-    /// [`Denial::InvalidParameter`] when a fixed admin token is wanted but the admin is gone.
+    /// [`Denial::InvalidParameter`] when one of them is wanted but its owner is gone.
     pub async fn start(&self, wanted: &FirstStart) -> Result<Started, Error> {
         let mut writer = self.store.write(Lock::Database).await?;
         let (workspace, fresh) = match writer.find_default_workspace().await? {
@@ -70,8 +81,15 @@ impl Service {
         if let Some(value) = &value {
             self.ensure_admin_token(&mut writer, &workspace, value).await?;
         }
+        let secret = match &wanted.admin_client_secret {
+            Some(secret) => Some(secret.clone()),
+            None => fresh.then(|| self.entropy.client_secret()),
+        };
+        if let Some(secret) = &secret {
+            self.ensure_admin_secret(&mut writer, &workspace, secret).await?;
+        }
         writer.commit().await?;
-        Ok(Started { workspace: workspace.id, admin_token: value })
+        Ok(Started { workspace: workspace.id, admin_token: value, admin_client_secret: secret })
     }
 
     /// Gives the admin another token: for whoever lost the one that the first start showed.
@@ -115,10 +133,10 @@ impl Service {
         let admin = user(self.entropy.principal_id(), ADMIN_USER, "Workspace Admin");
         let account_admin =
             Principal { account_admin: true, ..user(self.entropy.principal_id(), ACCOUNT_ADMIN_USER, "Account Admin") };
-        let application: Uuid = self.entropy.uuid();
         let application = Principal {
             display_name: ADMIN_SERVICE_PRINCIPAL.into(),
-            ..principal(self.entropy.principal_id(), PrincipalKind::ServicePrincipal, &application.to_string())
+            account_admin: true,
+            ..principal(self.entropy.principal_id(), PrincipalKind::ServicePrincipal, &ADMIN_CLIENT_ID.to_string())
         };
         for principal in [&admin, &account_admin, &application] {
             add(writer, &workspace, principal, now).await?;
@@ -150,6 +168,32 @@ impl Service {
         let facts = TokenFacts { cap_days: workspace.lifetime_cap_days(now), live_tokens: 0 };
         let plan = plan_create(&request, facts, now)?;
         writer.insert_token(&plan.into_token(workspace.id, value, admin.id, admin.id, &admin.name)).await?;
+        Ok(())
+    }
+
+    async fn ensure_admin_secret(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        value: &ClientSecret,
+    ) -> Result<(), Error> {
+        let (account, now) = (workspace.account, workspace.clock.at(self.clock.now()));
+        let client_id = ADMIN_CLIENT_ID.to_string();
+        let owner = writer.find_principal_named(account, None, PrincipalKind::ServicePrincipal, &client_id).await?;
+        let gone =
+            || Denial::parameter(format!("There is no service principal {client_id} to give the client secret to."));
+        let owner = owner.ok_or_else(gone)?;
+        let stored = writer.list_secrets(account, owner.id).await?;
+        match find_secret(&value.hash(), &stored) {
+            Some(secret) if secret.is_live(now) => return Ok(()),
+            Some(secret) => drop(writer.delete_secret(account, owner.id, &secret.id).await?),
+            None => {}
+        }
+        // Whoever fixes the secret means it to work: the limit on their number is for the API.
+        let expires_at = plan_secret(None, 0, now)?;
+        let id = self.entropy.uuid().to_string();
+        let secret = Secret { id, principal: owner.id, hash: value.hash(), created_at: now, expires_at };
+        writer.insert_secret(account, &secret).await?;
         Ok(())
     }
 }

@@ -2,12 +2,19 @@
 
 mod authorize;
 mod bootstrap;
+mod keys;
+mod oauth;
+mod secrets;
 mod tokens;
 
 use std::sync::Arc;
 
-pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
+pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
+pub use oauth::{Issuer, issuer_of};
+pub use secrets::CreatedSecret;
 pub use tokens::Profile;
+
+use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::domain::audit::{Action, Origin};
@@ -25,6 +32,9 @@ pub enum Error {
     /// The database could not do it.
     #[error(transparent)]
     Store(StoreError),
+    /// A signing key cannot be made or used.
+    #[error("the signing key: {0}")]
+    Key(&'static str),
 }
 
 impl From<Denial> for Error {
@@ -57,12 +67,14 @@ pub struct Service {
     store: Store,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// Held while a signing key is made, so that a first burst of requests makes one.
+    key_making: Arc<Mutex<()>>,
 }
 
 impl Service {
     /// A service over an opened store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { store, clock, entropy }
+        Self { store, clock, entropy, key_making: Arc::default() }
     }
 
     /// The source of ids and secrets.

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use base64::Engine;
 use dapi_mock::clock::{Clock, ManualClock};
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::identity::{Assignment, Attributes, Principal, PrincipalKind};
+use dapi_mock::domain::oauth::ClientSecret;
 use dapi_mock::domain::settings::ConfValue;
 use dapi_mock::domain::token::{Token, TokenValue};
 use dapi_mock::domain::{Millis, PrincipalId, Workspace};
@@ -25,6 +27,7 @@ use tower::ServiceExt;
 pub(crate) const START: Millis = Millis(1_795_507_200_000);
 pub(crate) const DAY_MS: i64 = 86_400_000;
 pub(crate) const ADMIN_TOKEN: &str = "dapi00000000000000000000000000000001";
+pub(crate) const ADMIN_SECRET: &str = "dose00000000000000000000000000000001";
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Backend {
@@ -93,7 +96,11 @@ impl World {
         let clock = Arc::new(ManualClock::new(START));
         let store = Store::open(&database).await.unwrap();
         let service = Service::new(store, clock.clone(), Arc::new(SystemEntropy));
-        let wanted = FirstStart { admin_token: TokenValue::parse(ADMIN_TOKEN), ..FirstStart::default() };
+        let wanted = FirstStart {
+            admin_token: TokenValue::parse(ADMIN_TOKEN),
+            admin_client_secret: ClientSecret::parse(ADMIN_SECRET),
+            ..FirstStart::default()
+        };
         service.start(&wanted).await.unwrap();
         let router = router(App { service: service.clone() });
         Self { clock, service, router, database, _folder: folder }
@@ -186,6 +193,24 @@ impl World {
         writer.insert_token(&token).await.unwrap();
         writer.commit().await.unwrap();
         value.reveal().to_owned()
+    }
+
+    /// What the token endpoint answers to a form; `basic` is the client's id and secret.
+    pub(crate) async fn ask_for_token(&self, path: &str, basic: Option<(&str, &str)>, form: &str) -> Answer {
+        let mut request = self.anonymous().request(&Method::POST, path);
+        if let Some((id, secret)) = basic {
+            let pair = base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"));
+            request = request.header("authorization", format!("Basic {pair}"));
+        }
+        self.send(request.body(Body::from(form.to_owned())).unwrap()).await
+    }
+
+    /// An access token from the workspace's endpoint.
+    pub(crate) async fn access_token(&self, client_id: &str, secret: &str) -> String {
+        let form = "grant_type=client_credentials&scope=all-apis";
+        let answer = self.ask_for_token("/oidc/v1/token", Some((client_id, secret)), form).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["access_token"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn user_with_token(&self, name: &str) -> (PrincipalId, String) {

@@ -15,6 +15,8 @@ mod documents;
 mod harness;
 mod hostile;
 mod model;
+mod oauth;
+mod oauth_forgery;
 mod process;
 mod secrets;
 mod store;

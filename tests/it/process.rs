@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
+use dapi_mock::service::ADMIN_CLIENT_ID;
 use tempfile::TempDir;
 
 pub(crate) struct Server {
@@ -71,6 +72,14 @@ impl Server {
         self.banner.iter().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
     }
 
+    /// Client id and secret of the admin service principal, as the first start's banner has them.
+    pub(crate) fn oauth(&self) -> Option<(String, String)> {
+        let line = self.banner.iter().find_map(|line| line.strip_prefix("# OAuth: "))?;
+        let (id, secret) = line.split_once(' ').unwrap();
+        let value = |text: &str, name: &str| text.strip_prefix(name).unwrap().to_owned();
+        Some((value(id, "DATABRICKS_CLIENT_ID="), value(secret, "DATABRICKS_CLIENT_SECRET=")))
+    }
+
     pub(crate) fn stop(mut self, name: &str) -> (Option<i32>, String, TempDir) {
         signal(&self.child, name);
         let code = self.child.wait().unwrap().code();
@@ -104,13 +113,18 @@ fn it_answers_on_both_loopbacks_and_stops_in_order() {
 fn a_second_start_finds_what_the_first_left() {
     let server = start(&["serve", "--port", "0"]);
     let token = server.export("DATABRICKS_TOKEN");
+    let (client_id, secret) = server.oauth().unwrap();
+    assert_eq!(client_id, ADMIN_CLIENT_ID.to_string());
+    // After the exports, so that whoever pastes them pastes one way to authenticate.
+    let at = |start: &str| server.banner.iter().position(|line| line.starts_with(start)).unwrap();
+    assert_eq!(at("export DATABRICKS_TOKEN=") + 1, at("# OAuth: "));
     let (_, _, folder) = server.stop("KILL");
     let mut child = command(&folder).args(["--port", "0", "--log-format", "json"]).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
     let lines: Vec<String> =
         out.by_ref().map(Result::unwrap).take_while(|line| !line.starts_with("dapi-mock ready")).collect();
     assert!(lines.iter().any(|line| line.contains("`dapi-mock admin-token` makes another")), "{lines:?}");
-    assert!(!lines.iter().any(|line| line.contains(&token)));
+    assert!(!lines.iter().any(|line| line.contains(&token) || line.contains(&secret)));
     let host = lines.iter().find_map(|line| line.strip_prefix("export DATABRICKS_HOST=http://")).unwrap();
     assert!(get(host, "/api/2.0/token/list", &token).starts_with("HTTP/1.1 200 OK\r\n"));
     let another = command(&folder).arg("admin-token").output().unwrap();
@@ -141,6 +155,7 @@ fn bad_settings_refuse_to_start() {
     refused(&[], &[("DAPI_MOCK_PORT", "x")], "invalid digit");
     refused(&[], &[("PORT", "x")], "PORT is 'x'; use a number");
     refused(&[], &[("DAPI_MOCK_ADMIN_TOKEN", "dapi1")], "32 lower-case hex digits");
+    refused(&[], &[("DAPI_MOCK_ADMIN_CLIENT_SECRET", "dose1")], "use dose and 32 lower-case hex digits");
     refused(
         &["--database", "sqlite:no/such/folder/x.db", "--port", "0"],
         &[],
