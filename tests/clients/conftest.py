@@ -25,9 +25,10 @@ class Server:
 
     def __init__(self, folder: Path, database: str):
         self.admin_token = new_token_value()
+        self.client_secret = f"dose{secrets.token_hex(16)}"
         self._folder = folder
         self._command = [BINARY, "serve", "--port", "0", "--database", database]
-        self._command += ["--admin-token", self.admin_token]
+        self._command += ["--admin-token", self.admin_token, "--admin-client-secret", self.client_secret]
         self._process = None
 
     def start(self):

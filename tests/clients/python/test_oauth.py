@@ -1,0 +1,77 @@
+"""OAuth for machines, seen through the official SDK: a service principal with `client_id` and
+`client_secret` does what a token does."""
+
+import pytest
+from databricks.sdk import AccountClient, WorkspaceClient
+from databricks.sdk.errors import NotFound, PermissionDenied
+
+CLIENT_ID = "32743274-3274-4274-8274-327432743275"
+ACCOUNT_ID = "32743274-3274-4274-8274-327432743274"
+
+
+@pytest.fixture
+def by_oauth(server, monkeypatch):
+    monkeypatch.delenv("DATABRICKS_TOKEN")
+
+    def client(kind=WorkspaceClient, client_secret=server.client_secret, **settings):
+        return kind(host=server.host, client_id=CLIENT_ID, client_secret=client_secret, **settings)
+
+    return client
+
+
+def test_a_service_principal_signs_in_and_manages_its_tokens(by_oauth, server):
+    w = by_oauth()
+    assert w.config.auth_type == "oauth-m2m"
+    assert w.current_user.me().user_name == CLIENT_ID
+
+    created = w.tokens.create(comment="made by OAuth", lifetime_seconds=3600)
+    token = WorkspaceClient(host=server.host, token=created.token_value)
+    assert token.current_user.me() == w.current_user.me()
+    assert [t.comment for t in w.tokens.list()] == ["made by OAuth"]
+
+    w.tokens.delete(created.token_info.token_id)
+    assert list(w.tokens.list()) == []
+    with pytest.raises(PermissionDenied, match="Invalid access token."):
+        token.current_user.me()
+
+
+def test_a_wrong_secret_is_an_invalid_client(by_oauth):
+    w = by_oauth(client_secret="dose" + "0" * 32)
+    with pytest.raises(ValueError, match="invalid_client: Client authentication failed"):
+        w.current_user.me()
+
+
+def test_scopes_bind(by_oauth):
+    w = by_oauth(scopes=["sql"])
+    assert w.current_user.me().user_name == CLIENT_ID
+    with pytest.raises(PermissionDenied, match="does not have required scopes: authentication"):
+        list(w.tokens.list())
+
+
+def test_secrets_through_the_workspace(by_oauth):
+    w = by_oauth()
+    me = w.current_user.me().id
+    proxy = w.service_principal_secrets_proxy
+    created = proxy.create(me, lifetime="3600s")
+    assert created.secret.startswith("dose") and created.status == "ACTIVE"
+    listed = {secret.id: secret for secret in proxy.list(me)}
+    assert len(listed) == 2
+    assert listed[created.id].secret_hash == created.secret_hash
+
+    second = by_oauth(client_secret=created.secret)
+    assert second.current_user.me().id == me
+
+    proxy.delete(me, created.id)
+    assert [secret.id for secret in proxy.list(me)] == [id for id in listed if id != created.id]
+    with pytest.raises(ValueError, match="invalid_client"):
+        by_oauth(client_secret=created.secret).current_user.me()
+    with pytest.raises(NotFound):
+        proxy.delete(me, created.id)
+
+
+def test_secrets_through_the_account(by_oauth):
+    me = by_oauth().current_user.me().id
+    account = by_oauth(AccountClient, account_id=ACCOUNT_ID)
+    created = account.service_principal_secrets.create(me)
+    assert created.id in [secret.id for secret in account.service_principal_secrets.list(me)]
+    account.service_principal_secrets.delete(me, created.id)
