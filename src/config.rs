@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use crate::domain::ids::MAX_NUMERIC_ID;
+use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
 use crate::domain::token::TokenValue;
-use crate::domain::{AccountId, WorkspaceId};
+use crate::domain::{AccountId, Millis, WorkspaceId};
 use crate::service::FirstStart;
 use crate::store::Database;
 
@@ -71,6 +72,38 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_ACCOUNT_ID", default_value_t = FirstStart::default().account, value_parser = parse_account, value_name = "UUID")]
     pub account_id: AccountId,
 
+    /// When a new default workspace was created, such as 2017-06-01; before 2018 it starts with tokens disabled
+    #[arg(long, env = "DAPI_MOCK_WORKSPACE_CREATED", value_parser = parse_day, value_name = "DAY")]
+    pub workspace_created: Option<Millis>,
+
+    /// Whether everybody may use tokens in a new default workspace
+    #[arg(long, env = "DAPI_MOCK_USERS_MAY_USE_TOKENS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub users_may_use_tokens: bool,
+
+    /// The plan: premium or standard. This and what follows holds from this start on, and stays
+    #[arg(long, env = "DAPI_MOCK_TIER", value_parser = parse_name::<Tier>, value_name = "TIER")]
+    pub tier: Option<Tier>,
+
+    /// The cloud flavour: aws, azure (no on-behalf-of tokens) or gcp
+    #[arg(long, env = "DAPI_MOCK_CLOUD", value_parser = parse_name::<Cloud>, value_name = "CLOUD")]
+    pub cloud: Option<Cloud>,
+
+    /// What happens to the tokens of who loses the permission: suspend, delete or mixed
+    #[arg(long, env = "DAPI_MOCK_PERMISSION_LOSS", value_parser = parse_name::<PermissionLoss>, value_name = "MODE")]
+    pub permission_loss: Option<PermissionLoss>,
+
+    /// Seconds until a changed workspace configuration takes effect
+    #[arg(long, env = "DAPI_MOCK_PROPAGATION_DELAY", value_name = "SECONDS")]
+    pub propagation_delay: Option<u32>,
+
+    /// A shard number at the end of new token values, as Azure shows it
+    #[arg(long, env = "DAPI_MOCK_TOKEN_SUFFIX", value_name = "NUMBER")]
+    pub token_suffix: Option<u8>,
+
+    /// Whether permissions on tokens answer 404 while the workspace has none
+    #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
+    pub permissions_need_a_token: Option<bool>,
+
     /// The log, on standard error.
     #[command(flatten)]
     pub log: LogArgs,
@@ -79,7 +112,21 @@ pub struct ServeArgs {
 impl ServeArgs {
     /// What an empty database is seeded with.
     pub fn first_start(&self) -> FirstStart {
-        FirstStart { account: self.account_id, workspace: self.workspace_id, admin_token: self.admin_token.clone() }
+        FirstStart {
+            account: self.account_id,
+            workspace: self.workspace_id,
+            admin_token: self.admin_token.clone(),
+            workspace_created_at: self.workspace_created,
+            users_may_use_tokens: self.users_may_use_tokens,
+            behaviour: BehaviourChange {
+                tier: self.tier,
+                cloud: self.cloud,
+                permission_loss: self.permission_loss,
+                propagation_delay_ms: self.propagation_delay.map(|seconds| i64::from(seconds) * 1000),
+                token_value_suffix: self.token_suffix,
+                permissions_need_a_token: self.permissions_need_a_token,
+            },
+        }
     }
 
     /// The port: the flag's or variable's, else `PORT`'s, else the default.
@@ -192,6 +239,16 @@ fn parse_workspace(text: &str) -> Result<WorkspaceId, String> {
     id.ok_or_else(|| format!("use a number from 1 to {MAX_NUMERIC_ID}"))
 }
 
+fn parse_day(text: &str) -> Result<Millis, String> {
+    let day = text.parse::<chrono::NaiveDate>().map_err(|_| "use a day such as 2017-06-01")?;
+    Ok(Millis(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()))
+}
+
+/// Reads a name by the spelling that the own API uses too; the error lists the possible ones.
+fn parse_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
 fn parse_account(text: &str) -> Result<AccountId, String> {
     Uuid::parse_str(text).map(AccountId).map_err(|_| "use a UUID".into())
 }
@@ -254,6 +311,8 @@ mod tests {
             (["--workspace-id", "0"], "use a number from 1"),
             (["--account-id", "x"], "use a UUID"),
             (["--log-level", "loud"], "possible values"),
+            (["--tier", "gold"], "expected `premium` or `standard`"),
+            (["--workspace-created", "yesterday"], "use a day such as 2017-06-01"),
         ] {
             let error = parse(&args).unwrap_err().to_string();
             assert!(error.contains(advice), "{args:?}: {error}");

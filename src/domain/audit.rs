@@ -1,5 +1,6 @@
 //! What the audit log says: actions, their parameters, and who did it (governance §4.3).
 
+use super::access::PermissionLevel;
 use super::{Millis, PrincipalId, TokenId};
 
 /// Who ended a token that nobody revoked (governance §2.5, \[inferred\]).
@@ -49,6 +50,43 @@ impl Action {
             service: "accounts",
             name: "revokeDbToken",
             params: vec![("userId", owner.to_string()), ("tokenHash", id.to_string()), ("tokenId", id.to_string())],
+        }
+    }
+
+    /// `workspaceConfEdit`: keys and values as comma-separated lists.
+    pub fn edit_workspace_conf(changes: &[(&str, &str)]) -> Self {
+        let list = |pick: fn(&(&str, &str)) -> String| changes.iter().map(pick).collect::<Vec<_>>().join(",");
+        Self {
+            service: "workspace",
+            name: "workspaceConfEdit",
+            params: vec![
+                ("workspaceConfKeys", list(|(key, _)| (*key).to_owned())),
+                ("workspaceConfValues", list(|(_, value)| (*value).to_owned())),
+            ],
+        }
+    }
+
+    /// `changeDbTokenAcl`, one for each principal whose entry changed; an empty set when it lost it.
+    /// The contents of `shardName`, `resourceId` and `aclPermissionSet` are \[inferred\].
+    pub fn change_token_acl(target: PrincipalId, level: Option<PermissionLevel>) -> Self {
+        Self {
+            service: "accounts",
+            name: "changeDbTokenAcl",
+            params: vec![
+                ("shardName", "dapi-mock".to_owned()),
+                ("targetUserId", target.to_string()),
+                ("resourceId", "authorization/tokens".to_owned()),
+                ("aclPermissionSet", level.map(PermissionLevel::as_str).unwrap_or_default().to_owned()),
+            ],
+        }
+    }
+
+    /// `setSetting`.
+    pub fn set_setting(setting: &str, value: &str) -> Self {
+        Self {
+            service: "accounts",
+            name: "setSetting",
+            params: vec![("settingTypeName", setting.to_owned()), ("settingValueForAudit", value.to_owned())],
         }
     }
 

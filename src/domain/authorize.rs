@@ -2,9 +2,10 @@
 //! function. Its answer carries the trace of the checks, because `explain` and the log show it.
 
 use super::access::Standing;
+use super::denial::Feature;
 use super::identity::PrincipalKind;
 use super::scope::{self, EndpointScope};
-use super::settings;
+use super::settings::{self, Tier};
 use super::token::{Token, TokenState};
 use super::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
@@ -41,6 +42,8 @@ pub enum Right {
     TokenUser,
     /// A workspace admin.
     WorkspaceAdmin,
+    /// An account admin who is assigned to the workspace.
+    AccountAdmin,
 }
 
 /// What an endpoint demands.
@@ -52,11 +55,14 @@ pub struct Demand {
     pub scope: EndpointScope,
     /// Whether it is one of the token endpoints, which say by name that tokens are disabled.
     pub token_api: bool,
+    /// The feature of the premium plan that it belongs to.
+    pub feature: Option<Feature>,
 }
 
 impl Demand {
     /// What a path without a route demands: authentication comes before routing (spec §6).
-    pub const UNROUTED: Self = Self { right: Right::Authenticated, scope: EndpointScope::Any, token_api: false };
+    pub const UNROUTED: Self =
+        Self { right: Right::Authenticated, scope: EndpointScope::Any, token_api: false, feature: None };
 }
 
 /// The owner of the presented credential, as found in its workspace.
@@ -112,6 +118,8 @@ pub enum Check {
     ScopeCovers,
     /// 10. The caller has the endpoint's own right.
     HasRight,
+    /// After the ten, on endpoints of the premium plan: the workspace has that plan.
+    FeatureInTier,
 }
 
 impl Check {
@@ -128,6 +136,7 @@ impl Check {
             Self::MayUseTokens => "may_use_tokens",
             Self::ScopeCovers => "scope_covers",
             Self::HasRight => "has_right",
+            Self::FeatureInTier => "feature_in_tier",
         }
     }
 }
@@ -156,6 +165,8 @@ pub struct Caller {
     pub name: String,
     /// Whether it administers the workspace.
     pub workspace_admin: bool,
+    /// Whether it administers the account.
+    pub account_admin: bool,
     /// Its groups and permissions.
     pub standing: Standing,
     /// The token that it used.
@@ -178,8 +189,15 @@ pub struct Decision {
     pub trace: Vec<Step>,
     /// The caller, or the refusal.
     pub outcome: Result<Caller, Denial>,
-    /// Whether this use of the token has to be recorded.
-    pub record_use: bool,
+    /// What has to be recorded of this use of the token.
+    pub used: Option<Use>,
+}
+
+/// What is recorded of a use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// The scopes inferred from use, with this one; `None` when they stay as they are.
+    pub inferred_scopes: Option<Vec<String>>,
 }
 
 /// Collects the steps; the first failing one ends the run.
@@ -206,8 +224,8 @@ pub fn authorize(
 ) -> Decision {
     let mut trace = Trace(Vec::with_capacity(10));
     match run(&mut trace, presented, named, demand, facts, system) {
-        Ok((caller, record_use)) => Decision { trace: trace.0, outcome: Ok(caller), record_use },
-        Err(denial) => Decision { trace: trace.0, outcome: Err(denial), record_use: false },
+        Ok((caller, used)) => Decision { trace: trace.0, outcome: Ok(caller), used },
+        Err(denial) => Decision { trace: trace.0, outcome: Err(denial), used: None },
     }
 }
 
@@ -218,7 +236,7 @@ fn run(
     demand: Demand,
     facts: Facts,
     system: Millis,
-) -> Result<(Caller, bool), Denial> {
+) -> Result<(Caller, Option<Use>), Denial> {
     let check = Check::CredentialWellFormed;
     match presented {
         Presented::Nothing => {
@@ -314,15 +332,25 @@ fn run(
     trace.pass(check, String::new());
 
     let workspace_admin = owner.standing.is_workspace_admin();
+    if demand.right == Right::AccountAdmin && !owner.account_admin {
+        let because = format!("'{}' does not hold the role account_admin", owner.name);
+        return Err(trace.fail(Check::HasRight, because, Denial::NotAccountAdmin(owner.name)));
+    }
     if demand.right == Right::WorkspaceAdmin && !workspace_admin {
         let because = format!("'{}' is not in the group admins, neither directly nor through a group", owner.name);
         return Err(trace.fail(Check::HasRight, because, Denial::NotAdmin(owner.name)));
     }
     trace.pass(Check::HasRight, String::new());
 
-    let record_use = token.use_needs_recording(now);
-    let Owner { id, kind, name, standing, .. } = owner;
-    Ok((Caller { workspace, id, kind, name, workspace_admin, standing, token: token.id, now }, record_use))
+    if let (Some(feature), Tier::Standard) = (demand.feature, workspace.behaviour.tier) {
+        let because = "the workspace's tier is standard".into();
+        return Err(trace.fail(Check::FeatureInTier, because, Denial::NotInTier(feature)));
+    }
+
+    let inferred_scopes = token.infer_scope(demand.scope);
+    let used = (token.use_needs_recording(now) || inferred_scopes.is_some()).then_some(Use { inferred_scopes });
+    let Owner { id, kind, name, account_admin, standing, .. } = owner;
+    Ok((Caller { workspace, id, kind, name, workspace_admin, account_admin, standing, token: token.id, now }, used))
 }
 
 /// Whether a principal may be given a token at `now`: tokens are enabled, and it may use them.
@@ -347,7 +375,8 @@ mod tests {
 
     const NOW: Millis = Millis(1_790_000_000_000);
     const HOME: WorkspaceId = WorkspaceId(11);
-    const DEMAND: Demand = Demand { right: Right::Authenticated, scope: scope::SETTINGS, token_api: false };
+    const DEMAND: Demand =
+        Demand { right: Right::Authenticated, scope: scope::SETTINGS, token_api: false, feature: None };
 
     fn facts() -> Facts {
         let workspace = Workspace {
@@ -418,7 +447,7 @@ mod tests {
                 Check::HasRight,
             ]
         );
-        assert!(decision.outcome.is_ok() && decision.record_use);
+        assert!(decision.outcome.is_ok() && decision.used.is_some());
     }
 
     /// Each case breaks one thing; each later case is broken as well as all before it were, so the
@@ -451,7 +480,7 @@ mod tests {
             assert_eq!(decision.outcome, Err(denial), "{check:?}");
             let last = decision.trace.last().unwrap();
             assert_eq!((last.check, last.passed), (check, false));
-            assert!(!last.because.is_empty() && !decision.record_use);
+            assert!(!last.because.is_empty() && decision.used.is_none());
             assert!(decision.trace.iter().rev().skip(1).all(|step| step.passed));
         }
     }

@@ -8,9 +8,10 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::domain::Denial;
+use crate::domain::denial::Feature;
 use crate::domain::token::QUOTA;
 use crate::service::Error;
 
@@ -71,6 +72,7 @@ enum Code {
 const INVALID_PARAMETER_VALUE: Code = Code::Named("INVALID_PARAMETER_VALUE");
 const PERMISSION_DENIED: Code = Code::Named("PERMISSION_DENIED");
 const FEATURE_DISABLED: Code = Code::Named("FEATURE_DISABLED");
+const BAD_REQUEST: Code = Code::Named("BAD_REQUEST");
 const RESOURCE_DOES_NOT_EXIST: Code = Code::Named("RESOURCE_DOES_NOT_EXIST");
 
 /// The header in which the edge repeats its message.
@@ -84,9 +86,11 @@ pub struct Wire {
     code: Code,
     /// The text.
     pub message: Cow<'static, str>,
+    details: Option<Value>,
 }
 
 /// The table.
+#[expect(clippy::too_many_lines, reason = "all wording on one page")]
 pub fn wire(error: &ApiError, request_id: &str) -> Wire {
     let (status, code, message): (u16, Code, Cow<'static, str>) = match error {
         ApiError::Denied(denial) => match denial {
@@ -156,9 +160,42 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::PrincipalNotFound(id) => {
                 (404, RESOURCE_DOES_NOT_EXIST, format!("Principal with id {id} not found.").into())
             }
-            Denial::NotInTier(feature) => {
-                (404, FEATURE_DISABLED, format!("{feature} is not enabled for this feature tier").into())
+            Denial::PrincipalNameNotFound(kind, name) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("Principal: {kind}({name}) does not exist").into())
             }
+            Denial::NotInTier(feature) => {
+                (404, FEATURE_DISABLED, format!("{} is not enabled for this feature tier", feature_name(*feature)).into())
+            }
+            // Terraform reads what follows the prefix as a JSON array.
+            Denial::InvalidConfKeys(keys) => (400, BAD_REQUEST, format!("Invalid keys: {}", json!(keys)).into()),
+            // Terraform knows the prefix.
+            Denial::InvalidConfValues(offenders) => {
+                let offenders: Map<String, Value> =
+                    offenders.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+                (400, BAD_REQUEST, format!("Some values are not allowed: {}", Value::Object(offenders)).into())
+            }
+            // The status was not captured (governance §2.9).
+            Denial::OnBehalfOfDisabled => (
+                404,
+                FEATURE_DISABLED,
+                "On-behalf-of token creation for service principals is not enabled for this workspace".into(),
+            ),
+            Denial::ServicePrincipalMayNotUseTokens(name) => (
+                403,
+                PERMISSION_DENIED,
+                format!("Service principal '{name}' does not have permission to use tokens.").into(),
+            ),
+            Denial::RestrictedAdmin(name) => (
+                403,
+                PERMISSION_DENIED,
+                format!("Workspace admins are restricted: you need the Service Principal User role on '{name}'.").into(),
+            ),
+            Denial::NoTokensYet => (404, RESOURCE_DOES_NOT_EXIST, "tokens tokens does not exist".into()),
+            Denial::StaleEtag(_) => (
+                409,
+                Code::Named("RESOURCE_CONFLICT"),
+                "The etag is missing or not the newest; read the resource again and retry with its etag.".into(),
+            ),
         },
         ApiError::Unavailable => (
             503,
@@ -169,7 +206,28 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             (500, Code::Named("INTERNAL_ERROR"), format!("An internal error occurred. [ReqId: {request_id}]").into())
         }
     };
-    Wire { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message }
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Wire { status, code, message, details: details(error) }
+}
+
+fn feature_name(feature: Feature) -> &'static str {
+    match feature {
+        Feature::TokenManagement => "Token management",
+        Feature::TokenPermissions => "Token permissions",
+        Feature::TokenLifetime => "Maximum token lifetime",
+    }
+}
+
+/// What goes along with the message: the newest version for whoever sent another, which Terraform
+/// and the SDKs read to try again.
+fn details(error: &ApiError) -> Option<Value> {
+    let ApiError::Denied(Denial::StaleEtag(newest)) = error else { return None };
+    Some(json!([{
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "STALE_ETAG",
+        "domain": "databricks.com",
+        "metadata": { "etag": newest },
+    }]))
 }
 
 /// Says which of the two it is: a path that exists nowhere, or one that is not emulated.
@@ -188,8 +246,11 @@ impl Wire {
             Code::Numeric => Value::from(self.status.as_u16()),
             Code::Named(name) => name.into(),
         };
-        let body = json!({ "error_code": code, "message": self.message }).to_string();
-        let mut response = Response::new(Body::from(body));
+        let mut body = json!({ "error_code": code, "message": self.message });
+        if let (Some(details), Some(body)) = (&self.details, body.as_object_mut()) {
+            body.insert("details".into(), details.clone());
+        }
+        let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;
         self.add_headers(response.headers_mut());
         response
@@ -243,7 +304,17 @@ mod tests {
             Denial::TokenNotFound(id()),
             Denial::TokenToUpdateNotFound(id()),
             Denial::PrincipalNotFound(PrincipalId(7)),
-            Denial::NotInTier("Token management"),
+            Denial::PrincipalNameNotFound("GroupName", "nobody".into()),
+            Denial::NotInTier(Feature::TokenManagement),
+            Denial::NotInTier(Feature::TokenPermissions),
+            Denial::NotInTier(Feature::TokenLifetime),
+            Denial::InvalidConfKeys(vec!["k1".into(), "k\"2".into()]),
+            Denial::InvalidConfValues(vec![("enableGp3".into(), Some(String::new())), ("enableDcs".into(), None)]),
+            Denial::OnBehalfOfDisabled,
+            Denial::ServicePrincipalMayNotUseTokens("app".into()),
+            Denial::RestrictedAdmin("app".into()),
+            Denial::NoTokensYet,
+            Denial::StaleEtag("newest".into()),
         ]
     }
 
@@ -251,7 +322,7 @@ mod tests {
     fn the_table_is_as_reviewed() {
         let errors = all().into_iter().map(ApiError::Denied).chain([ApiError::Unavailable, ApiError::Internal]);
         let rows = errors.map(|error| {
-            let Wire { status, code, message } = wire(&error, "REQ");
+            let Wire { status, code, message, .. } = wire(&error, "REQ");
             format!("{} {code:?} {message}", status.as_u16())
         });
         insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"));

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -105,6 +105,33 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
             Ok(Path(text)) => Ok(Self(text)),
             Err(_) => Err(Denial::parameter("The path holds a segment that is not UTF-8.").into()),
         }
+    }
+}
+
+/// The query's parameters, percent-decoded.
+#[derive(Clone, Debug)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// The values of a parameter, in order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter; an empty one counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Ok(Query(pairs)) = Query::try_from_uri(&parts.uri) else {
+            return Err(Denial::parameter("The query cannot be read.").into());
+        };
+        Ok(Self(pairs))
     }
 }
 

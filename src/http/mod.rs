@@ -8,9 +8,13 @@ pub mod exchange;
 pub mod extract;
 pub mod guard;
 pub mod health;
+pub mod permissions;
 pub mod routes;
 pub mod scim;
+pub mod settings;
 pub mod token;
+pub mod token_management;
+pub mod workspace_conf;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

@@ -41,9 +41,11 @@ impl<'a> From<&'a Token> for TokenInfo<'a> {
     }
 }
 
-/// The body of `token/create`.
+/// The body of both creations.
 #[derive(Debug, Deserialize)]
 pub struct CreateToken {
+    /// On whose behalf; read by token management only.
+    pub(super) application_id: Option<String>,
     lifetime_seconds: Option<i64>,
     comment: Option<String>,
     scopes: Option<Vec<String>>,

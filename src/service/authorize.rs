@@ -18,9 +18,9 @@ impl Service {
     ) -> Result<Decision, Error> {
         let facts = self.facts(presented, named).await?;
         let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
-        if let (Ok(caller), true) = (&decision.outcome, decision.record_use) {
+        if let (Ok(caller), Some(used)) = (&decision.outcome, &decision.used) {
             let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
-            writer.record_use(caller.workspace.id, &caller.token, caller.now).await?;
+            writer.record_use(caller.workspace.id, &caller.token, caller.now, used).await?;
             writer.commit().await?;
         }
         Ok(decision)

@@ -2,11 +2,16 @@
 
 mod authorize;
 mod bootstrap;
+mod conf;
+mod management;
+mod permissions;
+mod settings;
 mod tokens;
 
 use std::sync::Arc;
 
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
+pub use settings::ALLOW_ALL;
 pub use tokens::Profile;
 
 use crate::clock::Clock;

@@ -7,7 +7,9 @@
 
 mod audit;
 mod identities;
+mod permissions;
 mod session;
+mod settings;
 mod tokens;
 mod workspaces;
 
@@ -22,6 +24,7 @@ use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
 pub use audit::NewEvent;
 pub use session::{Lock, Reader, Writer};
+pub use settings::Versioned;
 pub use tokens::{PresentedOwner, PresentedToken};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

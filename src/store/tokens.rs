@@ -6,6 +6,7 @@ use super::StoreError;
 use super::session::{Reader, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
 use crate::domain::access::{PermissionLevel, Reach, Standing};
+use crate::domain::authorize::Use;
 use crate::domain::identity::PrincipalKind;
 use crate::domain::token::{EndCause, Horizon, Token};
 use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
@@ -204,6 +205,32 @@ impl Reader {
         rows.into_iter().map(Token::try_from).collect()
     }
 
+    /// The workspace's tokens within the horizon, oldest first; those of one creator, by id or name,
+    /// where that is given.
+    pub async fn list_tokens(
+        &mut self,
+        workspace: WorkspaceId,
+        created_by: Option<PrincipalId>,
+        created_by_username: Option<&str>,
+        horizon: Horizon,
+    ) -> Result<Vec<Token>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4
+             AND (CAST($5 AS BIGINT) IS NULL OR t.created_by_id = $5)
+             AND (CAST($6 AS TEXT) IS NULL OR t.created_by_username = $6)
+             ORDER BY t.creation_time, t.token_id"
+        );
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let creator = created_by.map(|id| id.0);
+        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, creator, created_by_username];
+        let rows = self.rows::<TokenRow>(SQL, values).await?;
+        rows.into_iter().map(Token::try_from).collect()
+    }
+
     /// How many tokens of one owner are within the horizon.
     pub async fn count_tokens_of(
         &mut self,
@@ -282,12 +309,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Records a use at `now`, unless a later one is recorded.
-    pub async fn record_use(&mut self, workspace: WorkspaceId, id: &TokenId, now: Millis) -> Result<(), StoreError> {
-        const SQL: &str =
-            "UPDATE tokens SET last_used_at = $3, idle_from = CASE WHEN idle_from > $3 THEN idle_from ELSE $3 END
+    /// Records a use at `now`, unless a later one is recorded, and the scopes inferred from it.
+    pub async fn record_use(
+        &mut self,
+        workspace: WorkspaceId,
+        id: &TokenId,
+        now: Millis,
+        used: &Use,
+    ) -> Result<(), StoreError> {
+        const TOUCH: &str = "UPDATE tokens SET last_used_at = $3,
+               idle_from = CASE WHEN idle_from > $3 THEN idle_from ELSE $3 END
              WHERE token_id = $1 AND workspace_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
-        self.execute(SQL, args![id, workspace, now]).await?;
+        const INFER: &str = "UPDATE tokens SET inferred_scopes = $3 WHERE token_id = $1 AND workspace_id = $2";
+        self.execute(TOUCH, args![id, workspace, now]).await?;
+        if let Some(inferred) = names_to(used.inferred_scopes.as_deref())? {
+            self.execute(INFER, args![id, workspace, &inferred]).await?;
+        }
         Ok(())
     }
 

@@ -97,6 +97,20 @@ impl Reader {
         self.row::<WorkspaceRow>(SQL, args![true]).await?.map(Workspace::try_from).transpose()
     }
 
+    /// One value of the workspace configuration; `None` while it was never set.
+    pub async fn find_conf(&mut self, id: WorkspaceId, key: &str) -> Result<Option<ConfValue>, StoreError> {
+        const SQL: &str = "SELECT conf_value, previous_value, effective_at FROM workspace_conf
+             WHERE workspace_id = $1 AND conf_key = $2";
+        let row = self.row::<(String, Option<String>, i64)>(SQL, args![id, key]).await?;
+        Ok(row.map(|(value, previous, at)| ConfValue { value, previous, effective_at: Millis(at) }))
+    }
+
+    /// Every value of the workspace configuration that was ever set, by key.
+    pub async fn list_conf(&mut self, id: WorkspaceId) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT conf_key, conf_value FROM workspace_conf WHERE workspace_id = $1 ORDER BY conf_key";
+        self.rows(sql, args![id]).await
+    }
+
     /// How many workspaces there are.
     pub async fn count_workspaces(&mut self) -> Result<i64, StoreError> {
         self.count("SELECT COUNT(*) FROM workspaces", args![]).await

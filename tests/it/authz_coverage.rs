@@ -3,6 +3,7 @@
 use dapi_mock::domain::authorize::Right;
 use dapi_mock::domain::scope::EndpointScope;
 use dapi_mock::http::routes::{ROUTES, Route};
+use dapi_mock::service::ACCOUNT_ADMIN_USER;
 
 use crate::harness::{Answer, Backend, Client, DAY_MS, World};
 
@@ -24,6 +25,8 @@ async fn every_route_asks_for_what_its_row_says() {
         world.mint(world.admin_id().await, |token| token.creation_time = token.creation_time.plus(-90 * DAY_MS)).await;
     let scoped = world.mint(world.admin_id().await, |token| token.scopes = Some(vec!["elsewhere".into()])).await;
 
+    let account_admin = world.mint(world.user_id(ACCOUNT_ADMIN_USER).await, |_| {}).await;
+
     for route in ROUTES {
         if route.demand.right == Right::Open {
             assert_eq!(ask(world.anonymous(), route).await.status, 200, "{route:?}");
@@ -40,6 +43,12 @@ async fn every_route_asks_for_what_its_row_says() {
         if route.demand.right == Right::WorkspaceAdmin {
             let message = "Requesting user 'user@example.com' is not an admin.";
             ask(world.client(&user), route).await.refused(403, "PERMISSION_DENIED", message);
+        }
+        if route.demand.right == Right::AccountAdmin {
+            let message = "Requesting user 'admin@example.com' is not an account admin.";
+            ask(world.admin(), route).await.refused(403, "PERMISSION_DENIED", message);
+            assert!(!matches!(ask(world.client(&account_admin), route).await.status.as_u16(), 401 | 403 | 500..));
+            continue;
         }
         let allowed = ask(world.admin(), route).await;
         assert!(!matches!(allowed.status.as_u16(), 401 | 403 | 500..), "{route:?}: {allowed:?}");

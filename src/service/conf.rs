@@ -1,0 +1,56 @@
+//! The workspace configuration (spec §5).
+
+use super::{Call, Error, Service};
+use crate::domain::audit::Action;
+use crate::domain::conf::{check_keys, is_premium, plan_change};
+use crate::domain::denial::Feature;
+use crate::domain::settings::{ConfValue, Tier};
+use crate::domain::{Denial, Workspace};
+use crate::store::Lock;
+
+impl Service {
+    /// The values of keys, in the order asked for; `None` is one that was never set.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidConfKeys`]; [`Denial::NotInTier`] for the lifetime on the standard tier.
+    pub async fn conf<'a>(&self, call: Call<'_>, keys: &[&'a str]) -> Result<Vec<(&'a str, Option<String>)>, Error> {
+        check_keys(keys.iter().copied())?;
+        demand_tier(&call.caller.workspace, keys.iter().copied())?;
+        let mut reader = self.store.read().await?;
+        let stored = reader.list_conf(call.caller.workspace.id).await?;
+        let value = |key: &str| stored.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+        Ok(keys.iter().map(|key| (*key, value(key))).collect())
+    }
+
+    /// Changes several keys, or none when one of them is refused. Readers see the new values at
+    /// once; they take effect after the workspace's propagation delay (requirement R35).
+    ///
+    /// # Errors
+    /// Those of [`plan_change`]; [`Denial::NotInTier`].
+    pub async fn change_conf(&self, call: Call<'_>, changes: &[(String, Option<String>)]) -> Result<(), Error> {
+        let plan = plan_change(changes)?;
+        let (id, now) = (call.caller.workspace.id, call.caller.now);
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
+        demand_tier(&workspace, plan.iter().map(|(key, _)| *key))?;
+        for (key, value) in &plan {
+            let old = writer.find_conf(id, key).await?;
+            let conf = ConfValue {
+                value: (*value).to_owned(),
+                previous: old.as_ref().and_then(|old| old.in_effect(now)).map(ToOwned::to_owned),
+                effective_at: now.plus(workspace.behaviour.propagation_delay_ms),
+            };
+            writer.put_conf(id, key, &conf).await?;
+        }
+        self.record(&mut writer, call, Action::edit_workspace_conf(&plan)).await?;
+        writer.commit().await?;
+        Ok(())
+    }
+}
+
+fn demand_tier<'a>(workspace: &Workspace, mut keys: impl Iterator<Item = &'a str>) -> Result<(), Denial> {
+    if workspace.behaviour.tier == Tier::Standard && keys.any(is_premium) {
+        return Err(Denial::NotInTier(Feature::TokenLifetime));
+    }
+    Ok(())
+}
