@@ -331,26 +331,32 @@ fn run(
     }
     trace.pass(check, String::new());
 
-    let workspace_admin = owner.standing.is_workspace_admin();
-    if demand.right == Right::AccountAdmin && !owner.account_admin {
-        let because = format!("'{}' does not hold the role account_admin", owner.name);
-        return Err(trace.fail(Check::HasRight, because, Denial::NotAccountAdmin(owner.name)));
-    }
-    if demand.right == Right::WorkspaceAdmin && !workspace_admin {
-        let because = format!("'{}' is not in the group admins, neither directly nor through a group", owner.name);
-        return Err(trace.fail(Check::HasRight, because, Denial::NotAdmin(owner.name)));
-    }
-    trace.pass(Check::HasRight, String::new());
-
-    if let (Some(feature), Tier::Standard) = (demand.feature, workspace.behaviour.tier) {
-        let because = "the workspace's tier is standard".into();
-        return Err(trace.fail(Check::FeatureInTier, because, Denial::NotInTier(feature)));
-    }
+    check_right(trace, demand, &workspace, &owner)?;
 
     let inferred_scopes = token.infer_scope(demand.scope);
     let used = (token.use_needs_recording(now) || inferred_scopes.is_some()).then_some(Use { inferred_scopes });
     let Owner { id, kind, name, account_admin, standing, .. } = owner;
+    let workspace_admin = standing.is_workspace_admin();
     Ok((Caller { workspace, id, kind, name, workspace_admin, account_admin, standing, token: token.id, now }, used))
+}
+
+/// Check 10, and the plan that the endpoint belongs to.
+fn check_right(trace: &mut Trace, demand: Demand, workspace: &Workspace, owner: &Owner) -> Result<(), Denial> {
+    let name = &owner.name;
+    if demand.right == Right::AccountAdmin && !owner.account_admin {
+        let because = format!("'{name}' does not hold the role account_admin");
+        return Err(trace.fail(Check::HasRight, because, Denial::NotAccountAdmin(name.clone())));
+    }
+    if demand.right == Right::WorkspaceAdmin && !owner.standing.is_workspace_admin() {
+        let because = format!("'{name}' is not in the group admins, neither directly nor through a group");
+        return Err(trace.fail(Check::HasRight, because, Denial::NotAdmin(name.clone())));
+    }
+    trace.pass(Check::HasRight, String::new());
+    if let (Some(feature), Tier::Standard) = (demand.feature, workspace.behaviour.tier) {
+        let because = "the workspace's tier is standard".into();
+        return Err(trace.fail(Check::FeatureInTier, because, Denial::NotInTier(feature)));
+    }
+    Ok(())
 }
 
 /// Whether a principal may be given a token at `now`: tokens are enabled, and it may use them.
