@@ -6,6 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use crate::audit_shape::Shape;
+use crate::background::AuditFile;
+use crate::control::Access;
 use crate::domain::ids::MAX_NUMERIC_ID;
 use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
 use crate::domain::token::TokenValue;
@@ -40,6 +43,12 @@ pub enum Command {
     Healthcheck(HealthcheckArgs),
     /// Print the export lines of a server whose admin token was given
     Env(EnvArgs),
+    /// Show or move the clock of a running server's workspace
+    Clock(ClockArgs),
+    /// Say why a request was refused or allowed
+    Explain(ExplainArgs),
+    /// Print the audit log of a running server's workspace as JSON lines
+    Audit(AuditArgs),
     /// Make another admin token, for whoever lost the one that the first start printed
     AdminToken(AdminTokenArgs),
 }
@@ -104,12 +113,77 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
 
+    /// Whether the own API under /_mock is on
+    #[arg(long, env = "DAPI_MOCK_CONTROL", default_value = "on", value_name = "ON|OFF")]
+    pub control: OnOff,
+
+    /// A key that the own API asks for, as bearer
+    #[arg(long, env = "DAPI_MOCK_CONTROL_KEY", hide_env_values = true, value_name = "KEY")]
+    pub control_key: Option<Secret>,
+
+    /// Opens the own API without a key although the server is reachable from elsewhere
+    #[arg(long, env = "DAPI_MOCK_ALLOW_OPEN_CONTROL", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
+    pub allow_open_control: bool,
+
+    /// Seconds between sweeps. When they run changes nothing that a client sees
+    #[arg(long, env = "DAPI_MOCK_SWEEP_INTERVAL", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
+    pub sweep_interval: u32,
+
+    /// A file for the audit log
+    #[arg(long, env = "DAPI_MOCK_AUDIT_FILE", value_name = "PATH")]
+    pub audit_file: Option<std::path::PathBuf>,
+
+    /// The shape of its lines: delivery, `system_table` or azure
+    #[arg(long, env = "DAPI_MOCK_AUDIT_SHAPE", default_value = "delivery", value_parser = parse_shape, value_name = "SHAPE")]
+    pub audit_shape: Shape,
+
+    /// From so many bytes on a new file is begun; five old ones are kept
+    #[arg(long, env = "DAPI_MOCK_AUDIT_FILE_BYTES", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..), value_name = "BYTES")]
+    pub audit_file_bytes: u64,
+
     /// The log, on standard error.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum OnOff {
+    On,
+    Off,
+}
+
+/// A text that `Debug` does not show.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl ServeArgs {
+    /// Who may use the own API.
+    pub fn access(&self) -> Access {
+        let loopback_only = self.host.iter().all(IpAddr::is_loopback);
+        let key = self.control_key.as_ref().map(|key| key.0.as_str());
+        Access::new(self.control == OnOff::On, key, loopback_only, self.allow_open_control)
+    }
+
+    /// Where the audit log goes as a file.
+    pub fn audit_file(&self) -> Option<AuditFile> {
+        let path = self.audit_file.clone()?;
+        Some(AuditFile { path, shape: self.audit_shape, max_bytes: self.audit_file_bytes })
+    }
+
     /// What an empty database is seeded with.
     pub fn first_start(&self) -> FirstStart {
         FirstStart {
@@ -210,6 +284,94 @@ pub struct HealthcheckArgs {
     pub port: u16,
 }
 
+/// Which running server, for the commands that speak to one.
+#[derive(Clone, Debug, Args)]
+pub struct RunningArgs {
+    /// The server's port
+    #[arg(long, env = "DAPI_MOCK_PORT", default_value_t = DEFAULT_PORT)]
+    pub port: u16,
+
+    /// Its control key
+    #[arg(long, env = "DAPI_MOCK_CONTROL_KEY", hide_env_values = true, value_name = "KEY")]
+    pub control_key: Option<Secret>,
+
+    /// The workspace: an id, or default
+    #[arg(long, default_value = "default", value_name = "ID")]
+    pub workspace: String,
+}
+
+/// Settings of `clock`.
+#[derive(Debug, Args)]
+pub struct ClockArgs {
+    /// Advance by a span, such as 90d or PT2H
+    #[arg(long, value_name = "SPAN", group = "change")]
+    pub by: Option<String>,
+
+    /// Advance to an instant, such as 2027-01-01T00:00:00Z
+    #[arg(long, value_name = "INSTANT", group = "change")]
+    pub to: Option<String>,
+
+    /// Advance to the next event: `token.expired`, `token.auto_revoked`, `token.vacuumed`, `conf.effective` or `token:ID`
+    #[arg(long, value_name = "EVENT", group = "change")]
+    pub until: Option<String>,
+
+    /// Let the clock stand still
+    #[arg(long, group = "change")]
+    pub freeze: bool,
+
+    /// Let it run on from where it stands
+    #[arg(long, group = "change")]
+    pub run: bool,
+
+    /// Show what comes next
+    #[arg(long, group = "change")]
+    pub upcoming: bool,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The answer's X-Request-Id
+    #[arg(required_unless_present = "last", value_name = "REQUEST_ID")]
+    pub request_id: Option<String>,
+
+    /// The newest refusal
+    #[arg(long)]
+    pub last: bool,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Go on as events come
+    #[arg(long)]
+    pub follow: bool,
+
+    /// The shape: delivery, `system_table` or azure
+    #[arg(long, default_value = "delivery", value_parser = parse_shape, value_name = "SHAPE")]
+    pub shape: Shape,
+
+    /// One action only, such as generateDbToken
+    #[arg(long, value_name = "NAME")]
+    pub action: Option<String>,
+
+    /// One actor only
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
 /// Settings of `env`.
 #[derive(Debug, Args)]
 pub struct EnvArgs {
@@ -237,6 +399,10 @@ fn parse_token(text: &str) -> Result<TokenValue, String> {
 fn parse_workspace(text: &str) -> Result<WorkspaceId, String> {
     let id = WorkspaceId::parse(text).filter(|id| (1..=MAX_NUMERIC_ID).contains(&id.0));
     id.ok_or_else(|| format!("use a number from 1 to {MAX_NUMERIC_ID}"))
+}
+
+fn parse_shape(text: &str) -> Result<Shape, String> {
+    Shape::parse(text).ok_or_else(|| "use delivery, system_table or azure".into())
 }
 
 fn parse_day(text: &str) -> Result<Millis, String> {

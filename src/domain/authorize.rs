@@ -123,6 +123,12 @@ pub enum Check {
 }
 
 impl Check {
+    /// Whether it is about the credential itself, and not about what is done with it: where one of
+    /// these fails, the authentication has failed.
+    pub const fn is_of_credential(self) -> bool {
+        !matches!(self, Self::ScopeCovers | Self::HasRight | Self::FeatureInTier)
+    }
+
     /// The name in logs and explanations.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -191,6 +197,10 @@ pub struct Decision {
     pub outcome: Result<Caller, Denial>,
     /// What has to be recorded of this use of the token.
     pub used: Option<Use>,
+    /// The workspace that answers, once it is known.
+    pub workspace: Option<WorkspaceId>,
+    /// The name of the credential's owner, once it is known.
+    pub owner: Option<String>,
 }
 
 /// What is recorded of a use.
@@ -201,15 +211,19 @@ pub struct Use {
 }
 
 /// Collects the steps; the first failing one ends the run.
-struct Trace(Vec<Step>);
+struct Trace {
+    steps: Vec<Step>,
+    workspace: Option<WorkspaceId>,
+    owner: Option<String>,
+}
 
 impl Trace {
     fn pass(&mut self, check: Check, because: String) {
-        self.0.push(Step { check, passed: true, because });
+        self.steps.push(Step { check, passed: true, because });
     }
 
     fn fail(&mut self, check: Check, because: String, denial: Denial) -> Denial {
-        self.0.push(Step { check, passed: false, because });
+        self.steps.push(Step { check, passed: false, because });
         denial
     }
 }
@@ -222,11 +236,12 @@ pub fn authorize(
     facts: Facts,
     system: Millis,
 ) -> Decision {
-    let mut trace = Trace(Vec::with_capacity(10));
-    match run(&mut trace, presented, named, demand, facts, system) {
-        Ok((caller, used)) => Decision { trace: trace.0, outcome: Ok(caller), used },
-        Err(denial) => Decision { trace: trace.0, outcome: Err(denial), used: None },
-    }
+    let mut trace = Trace { steps: Vec::with_capacity(10), workspace: None, owner: None };
+    let (outcome, used) = match run(&mut trace, presented, named, demand, facts, system) {
+        Ok((caller, used)) => (Ok(caller), used),
+        Err(denial) => (Err(denial), None),
+    };
+    Decision { trace: trace.steps, outcome, used, workspace: trace.workspace, owner: trace.owner }
 }
 
 fn run(
@@ -270,6 +285,7 @@ fn run(
         (_, Some(workspace), None) => workspace,
     };
     trace.pass(check, format!("workspace {}", workspace.id));
+    trace.workspace = Some(workspace.id);
     let now = workspace.clock.at(system);
 
     let check = Check::TokensEnabled;
@@ -286,6 +302,7 @@ fn run(
     trace.pass(check, String::new());
 
     let check = Check::TokenKnown;
+    trace.owner = facts.owner.as_ref().map(|owner| owner.name.clone());
     let Some(token) = facts.token else {
         let because = format!("workspace {} has no such token", workspace.id);
         return Err(trace.fail(check, because, Denial::InvalidAccessToken));

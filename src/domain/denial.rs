@@ -1,7 +1,7 @@
 //! Every "no" that the rules can say, with the facts needed to word it. How it looks on the wire
 //! is `http::error`'s business.
 
-use super::{PrincipalId, TokenId, WorkspaceId};
+use super::{Millis, PrincipalId, TokenId, WorkspaceId};
 
 /// A feature of the premium plan (requirement R17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,17 @@ pub enum Denial {
     RestrictedAdmin(String),
     /// The workspace has no token yet, and permissions need one (governance §2.6).
     NoTokensYet,
+    /// Own API: there is no such workspace.
+    WorkspaceNotFound(WorkspaceId),
+    /// Own API: a clock cannot be set back.
+    TimeGoesForward {
+        /// What it shows.
+        now: Millis,
+        /// What it was to show.
+        wanted: Millis,
+    },
+    /// Own API: no event of that kind, or of that token, is to come.
+    NothingComes(String),
     /// The version that the client knows is not the newest; which one is.
     StaleEtag(String),
 }

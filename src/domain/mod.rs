@@ -7,12 +7,15 @@ pub mod authorize;
 pub mod clock;
 pub mod conf;
 pub mod denial;
+pub mod explain;
 pub mod identity;
 pub mod ids;
+pub mod lifecycle;
 pub mod permissions;
 pub mod rule_sets;
 pub mod scope;
 pub mod settings;
+pub mod span;
 pub mod token;
 pub mod workspace;
 

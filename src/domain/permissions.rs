@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use super::access::PermissionLevel;
 use super::identity::PrincipalKind;
 use super::settings::PermissionLoss;
 use super::{Denial, PrincipalId};
 
 /// One entry of a request, its principal not yet looked up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct RequestedEntry {
     /// A user, by `userName`.
     pub user_name: Option<String>,

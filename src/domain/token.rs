@@ -410,7 +410,7 @@ impl EndCause {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -515,7 +515,7 @@ mod tests {
         assert!(TokenUpdate::plan(None, None, "expiry_time").is_err());
     }
 
-    fn tokens() -> impl Strategy<Value = Token> {
+    pub(in crate::domain) fn tokens() -> impl Strategy<Value = Token> {
         let days = |n: i64| 0..n * DAY_MS;
         (days(400), proptest::option::of(days(800)), proptest::option::of(days(400))).prop_map(|(age, life, used)| {
             let created = NOW.plus(-age);

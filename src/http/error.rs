@@ -191,6 +191,15 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
                 format!("Workspace admins are restricted: you need the Service Principal User role on '{name}'.").into(),
             ),
             Denial::NoTokensYet => (404, RESOURCE_DOES_NOT_EXIST, "tokens tokens does not exist".into()),
+            Denial::WorkspaceNotFound(id) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("There is no workspace {id}.").into())
+            }
+            Denial::TimeGoesForward { now, wanted } => (
+                400,
+                INVALID_PARAMETER_VALUE,
+                format!("The clock shows {} and cannot be set back to {}.", now.0, wanted.0).into(),
+            ),
+            Denial::NothingComes(what) => (404, RESOURCE_DOES_NOT_EXIST, format!("Nothing is to come of: {what}.").into()),
             Denial::StaleEtag(_) => (
                 409,
                 Code::Named("RESOURCE_CONFLICT"),
@@ -276,7 +285,7 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{PrincipalId, TokenId};
+    use crate::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
 
     /// One of each.
     fn all() -> Vec<Denial> {
@@ -315,6 +324,9 @@ mod tests {
             Denial::RestrictedAdmin("app".into()),
             Denial::NoTokensYet,
             Denial::StaleEtag("newest".into()),
+            Denial::WorkspaceNotFound(WorkspaceId(12)),
+            Denial::TimeGoesForward { now: Millis(2), wanted: Millis(1) },
+            Denial::NothingComes("token.expired".into()),
         ]
     }
 

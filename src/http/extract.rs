@@ -57,7 +57,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Body<T> {
     }
 }
 
-fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
+/// Reads a JSON object.
+///
+/// # Errors
+/// [`Denial::MalformedRequest`] for what is none; [`Denial::InvalidParameter`] naming the field of a wrong type.
+pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
     let text = bytes.trim_ascii();
     let text = if text.is_empty() { b"{}" } else { text };
     // serde would take an array for a struct, field by field.

@@ -20,26 +20,7 @@ pub async fn get(State(app): State<App>, called: Called) -> Result<Response, Api
 /// The body of a change.
 #[derive(Debug, Deserialize)]
 pub struct ChangeList {
-    access_control_list: Option<Vec<Entry>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Entry {
-    user_name: Option<String>,
-    group_name: Option<String>,
-    service_principal_name: Option<String>,
-    permission_level: Option<String>,
-}
-
-impl From<Entry> for RequestedEntry {
-    fn from(entry: Entry) -> Self {
-        Self {
-            user_name: entry.user_name,
-            group_name: entry.group_name,
-            service_principal_name: entry.service_principal_name,
-            permission_level: entry.permission_level,
-        }
-    }
+    access_control_list: Option<Vec<RequestedEntry>>,
 }
 
 /// `tokenManagement.setPermissions`
@@ -53,8 +34,7 @@ pub async fn patch(State(app): State<App>, called: Called, Body(body): Body<Chan
 }
 
 async fn change(app: &App, called: &Called, body: ChangeList, mode: ChangeMode) -> Result<Response, ApiError> {
-    let requested: Vec<RequestedEntry> =
-        body.access_control_list.unwrap_or_default().into_iter().map(RequestedEntry::from).collect();
+    let requested = body.access_control_list.unwrap_or_default();
     Ok(render(&app.service.change_token_permissions(called.call(), &requested, mode).await?))
 }
 

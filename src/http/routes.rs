@@ -36,6 +36,42 @@ pub struct Route {
     pub handler: fn() -> MethodRouter<App>,
 }
 
+impl Route {
+    /// Whether the path is one of this route's, a segment in braces standing for any.
+    fn takes(&self, path: &str) -> bool {
+        let mut parts = path.split('/');
+        let fits = self.path.split('/').all(|wanted| {
+            parts.next().is_some_and(|part| wanted == part || (wanted.starts_with('{') && !part.is_empty()))
+        });
+        fits && parts.next().is_none()
+    }
+
+    /// Whether it creates a token.
+    pub fn creates_token(&self) -> bool {
+        matches!(self.operation, "tokens.create" | "tokenManagement.createOboToken")
+    }
+
+    /// Service and action by which the audit log tells of it, refused attempts too (governance §4.3).
+    pub fn audited_as(&self) -> Option<(&'static str, &'static str)> {
+        match self.operation {
+            "tokens.create" | "tokenManagement.createOboToken" => Some(("accounts", "generateDbToken")),
+            "tokens.delete" | "tokenManagement.delete" => Some(("accounts", "revokeDbToken")),
+            "tokens.update" | "tokenManagement.updateTokenManagement" => Some(("accounts", "updateDbToken")),
+            "tokenManagement.setPermissions" | "tokenManagement.updatePermissions" => {
+                Some(("accounts", "changeDbTokenAcl"))
+            }
+            "workspaceConf.setStatus" => Some(("workspace", "workspaceConfEdit")),
+            "restrictWorkspaceAdmins.update" | "restrictWorkspaceAdmins.delete" => Some(("accounts", "setSetting")),
+            _ => None,
+        }
+    }
+}
+
+/// The route of a request, if it has one.
+pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.method == *method && route.takes(path))
+}
+
 const OPEN: Demand = Demand { right: Right::Open, scope: EndpointScope::Any, token_api: false, feature: None };
 const ANY_CALLER: Demand = Demand { right: Right::Authenticated, ..OPEN };
 const OWN_TOKENS: Demand =

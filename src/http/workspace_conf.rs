@@ -30,12 +30,16 @@ pub async fn set_status(
     called: Called,
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Response, ApiError> {
+    app.service.change_conf(called.call(), &changes_from(body)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The members as texts; `None` for what is neither a text nor a number or boolean.
+pub fn changes_from(body: Map<String, Value>) -> Vec<(String, Option<String>)> {
     let text = |value: Value| match value {
         Value::String(text) => Some(text),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
-    let changes: Vec<(String, Option<String>)> = body.into_iter().map(|(key, value)| (key, text(value))).collect();
-    app.service.change_conf(called.call(), &changes).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    body.into_iter().map(|(key, value)| (key, text(value))).collect()
 }

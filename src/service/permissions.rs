@@ -10,7 +10,7 @@ use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply, los
 use crate::domain::settings::PermissionLoss;
 use crate::domain::token::{EndCause, Horizon};
 use crate::domain::{Denial, PrincipalId, Workspace};
-use crate::store::{Lock, Writer};
+use crate::store::{Lock, Reader, Writer};
 
 impl Service {
     /// The direct entries, users first. That `admins` hold CAN MANAGE goes without one.
@@ -37,11 +37,7 @@ impl Service {
         }
         let mut change = Vec::with_capacity(requested.len());
         for entry in requested {
-            let (kind, name) = entry.principal()?;
-            let level = entry.level()?;
-            let found = writer.find_assigned(&workspace, kind, name).await?;
-            let missing = || Denial::PrincipalNameNotFound(kind_on_the_wire(kind), name.to_owned());
-            change.push((found.ok_or_else(missing)?.id, level));
+            change.push(resolve_entry(&mut writer, &workspace, entry).await?);
         }
         let listed = writer.list_token_permissions(&workspace).await?;
         let old: Entries = listed.into_iter().map(|(principal, level)| (principal.id, level)).collect();
@@ -90,6 +86,19 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// The principal and level of a requested entry.
+pub(super) async fn resolve_entry(
+    reader: &mut Reader,
+    workspace: &Workspace,
+    entry: &RequestedEntry,
+) -> Result<(PrincipalId, PermissionLevel), Error> {
+    let (kind, name) = entry.principal()?;
+    let level = entry.level()?;
+    let found = reader.find_assigned(workspace, kind, name).await?;
+    let missing = || Denial::PrincipalNameNotFound(kind_on_the_wire(kind), name.to_owned());
+    Ok((found.ok_or_else(missing)?.id, level))
 }
 
 /// How the real service names a kind where it does not find the principal.

@@ -22,10 +22,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
-pub use audit::NewEvent;
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
-pub use tokens::{PresentedOwner, PresentedToken};
+pub use tokens::{ByTime, PresentedOwner, PresentedToken, StoredFate};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");

@@ -111,6 +111,27 @@ impl Reader {
         self.rows(sql, args![id]).await
     }
 
+    /// Values of the workspace configuration that take effect after `now`.
+    pub async fn list_conf_after(&mut self, id: WorkspaceId, now: Millis) -> Result<Vec<(String, Millis)>, StoreError> {
+        let sql = "SELECT conf_key, effective_at FROM workspace_conf WHERE workspace_id = $1 AND effective_at > $2";
+        let rows = self.rows::<(String, i64)>(sql, args![id, now]).await?;
+        Ok(rows.into_iter().map(|(key, at)| (key, Millis(at))).collect())
+    }
+
+    /// The ids of an account's workspaces.
+    pub async fn list_workspaces_of(&mut self, account: AccountId) -> Result<Vec<WorkspaceId>, StoreError> {
+        let sql = "SELECT workspace_id FROM workspaces WHERE account_id = $1 ORDER BY workspace_id";
+        let account = account.to_string();
+        let rows = self.rows::<(i64,)>(sql, args![&account]).await?;
+        Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
+    }
+
+    /// The ids of all workspaces.
+    pub async fn list_workspace_ids(&mut self) -> Result<Vec<WorkspaceId>, StoreError> {
+        let rows = self.rows::<(i64,)>("SELECT workspace_id FROM workspaces ORDER BY workspace_id", args![]).await?;
+        Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
+    }
+
     /// How many workspaces there are.
     pub async fn count_workspaces(&mut self) -> Result<i64, StoreError> {
         self.count("SELECT COUNT(*) FROM workspaces", args![]).await
