@@ -54,9 +54,10 @@ pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
     let id = args.request_id.filter(|_| !args.last).unwrap_or_else(|| "last".to_owned());
     let answer = client(&args.running).ask(Method::GET, &format!("explain/{id}"), None).await?;
     let answer: Value = serde_json::from_str(&answer.text)?;
-    say(&format!("{} {} -> {}\n", text(&answer, "/method"), text(&answer, "/path"), answer["status"]));
+    let status = answer.get("status").and_then(Value::as_i64).unwrap_or_default();
+    say(&format!("{} {} -> {status}\n", text(&answer, "/method"), text(&answer, "/path")));
     for step in answer.pointer("/checks").and_then(Value::as_array).into_iter().flatten() {
-        let mark = if step["passed"] == true { "ok" } else { "NO" };
+        let mark = if step.get("passed") == Some(&Value::Bool(true)) { "ok" } else { "NO" };
         say(&format!("  {mark}  {:<24} {}\n", text(step, "/check"), text(step, "/because")));
     }
     if let Some(message) = answer.get("message").and_then(Value::as_str) {
@@ -78,13 +79,16 @@ pub(crate) async fn audit(args: AuditArgs) -> Result<(), Failure> {
     let client = client(&args.running);
     let mut after = "0".to_owned();
     loop {
-        let mut path =
-            format!("workspaces/{}/audit?shape={}&after={after}", args.running.workspace, args.shape.as_str());
-        for (key, value) in [("action", &args.action), ("actor", &args.actor)] {
-            if let Some(value) = value {
-                path.push_str(&format!("&{key}={}", percent_encoded(value)));
-            }
-        }
+        let filter = |key: &str, value: &Option<String>| {
+            value.as_ref().map_or_else(String::new, |value| format!("&{key}={}", percent_encoded(value)))
+        };
+        let path = format!(
+            "workspaces/{}/audit?shape={}&after={after}{}{}",
+            args.running.workspace,
+            args.shape.as_str(),
+            filter("action", &args.action),
+            filter("actor", &args.actor),
+        );
         let answer = client.ask(Method::GET, &path, None).await?;
         say(&answer.text);
         let next =

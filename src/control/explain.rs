@@ -10,6 +10,7 @@ use super::reply::{Input, Problem, Reply, instant, ok, rfc3339, workspace_id};
 use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::remedy;
 use crate::domain::{Denial, TokenId};
+use crate::http::credential::redacted;
 use crate::http::error::{ApiError, wire};
 use crate::http::routes;
 use crate::http::token::token_request;
@@ -61,10 +62,11 @@ fn decision(trace: &[Step], denial: Option<&Denial>, status: u16, request_id: &s
     if let Some(denial) = denial {
         let answer = wire(&ApiError::Denied(denial.clone()), request_id);
         let decided_by = step.map_or("the operation itself", |step| step.check.as_str());
-        out.insert("message".into(), answer.message.as_ref().into());
+        let message = redacted(&answer.message);
         out.insert("decided_by".into(), decided_by.into());
-        out.insert("because".into(), step.map_or(answer.message.as_ref(), |step| step.because.as_str()).into());
-        out.insert("remedy".into(), remedy(denial, step).into());
+        out.insert("because".into(), step.map_or(message.as_str(), |step| step.because.as_str()).into());
+        out.insert("message".into(), message.into());
+        out.insert("remedy".into(), redacted(&remedy(denial, step)).into());
     }
     out
 }

@@ -105,7 +105,9 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
         }
     }
     let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id);
-    app.service.record_refusals(workspace, owner, origin, actions, wire.status.as_u16(), &wire.message).await
+    // Somebody may have put a secret where an id belongs, and the message repeats it.
+    let message = credential::redacted(&wire.message);
+    app.service.record_refusals(workspace, owner, origin, actions, wire.status.as_u16(), &message).await
 }
 
 /// Any authenticated request to a path that has no route.

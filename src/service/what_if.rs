@@ -1,6 +1,7 @@
 //! What would stop working if a setting, the permissions or the time were different.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::explain::owner_of;
@@ -69,12 +70,12 @@ impl Service {
         let mut decided: HashMap<TokenId, Option<Step>> = HashMap::new();
         let mut owners: HashMap<PrincipalId, Option<Owner>> = HashMap::new();
         for token in reader.list_tokens(id, None, None, Horizon::new(&present.behaviour, now)).await? {
-            if !owners.contains_key(&token.owner) {
+            if let Entry::Vacant(unknown) = owners.entry(token.owner) {
                 let owner = match reader.find_principal(present.account, token.owner).await? {
                     Some(principal) => Some(owner_of(&mut reader, &present, principal).await?),
                     None => None,
                 };
-                owners.insert(token.owner, owner);
+                unknown.insert(owner);
             }
             let owner = owners.get(&token.owner).cloned().flatten();
             broken.tokens_looked_at += 1;
