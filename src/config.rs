@@ -6,10 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use crate::audit_shape::Shape;
+use crate::background::AuditFile;
+use crate::control::Access;
 use crate::domain::ids::MAX_NUMERIC_ID;
 use crate::domain::oauth::ClientSecret;
+use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
 use crate::domain::token::TokenValue;
-use crate::domain::{AccountId, WorkspaceId};
+use crate::domain::{AccountId, Millis, WorkspaceId};
 use crate::service::FirstStart;
 use crate::store::Database;
 
@@ -40,6 +44,12 @@ pub enum Command {
     Healthcheck(HealthcheckArgs),
     /// Print the export lines of a server whose admin token was given
     Env(EnvArgs),
+    /// Show or move the clock of a running server's workspace
+    Clock(ClockArgs),
+    /// Say why a request was refused or allowed
+    Explain(ExplainArgs),
+    /// Print the audit log of a running server's workspace as JSON lines
+    Audit(AuditArgs),
     /// Make another admin token, for whoever lost the one that the first start printed
     AdminToken(AdminTokenArgs),
 }
@@ -76,12 +86,109 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_ACCOUNT_ID", default_value_t = FirstStart::default().account, value_parser = parse_account, value_name = "UUID")]
     pub account_id: AccountId,
 
+    /// When a new default workspace was created, such as 2017-06-01; before 2018 it starts with tokens disabled
+    #[arg(long, env = "DAPI_MOCK_WORKSPACE_CREATED", value_parser = parse_day, value_name = "DAY")]
+    pub workspace_created: Option<Millis>,
+
+    /// Whether everybody may use tokens in a new default workspace
+    #[arg(long, env = "DAPI_MOCK_USERS_MAY_USE_TOKENS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub users_may_use_tokens: bool,
+
+    /// The plan: premium or standard. This and what follows holds from this start on, and stays
+    #[arg(long, env = "DAPI_MOCK_TIER", value_parser = parse_name::<Tier>, value_name = "TIER")]
+    pub tier: Option<Tier>,
+
+    /// The cloud flavour: aws, azure (no on-behalf-of tokens) or gcp
+    #[arg(long, env = "DAPI_MOCK_CLOUD", value_parser = parse_name::<Cloud>, value_name = "CLOUD")]
+    pub cloud: Option<Cloud>,
+
+    /// What happens to the tokens of who loses the permission: suspend, delete or mixed
+    #[arg(long, env = "DAPI_MOCK_PERMISSION_LOSS", value_parser = parse_name::<PermissionLoss>, value_name = "MODE")]
+    pub permission_loss: Option<PermissionLoss>,
+
+    /// Seconds until a changed workspace configuration takes effect
+    #[arg(long, env = "DAPI_MOCK_PROPAGATION_DELAY", value_name = "SECONDS")]
+    pub propagation_delay: Option<u32>,
+
+    /// A shard number at the end of new token values, as Azure shows it
+    #[arg(long, env = "DAPI_MOCK_TOKEN_SUFFIX", value_name = "NUMBER")]
+    pub token_suffix: Option<u8>,
+
+    /// Whether permissions on tokens answer 404 while the workspace has none
+    #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
+    pub permissions_need_a_token: Option<bool>,
+
+    /// Whether the own API under /_mock is on
+    #[arg(long, env = "DAPI_MOCK_CONTROL", default_value = "on", value_name = "ON|OFF")]
+    pub control: OnOff,
+
+    /// A key that the own API asks for, as bearer
+    #[arg(long, env = "DAPI_MOCK_CONTROL_KEY", hide_env_values = true, value_name = "KEY")]
+    pub control_key: Option<Secret>,
+
+    /// Opens the own API without a key although the server is reachable from elsewhere
+    #[arg(long, env = "DAPI_MOCK_ALLOW_OPEN_CONTROL", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
+    pub allow_open_control: bool,
+
+    /// Seconds between sweeps. When they run changes nothing that a client sees
+    #[arg(long, env = "DAPI_MOCK_SWEEP_INTERVAL", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
+    pub sweep_interval: u32,
+
+    /// A file for the audit log
+    #[arg(long, env = "DAPI_MOCK_AUDIT_FILE", value_name = "PATH")]
+    pub audit_file: Option<std::path::PathBuf>,
+
+    /// The shape of its lines: delivery, `system_table` or azure
+    #[arg(long, env = "DAPI_MOCK_AUDIT_SHAPE", default_value = "delivery", value_parser = parse_shape, value_name = "SHAPE")]
+    pub audit_shape: Shape,
+
+    /// From so many bytes on a new file is begun; five old ones are kept
+    #[arg(long, env = "DAPI_MOCK_AUDIT_FILE_BYTES", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..), value_name = "BYTES")]
+    pub audit_file_bytes: u64,
+
     /// The log, on standard error.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum OnOff {
+    On,
+    Off,
+}
+
+/// A text that `Debug` does not show.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl ServeArgs {
+    /// Who may use the own API.
+    pub fn access(&self) -> Access {
+        let loopback_only = self.host.iter().all(IpAddr::is_loopback);
+        let key = self.control_key.as_ref().map(|key| key.0.as_str());
+        Access::new(self.control == OnOff::On, key, loopback_only, self.allow_open_control)
+    }
+
+    /// Where the audit log goes as a file.
+    pub fn audit_file(&self) -> Option<AuditFile> {
+        let path = self.audit_file.clone()?;
+        Some(AuditFile { path, shape: self.audit_shape, max_bytes: self.audit_file_bytes })
+    }
+
     /// What an empty database is seeded with.
     pub fn first_start(&self) -> FirstStart {
         FirstStart {
@@ -89,6 +196,16 @@ impl ServeArgs {
             workspace: self.workspace_id,
             admin_token: self.admin_token.clone(),
             admin_client_secret: self.admin_client_secret.clone(),
+            workspace_created_at: self.workspace_created,
+            users_may_use_tokens: self.users_may_use_tokens,
+            behaviour: BehaviourChange {
+                tier: self.tier,
+                cloud: self.cloud,
+                permission_loss: self.permission_loss,
+                propagation_delay_ms: self.propagation_delay.map(|seconds| i64::from(seconds) * 1000),
+                token_value_suffix: self.token_suffix,
+                permissions_need_a_token: self.permissions_need_a_token,
+            },
         }
     }
 
@@ -173,6 +290,94 @@ pub struct HealthcheckArgs {
     pub port: u16,
 }
 
+/// Which running server, for the commands that speak to one.
+#[derive(Clone, Debug, Args)]
+pub struct RunningArgs {
+    /// The server's port
+    #[arg(long, env = "DAPI_MOCK_PORT", default_value_t = DEFAULT_PORT)]
+    pub port: u16,
+
+    /// Its control key
+    #[arg(long, env = "DAPI_MOCK_CONTROL_KEY", hide_env_values = true, value_name = "KEY")]
+    pub control_key: Option<Secret>,
+
+    /// The workspace: an id, or default
+    #[arg(long, default_value = "default", value_name = "ID")]
+    pub workspace: String,
+}
+
+/// Settings of `clock`.
+#[derive(Debug, Args)]
+pub struct ClockArgs {
+    /// Advance by a span, such as 90d or PT2H
+    #[arg(long, value_name = "SPAN", group = "change")]
+    pub by: Option<String>,
+
+    /// Advance to an instant, such as 2027-01-01T00:00:00Z
+    #[arg(long, value_name = "INSTANT", group = "change")]
+    pub to: Option<String>,
+
+    /// Advance to the next event: `token.expired`, `token.auto_revoked`, `token.vacuumed`, `conf.effective` or `token:ID`
+    #[arg(long, value_name = "EVENT", group = "change")]
+    pub until: Option<String>,
+
+    /// Let the clock stand still
+    #[arg(long, group = "change")]
+    pub freeze: bool,
+
+    /// Let it run on from where it stands
+    #[arg(long, group = "change")]
+    pub run: bool,
+
+    /// Show what comes next
+    #[arg(long, group = "change")]
+    pub upcoming: bool,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The answer's X-Request-Id
+    #[arg(required_unless_present = "last", value_name = "REQUEST_ID")]
+    pub request_id: Option<String>,
+
+    /// The newest refusal
+    #[arg(long)]
+    pub last: bool,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Go on as events come
+    #[arg(long)]
+    pub follow: bool,
+
+    /// The shape: delivery, `system_table` or azure
+    #[arg(long, default_value = "delivery", value_parser = parse_shape, value_name = "SHAPE")]
+    pub shape: Shape,
+
+    /// One action only, such as generateDbToken
+    #[arg(long, value_name = "NAME")]
+    pub action: Option<String>,
+
+    /// One actor only
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
 /// Settings of `env`.
 #[derive(Debug, Args)]
 pub struct EnvArgs {
@@ -204,6 +409,20 @@ fn parse_client_secret(text: &str) -> Result<ClientSecret, String> {
 fn parse_workspace(text: &str) -> Result<WorkspaceId, String> {
     let id = WorkspaceId::parse(text).filter(|id| (1..=MAX_NUMERIC_ID).contains(&id.0));
     id.ok_or_else(|| format!("use a number from 1 to {MAX_NUMERIC_ID}"))
+}
+
+fn parse_shape(text: &str) -> Result<Shape, String> {
+    Shape::parse(text).ok_or_else(|| "use delivery, system_table or azure".into())
+}
+
+fn parse_day(text: &str) -> Result<Millis, String> {
+    let day = text.parse::<chrono::NaiveDate>().map_err(|_| "use a day such as 2017-06-01")?;
+    Ok(Millis(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()))
+}
+
+/// Reads a name by the spelling that the own API uses too; the error lists the possible ones.
+fn parse_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 fn parse_account(text: &str) -> Result<AccountId, String> {
@@ -269,6 +488,8 @@ mod tests {
             (["--workspace-id", "0"], "use a number from 1"),
             (["--account-id", "x"], "use a UUID"),
             (["--log-level", "loud"], "possible values"),
+            (["--tier", "gold"], "expected `premium` or `standard`"),
+            (["--workspace-created", "yesterday"], "use a day such as 2017-06-01"),
         ] {
             let error = parse(&args).unwrap_err().to_string();
             assert!(error.contains(advice), "{args:?}: {error}");

@@ -2,12 +2,17 @@
 //! enforced. The README has a map of the code.
 #![forbid(unsafe_code)]
 
+pub mod audit_shape;
+pub mod background;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod domain;
 pub mod entropy;
 pub mod http;
+pub mod own_client;
 pub mod run;
+mod run_client;
 pub mod server;
 pub mod service;
 pub mod store;

@@ -7,25 +7,26 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use axum::Router;
+use axum::http::Method;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::background::{self, AuditFile};
 use crate::clock::SystemClock;
 use crate::config::{
     AdminTokenArgs, Cli, Command, EnvArgs, ExecArgs, LogArgs, LogFormat, ServeArgs, unknown_variables,
 };
+use crate::control::{self, Access, Control};
 use crate::domain::Denial;
 use crate::domain::token::TokenValue;
 use crate::entropy::SystemEntropy;
 use crate::http::{self, App};
+use crate::own_client::{Failure, OwnClient};
+use crate::run_client;
 use crate::server::Listeners;
 use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, Service, Started};
 use crate::store::{Database, Store};
-
-/// A failure to tell the person at the terminal, in a sentence.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Variables that would make a client of `exec` authenticate otherwise, or refuse to choose.
 const OTHER_CREDENTIALS: [&str; 12] = [
@@ -54,6 +55,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Exec(args)) => exec(args).await,
         Some(Command::Healthcheck(args)) => Ok(healthcheck(args.port).await),
         Some(Command::Env(args)) => env(&args),
+        Some(Command::Clock(args)) => run_client::clock(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Explain(args)) => run_client::explain(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Audit(args)) => run_client::audit(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::AdminToken(args)) => admin_token(args).await,
     }
 }
@@ -84,7 +88,12 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let opening = async {
         let service = open(&args.database).await?;
         let started = service.start(&args.first_start()).await.map_err(sentence)?;
-        let_in(http::router(App { service: service.clone() }));
+        let_in(surface(&service, args.access()));
+        let every = Duration::from_secs(args.sweep_interval.into());
+        tokio::spawn(background::sweep(service.clone(), every));
+        if let Some(file) = args.audit_file() {
+            tokio::spawn(write_audit_file(service.clone(), file));
+        }
         banner(&url, &args.database, &started, began.elapsed());
         Ok::<Service, Failure>(service)
     };
@@ -97,6 +106,19 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     service.store().close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that the server answers: the emulated API, and the own one under `/_mock`.
+pub fn surface(service: &Service, access: Access) -> Router {
+    let own = control::router(Control::new(service.clone(), access));
+    http::router(App { service: service.clone() }).nest("/_mock", own)
+}
+
+async fn write_audit_file(service: Service, file: AuditFile) {
+    let path = file.path.display().to_string();
+    if let Err(error) = background::audit_file(service, file).await {
+        tracing::error!("no audit log is written to {path}: {error}");
+    }
 }
 
 fn banner(url: &str, database: &Database, started: &Started, took: Duration) {
@@ -123,7 +145,7 @@ fn export_token(value: &TokenValue) -> String {
 }
 
 /// Writes to standard output; that nobody reads it is no reason to stop.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let mut out = io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
@@ -164,7 +186,7 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0).await?;
     let service = open(&Database::SqliteMemory).await?;
     let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
-    listeners.opener()(http::router(App { service }));
+    listeners.opener()(surface(&service, Access::Open));
     let url = listeners.url();
     let server = tokio::spawn(listeners.serve(std::future::pending()));
 
@@ -203,15 +225,10 @@ fn terminate(child: &tokio::process::Child) {
 
 /// Asks `/readyz`, so that a container needs neither a shell nor curl for its health check.
 async fn healthcheck(port: u16) -> ExitCode {
-    let ask = async {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").await?;
-        let mut answer = Vec::new();
-        stream.take(64 * 1024).read_to_end(&mut answer).await?;
-        Ok::<bool, io::Error>(answer.starts_with(b"HTTP/1.1 200 "))
-    };
+    let client = OwnClient { port, key: None };
+    let ask = client.send(Method::GET, "/readyz", None);
     match tokio::time::timeout(Duration::from_secs(2), ask).await {
-        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(answer)) if answer.status.is_success() => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }

@@ -88,6 +88,7 @@ CREATE TABLE tokens (
   creation_time       BIGINT NOT NULL,
   expiry_time         BIGINT,
   last_used_at        BIGINT,
+  last_client         TEXT COLLATE "C",
   -- max(last use, creation): where the 90 days without use begin.
   idle_from           BIGINT NOT NULL,
   scopes              TEXT COLLATE "C",
@@ -110,6 +111,7 @@ CREATE TABLE tombstones (
   creation_time       BIGINT NOT NULL,
   expiry_time         BIGINT,
   last_used_at        BIGINT,
+  last_client         TEXT COLLATE "C",
   ended_at            BIGINT NOT NULL,
   cause               TEXT COLLATE "C" NOT NULL,
   actor               TEXT COLLATE "C" NOT NULL,
@@ -117,8 +119,10 @@ CREATE TABLE tombstones (
 );
 CREATE INDEX tombstones_by_time ON tombstones (workspace_id, ended_at);
 
--- Audit events, written in the transaction of their effect.
+-- Audit events, written in the transaction of their effect. sequence is the order of writing:
+-- event_time is the workspace's clock, and what the sweep tells of may lie in the past.
 CREATE TABLE audit_events (
+  sequence       BIGINT NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   workspace_id   BIGINT NOT NULL,
   event_id       TEXT COLLATE "C" NOT NULL,
   event_time     BIGINT NOT NULL,
@@ -131,7 +135,7 @@ CREATE TABLE audit_events (
   user_agent     TEXT COLLATE "C" NOT NULL,
   request_params TEXT COLLATE "C" NOT NULL,
   status_code    BIGINT NOT NULL,
-  error_message  TEXT COLLATE "C",
-  PRIMARY KEY (workspace_id, event_id)
+  error_message  TEXT COLLATE "C"
 );
-CREATE INDEX audit_events_by_time ON audit_events (workspace_id, event_time);
+CREATE UNIQUE INDEX audit_events_by_id ON audit_events (workspace_id, event_id);
+CREATE INDEX audit_events_by_workspace ON audit_events (workspace_id, sequence);

@@ -88,6 +88,7 @@ CREATE TABLE tokens (
   creation_time       INTEGER NOT NULL,
   expiry_time         INTEGER,
   last_used_at        INTEGER,
+  last_client         TEXT,
   -- max(last use, creation): where the 90 days without use begin.
   idle_from           INTEGER NOT NULL,
   scopes              TEXT,
@@ -110,6 +111,7 @@ CREATE TABLE tombstones (
   creation_time       INTEGER NOT NULL,
   expiry_time         INTEGER,
   last_used_at        INTEGER,
+  last_client         TEXT,
   ended_at            INTEGER NOT NULL,
   cause               TEXT    NOT NULL,
   actor               TEXT    NOT NULL,
@@ -117,8 +119,10 @@ CREATE TABLE tombstones (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tombstones_by_time ON tombstones (workspace_id, ended_at);
 
--- Audit events, written in the transaction of their effect.
+-- Audit events, written in the transaction of their effect. sequence is the order of writing:
+-- event_time is the workspace's clock, and what the sweep tells of may lie in the past.
 CREATE TABLE audit_events (
+  sequence       INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
   workspace_id   INTEGER NOT NULL,
   event_id       TEXT    NOT NULL,
   event_time     INTEGER NOT NULL,
@@ -131,7 +135,7 @@ CREATE TABLE audit_events (
   user_agent     TEXT    NOT NULL,
   request_params TEXT    NOT NULL,
   status_code    INTEGER NOT NULL,
-  error_message  TEXT,
-  PRIMARY KEY (workspace_id, event_id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX audit_events_by_time ON audit_events (workspace_id, event_time);
+  error_message  TEXT
+) STRICT;
+CREATE UNIQUE INDEX audit_events_by_id ON audit_events (workspace_id, event_id);
+CREATE INDEX audit_events_by_workspace ON audit_events (workspace_id, sequence);

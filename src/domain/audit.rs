@@ -1,6 +1,10 @@
 //! What the audit log says: actions, their parameters, and who did it (governance §4.3).
 
-use super::{Millis, PrincipalId, TokenId};
+use std::collections::BTreeMap;
+
+use super::access::PermissionLevel;
+use super::token::Token;
+use super::{AccountId, Millis, PrincipalId, TokenId, WorkspaceId};
 
 /// Who ended a token that nobody revoked (governance §2.5, \[inferred\]).
 pub const SYSTEM_USER: &str = "System-User";
@@ -27,6 +31,85 @@ pub struct Action {
     pub params: Vec<(&'static str, String)>,
 }
 
+/// An event to be stored.
+#[derive(Clone, Debug)]
+pub struct NewEvent<'a> {
+    /// The account.
+    pub account: AccountId,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// A UUID.
+    pub event_id: String,
+    /// When, on the workspace's clock.
+    pub at: Millis,
+    /// Who; `None` when nobody could be identified.
+    pub actor: Option<&'a str>,
+    /// Where from.
+    pub origin: &'a Origin,
+    /// What.
+    pub action: Action,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's message, when it was an error.
+    pub error: Option<&'a str>,
+}
+
+/// A stored event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its place in the order of writing.
+    pub sequence: i64,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The account.
+    pub account: AccountId,
+    /// A UUID.
+    pub id: String,
+    /// When, on the workspace's clock.
+    pub at: Millis,
+    /// `serviceName`
+    pub service: String,
+    /// `actionName`
+    pub action: String,
+    /// Who; `None` when nobody could be identified.
+    pub actor: Option<String>,
+    /// The answer's `X-Request-Id`.
+    pub request_id: String,
+    /// The peer's address.
+    pub source_ip: String,
+    /// The client's `User-Agent`.
+    pub user_agent: String,
+    /// `requestParams`; all values are strings.
+    pub params: BTreeMap<String, String>,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's message, when it was an error.
+    pub error: Option<String>,
+}
+
+/// Which events are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Those written after this place.
+    pub after: i64,
+    /// One action.
+    pub action: Option<String>,
+    /// One actor.
+    pub actor: Option<String>,
+    /// At or after this instant.
+    pub since: Option<Millis>,
+    /// Before this instant.
+    pub until: Option<Millis>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { after: 0, action: None, actor: None, since: None, until: None, limit: 1000 }
+    }
+}
+
 impl Action {
     /// `generateDbToken`. The id goes out under both names that detections read (governance D11).
     pub fn generate_token(id: &TokenId, expiry: Option<Millis>, owner: PrincipalId, created_by: PrincipalId) -> Self {
@@ -50,6 +133,76 @@ impl Action {
             name: "revokeDbToken",
             params: vec![("userId", owner.to_string()), ("tokenHash", id.to_string()), ("tokenId", id.to_string())],
         }
+    }
+
+    /// `workspaceConfEdit`: keys and values as comma-separated lists.
+    pub fn edit_workspace_conf(changes: &[(&str, &str)]) -> Self {
+        let list = |pick: fn(&(&str, &str)) -> String| changes.iter().map(pick).collect::<Vec<_>>().join(",");
+        Self {
+            service: "workspace",
+            name: "workspaceConfEdit",
+            params: vec![
+                ("workspaceConfKeys", list(|(key, _)| (*key).to_owned())),
+                ("workspaceConfValues", list(|(_, value)| (*value).to_owned())),
+            ],
+        }
+    }
+
+    /// `changeDbTokenAcl`, one for each principal whose entry changed; an empty set when it lost it.
+    /// The contents of `shardName`, `resourceId` and `aclPermissionSet` are \[inferred\].
+    pub fn change_token_acl(target: PrincipalId, level: Option<PermissionLevel>) -> Self {
+        Self {
+            service: "accounts",
+            name: "changeDbTokenAcl",
+            params: vec![
+                ("shardName", "dapi-mock".to_owned()),
+                ("targetUserId", target.to_string()),
+                ("resourceId", "authorization/tokens".to_owned()),
+                ("aclPermissionSet", level.map(PermissionLevel::as_str).unwrap_or_default().to_owned()),
+            ],
+        }
+    }
+
+    /// `setSetting`.
+    pub fn set_setting(setting: &str, value: &str) -> Self {
+        Self {
+            service: "accounts",
+            name: "setSetting",
+            params: vec![("settingTypeName", setting.to_owned()), ("settingValueForAudit", value.to_owned())],
+        }
+    }
+
+    /// `garbageCollectDbToken`: an expired token leaves the lists. The first use is not kept, so
+    /// `tokenFirstAccessed` is the last one known.
+    pub fn collect_token(token: &Token) -> Self {
+        Self {
+            service: "accounts",
+            name: "garbageCollectDbToken",
+            params: vec![
+                ("tokenExpirationTime", token.expiry_time.map_or(-1, |expiry| expiry.0).to_string()),
+                ("tokenClientId", token.id.to_string()),
+                ("userId", token.owner.to_string()),
+                ("tokenCreationTime", token.creation_time.0.to_string()),
+                ("tokenFirstAccessed", token.last_used.map_or_else(String::new, |used| used.0.to_string())),
+            ],
+        }
+    }
+
+    /// `tokenLogin`: an authentication with a token, successful or not.
+    pub fn token_login(user: Option<&str>, id: &TokenId) -> Self {
+        let user = user.map(|user| ("user", user.to_owned()));
+        let rest = [("tokenId", id.to_string()), ("authenticationMethod", "API_EXT_PAT_TOKEN".to_owned())];
+        Self { service: "accounts", name: "tokenLogin", params: user.into_iter().chain(rest).collect() }
+    }
+
+    /// `reachMaxQuotaDbToken`: beside a creation that the quota refused.
+    pub fn reach_quota() -> Self {
+        Self { service: "accounts", name: "reachMaxQuotaDbToken", params: Vec::new() }
+    }
+
+    /// An action that was refused before it had parameters of its own.
+    pub fn refused(service: &'static str, name: &'static str) -> Self {
+        Self { service, name, params: Vec::new() }
     }
 
     /// `create` or `delete` of a service principal's OAuth secret: a service of its own in the real

@@ -2,10 +2,11 @@
 //! function. Its answer carries the trace of the checks, because `explain` and the log show it.
 
 use super::access::Standing;
+use super::denial::Feature;
 use super::identity::PrincipalKind;
 use super::jwt::{AccessToken, Claims, Forgery};
 use super::scope::{self, EndpointScope};
-use super::settings;
+use super::settings::{self, Tier};
 use super::token::{Token, TokenState};
 use super::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
@@ -44,8 +45,11 @@ pub enum Right {
     TokenUser,
     /// A workspace admin.
     WorkspaceAdmin,
-    /// An account admin, by OAuth: account APIs take no personal access token.
+    /// An account admin who is assigned to the workspace.
     AccountAdmin,
+    /// An account admin by OAuth, assigned to a workspace or not: account APIs take no personal
+    /// access token.
+    AccountApi,
 }
 
 /// What an endpoint demands.
@@ -57,11 +61,14 @@ pub struct Demand {
     pub scope: EndpointScope,
     /// Whether it is one of the token endpoints, which say by name that tokens are disabled.
     pub token_api: bool,
+    /// The feature of the premium plan that it belongs to.
+    pub feature: Option<Feature>,
 }
 
 impl Demand {
     /// What a path without a route demands: authentication comes before routing (spec §6).
-    pub const UNROUTED: Self = Self { right: Right::Authenticated, scope: EndpointScope::Any, token_api: false };
+    pub const UNROUTED: Self =
+        Self { right: Right::Authenticated, scope: EndpointScope::Any, token_api: false, feature: None };
 }
 
 /// The owner of the presented credential, as found in its workspace.
@@ -131,9 +138,17 @@ pub enum Check {
     ScopeCovers,
     /// 10. The caller has the endpoint's own right.
     HasRight,
+    /// After the ten, on endpoints of the premium plan: the workspace has that plan.
+    FeatureInTier,
 }
 
 impl Check {
+    /// Whether it is about the credential itself, and not about what is done with it: where one of
+    /// these fails, the authentication has failed.
+    pub const fn is_of_credential(self) -> bool {
+        !matches!(self, Self::ScopeCovers | Self::HasRight | Self::FeatureInTier)
+    }
+
     /// The name in logs and explanations.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -147,6 +162,7 @@ impl Check {
             Self::MayUseTokens => "may_use_tokens",
             Self::ScopeCovers => "scope_covers",
             Self::HasRight => "has_right",
+            Self::FeatureInTier => "feature_in_tier",
         }
     }
 }
@@ -175,6 +191,8 @@ pub struct Caller {
     pub name: String,
     /// Whether it administers the workspace.
     pub workspace_admin: bool,
+    /// Whether it administers the account.
+    pub account_admin: bool,
     /// Its groups and permissions.
     pub standing: Standing,
     /// The personal access token that it used; `None` when it came by OAuth.
@@ -197,20 +215,35 @@ pub struct Decision {
     pub trace: Vec<Step>,
     /// The caller, or the refusal.
     pub outcome: Result<Caller, Denial>,
-    /// Whether this use of the token has to be recorded.
-    pub record_use: bool,
+    /// What has to be recorded of this use of the token.
+    pub used: Option<Use>,
+    /// The workspace that answers, once it is known.
+    pub workspace: Option<WorkspaceId>,
+    /// The name of the credential's owner, once it is known.
+    pub owner: Option<String>,
+}
+
+/// What is recorded of a use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// The scopes inferred from use, with this one; `None` when they stay as they are.
+    pub inferred_scopes: Option<Vec<String>>,
 }
 
 /// Collects the steps; the first failing one ends the run.
-struct Trace(Vec<Step>);
+struct Trace {
+    steps: Vec<Step>,
+    workspace: Option<WorkspaceId>,
+    owner: Option<String>,
+}
 
 impl Trace {
     fn pass(&mut self, check: Check, because: String) {
-        self.0.push(Step { check, passed: true, because });
+        self.steps.push(Step { check, passed: true, because });
     }
 
     fn fail(&mut self, check: Check, because: String, denial: Denial) -> Denial {
-        self.0.push(Step { check, passed: false, because });
+        self.steps.push(Step { check, passed: false, because });
         denial
     }
 }
@@ -224,11 +257,12 @@ pub fn authorize(
     facts: Facts,
     system: Millis,
 ) -> Decision {
-    let mut trace = Trace(Vec::with_capacity(10));
-    match run(&mut trace, presented, named, demand, facts, system) {
-        Ok((caller, record_use)) => Decision { trace: trace.0, outcome: Ok(caller), record_use },
-        Err(denial) => Decision { trace: trace.0, outcome: Err(denial), record_use: false },
-    }
+    let mut trace = Trace { steps: Vec::with_capacity(10), workspace: None, owner: None };
+    let (outcome, used) = match run(&mut trace, presented, named, demand, facts, system) {
+        Ok((caller, used)) => (Ok(caller), used),
+        Err(denial) => (Err(denial), None),
+    };
+    Decision { trace: trace.steps, outcome, used, workspace: trace.workspace, owner: trace.owner }
 }
 
 fn run(
@@ -238,9 +272,11 @@ fn run(
     demand: Demand,
     facts: Facts,
     system: Millis,
-) -> Result<(Caller, bool), Denial> {
+) -> Result<(Caller, Option<Use>), Denial> {
     well_formed(trace, presented, &facts.found)?;
     let workspace = agreed_workspace(trace, named, facts.workspace, facts.token_belongs_to)?;
+    trace.workspace = Some(workspace.id);
+    trace.owner = facts.owner.as_ref().map(|owner| owner.name.clone());
     let now = workspace.clock.at(system);
     let credential = match facts.found {
         Found::Access(claims) => Credential::Access(unexpired(trace, claims, now)?),
@@ -257,14 +293,26 @@ fn run(
         return Err(trace.fail(Check::HasRight, because, denial));
     }
     trace.pass(Check::HasRight, String::new());
+    if let (Some(feature), Tier::Standard) = (demand.feature, workspace.behaviour.tier) {
+        let because = "the workspace's tier is standard".into();
+        return Err(trace.fail(Check::FeatureInTier, because, Denial::NotInTier(feature)));
+    }
 
-    let (token, record_use) = match credential {
-        Credential::Token(token) => (Some(token.id.clone()), token.use_needs_recording(now)),
-        Credential::Access(_) => (None, false),
+    let (token, used) = match credential {
+        Credential::Token(token) => {
+            let used = use_of(&token, demand, now);
+            (Some(token.id), used)
+        }
+        Credential::Access(_) => (None, None),
     };
-    let workspace_admin = owner.standing.is_workspace_admin();
-    let Owner { id, kind, name, standing, .. } = owner;
-    Ok((Caller { workspace, id, kind, name, workspace_admin, standing, token, now }, record_use))
+    let Owner { id, kind, name, account_admin, standing, .. } = owner;
+    let workspace_admin = standing.is_workspace_admin();
+    Ok((Caller { workspace, id, kind, name, workspace_admin, account_admin, standing, token, now }, used))
+}
+
+fn use_of(token: &Token, demand: Demand, now: Millis) -> Option<Use> {
+    let inferred_scopes = token.infer_scope(demand.scope);
+    (token.use_needs_recording(now) || inferred_scopes.is_some()).then_some(Use { inferred_scopes })
 }
 
 /// A credential that works by itself; what follows is about its owner and the endpoint.
@@ -437,11 +485,11 @@ fn right(
             let because = format!("'{}' is not in the group admins, neither directly nor through a group", owner.name);
             Err((because, Denial::NotAdmin(owner.name.clone())))
         }
-        (Right::AccountAdmin, Credential::Token(_)) => {
+        (Right::AccountApi, Credential::Token(_)) => {
             Err(("account APIs take OAuth only".to_owned(), Denial::AccountNeedsOauth))
         }
-        (Right::AccountAdmin, _) if !owner.account_admin => {
-            let because = format!("'{}' does not hold the account admin role", owner.name);
+        (Right::AccountAdmin | Right::AccountApi, _) if !owner.account_admin => {
+            let because = format!("'{}' does not hold the role account_admin", owner.name);
             Err((because, Denial::NotAccountAdmin(owner.name.clone())))
         }
         // Whoever comes by token passed these as checks 3 and 8. With tokens disabled, nobody creates

@@ -2,7 +2,18 @@
 //! is `http::error`'s business.
 
 use super::oauth::Refusal;
-use super::{PrincipalId, TokenId, WorkspaceId};
+use super::{Millis, PrincipalId, TokenId, WorkspaceId};
+
+/// A feature of the premium plan (requirement R17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// Token management.
+    TokenManagement,
+    /// Permissions on tokens.
+    TokenPermissions,
+    /// A shorter maximum lifetime.
+    TokenLifetime,
+}
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +71,35 @@ pub enum Denial {
     TokenToUpdateNotFound(TokenId),
     /// No such user, service principal or group.
     PrincipalNotFound(PrincipalId),
+    /// No principal of that name is in the workspace; the kind as the real service words it.
+    PrincipalNameNotFound(&'static str, String),
     /// The plan does not include the feature.
-    NotInTier(&'static str),
+    NotInTier(Feature),
+    /// Keys that the workspace configuration does not have.
+    InvalidConfKeys(Vec<String>),
+    /// Values that their keys do not take; `None` was no text.
+    InvalidConfValues(Vec<(String, Option<String>)>),
+    /// The workspace's cloud offers no on-behalf-of tokens.
+    OnBehalfOfDisabled,
+    /// The service principal may not use tokens.
+    ServicePrincipalMayNotUseTokens(String),
+    /// Workspace admins are restricted to service principals that they hold the user role on.
+    RestrictedAdmin(String),
+    /// The workspace has no token yet, and permissions need one (governance §2.6).
+    NoTokensYet,
+    /// Own API: there is no such workspace.
+    WorkspaceNotFound(WorkspaceId),
+    /// Own API: a clock cannot be set back.
+    TimeGoesForward {
+        /// What it shows.
+        now: Millis,
+        /// What it was to show.
+        wanted: Millis,
+    },
+    /// Own API: no event of that kind, or of that token, is to come.
+    NothingComes(String),
+    /// The version that the client knows is not the newest; which one is.
+    StaleEtag(String),
     /// An access token whose scopes do not cover the endpoint; the scope that it asks for.
     MissingOauthScope(&'static str),
     /// No access token is issued.

@@ -135,6 +135,37 @@ pub struct Behaviour {
     pub expired_listed_days: i64,
 }
 
+/// Switches to be set; absent ones stay as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BehaviourChange {
+    /// See [`Behaviour::tier`].
+    pub tier: Option<Tier>,
+    /// See [`Behaviour::cloud`].
+    pub cloud: Option<Cloud>,
+    /// See [`Behaviour::permission_loss`].
+    pub permission_loss: Option<PermissionLoss>,
+    /// See [`Behaviour::propagation_delay_ms`].
+    pub propagation_delay_ms: Option<i64>,
+    /// See [`Behaviour::token_value_suffix`].
+    pub token_value_suffix: Option<u8>,
+    /// See [`Behaviour::permissions_need_a_token`].
+    pub permissions_need_a_token: Option<bool>,
+}
+
+impl BehaviourChange {
+    /// The switches after the change.
+    pub fn apply(self, mut to: Behaviour) -> Behaviour {
+        to.tier = self.tier.unwrap_or(to.tier);
+        to.cloud = self.cloud.unwrap_or(to.cloud);
+        to.permission_loss = self.permission_loss.unwrap_or(to.permission_loss);
+        to.propagation_delay_ms = self.propagation_delay_ms.unwrap_or(to.propagation_delay_ms);
+        to.token_value_suffix = self.token_value_suffix.or(to.token_value_suffix);
+        to.permissions_need_a_token = self.permissions_need_a_token.unwrap_or(to.permissions_need_a_token);
+        to
+    }
+}
+
 impl Default for Behaviour {
     fn default() -> Self {
         Self {

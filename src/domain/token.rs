@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::ids::DAY_MS;
+use super::scope::{self, EndpointScope};
 use super::settings::Behaviour;
-use super::{Denial, Millis, PrincipalId, TokenId, WorkspaceId, scope};
+use super::{Denial, Millis, PrincipalId, TokenId, WorkspaceId};
 
 /// Most live tokens of one owner in one workspace (spec §3, governance §2.8).
 pub const QUOTA: i64 = 600;
@@ -118,6 +119,23 @@ impl Token {
             return TokenState::Inactive;
         }
         TokenState::Live
+    }
+
+    /// The scopes inferred from use once an endpoint with `scope` was called; `None` when auto-scoping
+    /// does not run or the scope is there already (governance §2.4).
+    pub fn infer_scope(&self, scope: EndpointScope) -> Option<Vec<String>> {
+        let EndpointScope::Named(name) = scope else { return None };
+        if self.autoscope_state.as_deref() != Some(AUTOSCOPE_RUNNING) {
+            return None;
+        }
+        let mut inferred = self.inferred_scopes.clone().unwrap_or_default();
+        match inferred.binary_search_by(|known| known.as_str().cmp(name)) {
+            Ok(_) => None,
+            Err(at) => {
+                inferred.insert(at, name.to_owned());
+                Some(inferred)
+            }
+        }
     }
 
     /// Whether a use at `now` has to be recorded.
@@ -392,7 +410,7 @@ impl EndCause {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -468,6 +486,26 @@ mod tests {
     }
 
     #[test]
+    fn scopes_are_inferred_while_auto_scoping_runs() {
+        let mut token = token(NOW, None, None);
+        assert_eq!(token.infer_scope(scope::SETTINGS), None);
+        token.autoscope_state = Some(AUTOSCOPE_RUNNING.into());
+        assert_eq!(token.infer_scope(EndpointScope::Any), None);
+        for (scope, expected) in [
+            (scope::SETTINGS, Some(vec!["settings"])),
+            (scope::AUTHENTICATION, Some(vec!["authentication", "settings"])),
+            (scope::SETTINGS, None),
+        ] {
+            let inferred = token.infer_scope(scope);
+            assert_eq!(
+                inferred.as_deref(),
+                expected.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>()).as_deref()
+            );
+            token.inferred_scopes = inferred.or(token.inferred_scopes);
+        }
+    }
+
+    #[test]
     fn a_mask_names_what_changes() {
         let update = TokenUpdate::plan(Some("new"), Some(&["sql".into()]), "comment").unwrap();
         assert_eq!(update, TokenUpdate { comment: Some("new".into()), scopes: None });
@@ -477,7 +515,7 @@ mod tests {
         assert!(TokenUpdate::plan(None, None, "expiry_time").is_err());
     }
 
-    fn tokens() -> impl Strategy<Value = Token> {
+    pub(in crate::domain) fn tokens() -> impl Strategy<Value = Token> {
         let days = |n: i64| 0..n * DAY_MS;
         (days(400), proptest::option::of(days(800)), proptest::option::of(days(400))).prop_map(|(age, life, used)| {
             let created = NOW.plus(-age);

@@ -8,9 +8,10 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::domain::Denial;
+use crate::domain::denial::Feature;
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::token::QUOTA;
 use crate::service::Error;
@@ -74,6 +75,7 @@ enum Code {
 const INVALID_PARAMETER_VALUE: Code = Code::Named("INVALID_PARAMETER_VALUE");
 const PERMISSION_DENIED: Code = Code::Named("PERMISSION_DENIED");
 const FEATURE_DISABLED: Code = Code::Named("FEATURE_DISABLED");
+const BAD_REQUEST: Code = Code::Named("BAD_REQUEST");
 const RESOURCE_DOES_NOT_EXIST: Code = Code::Named("RESOURCE_DOES_NOT_EXIST");
 
 /// The header in which the edge repeats its message.
@@ -87,9 +89,11 @@ pub struct Wire {
     code: Code,
     /// The text.
     pub message: Cow<'static, str>,
+    details: Option<Value>,
 }
 
 /// The table.
+#[expect(clippy::too_many_lines, reason = "all wording on one page")]
 pub fn wire(error: &ApiError, request_id: &str) -> Wire {
     let (status, code, message): (u16, Code, Cow<'static, str>) = match error {
         ApiError::Denied(denial) => match denial {
@@ -159,9 +163,51 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::PrincipalNotFound(id) => {
                 (404, RESOURCE_DOES_NOT_EXIST, format!("Principal with id {id} not found.").into())
             }
-            Denial::NotInTier(feature) => {
-                (404, FEATURE_DISABLED, format!("{feature} is not enabled for this feature tier").into())
+            Denial::PrincipalNameNotFound(kind, name) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("Principal: {kind}({name}) does not exist").into())
             }
+            Denial::NotInTier(feature) => {
+                (404, FEATURE_DISABLED, format!("{} is not enabled for this feature tier", feature_name(*feature)).into())
+            }
+            // Terraform reads what follows the prefix as a JSON array.
+            Denial::InvalidConfKeys(keys) => (400, BAD_REQUEST, format!("Invalid keys: {}", json!(keys)).into()),
+            // Terraform knows the prefix.
+            Denial::InvalidConfValues(offenders) => {
+                let offenders: Map<String, Value> =
+                    offenders.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+                (400, BAD_REQUEST, format!("Some values are not allowed: {}", Value::Object(offenders)).into())
+            }
+            // The status was not captured (governance §2.9).
+            Denial::OnBehalfOfDisabled => (
+                404,
+                FEATURE_DISABLED,
+                "On-behalf-of token creation for service principals is not enabled for this workspace".into(),
+            ),
+            Denial::ServicePrincipalMayNotUseTokens(name) => (
+                403,
+                PERMISSION_DENIED,
+                format!("Service principal '{name}' does not have permission to use tokens.").into(),
+            ),
+            Denial::RestrictedAdmin(name) => (
+                403,
+                PERMISSION_DENIED,
+                format!("Workspace admins are restricted: you need the Service Principal User role on '{name}'.").into(),
+            ),
+            Denial::NoTokensYet => (404, RESOURCE_DOES_NOT_EXIST, "tokens tokens does not exist".into()),
+            Denial::WorkspaceNotFound(id) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("There is no workspace {id}.").into())
+            }
+            Denial::TimeGoesForward { now, wanted } => (
+                400,
+                INVALID_PARAMETER_VALUE,
+                format!("The clock shows {} and cannot be set back to {}.", now.0, wanted.0).into(),
+            ),
+            Denial::NothingComes(what) => (404, RESOURCE_DOES_NOT_EXIST, format!("Nothing is to come of: {what}.").into()),
+            Denial::StaleEtag(_) => (
+                409,
+                Code::Named("RESOURCE_CONFLICT"),
+                "The etag is missing or not the newest; read the resource again and retry with its etag.".into(),
+            ),
             // Observed with the id of the request (research/api-identity-auth.md §4.2), as the edge
             // words things; so with the edge's code [inferred].
             Denial::MissingOauthScope(scope) => (
@@ -192,7 +238,28 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             (500, Code::Named("INTERNAL_ERROR"), format!("An internal error occurred. [ReqId: {request_id}]").into())
         }
     };
-    Wire { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message }
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Wire { status, code, message, details: details(error) }
+}
+
+fn feature_name(feature: Feature) -> &'static str {
+    match feature {
+        Feature::TokenManagement => "Token management",
+        Feature::TokenPermissions => "Token permissions",
+        Feature::TokenLifetime => "Maximum token lifetime",
+    }
+}
+
+/// What goes along with the message: the newest version for whoever sent another, which Terraform
+/// and the SDKs read to try again.
+fn details(error: &ApiError) -> Option<Value> {
+    let ApiError::Denied(Denial::StaleEtag(newest)) = error else { return None };
+    Some(json!([{
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "STALE_ETAG",
+        "domain": "databricks.com",
+        "metadata": { "etag": newest },
+    }]))
 }
 
 /// RFC 6749 §5.2; the status of `invalid_client` is the RFC's \[inferred\].
@@ -218,11 +285,14 @@ fn endpoint_not_found(method: &str, path: &str, family: Option<&str>) -> String 
 impl Wire {
     /// The answer in the envelope of the REST APIs, or that of OAuth: compact JSON.
     pub fn render(&self) -> Response {
-        let body = match self.code {
+        let mut body = match self.code {
             Code::Numeric => json!({ "error_code": self.status.as_u16(), "message": self.message }),
             Code::Named(name) => json!({ "error_code": name, "message": self.message }),
             Code::OAuth(name) => json!({ "error": name, "error_description": self.message }),
         };
+        if let (Some(details), Some(body)) = (&self.details, body.as_object_mut()) {
+            body.insert("details".into(), details.clone());
+        }
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;
         self.add_headers(response.headers_mut());
@@ -256,7 +326,7 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{PrincipalId, TokenId};
+    use crate::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
 
     /// One of each.
     fn all() -> Vec<Denial> {
@@ -284,7 +354,20 @@ mod tests {
             Denial::TokenNotFound(id()),
             Denial::TokenToUpdateNotFound(id()),
             Denial::PrincipalNotFound(PrincipalId(7)),
-            Denial::NotInTier("Token management"),
+            Denial::PrincipalNameNotFound("GroupName", "nobody".into()),
+            Denial::NotInTier(Feature::TokenManagement),
+            Denial::NotInTier(Feature::TokenPermissions),
+            Denial::NotInTier(Feature::TokenLifetime),
+            Denial::InvalidConfKeys(vec!["k1".into(), "k\"2".into()]),
+            Denial::InvalidConfValues(vec![("enableGp3".into(), Some(String::new())), ("enableDcs".into(), None)]),
+            Denial::OnBehalfOfDisabled,
+            Denial::ServicePrincipalMayNotUseTokens("app".into()),
+            Denial::RestrictedAdmin("app".into()),
+            Denial::NoTokensYet,
+            Denial::StaleEtag("newest".into()),
+            Denial::WorkspaceNotFound(WorkspaceId(12)),
+            Denial::TimeGoesForward { now: Millis(2), wanted: Millis(1) },
+            Denial::NothingComes("token.expired".into()),
             Denial::MissingOauthScope("authentication"),
             Refusal::InvalidClient("the log's business").into(),
             Refusal::InvalidRequest("grant_type is missing".into()).into(),
@@ -300,7 +383,7 @@ mod tests {
     fn the_table_is_as_reviewed() {
         let errors = all().into_iter().map(ApiError::Denied).chain([ApiError::Unavailable, ApiError::Internal]);
         let rows = errors.map(|error| {
-            let Wire { status, code, message } = wire(&error, "REQ");
+            let Wire { status, code, message, .. } = wire(&error, "REQ");
             format!("{} {code:?} {message}", status.as_u16())
         });
         insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"));

@@ -17,10 +17,17 @@ use hyper::body::{Body as _, Bytes};
 use super::App;
 use super::credential::redacted;
 use super::error::{ApiError, wire};
+use super::guard::Decided;
+use super::routes::Route;
+use super::token::token_request;
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
-use crate::domain::authorize::Step;
+use crate::domain::authorize::Presented;
 use crate::domain::oauth::Refusal;
+use crate::service::Explained;
+
+/// How much of a path is kept for explanations.
+const PATH_KEPT: usize = 1024;
 
 /// The header with the id of the exchange.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -54,18 +61,22 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
 
     let body = std::mem::take(request.body_mut());
     let received = receive(body).await;
-    request.extensions_mut().insert(Received(received));
+    request.extensions_mut().insert(Received(received.clone()));
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
 
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions().get::<ApiError>() {
-        log_refusal(&origin, &method, &path, error, response.extensions().get());
-        let (parts, body) = wire(error, &origin.request_id).render().into_parts();
+        let wire = wire(error, &origin.request_id);
+        log_refusal(&origin, &method, &path, error, &wire.message, response.extensions().get());
+        let (parts, body) = wire.render().into_parts();
         *response.status_mut() = parts.status;
         // That of the empty body, which stood in for this one.
         response.headers_mut().remove(CONTENT_LENGTH);
         response.headers_mut().extend(parts.headers);
         *response.body_mut() = body;
+    }
+    if let Some(decided) = response.extensions_mut().remove::<Arc<Decided>>() {
+        keep(&app, &origin, &method, &path, &decided, &received, &response);
     }
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("databricks"));
@@ -84,12 +95,20 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
 }
 
 /// The wire answer says little, as the real one; the log says which check decided, and why.
-fn log_refusal(origin: &Origin, method: &Method, path: &str, error: &ApiError, step: Option<&Step>) {
-    let because = match (error, step) {
-        (_, Some(step)) => step.because.clone(),
-        (ApiError::Denied(Denial::MalformedRequest(detail)), None) => detail.clone(),
-        (ApiError::Denied(Denial::OAuth(Refusal::InvalidClient(cause))), None) => (*cause).to_owned(),
-        (error, None) => wire(error, &origin.request_id).message.into_owned(),
+fn log_refusal(
+    origin: &Origin,
+    method: &Method,
+    path: &str,
+    error: &ApiError,
+    message: &str,
+    decided: Option<&Arc<Decided>>,
+) {
+    let step = decided.and_then(|decided| decided.refused_by());
+    let because: &str = match (error, step) {
+        (_, Some(step)) => &step.because,
+        (ApiError::Denied(Denial::MalformedRequest(detail)), None) => detail,
+        (ApiError::Denied(Denial::OAuth(Refusal::InvalidClient(cause))), None) => cause,
+        _ => message,
     };
     tracing::info!(
         request_id = origin.request_id,
@@ -97,8 +116,42 @@ fn log_refusal(origin: &Origin, method: &Method, path: &str, error: &ApiError, s
         path = %redacted(path),
         check = step.map(|step| step.check.as_str()),
         "refused: {}",
-        redacted(&because)
+        redacted(because)
     );
+}
+
+/// Keeps the decision, so that it can be explained.
+fn keep(
+    app: &App,
+    origin: &Origin,
+    method: &Method,
+    path: &str,
+    decided: &Decided,
+    received: &Result<Bytes, Denial>,
+    response: &Response,
+) {
+    let creates = decided.route.is_some_and(Route::creates_token);
+    let creates = received.as_ref().ok().filter(|_| creates).and_then(|body| token_request(body).ok());
+    app.service.explanations().keep(Explained {
+        request_id: origin.request_id.clone(),
+        workspace: decided.workspace,
+        at: app.service.system_now(),
+        method: method.to_string(),
+        path: redacted(path.get(..PATH_KEPT).unwrap_or(path)),
+        demand: decided.demand(),
+        creates,
+        token: match &decided.presented {
+            Presented::Token(id) => Some(id.clone()),
+            Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
+        },
+        caller: decided.owner.clone(),
+        trace: decided.trace.clone(),
+        status: response.status().as_u16(),
+        denial: match response.extensions().get() {
+            Some(ApiError::Denied(denial)) => Some(denial.clone()),
+            _ => None,
+        },
+    });
 }
 
 fn origin_of(app: &App, request: &Request) -> Origin {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -57,7 +57,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Body<T> {
     }
 }
 
-fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
+/// Reads a JSON object.
+///
+/// # Errors
+/// [`Denial::MalformedRequest`] for what is none; [`Denial::InvalidParameter`] naming the field of a wrong type.
+pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
     let text = bytes.trim_ascii();
     let text = if text.is_empty() { b"{}" } else { text };
     // serde would take an array for a struct, field by field.
@@ -118,6 +122,33 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
             Ok(Path(segments)) => Ok(Self(segments)),
             Err(_) => Err(Denial::parameter("The path holds a segment that is not UTF-8.").into()),
         }
+    }
+}
+
+/// The query's parameters, percent-decoded.
+#[derive(Clone, Debug)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// The values of a parameter, in order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter; an empty one counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Ok(Query(pairs)) = Query::try_from_uri(&parts.uri) else {
+            return Err(Denial::parameter("The query cannot be read.").into());
+        };
+        Ok(Self(pairs))
     }
 }
 

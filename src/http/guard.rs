@@ -2,33 +2,72 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::DATE;
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::error::ApiError;
+use super::error::{ApiError, wire};
+use super::exchange::RequestOrigin;
+use super::routes::Route;
 use super::{App, catalogue, credential};
-use crate::domain::authorize::{Demand, Right};
-use crate::domain::{Denial, Millis};
+use crate::domain::audit::{Action, Origin};
+use crate::domain::authorize::{Decision, Demand, Presented, Right, Step};
+use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::service::Error;
 
 /// The header in which every answer names its workspace.
 pub const ORG_ID: HeaderName = HeaderName::from_static("x-databricks-org-id");
 
-/// Lets a request through to its handler once all checks of spec §4 have passed. A refusal carries
-/// the deciding step as a response extension.
-pub async fn authorize(State((app, demand)): State<(App, Demand)>, mut request: Request, next: Next) -> Response {
+/// What was decided about a request; goes with the answer to [`finish`](super::exchange::finish).
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The route, if the path has one.
+    pub route: Option<&'static Route>,
+    /// What was shown as credential.
+    pub presented: Presented,
+    /// The workspace that answers.
+    pub workspace: Option<WorkspaceId>,
+    /// The owner of the credential, where it is known.
+    pub owner: Option<String>,
+    /// The checks that ran.
+    pub trace: Vec<Step>,
+}
+
+impl Decided {
+    /// What the path demands.
+    pub fn demand(&self) -> Demand {
+        self.route.map_or(Demand::UNROUTED, |route| route.demand)
+    }
+
+    /// The check that refused, if one did.
+    pub fn refused_by(&self) -> Option<&Step> {
+        self.trace.last().filter(|step| !step.passed)
+    }
+}
+
+/// Lets a request through to its handler once all checks of spec §4 have passed.
+pub async fn authorize(
+    State((app, route)): State<(App, Option<&'static Route>)>,
+    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let demand = route.map_or(Demand::UNROUTED, |route| route.demand);
     if demand.right == Right::Open {
         return next.run(request).await;
     }
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
-    let decision = match app.service.authorize(&presented, &named, demand).await {
+    let decision = match app.service.authorize(&presented, &named, demand, &origin).await {
         Ok(decision) => decision,
         Err(error) => return ApiError::from(error).into_response(),
     };
-    match decision.outcome {
+    let Decision { trace, outcome, workspace, owner, .. } = decision;
+    let decided = Arc::new(Decided { route, presented, workspace, owner, trace });
+    let mut response = match outcome {
         Ok(caller) => {
             let (workspace, now) = (caller.workspace.id, caller.now);
             request.extensions_mut().insert(Arc::new(caller));
@@ -39,14 +78,36 @@ pub async fn authorize(State((app, demand)): State<(App, Demand)>, mut request: 
             }
             response
         }
-        Err(denial) => {
-            let mut response = ApiError::from(denial).into_response();
-            if let Some(step) = decision.trace.into_iter().last() {
-                response.extensions_mut().insert(step);
-            }
-            response
+        Err(denial) => ApiError::from(denial).into_response(),
+    };
+    if let Some(ApiError::Denied(denial)) = response.extensions().get()
+        && let Err(error) = record_refusal(&app, &decided, denial, &origin).await
+    {
+        return ApiError::from(error).into_response();
+    }
+    response.extensions_mut().insert(decided);
+    response
+}
+
+/// Tells the audit log of a failed authentication, or of a refused action that it would tell of.
+async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &Origin) -> Result<(), Error> {
+    let Some(workspace) = decided.workspace else { return Ok(()) };
+    let login = decided.refused_by().is_some_and(|step| step.check.is_of_credential());
+    let owner = decided.owner.as_deref();
+    let mut actions = Vec::new();
+    if let (Presented::Token(id), true) = (&decided.presented, login) {
+        actions.push(Action::token_login(owner, id));
+    } else {
+        let audited = decided.route.and_then(Route::audited_as);
+        actions.extend(audited.map(|(service, name)| Action::refused(service, name)));
+        if *denial == Denial::QuotaExceeded {
+            actions.push(Action::reach_quota());
         }
     }
+    let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id);
+    // Somebody may have put a secret where an id belongs, and the message repeats it.
+    let message = credential::redacted(&wire.message);
+    app.service.record_refusals(workspace, owner, origin, actions, wire.status.as_u16(), &message).await
 }
 
 /// Any authenticated request to a path that has no route.

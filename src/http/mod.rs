@@ -9,17 +9,20 @@ pub mod extract;
 pub mod guard;
 pub mod health;
 pub mod oidc;
+pub mod permissions;
 pub mod routes;
 pub mod scim;
 pub mod secrets;
+pub mod settings;
 pub mod token;
+pub mod token_management;
+pub mod workspace_conf;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::domain::authorize::Demand;
 use crate::service::Service;
 
 /// What every handler gets.
@@ -31,11 +34,11 @@ pub struct App {
 
 /// The whole HTTP surface: every route behind its guard, and what answers elsewhere.
 pub fn router(app: App) -> Router {
-    let guarded = |demand| from_fn_with_state((app.clone(), demand), guard::authorize);
-    let elsewhere = any(guard::not_found).layer(guarded(Demand::UNROUTED));
+    let guarded = |route| from_fn_with_state((app.clone(), route), guard::authorize);
+    let elsewhere = any(guard::not_found).layer(guarded(None));
     let mut router = Router::new();
     for route in routes::ROUTES {
-        router = router.route(route.path, (route.handler)().layer(guarded(route.demand)));
+        router = router.route(route.path, (route.handler)().layer(guarded(Some(route))));
     }
     router
         .fallback(elsewhere.clone())

@@ -1,10 +1,13 @@
 //! The route table: one row a route. It feeds the router, and everything that speaks about routes.
 
 use axum::http::Method;
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use super::{App, discovery, health, oidc, scim, secrets, token};
+use super::{
+    App, discovery, health, oidc, permissions, scim, secrets, settings, token, token_management, workspace_conf,
+};
 use crate::domain::authorize::{Demand, Right};
+use crate::domain::denial::Feature;
 use crate::domain::scope::{self, EndpointScope};
 
 /// How sure we are that a route behaves as the real one.
@@ -35,197 +38,115 @@ pub struct Route {
     pub handler: fn() -> MethodRouter<App>,
 }
 
-const OPEN: Demand = Demand { right: Right::Open, scope: EndpointScope::Any, token_api: false };
-const OWN_TOKENS: Demand = Demand { right: Right::TokenUser, scope: scope::AUTHENTICATION, token_api: true };
-const ANY_CALLER: Demand = Demand { right: Right::Authenticated, scope: EndpointScope::Any, token_api: false };
+impl Route {
+    /// Whether the path is one of this route's, a segment in braces standing for any.
+    fn takes(&self, path: &str) -> bool {
+        let mut parts = path.split('/');
+        let fits = self.path.split('/').all(|wanted| {
+            parts.next().is_some_and(|part| wanted == part || (wanted.starts_with('{') && !part.is_empty()))
+        });
+        fits && parts.next().is_none()
+    }
+
+    /// Whether it creates a token.
+    pub fn creates_token(&self) -> bool {
+        matches!(self.operation, "tokens.create" | "tokenManagement.createOboToken")
+    }
+
+    /// Service and action by which the audit log tells of it, refused attempts too (governance §4.3).
+    pub fn audited_as(&self) -> Option<(&'static str, &'static str)> {
+        match self.operation {
+            "tokens.create" | "tokenManagement.createOboToken" => Some(("accounts", "generateDbToken")),
+            "tokens.delete" | "tokenManagement.delete" => Some(("accounts", "revokeDbToken")),
+            "tokens.update" | "tokenManagement.updateTokenManagement" => Some(("accounts", "updateDbToken")),
+            "tokenManagement.setPermissions" | "tokenManagement.updatePermissions" => {
+                Some(("accounts", "changeDbTokenAcl"))
+            }
+            "workspaceConf.setStatus" => Some(("workspace", "workspaceConfEdit")),
+            "restrictWorkspaceAdmins.update" | "restrictWorkspaceAdmins.delete" => Some(("accounts", "setSetting")),
+            _ => None,
+        }
+    }
+}
+
+/// The route of a request, if it has one.
+pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.method == *method && route.takes(path))
+}
+
+const OPEN: Demand = Demand { right: Right::Open, scope: EndpointScope::Any, token_api: false, feature: None };
+const ANY_CALLER: Demand = Demand { right: Right::Authenticated, ..OPEN };
+const OWN_TOKENS: Demand =
+    Demand { right: Right::TokenUser, scope: scope::AUTHENTICATION, token_api: true, feature: None };
+const ALL_TOKENS: Demand =
+    Demand { right: Right::WorkspaceAdmin, feature: Some(Feature::TokenManagement), ..OWN_TOKENS };
+const CONFIGURATION: Demand = Demand { right: Right::WorkspaceAdmin, scope: scope::SETTINGS, ..OPEN };
+const RESTRICTION: Demand = Demand { right: Right::AccountAdmin, ..CONFIGURATION };
+const READ_PERMISSIONS: Demand = Demand {
+    right: Right::Authenticated,
+    scope: scope::ACCESS_MANAGEMENT,
+    token_api: true,
+    feature: Some(Feature::TokenPermissions),
+};
+const CHANGE_PERMISSIONS: Demand = Demand { right: Right::WorkspaceAdmin, ..READ_PERMISSIONS };
+const ROLES: Demand = Demand { right: Right::WorkspaceAdmin, scope: scope::ACCESS_MANAGEMENT, ..OPEN };
 /// Secrets are part of a principal, so their scope is SCIM's \[inferred\].
-const SECRETS: Demand = Demand { right: Right::AccountAdmin, scope: scope::SCIM, token_api: false };
+const SECRETS: Demand = Demand { right: Right::AccountApi, scope: scope::SCIM, ..OPEN };
 const SECRETS_PROXY: Demand = Demand { right: Right::WorkspaceAdmin, ..SECRETS };
 
+const fn row(
+    method: Method,
+    path: &'static str,
+    operation: &'static str,
+    demand: Demand,
+    level: Level,
+    handler: fn() -> MethodRouter<App>,
+) -> Route {
+    Route { method, path, operation, demand, level, handler }
+}
+
 /// Every route, emulated or our own.
+#[rustfmt::skip] // One row a route.
 pub static ROUTES: &[Route] = &[
-    Route {
-        method: Method::POST,
-        path: "/api/2.0/token/create",
-        operation: "tokens.create",
-        demand: OWN_TOKENS,
-        level: Level::Exact,
-        handler: || post(token::create),
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/2.0/token/list",
-        operation: "tokens.list",
-        demand: OWN_TOKENS,
-        level: Level::Exact,
-        handler: || get(token::list),
-    },
-    Route {
-        method: Method::POST,
-        path: "/api/2.0/token/delete",
-        operation: "tokens.delete",
-        demand: OWN_TOKENS,
-        level: Level::Exact,
-        handler: || post(token::delete),
-    },
-    Route {
-        method: Method::PATCH,
-        path: "/api/2.0/token/{token_id}",
-        operation: "tokens.update",
-        demand: OWN_TOKENS,
-        level: Level::Exact,
-        handler: || patch(token::update),
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/2.0/preview/scim/v2/Me",
-        operation: "currentUser.me",
-        demand: ANY_CALLER,
-        level: Level::Exact,
-        handler: || get(scim::me),
-    },
-    Route {
-        method: Method::GET,
-        path: "/.well-known/databricks-config",
-        operation: "hostMetadata",
-        demand: OPEN,
-        level: Level::Exact,
-        handler: || get(discovery::host_metadata),
-    },
-    Route {
-        method: Method::GET,
-        path: "/oidc/.well-known/oauth-authorization-server",
-        operation: "oauth.metadata",
-        demand: OPEN,
-        level: Level::Partial,
-        handler: || get(oidc::metadata),
-    },
-    Route {
-        method: Method::GET,
-        path: "/oidc/.well-known/openid-configuration",
-        operation: "oauth.openidConfiguration",
-        demand: OPEN,
-        level: Level::Partial,
-        handler: || get(oidc::metadata),
-    },
-    Route {
-        method: Method::GET,
-        path: "/oidc/accounts/{account_id}/.well-known/oauth-authorization-server",
-        operation: "oauth.accountMetadata",
-        demand: OPEN,
-        level: Level::Partial,
-        handler: || get(oidc::account_metadata),
-    },
-    Route {
-        method: Method::GET,
-        path: "/oidc/accounts/{account_id}/.well-known/openid-configuration",
-        operation: "oauth.accountOpenidConfiguration",
-        demand: OPEN,
-        level: Level::Partial,
-        handler: || get(oidc::account_metadata),
-    },
-    Route {
-        method: Method::GET,
-        path: "/oidc/jwks.json",
-        operation: "oauth.jwks",
-        demand: OPEN,
-        level: Level::Exact,
-        handler: || get(oidc::jwks),
-    },
-    Route {
-        method: Method::GET,
-        path: "/oidc/accounts/{account_id}/jwks.json",
-        operation: "oauth.accountJwks",
-        demand: OPEN,
-        level: Level::Exact,
-        handler: || get(oidc::account_jwks),
-    },
-    Route {
-        method: Method::POST,
-        path: "/oidc/v1/token",
-        operation: "oauth.token",
-        demand: OPEN,
-        level: Level::Partial,
-        handler: || post(oidc::token),
-    },
-    Route {
-        method: Method::POST,
-        path: "/oidc/accounts/{account_id}/v1/token",
-        operation: "oauth.accountToken",
-        demand: OPEN,
-        level: Level::Partial,
-        handler: || post(oidc::account_token),
-    },
-    Route {
-        method: Method::POST,
-        path: "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets",
-        operation: "servicePrincipalSecretsProxy.create",
-        demand: SECRETS_PROXY,
-        level: Level::Partial,
-        handler: || post(secrets::create),
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets",
-        operation: "servicePrincipalSecretsProxy.list",
-        demand: SECRETS_PROXY,
-        level: Level::Partial,
-        handler: || get(secrets::list),
-    },
-    Route {
-        method: Method::DELETE,
-        path: "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}",
-        operation: "servicePrincipalSecretsProxy.delete",
-        demand: SECRETS_PROXY,
-        level: Level::Partial,
-        handler: || delete(secrets::delete),
-    },
-    Route {
-        method: Method::POST,
-        path: "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets",
-        operation: "servicePrincipalSecrets.create",
-        demand: SECRETS,
-        level: Level::Partial,
-        handler: || post(secrets::create),
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets",
-        operation: "servicePrincipalSecrets.list",
-        demand: SECRETS,
-        level: Level::Partial,
-        handler: || get(secrets::list),
-    },
-    Route {
-        method: Method::DELETE,
-        path: "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}",
-        operation: "servicePrincipalSecrets.delete",
-        demand: SECRETS,
-        level: Level::Partial,
-        handler: || delete(secrets::delete),
-    },
-    Route {
-        method: Method::GET,
-        path: "/livez",
-        operation: "livez",
-        demand: OPEN,
-        level: Level::Own,
-        handler: || get(health::live),
-    },
-    Route {
-        method: Method::GET,
-        path: "/readyz",
-        operation: "readyz",
-        demand: OPEN,
-        level: Level::Own,
-        handler: || get(health::ready),
-    },
-    Route {
-        method: Method::GET,
-        path: "/health",
-        operation: "health",
-        demand: OPEN,
-        level: Level::Own,
-        handler: || get(health::summary),
-    },
+    row(Method::POST, "/api/2.0/token/create", "tokens.create", OWN_TOKENS, Level::Exact, || post(token::create)),
+    row(Method::GET, "/api/2.0/token/list", "tokens.list", OWN_TOKENS, Level::Exact, || get(token::list)),
+    row(Method::POST, "/api/2.0/token/delete", "tokens.delete", OWN_TOKENS, Level::Exact, || post(token::delete)),
+    row(Method::PATCH, "/api/2.0/token/{token_id}", "tokens.update", OWN_TOKENS, Level::Exact, || patch(token::update)),
+    row(Method::GET, "/api/2.0/token-management/tokens", "tokenManagement.list", ALL_TOKENS, Level::Exact, || get(token_management::list)),
+    row(Method::GET, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.get", ALL_TOKENS, Level::Exact, || get(token_management::get)),
+    row(Method::PATCH, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.updateTokenManagement", ALL_TOKENS, Level::Exact, || patch(token_management::update)),
+    row(Method::DELETE, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.delete", ALL_TOKENS, Level::Exact, || delete(token_management::delete)),
+    row(Method::POST, "/api/2.0/token-management/on-behalf-of/tokens", "tokenManagement.createOboToken", ALL_TOKENS, Level::Exact, || post(token_management::create_on_behalf_of)),
+    row(Method::GET, "/api/2.0/workspace-conf", "workspaceConf.getStatus", CONFIGURATION, Level::Exact, || get(workspace_conf::get_status)),
+    row(Method::PATCH, "/api/2.0/workspace-conf", "workspaceConf.setStatus", CONFIGURATION, Level::Exact, || patch(workspace_conf::set_status)),
+    row(Method::GET, "/api/2.0/preview/workspace-conf", "workspaceConf.getStatus", CONFIGURATION, Level::Exact, || get(workspace_conf::get_status)),
+    row(Method::PATCH, "/api/2.0/preview/workspace-conf", "workspaceConf.setStatus", CONFIGURATION, Level::Exact, || patch(workspace_conf::set_status)),
+    row(Method::GET, "/api/2.0/permissions/authorization/tokens", "tokenManagement.getPermissions", READ_PERMISSIONS, Level::Exact, || get(permissions::get)),
+    row(Method::PUT, "/api/2.0/permissions/authorization/tokens", "tokenManagement.setPermissions", CHANGE_PERMISSIONS, Level::Exact, || put(permissions::put)),
+    row(Method::PATCH, "/api/2.0/permissions/authorization/tokens", "tokenManagement.updatePermissions", CHANGE_PERMISSIONS, Level::Exact, || patch(permissions::patch)),
+    row(Method::GET, "/api/2.0/permissions/authorization/tokens/permissionLevels", "tokenManagement.getPermissionLevels", READ_PERMISSIONS, Level::Exact, || get(permissions::levels)),
+    row(Method::GET, "/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.get", CONFIGURATION, Level::Exact, || get(settings::get)),
+    row(Method::PATCH, "/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.update", RESTRICTION, Level::Exact, || patch(settings::update)),
+    row(Method::DELETE, "/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.delete", RESTRICTION, Level::Exact, || delete(settings::delete)),
+    row(Method::GET, "/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.getRuleSet", ROLES, Level::Partial, || get(settings::get_rule_set)),
+    row(Method::PUT, "/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.updateRuleSet", ROLES, Level::Partial, || put(settings::update_rule_set)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Me", "currentUser.me", ANY_CALLER, Level::Exact, || get(scim::me)),
+    row(Method::GET, "/.well-known/databricks-config", "hostMetadata", OPEN, Level::Exact, || get(discovery::host_metadata)),
+    row(Method::GET, "/oidc/.well-known/oauth-authorization-server", "oauth.metadata", OPEN, Level::Partial, || get(oidc::metadata)),
+    row(Method::GET, "/oidc/.well-known/openid-configuration", "oauth.openidConfiguration", OPEN, Level::Partial, || get(oidc::metadata)),
+    row(Method::GET, "/oidc/accounts/{account_id}/.well-known/oauth-authorization-server", "oauth.accountMetadata", OPEN, Level::Partial, || get(oidc::account_metadata)),
+    row(Method::GET, "/oidc/accounts/{account_id}/.well-known/openid-configuration", "oauth.accountOpenidConfiguration", OPEN, Level::Partial, || get(oidc::account_metadata)),
+    row(Method::GET, "/oidc/jwks.json", "oauth.jwks", OPEN, Level::Exact, || get(oidc::jwks)),
+    row(Method::GET, "/oidc/accounts/{account_id}/jwks.json", "oauth.accountJwks", OPEN, Level::Exact, || get(oidc::account_jwks)),
+    row(Method::POST, "/oidc/v1/token", "oauth.token", OPEN, Level::Partial, || post(oidc::token)),
+    row(Method::POST, "/oidc/accounts/{account_id}/v1/token", "oauth.accountToken", OPEN, Level::Partial, || post(oidc::account_token)),
+    row(Method::POST, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.create", SECRETS_PROXY, Level::Partial, || post(secrets::create)),
+    row(Method::GET, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.list", SECRETS_PROXY, Level::Partial, || get(secrets::list)),
+    row(Method::DELETE, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}", "servicePrincipalSecretsProxy.delete", SECRETS_PROXY, Level::Partial, || delete(secrets::delete)),
+    row(Method::POST, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecrets.create", SECRETS, Level::Partial, || post(secrets::create)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecrets.list", SECRETS, Level::Partial, || get(secrets::list)),
+    row(Method::DELETE, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}", "servicePrincipalSecrets.delete", SECRETS, Level::Partial, || delete(secrets::delete)),
+    row(Method::GET, "/livez", "livez", OPEN, Level::Own, || get(health::live)),
+    row(Method::GET, "/readyz", "readyz", OPEN, Level::Own, || get(health::ready)),
+    row(Method::GET, "/health", "health", OPEN, Level::Own, || get(health::summary)),
 ];

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Body, Called, Segment, ok};
+use super::extract::{Body, Called, Segment, ok, parse_object};
 use crate::domain::token::{Token, TokenRequest, TokenUpdate};
 use crate::domain::{Denial, TokenId};
 
@@ -41,9 +41,11 @@ impl<'a> From<&'a Token> for TokenInfo<'a> {
     }
 }
 
-/// The body of `token/create`.
+/// The body of both creations.
 #[derive(Debug, Deserialize)]
 pub struct CreateToken {
+    /// On whose behalf; read by token management only.
+    pub(super) application_id: Option<String>,
     lifetime_seconds: Option<i64>,
     comment: Option<String>,
     scopes: Option<Vec<String>>,
@@ -59,6 +61,14 @@ impl From<CreateToken> for TokenRequest {
             autoscope_enabled: body.autoscope_enabled,
         }
     }
+}
+
+/// What the body of a creation asks for.
+///
+/// # Errors
+/// As the creation itself.
+pub fn token_request(body: &[u8]) -> Result<TokenRequest, Denial> {
+    parse_object::<CreateToken>(body).map(TokenRequest::from)
 }
 
 /// `tokens.create`

@@ -1,12 +1,14 @@
 //! From a presented credential to a caller.
 
-use super::{Error, Service};
+use super::{Call, Error, Service};
+use crate::domain::audit::{Action, NewEvent, Origin};
 use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented};
 use crate::domain::{Workspace, WorkspaceId};
 use crate::store::{Lock, PresentedToken, Reader, StoreError};
 
 impl Service {
-    /// Runs the ordered checks of spec §4 and records the use when they all pass.
+    /// Runs the ordered checks of spec §4. When they all pass it records the use and the log-in, for
+    /// one token once a second at most.
     ///
     /// # Errors
     /// [`Error::Store`]; a refusal is a decision, not an error.
@@ -15,17 +17,51 @@ impl Service {
         presented: &Presented,
         named: &NamedWorkspace,
         demand: Demand,
+        origin: &Origin,
     ) -> Result<Decision, Error> {
         let facts = self.facts(presented, named, demand).await?;
         let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
-        if let (Ok(Caller { workspace, id, token: Some(token), now, .. }), true) =
-            (&decision.outcome, decision.record_use)
-        {
-            let mut writer = self.store.write(Lock::Owner(workspace.id, *id)).await?;
-            writer.record_use(workspace.id, token, *now).await?;
+        if let (Ok(caller @ Caller { token: Some(token), .. }), Some(used)) = (&decision.outcome, &decision.used) {
+            let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
+            writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
+            let action = Action::token_login(Some(&caller.name), token);
+            self.record(&mut writer, Call { caller, origin }, action).await?;
             writer.commit().await?;
         }
         Ok(decision)
+    }
+
+    /// Tells the audit log of what was refused: a failed authentication, or the action that it was to be.
+    pub async fn record_refusals(
+        &self,
+        workspace: WorkspaceId,
+        actor: Option<&str>,
+        origin: &Origin,
+        actions: Vec<Action>,
+        status: u16,
+        message: &str,
+    ) -> Result<(), Error> {
+        if actions.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
+        let Some(workspace) = writer.find_workspace(workspace).await? else { return Ok(()) };
+        for action in actions {
+            let event = NewEvent {
+                account: workspace.account,
+                workspace: workspace.id,
+                event_id: self.entropy.uuid().to_string(),
+                at: workspace.clock.at(self.system_now()),
+                actor,
+                origin,
+                action,
+                status,
+                error: Some(message),
+            };
+            writer.insert_event(&event).await?;
+        }
+        writer.commit().await?;
+        Ok(())
     }
 
     async fn facts(&self, presented: &Presented, named: &NamedWorkspace, demand: Demand) -> Result<Facts, Error> {

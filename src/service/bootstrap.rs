@@ -7,7 +7,7 @@ use crate::domain::access::PermissionLevel;
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identity::{Assignment, Attributes, Email, Principal, PrincipalKind};
 use crate::domain::oauth::{ClientSecret, Secret, find_secret, plan_secret};
-use crate::domain::settings::Behaviour;
+use crate::domain::settings::{Behaviour, BehaviourChange};
 use crate::domain::token::{Horizon, TokenFacts, TokenRequest, TokenValue, plan_create};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, Workspace, WorkspaceId};
 use crate::store::{Lock, Writer};
@@ -34,6 +34,12 @@ pub struct FirstStart {
     pub admin_token: Option<TokenValue>,
     /// The OAuth secret of the admin service principal; a random one when `None`.
     pub admin_client_secret: Option<ClientSecret>,
+    /// When a new default workspace was created; now when `None`. Before 2018 it starts with tokens disabled.
+    pub workspace_created_at: Option<Millis>,
+    /// Whether everybody may use tokens in a new default workspace (governance §2.6).
+    pub users_may_use_tokens: bool,
+    /// Switches of the default workspace; those given hold from this start on.
+    pub behaviour: BehaviourChange,
 }
 
 impl Default for FirstStart {
@@ -45,6 +51,9 @@ impl Default for FirstStart {
             workspace: WorkspaceId(3_274_327_432_743_274),
             admin_token: None,
             admin_client_secret: None,
+            workspace_created_at: None,
+            users_may_use_tokens: true,
+            behaviour: BehaviourChange::default(),
         }
     }
 }
@@ -73,6 +82,9 @@ impl Service {
             Some(workspace) => (workspace, false),
             None => (self.seed(&mut writer, wanted).await?, true),
         };
+        if wanted.behaviour != BehaviourChange::default() {
+            writer.update_behaviour(workspace.id, &wanted.behaviour.apply(workspace.behaviour.clone())).await?;
+        }
         let value = match &wanted.admin_token {
             Some(value) => Some(value.clone()),
             None if fresh => Some(self.entropy.token_value(None)),
@@ -113,7 +125,7 @@ impl Service {
             account: wanted.account,
             name: "dapi-mock".into(),
             deployment_name: "dapi-mock".into(),
-            created_at: now,
+            created_at: wanted.workspace_created_at.unwrap_or(now),
             is_default: true,
             admins_group: self.entropy.principal_id(),
             users_group: self.entropy.principal_id(),
@@ -128,7 +140,9 @@ impl Service {
             let group = Principal { local_to: Some(workspace.id), ..principal(id, PrincipalKind::Group, name) };
             add(writer, &workspace, &group, now).await?;
         }
-        writer.put_token_permission(workspace.id, workspace.users_group, Some(PermissionLevel::CanUse)).await?;
+        if wanted.users_may_use_tokens {
+            writer.put_token_permission(workspace.id, workspace.users_group, Some(PermissionLevel::CanUse)).await?;
+        }
 
         let admin = user(self.entropy.principal_id(), ADMIN_USER, "Workspace Admin");
         let account_admin =

@@ -2,26 +2,40 @@
 
 mod authorize;
 mod bootstrap;
+mod conf;
+mod explain;
+mod fates;
 mod keys;
+mod management;
 mod oauth;
+mod permissions;
 mod secrets;
+mod settings;
+mod time;
 mod tokens;
+mod what_if;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
+pub use explain::{DryOutcome, DryRun, Explained, Explanations};
+pub use fates::{FateEnd, TokenFate};
 pub use oauth::{Issuer, issuer_of};
 pub use secrets::CreatedSecret;
+pub use settings::ALLOW_ALL;
+pub use time::{Advanced, ClockState, Event, Target};
 pub use tokens::Profile;
+pub use what_if::{Broken, Hypothesis};
 
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
-use crate::domain::audit::{Action, Origin};
+use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
-use crate::domain::{Denial, Millis, Workspace};
+use crate::domain::{AccountId, Denial, Millis, Workspace, WorkspaceId};
 use crate::entropy::Entropy;
-use crate::store::{NewEvent, Store, StoreError, Writer};
+use crate::store::{Store, StoreError, Writer};
 
 /// Why a use case did not happen. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +81,7 @@ pub struct Service {
     store: Store,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    explanations: Explanations,
     /// Held while a signing key is made, so that a first burst of requests makes one.
     key_making: Arc<Mutex<()>>,
 }
@@ -74,7 +89,7 @@ pub struct Service {
 impl Service {
     /// A service over an opened store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { store, clock, entropy, key_making: Arc::default() }
+        Self { store, clock, entropy, explanations: Explanations::default(), key_making: Arc::default() }
     }
 
     /// The source of ids and secrets.
@@ -85,6 +100,11 @@ impl Service {
     /// The system's time.
     pub fn system_now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// The last decisions of this process.
+    pub fn explanations(&self) -> &Explanations {
+        &self.explanations
     }
 
     /// The store, for its own tests and for shutting down.
@@ -102,10 +122,54 @@ impl Service {
         Ok(reader.find_default_workspace().await?)
     }
 
+    /// The workspace that answers when nothing names one.
+    pub async fn default_workspace(&self) -> Result<Option<Workspace>, Error> {
+        Ok(self.store.read().await?.find_default_workspace().await?)
+    }
+
+    /// The workspaces of an account.
+    pub async fn workspaces_of(&self, account: AccountId) -> Result<Vec<WorkspaceId>, Error> {
+        Ok(self.store.read().await?.list_workspaces_of(account).await?)
+    }
+
+    /// A workspace's audit events in the order of writing.
+    pub async fn audit_events(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<audit::Event>, Error> {
+        Ok(self.store.read().await?.list_events(workspace, filter).await?)
+    }
+
     /// Whether the database answers and is seeded.
     pub async fn is_ready(&self) -> bool {
         let ready = async { self.store.read().await?.find_default_workspace().await };
         matches!(ready.await, Ok(Some(_)))
+    }
+
+    /// The place of each workspace's newest audit event.
+    pub async fn newest_events(&self) -> Result<HashMap<WorkspaceId, i64>, Error> {
+        Ok(self.store.read().await?.newest_events().await?)
+    }
+
+    /// Appends an audit event about what happens by itself.
+    async fn record_by_system(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        action: Action,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        let origin = Origin { request_id: self.entropy.uuid().to_string(), ..Origin::default() };
+        writer
+            .insert_event(&NewEvent {
+                account: workspace.account,
+                workspace: workspace.id,
+                event_id: self.entropy.uuid().to_string(),
+                at,
+                actor: Some(audit::SYSTEM_USER),
+                origin: &origin,
+                action,
+                status: 200,
+                error: None,
+            })
+            .await
     }
 
     /// Appends an audit event about a successful action of the caller.

@@ -1,5 +1,6 @@
 //! Access tokens: issued for a service principal's secret, and looked at on every call.
 
+use super::explain::owner_of;
 use super::keys::sign;
 use super::{Error, Service};
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Right};
@@ -102,7 +103,7 @@ impl Service {
             }
             Issuer::Workspace(named) => named,
         };
-        let assigned = reader.list_workspaces_of(account, principal.id).await?;
+        let assigned = reader.list_assigned_workspaces(account, principal.id).await?;
         let mut assigned = assigned.into_iter();
         let workspace = match named {
             NamedWorkspace::Unnamed => assigned.next(),
@@ -173,16 +174,12 @@ async fn oauth_owner(
     let Some(principal) = reader.find_principal_named(workspace.account, None, kind, &claims.sub).await? else {
         return Ok(None);
     };
-    let assignment = reader.find_assignment(workspace.id, principal.id).await?;
-    let in_workspace = assignment.is_some_and(|assignment| assignment.active);
-    Ok(Some(Owner {
-        id: principal.id,
-        kind,
-        name: principal.name,
-        active: principal.active && (in_workspace || demand.right == Right::AccountAdmin),
-        account_admin: principal.account_admin,
-        standing: reader.standing(workspace, principal.id).await?,
-    }))
+    let active = principal.active;
+    let mut owner = owner_of(reader, workspace, principal).await?;
+    if demand.right == Right::AccountApi {
+        owner.active = active;
+    }
+    Ok(Some(owner))
 }
 
 /// `iss` and the issuer in discovery documents.

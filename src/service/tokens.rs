@@ -1,12 +1,11 @@
 //! A principal's own tokens: create, list, revoke, update; and who am I.
 
 use super::{Call, Error, Service};
-use crate::domain::audit::Action;
 use crate::domain::authorize::may_hold_tokens;
 use crate::domain::identity::{Assignment, Principal};
-use crate::domain::token::{EndCause, Horizon, Token, TokenFacts, TokenRequest, TokenUpdate, TokenValue, plan_create};
+use crate::domain::token::{EndCause, Horizon, Token, TokenRequest, TokenUpdate, TokenValue};
 use crate::domain::{Denial, PrincipalId, TokenId};
-use crate::store::Lock;
+use crate::store::{Lock, Reader, StoreError};
 
 /// A principal as it sees itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ impl Service {
     /// permission, cap and quota are read and obeyed inside the one transaction that inserts.
     ///
     /// # Errors
-    /// The denials of [`plan_create`] and [`may_hold_tokens`].
+    /// The denials of [`plan_create`](crate::domain::token::plan_create) and [`may_hold_tokens`].
     pub async fn create_token(&self, call: Call<'_>, request: &TokenRequest) -> Result<(TokenValue, Token), Error> {
         let caller = call.caller;
         let (id, now) = (caller.workspace.id, caller.now);
@@ -32,19 +31,9 @@ impl Service {
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         let standing = writer.standing(&workspace, caller.id).await?;
         may_hold_tokens(&workspace, &standing, now)?;
-        let live = Horizon::new(&workspace.behaviour, now);
-        let facts = TokenFacts {
-            cap_days: workspace.lifetime_cap_days(now),
-            live_tokens: writer.count_tokens_of(id, caller.id, live).await?,
-        };
-        let plan = plan_create(request, facts, now)?;
-        let value = self.entropy.token_value(workspace.behaviour.token_value_suffix);
-        let token = plan.into_token(id, &value, caller.id, caller.id, &caller.name);
-        writer.insert_token(&token).await?;
-        let action = Action::generate_token(&token.id, token.expiry_time, token.owner, token.created_by);
-        self.record(&mut writer, call, action).await?;
+        let created = self.insert_token(&mut writer, call, &workspace, caller.id, request).await?;
         writer.commit().await?;
-        Ok((value, token))
+        Ok(created)
     }
 
     /// The caller's own valid tokens, oldest first.
@@ -59,15 +48,9 @@ impl Service {
     /// # Errors
     /// [`Denial::TokenNotFound`] when it is unknown, somebody else's or no longer valid.
     pub async fn revoke_own_token(&self, call: Call<'_>, id: &TokenId) -> Result<(), Error> {
-        let caller = call.caller;
-        let workspace = &caller.workspace;
-        let mut writer = self.store.write(Lock::Owner(workspace.id, caller.id)).await?;
-        let live = Horizon::new(&workspace.behaviour, caller.now);
-        let token = writer.find_token(workspace.id, id).await?;
-        let own = token.filter(|token| token.owner == caller.id && live.shows(token));
-        let token = own.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
-        writer.end_token(workspace.id, id, EndCause::RevokedByOwner, &caller.name, caller.now).await?;
-        self.record(&mut writer, call, Action::revoke_token(id, token.owner)).await?;
+        let mut writer = self.store.write(Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
+        let token = find_own(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
+        self.end_token(&mut writer, call, &token, EndCause::RevokedByOwner).await?;
         writer.commit().await?;
         Ok(())
     }
@@ -77,15 +60,9 @@ impl Service {
     /// # Errors
     /// [`Denial::TokenToUpdateNotFound`] when it is unknown, somebody else's or no longer valid.
     pub async fn update_own_token(&self, call: Call<'_>, id: &TokenId, update: TokenUpdate) -> Result<(), Error> {
-        let caller = call.caller;
-        let workspace = &caller.workspace;
-        let mut writer = self.store.write(Lock::Owner(workspace.id, caller.id)).await?;
-        let live = Horizon::new(&workspace.behaviour, caller.now);
-        let token = writer.find_token(workspace.id, id).await?;
-        let own = token.filter(|token| token.owner == caller.id && live.shows(token));
-        let token = own.ok_or_else(|| Denial::TokenToUpdateNotFound(id.clone()))?;
-        writer.update_token(&update.apply(token)).await?;
-        self.record(&mut writer, call, Action::update_token(id, caller.id)).await?;
+        let mut writer = self.store.write(Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
+        let token = find_own(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenToUpdateNotFound(id.clone()))?;
+        self.store_update(&mut writer, call, token, update).await?;
         writer.commit().await?;
         Ok(())
     }
@@ -112,4 +89,12 @@ impl Service {
         }
         Ok(Profile { principal, assignment, groups })
     }
+}
+
+/// The caller's own live token with this id.
+async fn find_own(reader: &mut Reader, call: Call<'_>, id: &TokenId) -> Result<Option<Token>, StoreError> {
+    let caller = call.caller;
+    let live = Horizon::new(&caller.workspace.behaviour, caller.now);
+    let token = reader.find_token(caller.workspace.id, id).await?;
+    Ok(token.filter(|token| token.owner == caller.id && live.shows(token)))
 }

@@ -1,31 +1,54 @@
 //! The audit log's rows.
 
+use std::collections::HashMap;
+
+use sqlx::FromRow;
+
 use super::StoreError;
 use super::session::{Reader, Writer, args};
-use crate::domain::audit::{Action, Origin};
+use crate::domain::audit::{Event, Filter, NewEvent};
 use crate::domain::{AccountId, Millis, WorkspaceId};
 
-/// An event to be stored.
-#[derive(Clone, Debug)]
-pub struct NewEvent<'a> {
-    /// The account.
-    pub account: AccountId,
-    /// The workspace.
-    pub workspace: WorkspaceId,
-    /// A UUID.
-    pub event_id: String,
-    /// When, on the workspace's clock.
-    pub at: Millis,
-    /// Who; `None` when nobody could be identified.
-    pub actor: Option<&'a str>,
-    /// Where from.
-    pub origin: &'a Origin,
-    /// What.
-    pub action: Action,
-    /// The answer's status.
-    pub status: u16,
-    /// The answer's message, when it was an error.
-    pub error: Option<&'a str>,
+#[derive(FromRow)]
+struct EventRow {
+    sequence: i64,
+    workspace_id: i64,
+    event_id: String,
+    event_time: i64,
+    account_id: String,
+    service_name: String,
+    action_name: String,
+    actor: Option<String>,
+    request_id: String,
+    source_ip: String,
+    user_agent: String,
+    request_params: String,
+    status_code: i64,
+    error_message: Option<String>,
+}
+
+impl TryFrom<EventRow> for Event {
+    type Error = StoreError;
+
+    fn try_from(row: EventRow) -> Result<Self, StoreError> {
+        let unreadable = |what: &str| StoreError::Unreadable(format!("{what} of audit event {}", row.event_id));
+        Ok(Self {
+            sequence: row.sequence,
+            workspace: WorkspaceId(row.workspace_id),
+            account: AccountId(row.account_id.parse().map_err(|_| unreadable("account"))?),
+            params: serde_json::from_str(&row.request_params).map_err(|_| unreadable("parameters"))?,
+            status: u16::try_from(row.status_code).map_err(|_| unreadable("status"))?,
+            id: row.event_id,
+            at: Millis(row.event_time),
+            service: row.service_name,
+            action: row.action_name,
+            actor: row.actor,
+            request_id: row.request_id,
+            source_ip: row.source_ip,
+            user_agent: row.user_agent,
+            error: row.error_message,
+        })
+    }
 }
 
 impl Writer {
@@ -59,9 +82,30 @@ impl Writer {
 }
 
 impl Reader {
-    /// How many events of an action a workspace has.
-    pub async fn count_events(&mut self, workspace: WorkspaceId, action: &str) -> Result<i64, StoreError> {
-        let sql = "SELECT COUNT(*) FROM audit_events WHERE workspace_id = $1 AND action_name = $2";
-        self.count(sql, args![workspace, action]).await
+    /// The place of each workspace's newest event.
+    pub async fn newest_events(&mut self) -> Result<HashMap<WorkspaceId, i64>, StoreError> {
+        let sql = "SELECT workspace_id, MAX(sequence) FROM audit_events GROUP BY workspace_id";
+        let rows = self.rows::<(i64, i64)>(sql, args![]).await?;
+        Ok(rows.into_iter().map(|(id, sequence)| (WorkspaceId(id), sequence)).collect())
+    }
+
+    /// A workspace's events in the order of writing, as many as the filter's limit.
+    pub async fn list_events(&mut self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Event>, StoreError> {
+        const SQL: &str = "SELECT sequence, workspace_id, event_id, event_time, account_id, service_name, action_name,
+               actor, request_id, source_ip, user_agent, request_params, status_code, error_message
+             FROM audit_events WHERE workspace_id = $1 AND sequence > $2
+               AND (CAST($3 AS TEXT) IS NULL OR action_name = $3) AND (CAST($4 AS TEXT) IS NULL OR actor = $4)
+               AND (CAST($5 AS BIGINT) IS NULL OR event_time >= $5) AND (CAST($6 AS BIGINT) IS NULL OR event_time < $6)
+             ORDER BY sequence LIMIT $7";
+        let values = args![
+            workspace,
+            filter.after,
+            filter.action.as_deref(),
+            filter.actor.as_deref(),
+            filter.since,
+            filter.until,
+            filter.limit,
+        ];
+        self.rows::<EventRow>(SQL, values).await?.into_iter().map(Event::try_from).collect()
     }
 }

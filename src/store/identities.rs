@@ -1,15 +1,14 @@
-//! Users, service principals, groups, their assignments and memberships, and who may use tokens.
+//! Users, service principals, groups, their assignments and memberships.
 
 use sqlx::FromRow;
 
 use super::StoreError;
 use super::session::{Reader, Writer, args};
-use crate::domain::access::PermissionLevel;
 use crate::domain::identity::{Assignment, Principal, PrincipalKind};
 use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
 
 #[derive(FromRow)]
-struct PrincipalRow {
+pub(super) struct PrincipalRow {
     principal_id: i64,
     workspace_id: i64,
     kind: String,
@@ -46,6 +45,7 @@ macro_rules! principal_columns {
          p.attributes"
     };
 }
+pub(super) use principal_columns;
 
 #[derive(FromRow)]
 struct AssignmentRow {
@@ -180,23 +180,6 @@ impl Writer {
              ON CONFLICT (account_id, group_id, member_id) DO NOTHING";
         let account = account.to_string();
         self.execute(SQL, args![&account, group, member]).await?;
-        Ok(())
-    }
-
-    /// Gives a principal a direct entry in the access control list of tokens, or takes it away.
-    pub async fn put_token_permission(
-        &mut self,
-        workspace: WorkspaceId,
-        id: PrincipalId,
-        level: Option<PermissionLevel>,
-    ) -> Result<(), StoreError> {
-        const PUT: &str = "INSERT INTO token_acl (workspace_id, principal_id, permission_level) VALUES ($1, $2, $3)
-             ON CONFLICT (workspace_id, principal_id) DO UPDATE SET permission_level = excluded.permission_level";
-        const TAKE: &str = "DELETE FROM token_acl WHERE workspace_id = $1 AND principal_id = $2";
-        match level {
-            Some(level) => self.execute(PUT, args![workspace, id, level.as_str()]).await?,
-            None => self.execute(TAKE, args![workspace, id]).await?,
-        };
         Ok(())
     }
 }

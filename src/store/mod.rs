@@ -8,7 +8,9 @@
 mod audit;
 mod identities;
 mod oauth;
+mod permissions;
 mod session;
+mod settings;
 mod tokens;
 mod workspaces;
 
@@ -21,9 +23,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
-pub use audit::NewEvent;
 pub use session::{Lock, Reader, Writer};
-pub use tokens::{PresentedOwner, PresentedToken};
+pub use settings::Versioned;
+pub use tokens::{ByTime, PresentedOwner, PresentedToken, StoredFate};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");

@@ -6,6 +6,7 @@ use super::StoreError;
 use super::session::{Reader, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
 use crate::domain::access::{PermissionLevel, Reach, Standing};
+use crate::domain::authorize::Use;
 use crate::domain::identity::PrincipalKind;
 use crate::domain::token::{EndCause, Horizon, Token};
 use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
@@ -124,6 +125,55 @@ impl TryFrom<PresentedRow> for PresentedToken {
     }
 }
 
+/// One of the two times that end tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByTime {
+    /// Where the days without use begin.
+    IdleFrom,
+    /// The expiry time.
+    Expiry,
+}
+
+/// A token with its end, where it has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFate {
+    /// The token; without scopes once it has ended.
+    pub token: Token,
+    /// The owner's name; `None` when the principal is gone.
+    pub owner: Option<String>,
+    /// The `User-Agent` of the last recorded use.
+    pub last_client: Option<String>,
+    /// Cause, actor, time.
+    pub end: Option<(EndCause, String, Millis)>,
+}
+
+#[derive(FromRow)]
+struct FateRow {
+    #[sqlx(flatten)]
+    token: TokenRow,
+    last_client: Option<String>,
+    owner_name: Option<String>,
+    ended_at: Option<i64>,
+    cause: Option<String>,
+    actor: Option<String>,
+}
+
+fn cause_from(text: &str) -> Result<EndCause, StoreError> {
+    EndCause::parse(text).ok_or_else(|| StoreError::Unreadable(format!("cause {text}")))
+}
+
+impl TryFrom<FateRow> for StoredFate {
+    type Error = StoreError;
+
+    fn try_from(row: FateRow) -> Result<Self, StoreError> {
+        let end = match (row.cause, row.actor, row.ended_at) {
+            (Some(cause), Some(actor), Some(at)) => Some((cause_from(&cause)?, actor, Millis(at))),
+            _ => None,
+        };
+        Ok(Self { token: row.token.try_into()?, owner: row.owner_name, last_client: row.last_client, end })
+    }
+}
+
 #[derive(FromRow)]
 struct ReachRow {
     subject_id: i64,
@@ -204,6 +254,90 @@ impl Reader {
         rows.into_iter().map(Token::try_from).collect()
     }
 
+    /// The workspace's tokens within the horizon, oldest first; those of one creator, by id or name,
+    /// where that is given.
+    pub async fn list_tokens(
+        &mut self,
+        workspace: WorkspaceId,
+        created_by: Option<PrincipalId>,
+        created_by_username: Option<&str>,
+        horizon: Horizon,
+    ) -> Result<Vec<Token>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4
+             AND (CAST($5 AS BIGINT) IS NULL OR t.created_by_id = $5)
+             AND (CAST($6 AS TEXT) IS NULL OR t.created_by_username = $6)
+             ORDER BY t.creation_time, t.token_id"
+        );
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let creator = created_by.map(|id| id.0);
+        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, creator, created_by_username];
+        let rows = self.rows::<TokenRow>(SQL, values).await?;
+        rows.into_iter().map(Token::try_from).collect()
+    }
+
+    /// Tokens that are outside the horizon, at most `limit`: first those without use, then the expired.
+    pub async fn list_due(
+        &mut self,
+        workspace: WorkspaceId,
+        horizon: Horizon,
+        limit: i64,
+    ) -> Result<Vec<Token>, StoreError> {
+        // Two searches, because one condition with OR would not use either index.
+        const IDLE: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE t.workspace_id = $1 AND t.idle_from <= $2
+             AND NOT (t.last_used_at IS NULL AND $3) ORDER BY t.idle_from LIMIT $4"
+        );
+        const EXPIRED: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE t.workspace_id = $1 AND t.expiry_time <= $2 ORDER BY t.expiry_time LIMIT $3"
+        );
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let mut rows = self.rows::<TokenRow>(IDLE, args![workspace, idle_cutoff, never_used_exempt, limit]).await?;
+        if rows.is_empty() {
+            rows = self.rows::<TokenRow>(EXPIRED, args![workspace, expiry_cutoff, limit]).await?;
+        }
+        rows.into_iter().map(Token::try_from).collect()
+    }
+
+    /// Tokens within the horizon in the order of one of the times that end them, at most `limit`.
+    pub async fn list_tokens_by_time(
+        &mut self,
+        workspace: WorkspaceId,
+        order: ByTime,
+        horizon: Horizon,
+        limit: i64,
+    ) -> Result<Vec<Token>, StoreError> {
+        const IDLE: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4 ORDER BY t.idle_from LIMIT $5"
+        );
+        const EXPIRY: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4 AND t.expiry_time IS NOT NULL ORDER BY t.expiry_time LIMIT $5"
+        );
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let sql = match order {
+            ByTime::IdleFrom => IDLE,
+            ByTime::Expiry => EXPIRY,
+        };
+        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, limit];
+        self.rows::<TokenRow>(sql, values).await?.into_iter().map(Token::try_from).collect()
+    }
+
     /// How many tokens of one owner are within the horizon.
     pub async fn count_tokens_of(
         &mut self,
@@ -227,6 +361,31 @@ impl Reader {
         self.row::<TokenRow>(SQL, args![id, workspace]).await?.map(Token::try_from).transpose()
     }
 
+    /// Every token of a workspace, live or ended, oldest first, with the owner's name and last client;
+    /// at most `limit` of either.
+    pub async fn list_fates(&mut self, workspace: &Workspace, limit: i64) -> Result<Vec<StoredFate>, StoreError> {
+        const STORED: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            ", t.last_client, p.name AS owner_name,
+               CAST(NULL AS BIGINT) AS ended_at, CAST(NULL AS TEXT) AS cause, CAST(NULL AS TEXT) AS actor
+             FROM tokens t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
+             WHERE t.workspace_id = $2 ORDER BY t.creation_time, t.token_id LIMIT $3"
+        );
+        const ENDED: &str = "SELECT t.token_id, t.workspace_id, t.owner_id, t.created_by_id, t.created_by_username,
+               t.comment, t.creation_time, t.expiry_time, t.last_used_at, CAST(NULL AS TEXT) AS scopes,
+               CAST(NULL AS TEXT) AS autoscope_state, CAST(NULL AS TEXT) AS inferred_scopes, t.last_client,
+               p.name AS owner_name, t.ended_at, t.cause, t.actor
+             FROM tombstones t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
+             WHERE t.workspace_id = $2 ORDER BY t.ended_at DESC, t.token_id LIMIT $3";
+        let account = workspace.account.to_string();
+        let mut rows = self.rows::<FateRow>(STORED, args![&account, workspace.id, limit]).await?;
+        rows.extend(self.rows::<FateRow>(ENDED, args![&account, workspace.id, limit]).await?);
+        let mut fates: Vec<StoredFate> = rows.into_iter().map(StoredFate::try_from).collect::<Result<_, _>>()?;
+        fates.sort_by(|a, b| (a.token.creation_time, &a.token.id).cmp(&(b.token.creation_time, &b.token.id)));
+        Ok(fates)
+    }
+
     /// What ended a token: its cause, who, and when.
     pub async fn find_tombstone(
         &mut self,
@@ -237,8 +396,7 @@ impl Reader {
         let Some((cause, actor, at)) = self.row::<(String, String, i64)>(sql, args![id, workspace]).await? else {
             return Ok(None);
         };
-        let cause = EndCause::parse(&cause).ok_or_else(|| StoreError::Unreadable(format!("cause {cause}")))?;
-        Ok(Some((cause, actor, Millis(at))))
+        Ok(Some((cause_from(&cause)?, actor, Millis(at))))
     }
 }
 
@@ -282,12 +440,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Records a use at `now`, unless a later one is recorded.
-    pub async fn record_use(&mut self, workspace: WorkspaceId, id: &TokenId, now: Millis) -> Result<(), StoreError> {
-        const SQL: &str =
-            "UPDATE tokens SET last_used_at = $3, idle_from = CASE WHEN idle_from > $3 THEN idle_from ELSE $3 END
+    /// Records a use at `now`, unless a later one is recorded, and the scopes inferred from it.
+    pub async fn record_use(
+        &mut self,
+        workspace: WorkspaceId,
+        id: &TokenId,
+        now: Millis,
+        used: &Use,
+        client: &str,
+    ) -> Result<(), StoreError> {
+        const TOUCH: &str = "UPDATE tokens SET last_used_at = $3, last_client = $4,
+               idle_from = CASE WHEN idle_from > $3 THEN idle_from ELSE $3 END
              WHERE token_id = $1 AND workspace_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
-        self.execute(SQL, args![id, workspace, now]).await?;
+        const INFER: &str = "UPDATE tokens SET inferred_scopes = $3 WHERE token_id = $1 AND workspace_id = $2";
+        self.execute(TOUCH, args![id, workspace, now, client]).await?;
+        if let Some(inferred) = names_to(used.inferred_scopes.as_deref())? {
+            self.execute(INFER, args![id, workspace, &inferred]).await?;
+        }
         Ok(())
     }
 
@@ -303,14 +472,14 @@ impl Writer {
         // A value that came back (a fixed admin token) may end a second time: the last end counts.
         const BURY: &str =
             "INSERT INTO tombstones (token_id, workspace_id, owner_id, created_by_id, created_by_username,
-               comment, creation_time, expiry_time, last_used_at, ended_at, cause, actor)
+               comment, creation_time, expiry_time, last_used_at, last_client, ended_at, cause, actor)
              SELECT token_id, workspace_id, owner_id, created_by_id, created_by_username, comment, creation_time,
-               expiry_time, last_used_at, $3, $4, $5 FROM tokens WHERE token_id = $1 AND workspace_id = $2
+               expiry_time, last_used_at, last_client, $3, $4, $5 FROM tokens WHERE token_id = $1 AND workspace_id = $2
              ON CONFLICT (token_id, workspace_id) DO UPDATE SET owner_id = excluded.owner_id,
                created_by_id = excluded.created_by_id, created_by_username = excluded.created_by_username,
                comment = excluded.comment, creation_time = excluded.creation_time, expiry_time = excluded.expiry_time,
-               last_used_at = excluded.last_used_at, ended_at = excluded.ended_at, cause = excluded.cause,
-               actor = excluded.actor";
+               last_used_at = excluded.last_used_at, last_client = excluded.last_client, ended_at = excluded.ended_at,
+               cause = excluded.cause, actor = excluded.actor";
         self.execute(BURY, args![id, workspace, at, cause.as_str(), actor]).await?;
         self.delete_token(workspace, id).await
     }

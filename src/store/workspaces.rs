@@ -98,7 +98,7 @@ impl Reader {
     }
 
     /// The workspaces that a principal is assigned to and active in: the default one first.
-    pub async fn list_workspaces_of(
+    pub async fn list_assigned_workspaces(
         &mut self,
         account: AccountId,
         principal: PrincipalId,
@@ -120,6 +120,41 @@ impl Reader {
     pub async fn has_account(&mut self, id: AccountId) -> Result<bool, StoreError> {
         let id = id.to_string();
         Ok(self.count("SELECT COUNT(*) FROM accounts WHERE account_id = $1", args![&id]).await? > 0)
+    }
+
+    /// One value of the workspace configuration; `None` while it was never set.
+    pub async fn find_conf(&mut self, id: WorkspaceId, key: &str) -> Result<Option<ConfValue>, StoreError> {
+        const SQL: &str = "SELECT conf_value, previous_value, effective_at FROM workspace_conf
+             WHERE workspace_id = $1 AND conf_key = $2";
+        let row = self.row::<(String, Option<String>, i64)>(SQL, args![id, key]).await?;
+        Ok(row.map(|(value, previous, at)| ConfValue { value, previous, effective_at: Millis(at) }))
+    }
+
+    /// Every value of the workspace configuration that was ever set, by key.
+    pub async fn list_conf(&mut self, id: WorkspaceId) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT conf_key, conf_value FROM workspace_conf WHERE workspace_id = $1 ORDER BY conf_key";
+        self.rows(sql, args![id]).await
+    }
+
+    /// Values of the workspace configuration that take effect after `now`.
+    pub async fn list_conf_after(&mut self, id: WorkspaceId, now: Millis) -> Result<Vec<(String, Millis)>, StoreError> {
+        let sql = "SELECT conf_key, effective_at FROM workspace_conf WHERE workspace_id = $1 AND effective_at > $2";
+        let rows = self.rows::<(String, i64)>(sql, args![id, now]).await?;
+        Ok(rows.into_iter().map(|(key, at)| (key, Millis(at))).collect())
+    }
+
+    /// The ids of an account's workspaces.
+    pub async fn list_workspaces_of(&mut self, account: AccountId) -> Result<Vec<WorkspaceId>, StoreError> {
+        let sql = "SELECT workspace_id FROM workspaces WHERE account_id = $1 ORDER BY workspace_id";
+        let account = account.to_string();
+        let rows = self.rows::<(i64,)>(sql, args![&account]).await?;
+        Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
+    }
+
+    /// The ids of all workspaces.
+    pub async fn list_workspace_ids(&mut self) -> Result<Vec<WorkspaceId>, StoreError> {
+        let rows = self.rows::<(i64,)>("SELECT workspace_id FROM workspaces ORDER BY workspace_id", args![]).await?;
+        Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
     /// How many workspaces there are.

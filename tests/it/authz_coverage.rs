@@ -3,7 +3,7 @@
 use dapi_mock::domain::authorize::Right;
 use dapi_mock::domain::scope::EndpointScope;
 use dapi_mock::http::routes::{ROUTES, Route};
-use dapi_mock::service::{ADMIN_CLIENT_ID, FirstStart};
+use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, FirstStart};
 
 use crate::harness::{ADMIN_SECRET, Answer, Backend, Client, DAY_MS, World};
 
@@ -29,6 +29,7 @@ async fn every_route_asks_for_what_its_row_says() {
     let scoped = world.mint(world.admin_id().await, |token| token.scopes = Some(vec!["elsewhere".into()])).await;
 
     let by_oauth = world.access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await;
+    let account_admin = world.mint(world.user_id(ACCOUNT_ADMIN_USER).await, |_| {}).await;
 
     for route in ROUTES {
         if route.demand.right == Right::Open {
@@ -49,15 +50,22 @@ async fn every_route_asks_for_what_its_row_says() {
             let message = "Requesting user 'user@example.com' is not an admin.";
             ask(world.client(&user), route).await.refused(403, "PERMISSION_DENIED", message);
         }
-        let admin = if route.demand.right == Right::AccountAdmin {
+        if route.demand.right == Right::AccountAdmin {
+            let message = "Requesting user 'admin@example.com' is not an account admin.";
+            ask(world.admin(), route).await.refused(403, "PERMISSION_DENIED", message);
+            assert!(!matches!(ask(world.client(&account_admin), route).await.status.as_u16(), 401 | 403 | 500..));
+            continue;
+        }
+        if route.demand.right == Right::AccountApi {
             let message = "Account APIs do not accept personal access tokens; use OAuth.";
-            ask(world.admin(), route).await.refused(401, 401, message);
-            world.client(&by_oauth)
-        } else {
-            world.admin()
-        };
-        let allowed = ask(admin, route).await;
+            ask(world.client(&account_admin), route).await.refused(401, 401, message);
+            assert!(!matches!(ask(world.client(&by_oauth), route).await.status.as_u16(), 401 | 403 | 500..));
+            continue;
+        }
+        let allowed = ask(world.admin(), route).await;
         assert!(!matches!(allowed.status.as_u16(), 401 | 403 | 500..), "{route:?}: {allowed:?}");
+        // An empty PUT of the permissions takes them from everybody.
+        world.permit_users(true).await;
     }
 
     world.permit_users(false).await;

@@ -218,11 +218,14 @@ impl World {
         (id, self.mint(id, |_| {}).await)
     }
 
-    pub(crate) async fn admin_id(&self) -> PrincipalId {
+    pub(crate) async fn user_id(&self, name: &str) -> PrincipalId {
         let workspace = self.workspace().await;
         let mut reader = self.service.store().read().await.unwrap();
-        let found = reader.find_principal_named(workspace.account, None, PrincipalKind::User, ADMIN_USER).await;
-        found.unwrap().unwrap().id
+        reader.find_assigned(&workspace, PrincipalKind::User, name).await.unwrap().unwrap().id
+    }
+
+    pub(crate) async fn admin_id(&self) -> PrincipalId {
+        self.user_id(ADMIN_USER).await
     }
 
     pub(crate) async fn set_active(&self, id: PrincipalId, active: bool) {

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::identity::PrincipalKind;
 use dapi_mock::domain::{PrincipalId, Workspace, WorkspaceId};
 use dapi_mock::entropy::SystemEntropy;
@@ -143,7 +144,10 @@ async fn a_secret_lives_its_whole_life(world: World) {
     world.access_token(BOT, other["secret"].as_str().unwrap()).await;
     let mut reader = world.service.store().read().await.unwrap();
     for (action, count) in [("create", 2), ("delete", 1)] {
-        assert_eq!(reader.count_events(WorkspaceId::parse(HOME).unwrap(), action).await.unwrap(), count);
+        let filter = Filter { action: Some(action.into()), limit: 100, ..Filter::default() };
+        let events = reader.list_events(WorkspaceId::parse(HOME).unwrap(), &filter).await.unwrap();
+        assert_eq!(events.len(), count);
+        assert!(events.iter().all(|event| event.service == "servicePrincipalCredentials"), "{events:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use dapi_mock::domain::access::PermissionLevel;
+use dapi_mock::domain::authorize::Use;
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::identity::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
@@ -123,7 +124,7 @@ async fn uses_only_move_forward(world: World) {
     insert(&world, &token).await;
     for (used, expected) in [(START.plus(50), 50), (START.plus(20), 50), (START.plus(70), 70)] {
         let mut writer = world.service.store().write(Lock::Owner(workspace, owner)).await.unwrap();
-        writer.record_use(workspace, &token.id, used).await.unwrap();
+        writer.record_use(workspace, &token.id, used, &Use { inferred_scopes: None }, "client/1").await.unwrap();
         writer.commit().await.unwrap();
         let found = world.service.store().read().await.unwrap().find_token(workspace, &token.id).await.unwrap();
         assert_eq!(found.unwrap().last_used, Some(START.plus(expected)));

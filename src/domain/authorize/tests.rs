@@ -8,7 +8,7 @@ use crate::domain::settings::{Behaviour, ConfValue};
 
 const NOW: Millis = Millis(1_790_000_000_000);
 const HOME: WorkspaceId = WorkspaceId(11);
-const DEMAND: Demand = Demand { right: Right::Authenticated, scope: scope::SETTINGS, token_api: false };
+const DEMAND: Demand = Demand { right: Right::Authenticated, scope: scope::SETTINGS, token_api: false, feature: None };
 
 fn facts() -> Facts {
     let workspace = Workspace {
@@ -86,7 +86,7 @@ fn a_sound_request_passes_all_ten_checks_in_order() {
             Check::HasRight,
         ]
     );
-    assert!(decision.outcome.is_ok() && decision.record_use);
+    assert!(decision.outcome.is_ok() && decision.used.is_some());
 }
 
 /// Each case breaks one thing; each later case is broken as well as all before it were, so the
@@ -119,7 +119,7 @@ fn the_first_failing_check_decides() {
         assert_eq!(decision.outcome, Err(denial), "{check:?}");
         let last = decision.trace.last().unwrap();
         assert_eq!((last.check, last.passed), (check, false));
-        assert!(!last.because.is_empty() && !decision.record_use);
+        assert!(!last.because.is_empty() && decision.used.is_none());
         assert!(decision.trace.iter().rev().skip(1).all(|step| step.passed));
     }
 }
@@ -169,7 +169,7 @@ fn oauth_skips_the_checks_of_tokens() {
         Check::HasRight,
     ];
     assert_eq!(checks, expected);
-    assert!(!decision.record_use);
+    assert!(decision.used.is_none());
     assert_eq!(decision.outcome.unwrap().token, None);
 }
 
@@ -208,7 +208,7 @@ fn the_token_api_asks_oauth_for_what_it_asks_tokens() {
 
 #[test]
 fn account_endpoints_take_account_admins_by_oauth() {
-    let account = Demand { right: Right::AccountAdmin, ..DEMAND };
+    let account = Demand { right: Right::AccountApi, ..DEMAND };
     assert_eq!(decide(by_oauth(|_| {}), account).outcome, Err(Denial::NotAccountAdmin("u@example.com".into())));
     let promoted = |mut facts: Facts| {
         facts.owner.as_mut().unwrap().account_admin = true;

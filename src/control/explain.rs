@@ -1,0 +1,106 @@
+//! Why was a request refused, or allowed; and would an imagined one be.
+
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Control;
+use super::reply::{Input, Problem, Reply, instant, ok, rfc3339, workspace_id};
+use crate::domain::authorize::{Demand, Step};
+use crate::domain::explain::remedy;
+use crate::domain::{Denial, TokenId};
+use crate::http::credential::redacted;
+use crate::http::error::{ApiError, wire};
+use crate::http::routes;
+use crate::http::token::token_request;
+use crate::service::{DryRun, Explained};
+
+/// The decision about a request by the `X-Request-Id` of its answer; `last` is the newest refusal.
+pub(super) async fn explain(State(control): State<Control>, Path(request_id): Path<String>) -> Reply {
+    let kept = control.service.explanations();
+    let found = if request_id == "last" { kept.last() } else { kept.find(&request_id) };
+    let missing = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("No decision about request '{request_id}' is kept; the last two thousand of this process are."),
+        )
+    };
+    let found = found.ok_or_else(missing)?;
+    let mut out = decision(&found.trace, found.denial.as_ref(), found.status, &found.request_id);
+    describe(&mut out, &found);
+    if let (Some(workspace), Some(token)) = (found.workspace, &found.token)
+        && let Some((cause, actor, at)) = control.service.tombstone(workspace, token).await?
+    {
+        let stone = json!({ "cause": cause.as_str(), "by": actor, "at": rfc3339(at) });
+        out.insert("tombstone".into(), stone);
+    }
+    Ok(ok(&out.into()))
+}
+
+fn describe(out: &mut Map<String, Value>, found: &Explained) {
+    out.insert("request_id".into(), found.request_id.as_str().into());
+    out.insert("time".into(), rfc3339(found.at).into());
+    out.insert("method".into(), found.method.as_str().into());
+    out.insert("path".into(), found.path.as_str().into());
+    out.insert("workspace_id".into(), found.workspace.map(|id| id.to_string()).into());
+    out.insert("caller".into(), found.caller.clone().into());
+    out.insert("token_id".into(), found.token.as_ref().map(TokenId::as_str).into());
+}
+
+/// The ordered checks, the deciding one, and the smallest change that would allow the request.
+fn decision(trace: &[Step], denial: Option<&Denial>, status: u16, request_id: &str) -> Map<String, Value> {
+    let step = trace.last().filter(|step| !step.passed);
+    let checks: Vec<Value> = trace
+        .iter()
+        .map(|step| json!({ "check": step.check.as_str(), "passed": step.passed, "because": step.because }))
+        .collect();
+    let mut out = Map::new();
+    out.insert("allowed".into(), denial.is_none().into());
+    out.insert("status".into(), status.into());
+    out.insert("checks".into(), checks.into());
+    if let Some(denial) = denial {
+        let answer = wire(&ApiError::Denied(denial.clone()), request_id);
+        let decided_by = step.map_or("the operation itself", |step| step.check.as_str());
+        let message = redacted(&answer.message);
+        out.insert("decided_by".into(), decided_by.into());
+        out.insert("because".into(), step.map_or(message.as_str(), |step| step.because.as_str()).into());
+        out.insert("message".into(), message.into());
+        out.insert("remedy".into(), redacted(&remedy(denial, step)).into());
+    }
+    out
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Imagined {
+    #[serde(rename = "as")]
+    principal: String,
+    method: String,
+    path: String,
+    body: Option<Value>,
+    at: Option<Value>,
+    token_id: Option<String>,
+}
+
+/// `{"as", "method", "path", "body"?, "at"?, "token_id"?}`: what would be decided; nothing changes.
+pub(super) async fn dry_run(
+    State(control): State<Control>,
+    Path(workspace): Path<String>,
+    Input(wanted): Input<Imagined>,
+) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let method: Method = wanted.method.parse().map_err(|_| Problem::bad_request("method: use GET, POST and so on."))?;
+    let route = routes::find(&method, wanted.path.split('?').next().unwrap_or_default());
+    let body = wanted.body.map(|body| body.to_string()).unwrap_or_default();
+    let creates = route.filter(|route| route.creates_token());
+    let run = DryRun {
+        principal: wanted.principal,
+        demand: route.map_or(Demand::UNROUTED, |route| route.demand),
+        token: wanted.token_id.map(TokenId::from_text),
+        at: wanted.at.as_ref().map(instant).transpose()?,
+        creates: creates.map(|_| token_request(body.as_bytes())).transpose()?,
+    };
+    let outcome = control.service.dry_run(id, &run).await?;
+    let status = outcome.denial.as_ref().map_or(200, |denial| wire(&denial.clone().into(), "").status.as_u16());
+    Ok(ok(&decision(&outcome.trace, outcome.denial.as_ref(), status, "").into()))
+}

@@ -1,0 +1,122 @@
+//! Keeps strangers out of the own API: other hosts, other sites' pages, whoever has no key.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::reply::Problem;
+use super::{Access, Control};
+
+/// Lets a request through that the settings and the browser's own words allow.
+pub(super) async fn check(State(control): State<Control>, request: Request, next: Next) -> Response {
+    match allowed(&control.access, request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn allowed(access: &Access, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let forbidden = |message: &str| Problem::new(StatusCode::FORBIDDEN, message);
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    match access {
+        Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
+        Access::Closed => {
+            return Err(forbidden(
+                "The server is reachable from elsewhere, so the own API wants --control-key KEY, or --allow-open-control.",
+            ));
+        }
+        Access::Key(key) => {
+            let shown = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+            let shown: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
+            if !bool::from(shown.ct_eq(key)) {
+                return Err(Problem::new(
+                    StatusCode::UNAUTHORIZED,
+                    "Send the control key: 'Authorization: Bearer KEY'.",
+                ));
+            }
+        }
+        // A page whose domain was pointed at this machine has that domain as host.
+        Access::Open if !text(HOST).is_some_and(is_known_host) => {
+            return Err(forbidden("The Host header is neither an IP address nor a name without dots."));
+        }
+        Access::Open => {}
+    }
+    // What a browser sends for another site's page; other clients send none of it.
+    let own = text(HOST).unwrap_or_default();
+    let foreign = headers
+        .get(ORIGIN)
+        .is_some_and(|_| text(ORIGIN).and_then(|origin| origin.split_once("://")).is_none_or(|(_, host)| host != own));
+    if foreign || text(axum::http::HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
+        return Err(forbidden("The request comes from another site's page."));
+    }
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let is_json = text(CONTENT_TYPE)
+        .is_some_and(|value| value.split(';').next().unwrap_or_default().trim() == "application/json");
+    if !reads && !is_json {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send 'Content-Type: application/json'."));
+    }
+    Ok(())
+}
+
+/// IP addresses, `localhost`, and names without dots (container names): none of these is a domain
+/// that somebody could own and point here.
+fn is_known_host(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    !name.is_empty() && (name.parse::<IpAddr>().is_ok() || !name.contains('.') || name.ends_with(".localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(access: &Access, method: &Method, pairs: &[(&'static str, &str)]) -> u16 {
+        let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        allowed(access, method, &headers).map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn settings_decide_who_may_come() {
+        let get = |access: &Access, pairs: &[(&'static str, &str)]| status(access, &Method::GET, pairs);
+        let host = ("host", "127.0.0.1:3274");
+        assert_eq!(get(&Access::new(false, None, true, true), &[host]), 404);
+        assert_eq!(get(&Access::new(true, None, true, false), &[host]), 200);
+        assert_eq!(get(&Access::new(true, None, false, false), &[host]), 403);
+        assert_eq!(get(&Access::new(true, None, false, true), &[host]), 200);
+        let keyed = Access::new(true, Some("secret"), false, true);
+        assert_eq!(get(&keyed, &[host]), 401);
+        assert_eq!(get(&keyed, &[host, ("authorization", "Bearer wrong")]), 401);
+        assert_eq!(get(&keyed, &[("host", "mock.example.com"), ("authorization", "Bearer secret")]), 200);
+    }
+
+    #[test]
+    fn other_hosts_and_other_sites_are_kept_out() {
+        let open = Access::Open;
+        let json = ("content-type", "application/json; charset=utf-8");
+        for host in ["127.0.0.1", "[::1]:3274", "localhost:3274", "dapi-mock:3274", "a.localhost"] {
+            assert_eq!(status(&open, &Method::POST, &[("host", host), json]), 200, "{host}");
+        }
+        for host in ["evil.example.com", "127.0.0.1.evil.com:3274", "", "evil.com:x"] {
+            assert_eq!(status(&open, &Method::POST, &[("host", host), json]), 403, "{host}");
+        }
+        let host = ("host", "127.0.0.1:3274");
+        for origin in ["http://evil.example.com", "null", "http://127.0.0.1:9999", "https://127.0.0.1:3274.evil.com"] {
+            assert_eq!(status(&open, &Method::POST, &[host, json, ("origin", origin)]), 403, "{origin}");
+        }
+        assert_eq!(status(&open, &Method::POST, &[host, json, ("origin", "http://127.0.0.1:3274")]), 200);
+        assert_eq!(status(&open, &Method::GET, &[host, ("sec-fetch-site", "cross-site")]), 403);
+        for form in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"] {
+            assert_eq!(status(&open, &Method::POST, &[host, ("content-type", form)]), 415, "{form}");
+        }
+        assert_eq!(status(&open, &Method::POST, &[host]), 415);
+    }
+}

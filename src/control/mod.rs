@@ -1,0 +1,82 @@
+//! The mock's own API under `/_mock/v1`: time, explanations, tombstones, the audit log, what-if. It
+//! has its own errors and its own guard, and no emulated module knows of it (spec §7).
+
+mod audit;
+mod clock;
+mod explain;
+mod guard;
+mod reply;
+mod settings;
+mod tokens;
+mod what_if;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, patch, post};
+use sha2::{Digest, Sha256};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::service::Service;
+
+/// Who may use the own API.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// Nobody: it is off.
+    Off,
+    /// Whoever shows this key as bearer; kept as a hash.
+    Key([u8; 32]),
+    /// Whoever reaches it: the listener is bound to loopback, or it was opened on purpose.
+    Open,
+    /// Nobody, because the listener is reachable from elsewhere and there is no key.
+    Closed,
+}
+
+impl Access {
+    /// What the settings come to.
+    pub fn new(enabled: bool, key: Option<&str>, loopback_only: bool, allow_open: bool) -> Self {
+        match key {
+            _ if !enabled => Self::Off,
+            Some(key) => Self::Key(Sha256::digest(key.as_bytes()).into()),
+            None if loopback_only || allow_open => Self::Open,
+            None => Self::Closed,
+        }
+    }
+}
+
+/// What every handler gets.
+#[derive(Clone, Debug)]
+pub struct Control {
+    service: Service,
+    access: Arc<Access>,
+}
+
+impl Control {
+    /// The own API over the same service as the emulated one.
+    pub fn new(service: Service, access: Access) -> Self {
+        Self { service, access: Arc::new(access) }
+    }
+}
+
+/// The routes below `/_mock`. Nested last: nothing of the emulated API's layers touches them.
+pub fn router(control: Control) -> Router {
+    Router::new()
+        .route("/v1/workspaces/{workspace}/clock", get(clock::show).post(clock::set))
+        .route("/v1/workspaces/{workspace}/clock/advance", post(clock::advance))
+        .route("/v1/workspaces/{workspace}/clock/upcoming", get(clock::upcoming))
+        .route("/v1/accounts/{account}/clock/advance", post(clock::advance_account))
+        .route("/v1/workspaces/{workspace}/tokens", get(tokens::list))
+        .route("/v1/workspaces/{workspace}/audit", get(audit::export))
+        .route("/v1/workspaces/{workspace}/audit/expect", post(audit::expect))
+        .route("/v1/workspaces/{workspace}/explain", post(explain::dry_run))
+        .route("/v1/workspaces/{workspace}/what-if", post(what_if::what_if))
+        .route("/v1/workspaces/{workspace}/conf", patch(settings::change_conf))
+        .route("/v1/workspaces/{workspace}/behaviour", get(settings::show_behaviour).patch(settings::change_behaviour))
+        .route("/v1/explain/{request_id}", get(explain::explain))
+        .fallback(reply::not_found)
+        .method_not_allowed_fallback(reply::not_found)
+        .layer(from_fn_with_state(control.clone(), guard::check))
+        .layer(CatchPanicLayer::custom(reply::panicked))
+        .with_state(control)
+}

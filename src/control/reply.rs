@@ -1,0 +1,142 @@
+//! Requests and answers of the own API: plain JSON, and errors that say what would be right.
+
+use std::any::Any;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::http::error::{ApiError, wire};
+use crate::http::extract::parse_object;
+use crate::service::{Error, Service};
+
+/// Largest body of the own API: seeds may be long.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// An error of the own API.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    message: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::from(ApiError::from(error))
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        Self::from(ApiError::from(denial))
+    }
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        let wire = wire(&error, "");
+        Self::new(wire.status, wire.message)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        json_answer(self.status, &json!({ "error": self.message }))
+    }
+}
+
+pub(super) type Reply = Result<Response, Problem>;
+
+pub(super) fn json_answer(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(format!("{body}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub(super) fn ok(body: &Value) -> Response {
+    json_answer(StatusCode::OK, body)
+}
+
+pub(super) async fn not_found(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("The own API has no {method} {}; see docs/own-api.md.", uri.path()))
+}
+
+pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "A defect of dapi-mock; the log has its cause.").into_response()
+}
+
+/// A JSON object as body; an empty body is `{}`.
+#[derive(Debug)]
+pub(super) struct Input<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT).await;
+        let bytes =
+            bytes.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 16 MiB."))?;
+        parse_object(&bytes).map(Self).map_err(|denial| match denial {
+            Denial::MalformedRequest(detail) => Problem::bad_request(format!("The body is no JSON object: {detail}")),
+            other => other.into(),
+        })
+    }
+}
+
+/// The workspace that a path names: an id, or `default`.
+pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<WorkspaceId, Problem> {
+    if text == "default" {
+        let found = service.default_workspace().await?;
+        return found
+            .map(|workspace| workspace.id)
+            .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "There is no default workspace."));
+    }
+    WorkspaceId::parse(text)
+        .ok_or_else(|| Problem::bad_request(format!("'{text}' is no workspace id; use one, or 'default'.")))
+}
+
+/// An instant: RFC 3339, or epoch milliseconds.
+pub(super) fn instant(value: &Value) -> Result<Millis, Problem> {
+    let advice = || {
+        Problem::bad_request(format!(
+            "{value} is no instant; use RFC 3339, such as \"2027-01-01T00:00:00Z\", or epoch milliseconds."
+        ))
+    };
+    match value {
+        Value::Number(number) => number.as_i64().map(Millis).ok_or_else(advice),
+        Value::String(text) => parse_instant(text).ok_or_else(advice),
+        _ => Err(advice()),
+    }
+}
+
+pub(super) fn parse_instant(text: &str) -> Option<Millis> {
+    let rfc = chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| Millis(at.timestamp_millis()));
+    rfc.or_else(|| text.parse().ok().map(Millis))
+}
+
+/// An instant in both spellings.
+pub(super) fn show_instant(at: Millis) -> Value {
+    json!({ "ms": at.0, "rfc3339": rfc3339(at) })
+}
+
+/// RFC 3339 in UTC with milliseconds; the number as text where no calendar reaches.
+pub(super) fn rfc3339(at: Millis) -> String {
+    chrono::DateTime::from_timestamp_millis(at.0)
+        .map_or_else(|| at.0.to_string(), |at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+}

@@ -1,0 +1,85 @@
+//! What would stop working if a setting, the permissions or the time were different.
+
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Control;
+use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
+use crate::domain::conf::plan_change;
+use crate::domain::permissions::RequestedEntry;
+use crate::service::{Broken, Hypothesis};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhatIf {
+    #[serde(rename = "maxTokenLifetimeDays")]
+    max_token_lifetime_days: Option<Value>,
+    #[serde(rename = "enableTokensConfig")]
+    enable_tokens: Option<Value>,
+    access_control_list: Option<Vec<RequestedEntry>>,
+    at: Option<Value>,
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+/// `{"maxTokenLifetimeDays"?, "enableTokensConfig"?, "access_control_list"?, "at"?}`: the tokens and
+/// the kept requests that work now and would fail then. Nothing changes.
+pub(super) async fn what_if(
+    State(control): State<Control>,
+    Path(workspace): Path<String>,
+    Input(wanted): Input<WhatIf>,
+) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let mut conf = Vec::new();
+    for (key, value) in
+        [("maxTokenLifetimeDays", &wanted.max_token_lifetime_days), ("enableTokensConfig", &wanted.enable_tokens)]
+    {
+        conf.extend(value.as_ref().map(|value| (key.to_owned(), Some(text(value)))));
+    }
+    if !conf.is_empty() {
+        plan_change(&conf)?;
+    }
+    let value = |key: &str| conf.iter().find(|(known, _)| known == key).and_then(|(_, value)| value.clone());
+    let hypothesis = Hypothesis {
+        max_token_lifetime: value("maxTokenLifetimeDays"),
+        enable_tokens: value("enableTokensConfig"),
+        permissions: wanted.access_control_list,
+        at: wanted.at.as_ref().map(instant).transpose()?,
+    };
+    if hypothesis.is_empty() {
+        return Err(Problem::bad_request(
+            "Say what would be different: maxTokenLifetimeDays, enableTokensConfig, access_control_list or at.",
+        ));
+    }
+    let broken = control.service.what_if(id, &hypothesis).await?;
+    Ok(ok(&render(&broken)))
+}
+
+fn render(broken: &Broken) -> Value {
+    let tokens: Vec<Value> = broken
+        .tokens
+        .iter()
+        .map(|(token, owner, step)| {
+            json!({
+                "token_id": token.id.as_str(), "owner": owner, "comment": token.comment,
+                "check": step.check.as_str(), "because": step.because,
+            })
+        })
+        .collect();
+    let requests: Vec<Value> = broken
+        .requests
+        .iter()
+        .map(|(request, why)| {
+            json!({
+                "request_id": request.request_id, "method": request.method, "path": request.path,
+                "caller": request.caller, "because": why,
+            })
+        })
+        .collect();
+    json!({ "tokens_that_would_fail": tokens, "requests_that_would_fail": requests, "looked_at": {
+        "tokens": broken.tokens_looked_at, "requests": broken.requests_looked_at,
+    } })
+}

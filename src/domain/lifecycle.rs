@@ -1,0 +1,104 @@
+//! What time does to tokens: when one ends by itself, and when it leaves the lists. The sweep, the
+//! schedule and the lists agree because they ask this (spec §4).
+
+use super::Millis;
+use super::ids::DAY_MS;
+use super::settings::Behaviour;
+use super::token::{EndCause, Token};
+
+/// How a token ends when nobody revokes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// [`EndCause::Expired`] or [`EndCause::Inactive`].
+    pub cause: EndCause,
+    /// When it stops working.
+    pub at: Millis,
+    /// When it leaves every list: at once when inactive, some time later when expired.
+    pub gone_at: Millis,
+}
+
+/// The end that the token meets if it is not used again; `None` when it lives for ever.
+pub fn end_of(token: &Token, behaviour: &Behaviour) -> Option<End> {
+    let exempt = !behaviour.never_used_counts_from_creation && token.last_used.is_none();
+    let days = |days: i64| days.saturating_mul(DAY_MS);
+    let idle = (!exempt).then(|| token.idle_from().plus(days(behaviour.inactivity_days)));
+    let vacuum = token.expiry_time.map(|expiry| (expiry, expiry.plus(days(behaviour.expired_listed_days))));
+    match (vacuum, idle) {
+        (None, None) => None,
+        (None, Some(idle)) => Some(End { cause: EndCause::Inactive, at: idle, gone_at: idle }),
+        (Some((expiry, gone_at)), None) => Some(End { cause: EndCause::Expired, at: expiry, gone_at }),
+        (Some((expiry, _)), Some(idle)) if idle < expiry => {
+            Some(End { cause: EndCause::Inactive, at: idle, gone_at: idle })
+        }
+        (Some((expiry, vacuum)), Some(idle)) => {
+            Some(End { cause: EndCause::Expired, at: expiry, gone_at: vacuum.min(idle) })
+        }
+    }
+}
+
+/// What the schedule and an advance of the clock tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A token reaches its expiry time.
+    TokenExpired,
+    /// A token is revoked for want of use.
+    TokenAutoRevoked,
+    /// An expired token leaves the lists.
+    TokenVacuumed,
+    /// A changed workspace configuration takes effect.
+    ConfEffective,
+}
+
+impl EventKind {
+    const ALL: [Self; 4] = [Self::TokenExpired, Self::TokenAutoRevoked, Self::TokenVacuumed, Self::ConfEffective];
+
+    /// The name in the own API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenExpired => "token.expired",
+            Self::TokenAutoRevoked => "token.auto_revoked",
+            Self::TokenVacuumed => "token.vacuumed",
+            Self::ConfEffective => "conf.effective",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// The events that the token's own end brings, in order.
+pub fn events_of(token: &Token, behaviour: &Behaviour) -> Vec<(EventKind, Millis)> {
+    match end_of(token, behaviour) {
+        None => Vec::new(),
+        Some(End { cause: EndCause::Inactive, at, .. }) => vec![(EventKind::TokenAutoRevoked, at)],
+        Some(End { at, gone_at, .. }) => vec![(EventKind::TokenExpired, at), (EventKind::TokenVacuumed, gone_at)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::token::{Horizon, TokenState, tests::tokens};
+    use super::*;
+
+    proptest! {
+        /// For any token and any two instants: the sweep removes exactly what the lists no longer
+        /// show, and whatever it removes or not, authentication says the same.
+        #[test]
+        fn the_end_agrees_with_the_state_and_the_lists(token in tokens(), exempt in any::<bool>(), ahead in 0..900 * DAY_MS) {
+            let behaviour = Behaviour { never_used_counts_from_creation: !exempt, ..Behaviour::default() };
+            let now = token.creation_time.plus(ahead);
+            let end = end_of(&token, &behaviour);
+            let state = token.state(&behaviour, now);
+            prop_assert_eq!(state != TokenState::Live, end.is_some_and(|end| now >= end.at));
+            prop_assert_eq!(Horizon::with_expired(&behaviour, now).shows(&token), end.is_none_or(|end| now < end.gone_at));
+            if let Some(end) = end {
+                prop_assert!(end.at <= end.gone_at);
+                prop_assert_eq!(token.state(&behaviour, end.at.plus(-1)), TokenState::Live);
+            }
+        }
+    }
+}

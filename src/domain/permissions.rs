@@ -1,0 +1,158 @@
+//! Changes of the access control list of tokens (spec §5, governance §2.6).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::access::PermissionLevel;
+use super::identity::PrincipalKind;
+use super::settings::PermissionLoss;
+use super::{Denial, PrincipalId};
+
+/// One entry of a request, its principal not yet looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RequestedEntry {
+    /// A user, by `userName`.
+    pub user_name: Option<String>,
+    /// A group, by `displayName`.
+    pub group_name: Option<String>,
+    /// A service principal, by `applicationId`.
+    pub service_principal_name: Option<String>,
+    /// `CAN_USE` or `CAN_MANAGE`.
+    pub permission_level: Option<String>,
+}
+
+impl RequestedEntry {
+    /// The kind and name of the principal.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidParameter`] unless exactly one is named.
+    pub fn principal(&self) -> Result<(PrincipalKind, &str), Denial> {
+        let named = [
+            (PrincipalKind::User, &self.user_name),
+            (PrincipalKind::Group, &self.group_name),
+            (PrincipalKind::ServicePrincipal, &self.service_principal_name),
+        ];
+        let mut named = named.into_iter().filter_map(|(kind, name)| Some((kind, name.as_deref()?)));
+        match (named.next(), named.next()) {
+            (Some(one), None) => Ok(one),
+            _ => Err(Denial::parameter(
+                "access_control_list: an entry names exactly one of user_name, group_name and service_principal_name.",
+            )),
+        }
+    }
+
+    /// The level.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidParameter`] when it is missing or unknown.
+    pub fn level(&self) -> Result<PermissionLevel, Denial> {
+        let text = self.permission_level.as_deref().unwrap_or_default();
+        PermissionLevel::parse(text).ok_or_else(|| {
+            Denial::parameter(format!(
+                "permission_level: '{text}' is not a permission level of tokens; they are CAN_USE and CAN_MANAGE."
+            ))
+        })
+    }
+}
+
+/// How a request changes the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeMode {
+    /// PUT: the list becomes what is sent.
+    Replace,
+    /// PATCH: what is sent is added to the list.
+    Merge,
+}
+
+/// The direct entries: who holds which level. `admins` hold CAN MANAGE without one.
+pub type Entries = BTreeMap<PrincipalId, PermissionLevel>;
+
+/// The list after a change. CAN MANAGE is `admins`' alone and cannot be taken from them: saying so
+/// once more changes nothing, and every other mention of it is refused.
+///
+/// # Errors
+/// [`Denial::InvalidParameter`]
+pub fn apply(
+    old: &Entries,
+    change: &[(PrincipalId, PermissionLevel)],
+    mode: ChangeMode,
+    admins_group: PrincipalId,
+) -> Result<Entries, Denial> {
+    let mut new = match mode {
+        ChangeMode::Replace => Entries::new(),
+        ChangeMode::Merge => old.clone(),
+    };
+    for (principal, level) in change {
+        match (*principal == admins_group, level) {
+            (true, PermissionLevel::CanManage) => {}
+            (true, PermissionLevel::CanUse) => {
+                return Err(Denial::parameter("Cannot change permissions for group 'admins' to CAN_USE."));
+            }
+            (false, PermissionLevel::CanManage) => {
+                return Err(Denial::parameter("CAN_MANAGE on tokens is held by the group 'admins' only."));
+            }
+            (false, PermissionLevel::CanUse) => drop(new.insert(*principal, *level)),
+        }
+    }
+    Ok(new)
+}
+
+/// Whether a principal that may no longer use tokens loses them for good (governance §2.6).
+pub fn loses_tokens(loss: PermissionLoss, direct_entry_removed: bool) -> bool {
+    match loss {
+        PermissionLoss::Suspend => false,
+        PermissionLoss::Delete => true,
+        PermissionLoss::Mixed => direct_entry_removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ADMINS: PrincipalId = PrincipalId(100);
+
+    fn entries() -> impl Strategy<Value = Entries> {
+        prop::collection::btree_map((0..20_i64).prop_map(PrincipalId), Just(PermissionLevel::CanUse), 0..10)
+    }
+
+    fn list(entries: &Entries) -> Vec<(PrincipalId, PermissionLevel)> {
+        entries.iter().map(|(id, level)| (*id, *level)).collect()
+    }
+
+    #[test]
+    fn admins_cannot_be_changed_and_nobody_else_can_manage() {
+        let change = |id, level| apply(&Entries::new(), &[(id, level)], ChangeMode::Replace, ADMINS);
+        assert_eq!(change(ADMINS, PermissionLevel::CanManage), Ok(Entries::new()));
+        assert!(change(ADMINS, PermissionLevel::CanUse).is_err());
+        assert!(change(PrincipalId(1), PermissionLevel::CanManage).is_err());
+    }
+
+    #[test]
+    fn an_entry_names_one_principal_and_a_level() {
+        let user = RequestedEntry { user_name: Some("u".into()), ..RequestedEntry::default() };
+        assert_eq!(user.principal(), Ok((PrincipalKind::User, "u")));
+        assert!(user.level().is_err());
+        let two = RequestedEntry { group_name: Some("g".into()), ..user };
+        assert!(two.principal().is_err() && RequestedEntry::default().principal().is_err());
+        let level = |text: &str| RequestedEntry { permission_level: Some(text.into()), ..two.clone() }.level();
+        assert_eq!(level("CAN_USE"), Ok(PermissionLevel::CanUse));
+        assert!(level("can_use").is_err() && level("CAN_RUN").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn replace_is_what_was_sent_and_merge_keeps_the_rest(old in entries(), change in entries()) {
+            prop_assert_eq!(apply(&old, &list(&change), ChangeMode::Replace, ADMINS).unwrap(), change.clone());
+            let merged = apply(&old, &list(&change), ChangeMode::Merge, ADMINS).unwrap();
+            let mut union = old.clone();
+            union.extend(change.clone());
+            prop_assert_eq!(&merged, &union);
+            prop_assert_eq!(apply(&merged, &list(&change), ChangeMode::Merge, ADMINS).unwrap(), merged.clone());
+        }
+    }
+}

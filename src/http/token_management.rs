@@ -1,0 +1,95 @@
+//! `/api/2.0/token-management/*`: everybody's tokens, for workspace admins (spec §3).
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+
+use super::App;
+use super::error::ApiError;
+use super::extract::{Body, Called, Parameters, Segment, ok};
+use super::token::{CreateToken, TokenInfo, UpdateToken};
+use crate::domain::token::Token;
+use crate::domain::{Denial, PrincipalId, TokenId};
+
+/// `TokenInfo`: what the owner sees, and who and where. Numbers are numbers.
+#[derive(Debug, Serialize)]
+struct ManagedTokenInfo<'a> {
+    #[serde(flatten)]
+    public: TokenInfo<'a>,
+    created_by_id: i64,
+    created_by_username: &'a str,
+    owner_id: i64,
+    workspace_id: i64,
+    /// Midnight UTC; absent while it was never used \[inferred\].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_day: Option<i64>,
+}
+
+impl<'a> From<&'a Token> for ManagedTokenInfo<'a> {
+    fn from(token: &'a Token) -> Self {
+        Self {
+            public: TokenInfo::from(token),
+            created_by_id: token.created_by.0,
+            created_by_username: &token.created_by_username,
+            owner_id: token.owner.0,
+            workspace_id: token.workspace.0,
+            last_used_day: token.last_used.map(|used| used.start_of_utc_day().0),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ManagedTokenInfos<'a> {
+    token_infos: Vec<ManagedTokenInfo<'a>>,
+}
+
+/// `tokenManagement.list`
+pub async fn list(State(app): State<App>, called: Called, parameters: Parameters) -> Result<Response, ApiError> {
+    let created_by = match parameters.get("created_by_id") {
+        None => None,
+        Some(text) => Some(
+            PrincipalId::parse(text)
+                .ok_or_else(|| Denial::parameter(format!("created_by_id: '{text}' is not an id.")))?,
+        ),
+    };
+    let username = parameters.get("created_by_username");
+    let tokens = app.service.managed_tokens(called.call(), created_by, username).await?;
+    Ok(ok(&ManagedTokenInfos { token_infos: tokens.iter().map(ManagedTokenInfo::from).collect() }))
+}
+
+/// `tokenManagement.get`
+pub async fn get(State(app): State<App>, called: Called, Segment(id): Segment) -> Result<Response, ApiError> {
+    let token = app.service.managed_token(called.call(), &TokenId::from_text(id)).await?;
+    Ok(ok(&json!({ "token_info": ManagedTokenInfo::from(&token) })))
+}
+
+/// `tokenManagement.delete`
+pub async fn delete(State(app): State<App>, called: Called, Segment(id): Segment) -> Result<Response, ApiError> {
+    app.service.revoke_managed_token(called.call(), &TokenId::from_text(id)).await?;
+    Ok(ok(&json!({})))
+}
+
+/// `tokenManagement.updateTokenManagement`
+pub async fn update(
+    State(app): State<App>,
+    called: Called,
+    Segment(id): Segment,
+    Body(body): Body<UpdateToken>,
+) -> Result<Response, ApiError> {
+    let id = TokenId::from_text(id);
+    let token = app.service.update_managed_token(called.call(), &id, body.try_into()?).await?;
+    Ok(ok(&ManagedTokenInfo::from(&token)))
+}
+
+/// `tokenManagement.createOboToken`
+pub async fn create_on_behalf_of(
+    State(app): State<App>,
+    called: Called,
+    Body(mut body): Body<CreateToken>,
+) -> Result<Response, ApiError> {
+    let application = body.application_id.take().filter(|id| !id.is_empty());
+    let application = application.ok_or_else(|| Denial::parameter("application_id is required."))?;
+    let (value, token) = app.service.create_on_behalf_of(called.call(), &application, &body.into()).await?;
+    Ok(ok(&json!({ "token_value": value.reveal(), "token_info": ManagedTokenInfo::from(&token) })))
+}

@@ -1,0 +1,45 @@
+//! `/api/2.0/workspace-conf` and its older address under `/preview` (spec §5).
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use super::App;
+use super::error::ApiError;
+use super::extract::{Body, Called, Parameters, ok};
+use crate::domain::Denial;
+
+/// `workspaceConf.getStatus`: one member for each key of `keys=a,b`; null is one that was never set.
+pub async fn get_status(State(app): State<App>, called: Called, parameters: Parameters) -> Result<Response, ApiError> {
+    let keys: Vec<&str> =
+        parameters.all("keys").flat_map(|list| list.split(',')).map(str::trim).filter(|key| !key.is_empty()).collect();
+    if keys.is_empty() {
+        return Err(
+            Denial::parameter("keys is required: name workspace configuration keys, separated by commas.").into()
+        );
+    }
+    let values = app.service.conf(called.call(), &keys).await?;
+    let members: Map<String, Value> = values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    Ok(ok(&members))
+}
+
+/// `workspaceConf.setStatus`: texts, and the numbers and booleans that some clients send for them.
+pub async fn set_status(
+    State(app): State<App>,
+    called: Called,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Response, ApiError> {
+    app.service.change_conf(called.call(), &changes_from(body)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The members as texts; `None` for what is neither a text nor a number or boolean.
+pub fn changes_from(body: Map<String, Value>) -> Vec<(String, Option<String>)> {
+    let text = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    body.into_iter().map(|(key, value)| (key, text(value))).collect()
+}

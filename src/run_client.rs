@@ -1,0 +1,109 @@
+//! The commands that speak to a running server: `clock`, `explain`, `audit`.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::config::{AuditArgs, ClockArgs, ExplainArgs, RunningArgs};
+use crate::own_client::{Failure, OwnClient};
+use crate::run::say;
+
+/// How often `audit --follow` looks.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(300);
+
+fn client(running: &RunningArgs) -> OwnClient {
+    OwnClient { port: running.port, key: running.control_key.as_ref().map(|key| key.0.clone()) }
+}
+
+fn text<'a>(value: &'a Value, path: &str) -> &'a str {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Shows or moves a clock.
+pub(crate) async fn clock(args: ClockArgs) -> Result<(), Failure> {
+    let base = format!("workspaces/{}/clock", args.running.workspace);
+    let advance = |key: &str, value: &String| Some((format!("{base}/advance"), json!({ key: value })));
+    let change = match &args {
+        ClockArgs { by: Some(by), .. } => advance("by", by),
+        ClockArgs { to: Some(to), .. } => advance("to", to),
+        ClockArgs { until: Some(until), .. } => advance("until", until),
+        ClockArgs { freeze: true, .. } => Some((base.clone(), json!({ "mode": "frozen" }))),
+        ClockArgs { run: true, .. } => Some((base.clone(), json!({ "mode": "offset" }))),
+        _ => None,
+    };
+    let client = client(&args.running);
+    let answer = match change {
+        Some((path, body)) => client.ask(Method::POST, &path, Some(&body)).await?,
+        None if args.upcoming => client.ask(Method::GET, &format!("{base}/upcoming"), None).await?,
+        None => client.ask(Method::GET, &base, None).await?,
+    };
+    let answer: Value = serde_json::from_str(&answer.text)?;
+    for event in answer.pointer("/events").and_then(Value::as_array).into_iter().flatten() {
+        let what = [text(event, "/token_id"), text(event, "/key")].concat();
+        say(&format!("{}  {}  {what}\n", text(event, "/at/rfc3339"), text(event, "/event")));
+    }
+    if answer.get("now").is_some() {
+        say(&format!("{} ({})\n", text(&answer, "/now/rfc3339"), text(&answer, "/mode")));
+    }
+    Ok(())
+}
+
+/// Says why a request was decided as it was.
+pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
+    let id = args.request_id.filter(|_| !args.last).unwrap_or_else(|| "last".to_owned());
+    let answer = client(&args.running).ask(Method::GET, &format!("explain/{id}"), None).await?;
+    let answer: Value = serde_json::from_str(&answer.text)?;
+    let status = answer.get("status").and_then(Value::as_i64).unwrap_or_default();
+    say(&format!("{} {} -> {status}\n", text(&answer, "/method"), text(&answer, "/path")));
+    for step in answer.pointer("/checks").and_then(Value::as_array).into_iter().flatten() {
+        let mark = if step.get("passed") == Some(&Value::Bool(true)) { "ok" } else { "NO" };
+        say(&format!("  {mark}  {:<24} {}\n", text(step, "/check"), text(step, "/because")));
+    }
+    if let Some(message) = answer.get("message").and_then(Value::as_str) {
+        say(&format!(
+            "answered: {message}\nbecause:  {}\nremedy:   {}\n",
+            text(&answer, "/because"),
+            text(&answer, "/remedy")
+        ));
+    }
+    if answer.get("tombstone").is_some() {
+        let stone = |key: &str| text(&answer, &format!("/tombstone/{key}"));
+        say(&format!("the token ended: {} by {} at {}\n", stone("cause"), stone("by"), stone("at")));
+    }
+    Ok(())
+}
+
+/// Prints the audit log, and goes on when it is to follow.
+pub(crate) async fn audit(args: AuditArgs) -> Result<(), Failure> {
+    let client = client(&args.running);
+    let mut after = "0".to_owned();
+    loop {
+        let filter = |key: &str, value: &Option<String>| {
+            value.as_ref().map_or_else(String::new, |value| format!("&{key}={}", percent_encoded(value)))
+        };
+        let path = format!(
+            "workspaces/{}/audit?shape={}&after={after}{}{}",
+            args.running.workspace,
+            args.shape.as_str(),
+            filter("action", &args.action),
+            filter("actor", &args.actor),
+        );
+        let answer = client.ask(Method::GET, &path, None).await?;
+        say(&answer.text);
+        let next =
+            answer.headers.get("x-next-after").and_then(|value| value.to_str().ok()).unwrap_or(&after).to_owned();
+        if next == after {
+            if !args.follow {
+                return Ok(());
+            }
+            tokio::time::sleep(FOLLOW_INTERVAL).await;
+        }
+        after = next;
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~@".contains(&b);
+    text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}

@@ -1,0 +1,100 @@
+//! The workspace configuration (spec §5).
+
+use super::{Call, Error, Service};
+use crate::domain::audit::Action;
+use crate::domain::conf::{check_keys, is_premium, plan_change};
+use crate::domain::denial::Feature;
+use crate::domain::settings::{Behaviour, BehaviourChange, ConfValue, Tier};
+use crate::domain::{Denial, Millis, Workspace, WorkspaceId};
+use crate::store::{Lock, StoreError, Writer};
+
+impl Service {
+    /// The values of keys, in the order asked for; `None` is one that was never set.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidConfKeys`]; [`Denial::NotInTier`] for the lifetime on the standard tier.
+    pub async fn conf<'a>(&self, call: Call<'_>, keys: &[&'a str]) -> Result<Vec<(&'a str, Option<String>)>, Error> {
+        check_keys(keys.iter().copied())?;
+        demand_tier(&call.caller.workspace, keys.iter().copied())?;
+        let mut reader = self.store.read().await?;
+        let stored = reader.list_conf(call.caller.workspace.id).await?;
+        let value = |key: &str| stored.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+        Ok(keys.iter().map(|key| (*key, value(key))).collect())
+    }
+
+    /// Changes several keys, or none when one of them is refused. Readers see the new values at
+    /// once; they take effect after the workspace's propagation delay (requirement R35).
+    ///
+    /// # Errors
+    /// Those of [`plan_change`]; [`Denial::NotInTier`].
+    pub async fn change_conf(&self, call: Call<'_>, changes: &[(String, Option<String>)]) -> Result<(), Error> {
+        let plan = plan_change(changes)?;
+        let (id, now) = (call.caller.workspace.id, call.caller.now);
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
+        demand_tier(&workspace, plan.iter().map(|(key, _)| *key))?;
+        put_all(&mut writer, &workspace, &plan, now).await?;
+        self.record(&mut writer, call, Action::edit_workspace_conf(&plan)).await?;
+        writer.commit().await?;
+        Ok(())
+    }
+
+    /// The same for whoever runs the server, such as an admin who disabled the tokens that it needs
+    /// to enable them again. The audit log names the system.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]; those of [`plan_change`].
+    pub async fn change_conf_from_outside(
+        &self,
+        id: WorkspaceId,
+        changes: &[(String, Option<String>)],
+    ) -> Result<(), Error> {
+        let plan = plan_change(changes)?;
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let now = workspace.clock.at(self.system_now());
+        put_all(&mut writer, &workspace, &plan, now).await?;
+        self.record_by_system(&mut writer, &workspace, Action::edit_workspace_conf(&plan), now).await?;
+        writer.commit().await?;
+        Ok(())
+    }
+
+    /// Changes the mock's switches of a workspace; answers what they are then.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn change_behaviour(&self, id: WorkspaceId, change: BehaviourChange) -> Result<Behaviour, Error> {
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let behaviour = change.apply(workspace.behaviour);
+        writer.update_behaviour(id, &behaviour).await?;
+        writer.commit().await?;
+        Ok(behaviour)
+    }
+}
+
+/// Stores the new values; what was in effect stays so until the propagation delay is over.
+async fn put_all(
+    writer: &mut Writer,
+    workspace: &Workspace,
+    plan: &[(&str, &str)],
+    now: Millis,
+) -> Result<(), StoreError> {
+    for (key, value) in plan {
+        let old = writer.find_conf(workspace.id, key).await?;
+        let conf = ConfValue {
+            value: (*value).to_owned(),
+            previous: old.as_ref().and_then(|old| old.in_effect(now)).map(ToOwned::to_owned),
+            effective_at: now.plus(workspace.behaviour.propagation_delay_ms),
+        };
+        writer.put_conf(workspace.id, key, &conf).await?;
+    }
+    Ok(())
+}
+
+fn demand_tier<'a>(workspace: &Workspace, mut keys: impl Iterator<Item = &'a str>) -> Result<(), Denial> {
+    if workspace.behaviour.tier == Tier::Standard && keys.any(is_premium) {
+        return Err(Denial::NotInTier(Feature::TokenLifetime));
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Who may use tokens: the access control list of `authorization/tokens` (spec §5).
+
+use std::collections::BTreeSet;
+
+use super::{Call, Error, Service};
+use crate::domain::access::PermissionLevel;
+use crate::domain::audit::Action;
+use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply, loses_tokens};
+use crate::domain::settings::PermissionLoss;
+use crate::domain::token::{EndCause, Horizon};
+use crate::domain::{Denial, PrincipalId, Workspace};
+use crate::store::{Lock, Reader, Writer};
+
+impl Service {
+    /// The direct entries, users first. That `admins` hold CAN MANAGE goes without one.
+    pub async fn token_permissions(&self, call: Call<'_>) -> Result<Vec<(Principal, PermissionLevel)>, Error> {
+        Ok(self.store.read().await?.list_token_permissions(&call.caller.workspace).await?)
+    }
+
+    /// Replaces the list or adds to it; answers the list that there is then.
+    ///
+    /// # Errors
+    /// [`Denial::PrincipalNameNotFound`], [`Denial::InvalidParameter`], [`Denial::NoTokensYet`]; then
+    /// nothing has changed.
+    pub async fn change_token_permissions(
+        &self,
+        call: Call<'_>,
+        requested: &[RequestedEntry],
+        mode: ChangeMode,
+    ) -> Result<Vec<(Principal, PermissionLevel)>, Error> {
+        let id = call.caller.workspace.id;
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
+        if workspace.behaviour.permissions_need_a_token && writer.list_token_owners(id).await?.is_empty() {
+            return Err(Denial::NoTokensYet.into());
+        }
+        let mut change = Vec::with_capacity(requested.len());
+        for entry in requested {
+            change.push(resolve_entry(&mut writer, &workspace, entry).await?);
+        }
+        let listed = writer.list_token_permissions(&workspace).await?;
+        let old: Entries = listed.into_iter().map(|(principal, level)| (principal.id, level)).collect();
+        let new = apply(&old, &change, mode, workspace.admins_group)?;
+        writer.replace_token_permissions(id, &new).await?;
+        let mut removed = BTreeSet::new();
+        for principal in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+            let level = new.get(principal).copied();
+            if old.get(principal).copied() != level {
+                self.record(&mut writer, call, Action::change_token_acl(*principal, level)).await?;
+            }
+            if level.is_none() {
+                removed.insert(*principal);
+            }
+        }
+        self.enforce_permission_loss(&mut writer, call, &workspace, &removed).await?;
+        let listed = writer.list_token_permissions(&workspace).await?;
+        writer.commit().await?;
+        Ok(listed)
+    }
+
+    /// Ends the tokens of those who may no longer use any, where the workspace does that. `removed`
+    /// are the principals whose own entry was taken away just now.
+    pub(super) async fn enforce_permission_loss(
+        &self,
+        writer: &mut Writer,
+        call: Call<'_>,
+        workspace: &Workspace,
+        removed: &BTreeSet<PrincipalId>,
+    ) -> Result<(), Error> {
+        let loss = workspace.behaviour.permission_loss;
+        if loss == PermissionLoss::Suspend {
+            return Ok(());
+        }
+        let live = Horizon::new(&workspace.behaviour, call.caller.now);
+        for owner in writer.list_token_owners(workspace.id).await? {
+            if !loses_tokens(loss, removed.contains(&owner)) {
+                continue;
+            }
+            if writer.standing(workspace, owner).await?.token_permission().is_some() {
+                continue;
+            }
+            for token in writer.list_tokens_of(workspace.id, owner, live).await? {
+                self.end_token(writer, call, &token, EndCause::LostPermission).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The principal and level of a requested entry.
+pub(super) async fn resolve_entry(
+    reader: &mut Reader,
+    workspace: &Workspace,
+    entry: &RequestedEntry,
+) -> Result<(PrincipalId, PermissionLevel), Error> {
+    let (kind, name) = entry.principal()?;
+    let level = entry.level()?;
+    let found = reader.find_assigned(workspace, kind, name).await?;
+    let missing = || Denial::PrincipalNameNotFound(kind_on_the_wire(kind), name.to_owned());
+    Ok((found.ok_or_else(missing)?.id, level))
+}
+
+/// How the real service names a kind where it does not find the principal.
+fn kind_on_the_wire(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::User => "UserName",
+        PrincipalKind::Group => "GroupName",
+        PrincipalKind::ServicePrincipal => "ServicePrincipalName",
+    }
+}

@@ -1,0 +1,96 @@
+//! The setting that restricts workspace admins, and the rule sets that it refers to (governance §2.8).
+
+use super::{Call, Error, Service};
+use crate::domain::audit::Action;
+use crate::domain::rule_sets::GrantRule;
+use crate::domain::{Denial, WorkspaceId};
+use crate::store::{Lock, Reader, StoreError, Versioned};
+
+/// The setting's name in paths and in the audit log.
+const RESTRICT_WORKSPACE_ADMINS: &str = "restrict_workspace_admins";
+/// No restriction: the value while it was never set.
+pub const ALLOW_ALL: &str = "ALLOW_ALL";
+/// On-behalf-of tokens only for service principals on which the admin holds the user role.
+const RESTRICT_TOKENS: &str = "RESTRICT_TOKENS_AND_JOB_RUN_AS";
+/// The version of what was never set.
+const UNSET_ETAG: &str = "unset";
+
+impl Service {
+    /// The status of the setting and its version.
+    pub async fn restrict_workspace_admins(&self, call: Call<'_>) -> Result<Versioned, Error> {
+        let mut reader = self.store.read().await?;
+        Ok(status(&mut reader, call.caller.workspace.id).await?)
+    }
+
+    /// Sets the status. The client has to know the newest version.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidParameter`] for an unknown status, [`Denial::StaleEtag`].
+    pub async fn set_restrict_workspace_admins(
+        &self,
+        call: Call<'_>,
+        wanted: &str,
+        etag: Option<&str>,
+    ) -> Result<Versioned, Error> {
+        let caller = call.caller;
+        if ![ALLOW_ALL, RESTRICT_TOKENS].contains(&wanted) {
+            let sentence = format!("status: '{wanted}' is neither {ALLOW_ALL} nor {RESTRICT_TOKENS}.");
+            return Err(Denial::InvalidParameter(sentence).into());
+        }
+        let mut writer = self.store.write(Lock::Workspace(caller.workspace.id)).await?;
+        demand_newest(&status(&mut writer, caller.workspace.id).await?, etag)?;
+        let new = Versioned { value: wanted.to_owned(), etag: self.entropy.uuid().to_string() };
+        writer.put_setting(caller.workspace.id, RESTRICT_WORKSPACE_ADMINS, &new).await?;
+        self.record(&mut writer, call, Action::set_setting(RESTRICT_WORKSPACE_ADMINS, wanted)).await?;
+        writer.commit().await?;
+        Ok(new)
+    }
+
+    /// Whether workspace admins are restricted.
+    pub(super) async fn admins_are_restricted(
+        &self,
+        reader: &mut Reader,
+        workspace: WorkspaceId,
+    ) -> Result<bool, StoreError> {
+        Ok(status(reader, workspace).await?.value == RESTRICT_TOKENS)
+    }
+
+    /// A rule set of the account: its rules and its version.
+    pub async fn rule_set(&self, call: Call<'_>, name: &str) -> Result<(Vec<GrantRule>, String), Error> {
+        let stored = self.store.read().await?.find_rule_set(call.caller.account(), name).await?;
+        let Some(stored) = stored else { return Ok((Vec::new(), UNSET_ETAG.to_owned())) };
+        let rules = serde_json::from_str(&stored.value);
+        Ok((rules.map_err(|_| StoreError::Unreadable(format!("rule set {name}")))?, stored.etag))
+    }
+
+    /// Replaces a rule set. The client has to know the newest version.
+    ///
+    /// # Errors
+    /// [`Denial::StaleEtag`]
+    pub async fn replace_rule_set(
+        &self,
+        call: Call<'_>,
+        name: &str,
+        rules: &[GrantRule],
+        etag: Option<&str>,
+    ) -> Result<String, Error> {
+        let account = call.caller.account();
+        let mut writer = self.store.write(Lock::Workspace(call.caller.workspace.id)).await?;
+        let unset = || Versioned { value: "[]".to_owned(), etag: UNSET_ETAG.to_owned() };
+        demand_newest(&writer.find_rule_set(account, name).await?.unwrap_or_else(unset), etag)?;
+        let value = serde_json::to_string(rules).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        let new = Versioned { value, etag: self.entropy.uuid().to_string() };
+        writer.put_rule_set(account, name, &new).await?;
+        writer.commit().await?;
+        Ok(new.etag)
+    }
+}
+
+async fn status(reader: &mut Reader, workspace: WorkspaceId) -> Result<Versioned, StoreError> {
+    let unset = || Versioned { value: ALLOW_ALL.to_owned(), etag: UNSET_ETAG.to_owned() };
+    Ok(reader.find_setting(workspace, RESTRICT_WORKSPACE_ADMINS).await?.unwrap_or_else(unset))
+}
+
+fn demand_newest(stored: &Versioned, etag: Option<&str>) -> Result<(), Denial> {
+    if etag == Some(&stored.etag) { Ok(()) } else { Err(Denial::StaleEtag(stored.etag.clone())) }
+}

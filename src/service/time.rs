@@ -1,0 +1,230 @@
+//! A workspace's time: its clock, what comes next, and the sweep that carries out what is due.
+
+use super::{Error, Service};
+use crate::domain::audit::{Action, SYSTEM_USER};
+use crate::domain::clock::WorkspaceClock;
+use crate::domain::lifecycle::{End, EventKind, end_of, events_of};
+use crate::domain::token::{EndCause, Horizon, Token};
+use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
+use crate::store::{ByTime, Lock, Reader, Writer};
+
+/// Tokens that the sweep ends in one transaction: others wait for it no longer than that.
+const SWEEP_BATCH: i64 = 200;
+/// Most tokens that the schedule looks at, in the order of each of the two times that end them.
+const SCHEDULE_SCAN: i64 = 10_000;
+/// Most events that an advance tells of.
+const EVENTS_TOLD: usize = 1_000;
+
+/// Something that happens, or will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What.
+    pub kind: EventKind,
+    /// When.
+    pub at: Millis,
+    /// To which token.
+    pub token: Option<TokenId>,
+    /// To which key of the workspace configuration.
+    pub conf_key: Option<String>,
+}
+
+/// A workspace's clock and what it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockState {
+    /// The clock.
+    pub clock: WorkspaceClock,
+    /// What it shows.
+    pub now: Millis,
+}
+
+/// How far to advance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// By so many milliseconds.
+    By(i64),
+    /// To this instant.
+    To(Millis),
+    /// To the next event of this kind.
+    Next(EventKind),
+    /// To the next event of this token.
+    Token(TokenId),
+}
+
+/// The outcome of an advance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advanced {
+    /// The clock afterwards.
+    pub state: ClockState,
+    /// What happened on the way, in order; the first thousand.
+    pub events: Vec<Event>,
+}
+
+impl Service {
+    /// A workspace's clock.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn clock(&self, id: WorkspaceId) -> Result<ClockState, Error> {
+        let workspace = self.workspace(id).await?;
+        Ok(self.clock_state(&workspace))
+    }
+
+    fn clock_state(&self, workspace: &Workspace) -> ClockState {
+        ClockState { clock: workspace.clock, now: workspace.clock.at(self.system_now()) }
+    }
+
+    /// A workspace by id.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn workspace(&self, id: WorkspaceId) -> Result<Workspace, Error> {
+        let found = self.store.read().await?.find_workspace(id).await?;
+        Ok(found.ok_or(Denial::WorkspaceNotFound(id))?)
+    }
+
+    /// Sets a clock's mode; `make` gets the time that it shows now. Time only goes forward, so that
+    /// nothing that happened is undone.
+    ///
+    /// # Errors
+    /// [`Denial::TimeGoesForward`]
+    pub async fn set_clock(
+        &self,
+        id: WorkspaceId,
+        make: impl FnOnce(Millis, Millis) -> WorkspaceClock + Send,
+    ) -> Result<Advanced, Error> {
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let system = self.system_now();
+        let now = workspace.clock.at(system);
+        let clock = make(now, system);
+        self.move_clock(writer, &workspace, clock, now, system).await
+    }
+
+    /// Advances a clock and carries out what is due on the way before it answers.
+    ///
+    /// # Errors
+    /// [`Denial::TimeGoesForward`]; [`Denial::NothingComes`] when no such event is to come.
+    pub async fn advance(&self, id: WorkspaceId, target: &Target) -> Result<Advanced, Error> {
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let system = self.system_now();
+        let now = workspace.clock.at(system);
+        let at = match target {
+            Target::By(ms) => now.plus(*ms),
+            Target::To(at) => *at,
+            Target::Next(kind) => {
+                let coming = upcoming(&mut writer, &workspace, now).await?;
+                let next = coming.into_iter().find(|event| event.kind == *kind);
+                next.ok_or_else(|| Denial::NothingComes(kind.as_str().to_owned()))?.at
+            }
+            Target::Token(token) => {
+                let found = writer.find_token(id, token).await?;
+                let events = found.map(|token| events_of(&token, &workspace.behaviour)).unwrap_or_default();
+                let next = events.into_iter().find(|(_, at)| *at > now);
+                next.ok_or_else(|| Denial::NothingComes(format!("token {token}")))?.1
+            }
+        };
+        if at < now {
+            return Err(Denial::TimeGoesForward { now, wanted: at }.into());
+        }
+        self.move_clock(writer, &workspace, workspace.clock.advanced(at.since(now)), now, system).await
+    }
+
+    async fn move_clock(
+        &self,
+        mut writer: Writer,
+        workspace: &Workspace,
+        clock: WorkspaceClock,
+        now: Millis,
+        system: Millis,
+    ) -> Result<Advanced, Error> {
+        let after = clock.at(system);
+        if after < now {
+            return Err(Denial::TimeGoesForward { now, wanted: after }.into());
+        }
+        let mut events = upcoming(&mut writer, workspace, now).await?;
+        events.retain(|event| event.at <= after);
+        events.truncate(EVENTS_TOLD);
+        writer.update_clock(workspace.id, clock).await?;
+        writer.commit().await?;
+        self.sweep(workspace.id).await?;
+        Ok(Advanced { state: ClockState { clock, now: after }, events })
+    }
+
+    /// What comes next in a workspace, at most `limit` events.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn upcoming(&self, id: WorkspaceId, limit: usize) -> Result<Vec<Event>, Error> {
+        let mut reader = self.store.read().await?;
+        let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let now = workspace.clock.at(self.system_now());
+        let mut events = upcoming(&mut reader, &workspace, now).await?;
+        events.truncate(limit);
+        Ok(events)
+    }
+
+    /// Ends every token that is due, in batches, each in a transaction with its audit events. When
+    /// it runs changes nothing that a client can see: lists and checks ask the time themselves.
+    /// Answers how many it ended.
+    pub async fn sweep(&self, id: WorkspaceId) -> Result<usize, Error> {
+        let mut ended = 0;
+        loop {
+            let mut writer = self.store.write(Lock::Workspace(id)).await?;
+            let Some(workspace) = writer.find_workspace(id).await? else { return Ok(ended) };
+            let now = workspace.clock.at(self.system_now());
+            let horizon = Horizon::with_expired(&workspace.behaviour, now);
+            let due = writer.list_due(id, horizon, SWEEP_BATCH).await?;
+            for token in &due {
+                self.carry_out(&mut writer, &workspace, token).await?;
+            }
+            writer.commit().await?;
+            ended += due.len();
+            if due.is_empty() {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Sweeps every workspace.
+    pub async fn sweep_all(&self) -> Result<usize, Error> {
+        let ids = self.store.read().await?.list_workspace_ids().await?;
+        let mut ended = 0;
+        for id in ids {
+            ended += self.sweep(id).await?;
+        }
+        Ok(ended)
+    }
+
+    async fn carry_out(&self, writer: &mut Writer, workspace: &Workspace, token: &Token) -> Result<(), Error> {
+        let Some(End { cause, at, gone_at }) = end_of(token, &workspace.behaviour) else { return Ok(()) };
+        writer.end_token(workspace.id, &token.id, cause, SYSTEM_USER, at).await?;
+        let (action, at) = match cause {
+            EndCause::Expired => (Action::collect_token(token), gone_at),
+            _ => (Action::revoke_token(&token.id, token.owner), at),
+        };
+        Ok(self.record_by_system(writer, workspace, action, at).await?)
+    }
+}
+
+/// What comes after `now`, in order: exact for the first [`SCHEDULE_SCAN`] tokens of either kind of end.
+async fn upcoming(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Vec<Event>, Error> {
+    let shown = Horizon::with_expired(&workspace.behaviour, now);
+    let mut tokens = reader.list_tokens_by_time(workspace.id, ByTime::IdleFrom, shown, SCHEDULE_SCAN).await?;
+    tokens.extend(reader.list_tokens_by_time(workspace.id, ByTime::Expiry, shown, SCHEDULE_SCAN).await?);
+    tokens.sort_by(|a, b| a.id.cmp(&b.id));
+    tokens.dedup_by(|a, b| a.id == b.id);
+    let mut events = Vec::new();
+    for token in &tokens {
+        for (kind, at) in events_of(token, &workspace.behaviour) {
+            if at > now {
+                events.push(Event { kind, at, token: Some(token.id.clone()), conf_key: None });
+            }
+        }
+    }
+    for (key, at) in reader.list_conf_after(workspace.id, now).await? {
+        events.push(Event { kind: EventKind::ConfEffective, at, token: None, conf_key: Some(key) });
+    }
+    events.sort_by_key(|event| event.at);
+    Ok(events)
+}

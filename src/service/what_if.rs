@@ -1,0 +1,150 @@
+//! What would stop working if a setting, the permissions or the time were different.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use super::explain::owner_of;
+use super::{Error, Explained, Service};
+use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
+use crate::domain::clock::WorkspaceClock;
+use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply};
+use crate::domain::settings::ConfValue;
+use crate::domain::token::{Horizon, Token, TokenFacts, plan_create};
+use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
+use crate::store::Reader;
+
+/// What is imagined; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Hypothesis {
+    /// Another `maxTokenLifetimeDays`.
+    pub max_token_lifetime: Option<String>,
+    /// Another `enableTokensConfig`.
+    pub enable_tokens: Option<String>,
+    /// Another access control list of tokens, in place of the present one.
+    pub permissions: Option<Vec<RequestedEntry>>,
+    /// Another time, on the workspace's clock.
+    pub at: Option<Millis>,
+}
+
+impl Hypothesis {
+    /// Whether nothing is imagined.
+    pub fn is_empty(&self) -> bool {
+        self.max_token_lifetime.is_none()
+            && self.enable_tokens.is_none()
+            && self.permissions.is_none()
+            && self.at.is_none()
+    }
+}
+
+/// What works now and would fail then.
+#[derive(Clone, Debug, Default)]
+pub struct Broken {
+    /// Tokens, with the owner's name and the check that would refuse them.
+    pub tokens: Vec<(Token, Option<String>, Step)>,
+    /// Kept requests that were answered without a refusal, and why they would be refused.
+    pub requests: Vec<(Arc<Explained>, String)>,
+    /// How many tokens were looked at.
+    pub tokens_looked_at: usize,
+    /// How many requests were looked at.
+    pub requests_looked_at: usize,
+}
+
+impl Service {
+    /// Decides every token's use and every kept request anew under the hypothesis; nothing changes.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]; those of the permissions that are imagined.
+    pub async fn what_if(&self, id: WorkspaceId, hypothesis: &Hypothesis) -> Result<Broken, Error> {
+        let mut reader = self.store.read().await?;
+        let present = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let now = present.clock.at(self.system_now());
+        let present = Workspace { clock: WorkspaceClock::Frozen(now), ..present };
+        let imagined = imagine(&present, hypothesis, now);
+        let entries = match &hypothesis.permissions {
+            Some(requested) => Some(resolve(&mut reader, &present, requested).await?),
+            None => None,
+        };
+
+        let mut broken = Broken::default();
+        let mut decided: HashMap<TokenId, Option<Step>> = HashMap::new();
+        let mut owners: HashMap<PrincipalId, Option<Owner>> = HashMap::new();
+        for token in reader.list_tokens(id, None, None, Horizon::new(&present.behaviour, now)).await? {
+            if let Entry::Vacant(unknown) = owners.entry(token.owner) {
+                let owner = match reader.find_principal(present.account, token.owner).await? {
+                    Some(principal) => Some(owner_of(&mut reader, &present, principal).await?),
+                    None => None,
+                };
+                unknown.insert(owner);
+            }
+            let owner = owners.get(&token.owner).cloned().flatten();
+            broken.tokens_looked_at += 1;
+            let then = owner.clone().map(|owner| with_entries(owner, entries.as_ref()));
+            let works_now = refusal(&present, &token, owner.clone()).is_none();
+            let refused_then = refusal(&imagined, &token, then).filter(|_| works_now);
+            decided.insert(token.id.clone(), refused_then.clone());
+            if let Some(step) = refused_then {
+                broken.tokens.push((token, owner.map(|owner| owner.name), step));
+            }
+        }
+
+        let then = imagined.clock.at(now);
+        let cap = TokenFacts { cap_days: imagined.lifetime_cap_days(then), live_tokens: 0 };
+        for request in self.explanations.of_workspace(id) {
+            if request.denial.is_some() {
+                continue;
+            }
+            broken.requests_looked_at += 1;
+            let token = request.token.as_ref().and_then(|token| decided.get(token));
+            let by_token = token.and_then(|step| step.as_ref()).map(|step| step.because.clone());
+            let by_cap = || {
+                let refused = plan_create(request.creates.as_ref()?, cap, then).err()?;
+                matches!(refused, Denial::LifetimeAboveCap { .. })
+                    .then(|| format!("its lifetime is above the cap of {} days", cap.cap_days))
+            };
+            if let Some(why) = by_token.or_else(by_cap) {
+                broken.requests.push((request, why));
+            }
+        }
+        Ok(broken)
+    }
+}
+
+fn imagine(present: &Workspace, hypothesis: &Hypothesis, now: Millis) -> Workspace {
+    let conf = |value: &Option<String>, present: &Option<ConfValue>| match value {
+        Some(value) => Some(ConfValue { value: value.clone(), previous: None, effective_at: now }),
+        None => present.clone(),
+    };
+    Workspace {
+        clock: WorkspaceClock::Frozen(hypothesis.at.unwrap_or(now)),
+        enable_tokens: conf(&hypothesis.enable_tokens, &present.enable_tokens),
+        max_token_lifetime: conf(&hypothesis.max_token_lifetime, &present.max_token_lifetime),
+        ..present.clone()
+    }
+}
+
+async fn resolve(reader: &mut Reader, workspace: &Workspace, requested: &[RequestedEntry]) -> Result<Entries, Error> {
+    let mut change = Vec::with_capacity(requested.len());
+    for entry in requested {
+        change.push(super::permissions::resolve_entry(reader, workspace, entry).await?);
+    }
+    Ok(apply(&Entries::new(), &change, ChangeMode::Replace, workspace.admins_group)?)
+}
+
+fn with_entries(mut owner: Owner, entries: Option<&Entries>) -> Owner {
+    if let Some(entries) = entries {
+        for reach in &mut owner.standing.reach {
+            reach.level = entries.get(&reach.subject).copied();
+        }
+    }
+    owner
+}
+
+/// The check that refuses a token's use, if one does.
+fn refusal(workspace: &Workspace, token: &Token, owner: Option<Owner>) -> Option<Step> {
+    let found = Found::Token(token.clone());
+    let facts = Facts { workspace: Some(workspace.clone()), token_belongs_to: None, found, owner };
+    let presented = Presented::Token(token.id.clone());
+    let decision = authorize(&presented, &NamedWorkspace::Unnamed, Demand::UNROUTED, facts, token.creation_time);
+    decision.trace.into_iter().last().filter(|step| !step.passed)
+}

@@ -1,0 +1,101 @@
+//! The access control list of tokens, and who could lose tokens by a change of it.
+
+use sqlx::FromRow;
+
+use super::StoreError;
+use super::identities::{PrincipalRow, principal_columns};
+use super::session::{Reader, Writer, args};
+use crate::domain::access::PermissionLevel;
+use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::permissions::Entries;
+use crate::domain::{PrincipalId, Workspace, WorkspaceId};
+
+#[derive(FromRow)]
+struct EntryRow {
+    #[sqlx(flatten)]
+    principal: PrincipalRow,
+    permission_level: String,
+}
+
+fn level(text: &str) -> Result<PermissionLevel, StoreError> {
+    PermissionLevel::parse(text).ok_or_else(|| StoreError::Unreadable(format!("permission {text}")))
+}
+
+impl Reader {
+    /// The direct entries of a workspace's access control list of tokens, by kind and name.
+    pub async fn list_token_permissions(
+        &mut self,
+        workspace: &Workspace,
+    ) -> Result<Vec<(Principal, PermissionLevel)>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            principal_columns!(),
+            ", acl.permission_level FROM token_acl acl
+             JOIN principals p ON p.account_id = $1 AND p.principal_id = acl.principal_id
+             WHERE acl.workspace_id = $2 ORDER BY p.kind DESC, p.name_key"
+        );
+        let account = workspace.account.to_string();
+        let rows = self.rows::<EntryRow>(SQL, args![&account, workspace.id]).await?;
+        rows.into_iter().map(|row| Ok((row.principal.try_into()?, level(&row.permission_level)?))).collect()
+    }
+
+    /// A principal of that kind and name that is assigned to the workspace.
+    pub async fn find_assigned(
+        &mut self,
+        workspace: &Workspace,
+        kind: PrincipalKind,
+        name: &str,
+    ) -> Result<Option<Principal>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            principal_columns!(),
+            " FROM principals p
+             JOIN workspace_assignments a ON a.principal_id = p.principal_id AND a.workspace_id = $2
+             WHERE p.account_id = $1 AND p.workspace_id IN (0, $2) AND p.kind = $3 AND p.name_key = $4
+             ORDER BY p.workspace_id DESC LIMIT 1"
+        );
+        let account = workspace.account.to_string();
+        let key = Principal::name_key(name);
+        let values = args![&account, workspace.id, kind.as_str(), &key];
+        self.row::<PrincipalRow>(SQL, values).await?.map(Principal::try_from).transpose()
+    }
+
+    /// Everybody who owns a token in the workspace.
+    pub async fn list_token_owners(&mut self, workspace: WorkspaceId) -> Result<Vec<PrincipalId>, StoreError> {
+        let sql = "SELECT DISTINCT owner_id FROM tokens WHERE workspace_id = $1 ORDER BY owner_id";
+        let rows = self.rows::<(i64,)>(sql, args![workspace]).await?;
+        Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
+    }
+}
+
+impl Writer {
+    /// Makes the access control list of tokens what `entries` says.
+    pub async fn replace_token_permissions(
+        &mut self,
+        workspace: WorkspaceId,
+        entries: &Entries,
+    ) -> Result<(), StoreError> {
+        self.execute("DELETE FROM token_acl WHERE workspace_id = $1", args![workspace]).await?;
+        for (principal, level) in entries {
+            self.put_token_permission(workspace, *principal, Some(*level)).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a principal a direct entry in the access control list of tokens, or takes it away.
+    pub async fn put_token_permission(
+        &mut self,
+        workspace: WorkspaceId,
+        id: PrincipalId,
+        level: Option<PermissionLevel>,
+    ) -> Result<(), StoreError> {
+        const PUT: &str = "INSERT INTO token_acl (workspace_id, principal_id, permission_level) VALUES ($1, $2, $3)
+             ON CONFLICT (workspace_id, principal_id) DO UPDATE SET permission_level = excluded.permission_level";
+        const TAKE: &str = "DELETE FROM token_acl WHERE workspace_id = $1 AND principal_id = $2";
+        match level {
+            Some(level) => self.execute(PUT, args![workspace, id, level.as_str()]).await?,
+            None => self.execute(TAKE, args![workspace, id]).await?,
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! Settings and rule sets: JSON values with a version.
+
+use super::StoreError;
+use super::session::{Reader, Writer, args};
+use crate::domain::{AccountId, WorkspaceId};
+
+/// A JSON text and its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned {
+    /// The JSON text.
+    pub value: String,
+    /// The version that clients send back.
+    pub etag: String,
+}
+
+impl From<(String, String)> for Versioned {
+    fn from((value, etag): (String, String)) -> Self {
+        Self { value, etag }
+    }
+}
+
+impl Reader {
+    /// A workspace's setting; `None` while it was never set.
+    pub async fn find_setting(&mut self, workspace: WorkspaceId, name: &str) -> Result<Option<Versioned>, StoreError> {
+        let sql = "SELECT setting_value, etag FROM workspace_settings WHERE workspace_id = $1 AND setting_name = $2";
+        Ok(self.row::<(String, String)>(sql, args![workspace, name]).await?.map(Versioned::from))
+    }
+
+    /// A rule set of the account; `None` while it was never set.
+    pub async fn find_rule_set(&mut self, account: AccountId, name: &str) -> Result<Option<Versioned>, StoreError> {
+        let sql = "SELECT grant_rules, etag FROM rule_sets WHERE account_id = $1 AND rule_set_name = $2";
+        let account = account.to_string();
+        Ok(self.row::<(String, String)>(sql, args![&account, name]).await?.map(Versioned::from))
+    }
+}
+
+impl Writer {
+    /// Stores a workspace's setting.
+    pub async fn put_setting(&mut self, workspace: WorkspaceId, name: &str, new: &Versioned) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO workspace_settings (workspace_id, setting_name, setting_value, etag)
+             VALUES ($1, $2, $3, $4) ON CONFLICT (workspace_id, setting_name)
+             DO UPDATE SET setting_value = excluded.setting_value, etag = excluded.etag";
+        self.execute(SQL, args![workspace, name, &new.value, &new.etag]).await?;
+        Ok(())
+    }
+
+    /// Stores a rule set of the account.
+    pub async fn put_rule_set(&mut self, account: AccountId, name: &str, new: &Versioned) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO rule_sets (account_id, rule_set_name, grant_rules, etag)
+             VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, rule_set_name)
+             DO UPDATE SET grant_rules = excluded.grant_rules, etag = excluded.etag";
+        let account = account.to_string();
+        self.execute(SQL, args![&account, name, &new.value, &new.etag]).await?;
+        Ok(())
+    }
+}
