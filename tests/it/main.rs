@@ -10,11 +10,14 @@
 
 mod api;
 mod architecture;
+mod audit;
 mod authz_coverage;
 mod documents;
+mod explain;
 mod harness;
 mod hostile;
 mod model;
 mod process;
 mod secrets;
 mod store;
+mod time;
