@@ -8,14 +8,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use base64::Engine;
 use dapi_mock::clock::{Clock, ManualClock};
+use dapi_mock::control::Access;
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::identity::{Assignment, Attributes, Principal, PrincipalKind};
 use dapi_mock::domain::oauth::ClientSecret;
 use dapi_mock::domain::settings::ConfValue;
 use dapi_mock::domain::token::{Token, TokenValue};
-use dapi_mock::domain::{Millis, PrincipalId, Workspace};
+use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::entropy::{Entropy, SystemEntropy};
-use dapi_mock::http::{App, router};
+use dapi_mock::run::surface;
 use dapi_mock::service::{ADMIN_USER, FirstStart, Service};
 use dapi_mock::store::{Database, Lock, Store};
 use http_body_util::BodyExt;
@@ -102,7 +103,7 @@ impl World {
             ..FirstStart::default()
         };
         service.start(&wanted).await.unwrap();
-        let router = router(App { service: service.clone() });
+        let router = surface(&service, Access::Open);
         Self { clock, service, router, database, _folder: folder }
     }
 
@@ -114,7 +115,69 @@ impl World {
             self.service = Service::new(store, self.clock.clone(), Arc::new(SystemEntropy));
         }
         self.service.start(&FirstStart::default()).await.unwrap();
-        self.router = router(App { service: self.service.clone() });
+        self.router = surface(&self.service, Access::Open);
+    }
+
+    /// Another workspace in an account of its own, with an admin who owns `token`.
+    pub(crate) async fn add_workspace(&self, id: i64, token: &str) -> Workspace {
+        let home = self.workspace().await;
+        let (admins, users) = (PrincipalId(id * 10 + 1), PrincipalId(id * 10 + 2));
+        let workspace = Workspace {
+            id: WorkspaceId(id),
+            account: AccountId((&SystemEntropy as &dyn Entropy).uuid()),
+            name: format!("workspace {id}"),
+            is_default: false,
+            admins_group: admins,
+            users_group: users,
+            created_at: self.now(),
+            ..home
+        };
+        let admin = PrincipalId(id * 10 + 3);
+        let mut writer = self.service.store().write(Lock::Database).await.unwrap();
+        writer.insert_account(workspace.account, self.now()).await.unwrap();
+        writer.insert_workspace(&workspace).await.unwrap();
+        for (principal, kind, name) in [
+            (admins, PrincipalKind::Group, "admins"),
+            (users, PrincipalKind::Group, "users"),
+            (admin, PrincipalKind::User, "admin@example.com"),
+        ] {
+            let principal = Principal {
+                id: principal,
+                local_to: (kind == PrincipalKind::Group).then_some(workspace.id),
+                kind,
+                name: name.to_owned(),
+                display_name: name.to_owned(),
+                active: true,
+                account_admin: false,
+                external_id: None,
+                attributes: Attributes::default(),
+            };
+            writer.insert_principal(workspace.account, &principal, self.now()).await.unwrap();
+            writer.put_assignment(workspace.id, principal.id, &assigned(true)).await.unwrap();
+        }
+        writer.put_member(workspace.account, admins, admin).await.unwrap();
+        let value = TokenValue::parse(token).unwrap();
+        let stored = Token { workspace: workspace.id, id: value.id(), ..self.new_token(admin) };
+        writer.insert_token(&stored).await.unwrap();
+        writer.commit().await.unwrap();
+        workspace
+    }
+
+    fn new_token(&self, owner: PrincipalId) -> Token {
+        Token {
+            workspace: WorkspaceId(0),
+            id: TokenId::from_text(""),
+            owner,
+            created_by: owner,
+            created_by_username: "seed".to_owned(),
+            comment: String::new(),
+            creation_time: self.now(),
+            expiry_time: Some(self.now().plus(730 * DAY_MS)),
+            last_used: None,
+            scopes: None,
+            autoscope_state: None,
+            inferred_scopes: None,
+        }
     }
 
     pub(crate) fn now(&self) -> Millis {
@@ -174,20 +237,7 @@ impl World {
     pub(crate) async fn mint(&self, owner: PrincipalId, change: impl FnOnce(&mut Token)) -> String {
         let workspace = self.workspace().await;
         let value = (&SystemEntropy as &dyn Entropy).token_value(None);
-        let mut token = Token {
-            workspace: workspace.id,
-            id: value.id(),
-            owner,
-            created_by: owner,
-            created_by_username: "seed".to_owned(),
-            comment: String::new(),
-            creation_time: self.now(),
-            expiry_time: Some(self.now().plus(730 * DAY_MS)),
-            last_used: None,
-            scopes: None,
-            autoscope_state: None,
-            inferred_scopes: None,
-        };
+        let mut token = Token { workspace: workspace.id, id: value.id(), ..self.new_token(owner) };
         change(&mut token);
         let mut writer = self.service.store().write(Lock::Owner(workspace.id, owner)).await.unwrap();
         writer.insert_token(&token).await.unwrap();
@@ -296,6 +346,19 @@ impl Client<'_> {
         let json = answer.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         (text(&json["token_value"]), text(&json["token_info"]["token_id"]))
+    }
+
+    /// Asks the mock's own API.
+    pub(crate) async fn own(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = self.request(&method, &format!("/_mock/v1/{path}")).header("content-type", "application/json");
+        self.world.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// Advances the default workspace's clock and answers what happened.
+    pub(crate) async fn advance(&self, body: &Value) -> Value {
+        let answer = self.own(Method::POST, "workspaces/default/clock/advance", body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
     }
 
     /// The ids of the caller's own tokens.

@@ -10,8 +10,10 @@
 
 mod api;
 mod architecture;
+mod audit;
 mod authz_coverage;
 mod documents;
+mod explain;
 mod harness;
 mod hostile;
 mod model;
@@ -20,3 +22,4 @@ mod oauth_forgery;
 mod process;
 mod secrets;
 mod store;
+mod time;

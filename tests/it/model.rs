@@ -52,7 +52,8 @@ struct ModelToken {
     value: String,
     id: String,
     expiry: i64,
-    idle_from: i64,
+    created: i64,
+    last_used: Option<i64>,
     deleted: bool,
 }
 
@@ -67,7 +68,7 @@ struct Model {
 
 impl Model {
     fn live(&self, token: &ModelToken) -> bool {
-        !token.deleted && self.now < token.expiry && self.now < token.idle_from + 90 * DAY_MS
+        !token.deleted && self.now < token.expiry && self.now < token.last_used.unwrap_or(token.created) + 90 * DAY_MS
     }
 
     /// The status that a call with the token gets at a token endpoint.
@@ -89,8 +90,8 @@ impl Model {
     fn used(&mut self, token: usize) {
         let now = self.now;
         let token = &mut self.tokens[token];
-        if now - token.idle_from >= 1000 || token.idle_from > now {
-            token.idle_from = now;
+        if token.last_used.is_none_or(|used| now - used >= 1000) {
+            token.last_used = Some(now);
         }
     }
 }
@@ -113,8 +114,8 @@ async fn play(backend: Backend, steps: &[Step]) {
     for (user, id) in users.iter().enumerate() {
         let value = world.mint(*id, |token| token.last_used = Some(token.creation_time)).await;
         let id = dapi_mock::domain::token::TokenValue::parse(&value).unwrap().id().to_string();
-        let (expiry, idle_from) = (model.now + 730 * DAY_MS, model.now);
-        model.tokens.push(ModelToken { owner: user, value, id, expiry, idle_from, deleted: false });
+        let (expiry, created, last_used) = (model.now + 730 * DAY_MS, model.now, Some(model.now));
+        model.tokens.push(ModelToken { owner: user, value, id, expiry, created, last_used, deleted: false });
     }
     for step in steps {
         match step {
@@ -136,7 +137,8 @@ async fn play(backend: Backend, steps: &[Step]) {
                     value: text(&json["token_value"]),
                     id: text(&json["token_info"]["token_id"]),
                     expiry: model.now + days * DAY_MS,
-                    idle_from: model.now,
+                    created: model.now,
+                    last_used: None,
                     deleted: false,
                 };
                 assert_eq!(json["token_info"]["expiry_time"], token.expiry);

@@ -1,0 +1,132 @@
+//! Why was it refused, would it be, and what if things were different (spec §7).
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Backend, DAY_MS, World, on_every_store};
+
+on_every_store!(what_if_tells_who_would_fail_and_changes_nothing);
+
+async fn explain(world: &World, answer: &Answer) -> Value {
+    let path = format!("explain/{}", answer.header("x-request-id"));
+    let explained = world.admin().own(Method::GET, &path, &json!({})).await;
+    assert_eq!(explained.status, 200, "{explained:?}");
+    explained.json()
+}
+
+#[tokio::test]
+async fn every_refusal_is_explained() {
+    let world = World::new(Backend::Memory).await;
+    let (alice_id, alice) = world.user_with_token("alice@example.com").await;
+    let list = "/api/2.0/token/list";
+    let allowed = explain(&world, &world.client(&alice).get(list).await).await;
+    assert_eq!((&allowed["allowed"], allowed["checks"].as_array().unwrap().len()), (&json!(true), 10));
+    assert_eq!(allowed["checks"][7]["because"], "CAN_USE through alice@example.com > users");
+
+    let denied = async |answer: Answer, by: &str, because: &str, remedy: &str| {
+        let explained = explain(&world, &answer).await;
+        assert_eq!((&explained["allowed"], &explained["decided_by"]), (&json!(false), &json!(by)));
+        assert!(explained["because"].as_str().unwrap().contains(because), "{explained}");
+        assert!(explained["remedy"].as_str().unwrap().contains(remedy), "{explained}");
+        assert_eq!(explained["status"], answer.status.as_u16());
+        explained
+    };
+    denied(world.anonymous().get(list).await, "credential_well_formed", "no credential", "Authorization: Bearer").await;
+    let managed = "/api/2.0/token-management/tokens";
+    denied(world.client(&alice).get(managed).await, "has_right", "not in the group admins", "add the caller to it")
+        .await;
+    let body = json!({"lifetime_seconds": 63_072_001});
+    denied(
+        world.admin().post("/api/2.0/token/create", &body).await,
+        "the operation itself",
+        "730 days",
+        "at most 63072000 seconds",
+    )
+    .await;
+    world.permit_users(false).await;
+    denied(world.client(&alice).get(list).await, "may_use_tokens", "no permission on tokens", "Give CAN_USE").await;
+    world.permit_users(true).await;
+    world.set_active(alice_id, false).await;
+    denied(world.client(&alice).get(list).await, "owner_active", "inactive", "Set the owner active").await;
+    world.set_active(alice_id, true).await;
+    world.clock.advance(90 * DAY_MS);
+    let idle =
+        denied(world.client(&alice).get(list).await, "not_inactive", "90 days or more", "Create a new token").await;
+    assert_eq!(idle.get("tombstone"), None, "the sweep has not come");
+    world.service.sweep_all().await.unwrap();
+    let gone = denied(world.client(&alice).get(list).await, "token_known", "no such token", "tombstone").await;
+    assert_eq!((&gone["tombstone"]["cause"], &gone["tombstone"]["by"]), (&json!("inactive"), &json!("System-User")));
+    let newest = world.admin().own(Method::GET, "explain/last", &json!({})).await.json();
+    assert_eq!(newest["request_id"], gone["request_id"]);
+    assert_eq!(world.admin().own(Method::GET, "explain/nothing", &json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_ring_is_bounded() {
+    let world = World::new(Backend::Memory).await;
+    let first = world.anonymous().get("/first").await;
+    for i in 0..2000 {
+        world.anonymous().get(&format!("/{i}")).await;
+    }
+    let path = format!("explain/{}", first.header("x-request-id"));
+    assert_eq!(world.admin().own(Method::GET, &path, &json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_dry_run_decides_and_does_nothing() {
+    let world = World::new(Backend::Memory).await;
+    let (_, alice) = world.user_with_token("alice@example.com").await;
+    let token_id = dapi_mock::domain::token::TokenValue::parse(&alice).unwrap().id();
+    let run = async |body: Value| world.admin().own(Method::POST, "workspaces/default/explain", &body).await;
+    let create = |lifetime: i64| json!({"as": "alice@example.com", "method": "POST", "path": "/api/2.0/token/create", "body": {"lifetime_seconds": lifetime}});
+    assert_eq!(run(create(60)).await.json()["allowed"], true);
+    assert_eq!(run(create(0)).await.json()["message"], "requirement failed: Invalid timeout: 0");
+    let conf =
+        run(json!({"as": "alice@example.com", "method": "PATCH", "path": "/api/2.0/workspace-conf"})).await.json();
+    assert_eq!((&conf["decided_by"], &conf["status"]), (&json!("has_right"), &json!(403)));
+    let at = |days: i64| json!({"as": "alice@example.com", "method": "GET", "path": "/api/2.0/token/list", "token_id": token_id.as_str(), "at": world.now().0 + days * DAY_MS});
+    assert_eq!(run(at(89)).await.json()["allowed"], true);
+    assert_eq!(run(at(90)).await.json()["decided_by"], "not_inactive");
+    assert_eq!(run(json!({"as": "nobody", "method": "GET", "path": "/"})).await.status, 404);
+    assert_eq!(run(json!({"as": "alice@example.com"})).await.status, 400);
+    assert_eq!(world.client(&alice).own_ids().await.len(), 1, "nothing was created");
+}
+
+async fn what_if_tells_who_would_fail_and_changes_nothing(world: World) {
+    let (_, alice) = world.user_with_token("alice@example.com").await;
+    let (_, bob) = world.user_with_token("bob@example.com").await;
+    world.client(&alice).create(&json!({"lifetime_seconds": 100 * 86_400, "comment": "long"})).await;
+    world.client(&bob).create(&json!({"lifetime_seconds": 60, "comment": "short"})).await;
+    let what_if = async |body: Value| {
+        let answer = world.admin().own(Method::POST, "workspaces/default/what-if", &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    let owners = |answer: &Value| {
+        let rows = answer["tokens_that_would_fail"].as_array().unwrap();
+        let mut names: Vec<String> = rows.iter().map(|row| row["owner"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let capped = what_if(json!({"maxTokenLifetimeDays": 90})).await;
+    assert_eq!(owners(&capped), Vec::<String>::new(), "a cap applies to new tokens only");
+    assert_eq!(capped["requests_that_would_fail"].as_array().unwrap().len(), 1);
+    assert_eq!(capped["requests_that_would_fail"][0]["caller"], "alice@example.com");
+    let only_bob = json!({"access_control_list": [{"user_name": "bob@example.com", "permission_level": "CAN_USE"}]});
+    assert_eq!(owners(&what_if(only_bob).await), ["alice@example.com", "alice@example.com"]);
+    let off = what_if(json!({"enableTokensConfig": "false"})).await;
+    assert_eq!((owners(&off).len(), &off["looked_at"]["tokens"]), (5, &json!(5)));
+    let later = what_if(json!({"at": world.now().0 + 60_000})).await;
+    assert_eq!(owners(&later), ["bob@example.com"]);
+    for (body, says) in [
+        (json!({}), "Say what would be different"),
+        (json!({"maxTokenLifetimeDays": 731}), "Some values are not allowed"),
+        (json!({"access_control_list": [{"user_name": "x", "permission_level": "CAN_USE"}]}), "does not exist"),
+        (json!({"cap": 90}), "unknown field"),
+    ] {
+        let answer = world.admin().own(Method::POST, "workspaces/default/what-if", &body).await;
+        assert!(answer.status.is_client_error() && answer.text.contains(says), "{body}: {answer:?}");
+    }
+    assert_eq!(world.client(&alice).own_ids().await.len(), 2);
+    assert_eq!(world.client(&bob).own_ids().await.len(), 2);
+}
