@@ -12,6 +12,9 @@ CREATE TABLE oauth_secrets (
   FOREIGN KEY (account_id, principal_id) REFERENCES principals (account_id, principal_id) ON DELETE CASCADE
 );
 
+-- A client is looked up by its id alone; its secret says which account's it is.
+CREATE INDEX principals_by_client_id ON principals (kind, name_key);
+
 -- The keys that sign access tokens: the newest signs, all verify. The private half has to be kept,
 -- so that tokens outlive a restart and every process on the database signs alike.
 CREATE TABLE oauth_keys (

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::ids::DAY_MS;
 use super::settings::PLATFORM_MAX_LIFETIME_DAYS;
-use super::{Denial, Millis, PrincipalId, scope};
+use super::{AccountId, Denial, Millis, PrincipalId, scope};
 
 /// Most secrets that work at a time, of one service principal.
 pub const MAX_SECRETS: usize = 5;
@@ -90,6 +90,8 @@ impl SecretHash {
 pub struct Secret {
     /// A UUID.
     pub id: String,
+    /// The account of its principal.
+    pub account: AccountId,
     /// Whom it authenticates.
     pub principal: PrincipalId,
     /// What is stored of its value.
@@ -295,6 +297,7 @@ mod tests {
     fn secret(id: &str, value: &str) -> Secret {
         Secret {
             id: id.into(),
+            account: AccountId(uuid::Uuid::nil()),
             principal: PrincipalId(1),
             hash: SecretHash::of(value),
             created_at: NOW,

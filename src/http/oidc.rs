@@ -95,19 +95,18 @@ impl From<&VerifyingKey> for Jwk {
     }
 }
 
-/// `GET /oidc/jwks.json`
+/// `GET /oidc/jwks.json`: the keys of all accounts, as their workspaces may share this address.
 pub async fn jwks(State(app): State<App>) -> Result<Response, ApiError> {
-    let account = app.service.default_account().await?;
-    key_set(&app, account).await
+    key_set(&app, None).await
 }
 
 /// Its twin under `/oidc/accounts/{account_id}`.
 pub async fn account_jwks(State(app): State<App>, Segment(account): Segment) -> Result<Response, ApiError> {
     let account = app.service.account_named(&account).await?;
-    key_set(&app, account).await
+    key_set(&app, Some(account)).await
 }
 
-async fn key_set(app: &App, account: AccountId) -> Result<Response, ApiError> {
+async fn key_set(app: &App, account: Option<AccountId>) -> Result<Response, ApiError> {
     let keys = app.service.verifying_keys(account).await?;
     Ok(ok(&KeySet { keys: keys.iter().map(Jwk::from).collect() }))
 }

@@ -206,8 +206,8 @@ impl Service {
         // Whoever fixes the secret means it to work: the limit on their number is for the API.
         let expires_at = plan_secret(None, 0, now)?;
         let id = self.entropy.uuid().to_string();
-        let secret = Secret { id, principal: owner.id, hash: value.hash(), created_at: now, expires_at };
-        writer.insert_secret(account, &secret).await?;
+        let secret = Secret { id, account, principal: owner.id, hash: value.hash(), created_at: now, expires_at };
+        writer.insert_secret(&secret).await?;
         Ok(())
     }
 }

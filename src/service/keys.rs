@@ -15,9 +15,13 @@ use crate::store::Lock;
 const KEY_BITS: usize = 2048;
 
 impl Service {
-    /// The keys that an account's access tokens can be verified with, newest first.
-    pub async fn verifying_keys(&self, account: AccountId) -> Result<Vec<VerifyingKey>, Error> {
-        self.signing_key(account).await?;
+    /// The keys that access tokens can be verified with, newest first: an account's, or all.
+    pub async fn verifying_keys(&self, account: Option<AccountId>) -> Result<Vec<VerifyingKey>, Error> {
+        let at_least = match account {
+            Some(account) => account,
+            None => self.default_account().await?,
+        };
+        self.signing_key(at_least).await?;
         Ok(self.store.read().await?.list_keys(account).await?)
     }
 

@@ -4,11 +4,12 @@ use super::explain::owner_of;
 use super::keys::sign;
 use super::{Error, Service};
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Right};
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::clock::WorkspaceClock;
+use crate::domain::identity::PrincipalKind;
 use crate::domain::jwt::{AccessToken, Audience, Claims, Forgery, LIFETIME_SECONDS};
-use crate::domain::oauth::{Refusal, TokenRequest, find_secret};
-use crate::domain::{AccountId, Denial, Millis, Workspace};
-use crate::store::Reader;
+use crate::domain::oauth::{Refusal, Secret, TokenRequest, find_secret};
+use crate::domain::{AccountId, Denial, Workspace};
+use crate::store::{Reader, StoreError};
 
 /// The token endpoint that was asked: the workspace's or the account's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +34,11 @@ impl Service {
         Ok(id)
     }
 
-    /// The account that answers where none is named: that of the default workspace.
-    ///
-    /// # Errors
-    /// [`Error::Store`] before the first start's seeding.
-    pub async fn default_account(&self) -> Result<AccountId, Error> {
-        Ok(default_workspace(&mut self.store.read().await?).await?.account)
+    /// The account of the default workspace.
+    pub(super) async fn default_account(&self) -> Result<AccountId, Error> {
+        let missing = || StoreError::Unreadable("there is no default workspace".into());
+        let workspace = self.store.read().await?.find_default_workspace().await?;
+        Ok(workspace.ok_or_else(missing)?.account)
     }
 
     /// Issues an access token. An inactive or unassigned service principal gets none \[inferred\]; the
@@ -54,28 +54,33 @@ impl Service {
     ) -> Result<AccessToken, Error> {
         let mut reader = self.store.read().await?;
         let account = match issuer {
-            Issuer::Account(account) => *account,
-            Issuer::Workspace(_) => default_workspace(&mut reader).await?.account,
+            Issuer::Account(account) => Some(*account),
+            Issuer::Workspace(NamedWorkspace::Id(id)) => reader.find_workspace(*id).await?.map(|found| found.account),
+            Issuer::Workspace(_) => None,
         };
         let stored = reader.list_client_secrets(account, &request.client_id).await?;
         let Some(secret) = find_secret(&request.secret, &stored) else {
             return Err(refused("there is no such client, or it has no such secret"));
         };
-        let principal = reader.find_principal(account, secret.principal).await?;
+        let principal = reader.find_principal(secret.account, secret.principal).await?;
         let Some(principal) = principal.filter(|principal| principal.active) else {
             return Err(refused("the service principal is deactivated"));
         };
-        let (iss, audience, now) = self.terms(&mut reader, issuer, base, account, &principal).await?;
+        let (audience, clock) = audience(&mut reader, issuer, secret).await?;
+        drop(reader);
+        let now = clock.at(self.clock.now());
         if !secret.is_live(now) {
             return Err(refused("the secret is expired"));
         }
-        drop(reader);
-        let key = self.signing_key(account).await?;
+        let key = self.signing_key(secret.account).await?;
         let iat = now.0.div_euclid(1000);
         let claims = Claims {
             client_id: principal.name.clone(),
             scope: request.scope.clone(),
-            iss,
+            iss: match issuer {
+                Issuer::Account(account) => issuer_of(base, Some(*account)),
+                Issuer::Workspace(_) => issuer_of(base, None),
+            },
             aud: audience.to_string(),
             sub: principal.name,
             iat,
@@ -83,37 +88,6 @@ impl Service {
             jti: self.entropy.uuid().to_string(),
         };
         sign(&key, &claims)
-    }
-
-    /// The issuer's name, the audience, and the time of whoever issues. An account has no clock of
-    /// its own; it takes the default workspace's.
-    async fn terms(
-        &self,
-        reader: &mut Reader,
-        issuer: &Issuer,
-        base: &str,
-        account: AccountId,
-        principal: &Principal,
-    ) -> Result<(String, Audience, Millis), Error> {
-        let system = self.clock.now();
-        let named = match issuer {
-            Issuer::Account(account) => {
-                let clock = default_workspace(reader).await?.clock;
-                return Ok((issuer_of(base, Some(*account)), Audience::Account(*account), clock.at(system)));
-            }
-            Issuer::Workspace(named) => named,
-        };
-        let assigned = reader.list_assigned_workspaces(account, principal.id).await?;
-        let mut assigned = assigned.into_iter();
-        let workspace = match named {
-            NamedWorkspace::Unnamed => assigned.next(),
-            NamedWorkspace::Id(id) => assigned.find(|workspace| workspace.id == *id),
-            NamedWorkspace::Unusable(_) => None,
-        };
-        let Some(workspace) = workspace else {
-            return Err(refused("the service principal is not assigned to the workspace, or inactive in it"));
-        };
-        Ok((issuer_of(base, None), Audience::Workspace(workspace.id), workspace.clock.at(system)))
     }
 
     /// What the checks need to know about a presented access token.
@@ -141,7 +115,7 @@ impl Service {
         let workspace = match (named, audience) {
             (NamedWorkspace::Id(id), _) => reader.find_workspace(*id).await?,
             (NamedWorkspace::Unnamed, Audience::Workspace(own)) => reader.find_workspace(own).await?,
-            (NamedWorkspace::Unnamed, Audience::Account(_)) => reader.find_default_workspace().await?,
+            (NamedWorkspace::Unnamed, Audience::Account(_)) => reader.find_workspace_of_account(account).await?,
             (NamedWorkspace::Unusable(_), _) => None,
         };
         // The keys of one account say nothing in another's workspaces.
@@ -158,9 +132,26 @@ impl Service {
     }
 }
 
-async fn default_workspace(reader: &mut Reader) -> Result<Workspace, Error> {
-    let missing = || crate::store::StoreError::Unreadable("there is no default workspace".into());
-    Ok(reader.find_default_workspace().await?.ok_or_else(missing)?)
+/// Where the token will be good, and the clock that it goes by. An account has no clock of its own;
+/// it takes that of the workspace that answers for it.
+async fn audience(reader: &mut Reader, issuer: &Issuer, secret: &Secret) -> Result<(Audience, WorkspaceClock), Error> {
+    let named = match issuer {
+        Issuer::Account(account) => {
+            let workspace = reader.find_workspace_of_account(*account).await?;
+            return Ok((Audience::Account(*account), workspace.map_or(WorkspaceClock::Real, |found| found.clock)));
+        }
+        Issuer::Workspace(named) => named,
+    };
+    let mut assigned = reader.list_assigned_workspaces(secret.account, secret.principal).await?.into_iter();
+    let workspace = match named {
+        NamedWorkspace::Unnamed => assigned.next(),
+        NamedWorkspace::Id(id) => assigned.find(|workspace| workspace.id == *id),
+        NamedWorkspace::Unusable(_) => None,
+    };
+    let Some(workspace) = workspace else {
+        return Err(refused("the service principal is not assigned to the workspace, or inactive in it"));
+    };
+    Ok((Audience::Workspace(workspace.id), workspace.clock))
 }
 
 /// Whom an access token authenticates, as its workspace knows it now.

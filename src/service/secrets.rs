@@ -36,8 +36,8 @@ impl Service {
         let expires_at = plan_secret(lifetime, live, now)?;
         let value = self.entropy.client_secret();
         let secret_id = self.entropy.uuid().to_string();
-        let secret = Secret { id: secret_id, principal, hash: value.hash(), created_at: now, expires_at };
-        writer.insert_secret(id, &secret).await?;
+        let secret = Secret { id: secret_id, account: id, principal, hash: value.hash(), created_at: now, expires_at };
+        writer.insert_secret(&secret).await?;
         self.record(&mut writer, call, Action::service_principal_secret("create", &secret.id, principal)).await?;
         writer.commit().await?;
         Ok(CreatedSecret { value, secret })

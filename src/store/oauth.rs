@@ -13,29 +13,37 @@ use crate::domain::{AccountId, Millis, PrincipalId};
 
 macro_rules! secret_columns {
     () => {
-        "s.secret_id, s.principal_id, s.secret_hash, s.created_at, s.expires_at"
+        "s.secret_id, s.account_id, s.principal_id, s.secret_hash, s.created_at, s.expires_at"
     };
 }
 
 #[derive(FromRow)]
 struct SecretRow {
     secret_id: String,
+    account_id: String,
     principal_id: i64,
     secret_hash: String,
     created_at: i64,
     expires_at: i64,
 }
 
-impl From<SecretRow> for Secret {
-    fn from(row: SecretRow) -> Self {
-        Self {
+impl TryFrom<SecretRow> for Secret {
+    type Error = StoreError;
+
+    fn try_from(row: SecretRow) -> Result<Self, StoreError> {
+        Ok(Self {
             id: row.secret_id,
+            account: account_from(&row.account_id)?,
             principal: PrincipalId(row.principal_id),
             hash: SecretHash::from_text(row.secret_hash),
             created_at: Millis(row.created_at),
             expires_at: Millis(row.expires_at),
-        }
+        })
     }
+}
+
+fn account_from(text: &str) -> Result<AccountId, StoreError> {
+    AccountId::parse(text).ok_or_else(|| StoreError::Unreadable("an account's id".into()))
 }
 
 fn key_from(modulus: &str) -> Result<VerifyingKey, StoreError> {
@@ -57,14 +65,14 @@ impl Reader {
         );
         let account = account.to_string();
         let rows = self.rows::<SecretRow>(SQL, args![&account, principal]).await?;
-        Ok(rows.into_iter().map(Secret::from).collect())
+        rows.into_iter().map(Secret::try_from).collect()
     }
 
-    /// The secrets of the service principal with that application id. One statement, so that an
-    /// unknown id costs what a known one does.
+    /// The secrets of the service principal with that application id, in one account or in all. One
+    /// statement, so that an unknown id costs what a known one does.
     pub async fn list_client_secrets(
         &mut self,
-        account: AccountId,
+        account: Option<AccountId>,
         client_id: &str,
     ) -> Result<Vec<Secret>, StoreError> {
         const SQL: &str = concat!(
@@ -72,28 +80,28 @@ impl Reader {
             secret_columns!(),
             " FROM principals p
              JOIN oauth_secrets s ON s.account_id = p.account_id AND s.principal_id = p.principal_id
-             WHERE p.account_id = $1 AND p.workspace_id = 0 AND p.kind = $2 AND p.name_key = $3"
+             WHERE p.kind = $2 AND p.name_key = $3 AND (CAST($1 AS TEXT) IS NULL OR p.account_id = $1)"
         );
-        let account = account.to_string();
+        let account = account.map(|account| account.to_string());
         let key = Principal::name_key(client_id);
-        let values = args![&account, PrincipalKind::ServicePrincipal.as_str(), &key];
+        let values = args![account.as_deref(), PrincipalKind::ServicePrincipal.as_str(), &key];
         let rows = self.rows::<SecretRow>(SQL, values).await?;
-        Ok(rows.into_iter().map(Secret::from).collect())
+        rows.into_iter().map(Secret::try_from).collect()
     }
 
     /// A key by id, and the account whose tokens it signs.
     pub async fn find_key(&mut self, kid: &str) -> Result<Option<(AccountId, VerifyingKey)>, StoreError> {
         let sql = "SELECT account_id, modulus FROM oauth_keys WHERE kid = $1";
         let Some((account, modulus)) = self.row::<(String, String)>(sql, args![kid]).await? else { return Ok(None) };
-        let account = AccountId::parse(&account).ok_or_else(|| StoreError::Unreadable("account of a key".into()))?;
-        Ok(Some((account, key_from(&modulus)?)))
+        Ok(Some((account_from(&account)?, key_from(&modulus)?)))
     }
 
-    /// The public halves of an account's keys, newest first.
-    pub async fn list_keys(&mut self, account: AccountId) -> Result<Vec<VerifyingKey>, StoreError> {
-        let sql = "SELECT modulus FROM oauth_keys WHERE account_id = $1 ORDER BY created_at DESC, kid DESC";
-        let account = account.to_string();
-        let rows = self.rows::<(String,)>(sql, args![&account]).await?;
+    /// The public halves of the keys of one account or of all, newest first.
+    pub async fn list_keys(&mut self, account: Option<AccountId>) -> Result<Vec<VerifyingKey>, StoreError> {
+        let sql = "SELECT modulus FROM oauth_keys WHERE (CAST($1 AS TEXT) IS NULL OR account_id = $1)
+             ORDER BY created_at DESC, kid DESC";
+        let account = account.map(|account| account.to_string());
+        let rows = self.rows::<(String,)>(sql, args![account.as_deref()]).await?;
         rows.iter().map(|(modulus,)| key_from(modulus)).collect()
     }
 
@@ -112,12 +120,12 @@ impl Reader {
 
 impl Writer {
     /// Adds a secret.
-    pub async fn insert_secret(&mut self, account: AccountId, secret: &Secret) -> Result<(), StoreError> {
+    pub async fn insert_secret(&mut self, secret: &Secret) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO oauth_secrets (account_id, principal_id, secret_id, secret_hash, created_at,
                expires_at)
              VALUES ($1, $2, $3, $4, $5, $6)";
+        let Secret { id, account, principal, hash, created_at, expires_at } = secret;
         let account = account.to_string();
-        let Secret { id, principal, hash, created_at, expires_at } = secret;
         self.execute(SQL, args![&account, *principal, id, hash.as_str(), *created_at, *expires_at]).await?;
         Ok(())
     }

@@ -116,6 +116,19 @@ impl Reader {
         rows.into_iter().map(Workspace::try_from).collect()
     }
 
+    /// The workspace that answers for an account: the default one, if it is of that account.
+    pub async fn find_workspace_of_account(&mut self, account: AccountId) -> Result<Option<Workspace>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            workspace_columns!(),
+            " FROM workspaces w",
+            workspace_joins!(),
+            "WHERE w.account_id = $1 ORDER BY w.is_default DESC, w.workspace_id LIMIT 1"
+        );
+        let account = account.to_string();
+        self.row::<WorkspaceRow>(SQL, args![&account]).await?.map(Workspace::try_from).transpose()
+    }
+
     /// Whether there is such an account.
     pub async fn has_account(&mut self, id: AccountId) -> Result<bool, StoreError> {
         let id = id.to_string();

@@ -10,7 +10,7 @@ use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use dapi_mock::domain::audit::Filter;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identity::{Attributes, Principal, PrincipalKind};
 use dapi_mock::domain::{PrincipalId, Workspace, WorkspaceId};
 use dapi_mock::entropy::SystemEntropy;
 use dapi_mock::service::{ADMIN_CLIENT_ID, FirstStart, Service};
@@ -25,6 +25,7 @@ on_every_store!(
     a_secret_lives_its_whole_life,
     secrets_have_limits,
     secrets_are_out_of_reach_for_others,
+    clients_of_other_accounts_need_no_names,
     disabled_tokens_leave_oauth_alone,
     a_restart_keeps_keys_and_secrets,
     a_rotated_key_signs_and_older_ones_verify,
@@ -41,6 +42,8 @@ const CREATE: &str = "/api/2.0/token/create";
 const TOKEN: &str = "/oidc/v1/token";
 const GRANT: &str = "grant_type=client_credentials&scope=all-apis";
 pub(crate) const BOT: &str = "0b1c2d3e-0000-4000-8000-000000000001";
+/// The admin's token in the other workspace.
+const ELSEWHERE: &str = "dapi00000000000000000000000000000012";
 const HOME: &str = "3274327432743274";
 
 pub(crate) fn account() -> String {
@@ -63,13 +66,32 @@ impl World {
         (id, text(&created.json()["secret"]))
     }
 
-    /// A second workspace with the groups of the first, whose members are not assigned to it.
-    async fn add_workspace(&self, id: WorkspaceId) -> Workspace {
+    /// A second workspace of the same account.
+    async fn add_sibling(&self, id: WorkspaceId) -> Workspace {
         let workspace = Workspace { id, is_default: false, ..self.workspace().await };
         let mut writer = self.service.store().write(Lock::Database).await.unwrap();
         writer.insert_workspace(&workspace).await.unwrap();
         writer.commit().await.unwrap();
         workspace
+    }
+
+    /// A service principal that is assigned to that workspace alone.
+    async fn insert_bot(&self, workspace: &Workspace, id: PrincipalId, application: &str) {
+        let principal = Principal {
+            id,
+            local_to: None,
+            kind: PrincipalKind::ServicePrincipal,
+            name: application.to_owned(),
+            display_name: application.to_owned(),
+            active: true,
+            account_admin: false,
+            external_id: None,
+            attributes: Attributes::default(),
+        };
+        let mut writer = self.service.store().write(Lock::Database).await.unwrap();
+        writer.insert_principal(workspace.account, &principal, START).await.unwrap();
+        writer.commit().await.unwrap();
+        self.assign(workspace.id, id).await;
     }
 
     async fn assign(&self, workspace: WorkspaceId, id: PrincipalId) {
@@ -197,23 +219,34 @@ async fn secrets_are_out_of_reach_for_others(world: World) {
         answer.refused(404, "RESOURCE_DOES_NOT_EXIST", &format!("Principal with id {nobody} not found."));
     }
     // A workspace admin reaches the principals of its own workspace only.
-    let elsewhere = world.add_workspace(WorkspaceId(12)).await;
-    let mut writer = world.service.store().write(Lock::Database).await.unwrap();
-    let foreign = dapi_mock::domain::identity::Principal {
-        id: PrincipalId(77),
-        local_to: None,
-        kind: PrincipalKind::ServicePrincipal,
-        name: "0b1c2d3e-0000-4000-8000-000000000009".into(),
-        display_name: "foreign".into(),
-        active: true,
-        account_admin: true,
-        external_id: None,
-        attributes: dapi_mock::domain::identity::Attributes::default(),
-    };
-    writer.insert_principal(elsewhere.account, &foreign, START).await.unwrap();
-    writer.commit().await.unwrap();
-    world.assign(elsewhere.id, foreign.id).await;
-    world.admin().post(&proxy(foreign.id), &json!({})).await.refused(404, "RESOURCE_DOES_NOT_EXIST", "77");
+    let foreign = PrincipalId(77);
+    let elsewhere = world.add_sibling(WorkspaceId(12)).await;
+    world.insert_bot(&elsewhere, foreign, "0b1c2d3e-0000-4000-8000-000000000009").await;
+    world.admin().post(&proxy(foreign), &json!({})).await.refused(404, "RESOURCE_DOES_NOT_EXIST", "77");
+}
+
+/// As in tests that make an account and a workspace each, and share the address.
+async fn clients_of_other_accounts_need_no_names(world: World) {
+    let elsewhere = world.add_workspace(12, ELSEWHERE).await;
+    let id = PrincipalId(77);
+    world.insert_bot(&elsewhere, id, BOT).await;
+    let created = world.client(ELSEWHERE).post(&proxy(id), &json!({})).await.json();
+    let secret = text(&created["secret"]);
+    let wide = format!("/oidc/accounts/{}/v1/token", elsewhere.account);
+    for (path, aud) in [(TOKEN, "12"), (&wide, &*elsewhere.account.to_string())] {
+        let answer = world.ask_for_token(path, Some((BOT, &secret)), GRANT).await.json();
+        let token = text(&answer["access_token"]);
+        assert_eq!(part(&token, 1)["aud"], aud);
+        assert_eq!(world.client(&token).get(ME).await.header("x-databricks-org-id"), "12");
+        world.in_workspace(&token, HOME).await.refused(403, 403, &format!("Invalid access to Org: {HOME}"));
+        let keys = world.anonymous().get("/oidc/jwks.json").await.json();
+        let kid = &part(&token, 0)["kid"];
+        assert!(keys["keys"].as_array().unwrap().iter().any(|key| &key["kid"] == kid));
+    }
+    let home = format!("/oidc/accounts/{}/v1/token", account());
+    for path in [&home, &format!("{TOKEN}?o={HOME}")] {
+        invalid_client(&world.ask_for_token(path, Some((BOT, &secret)), GRANT).await);
+    }
 }
 
 async fn disabled_tokens_leave_oauth_alone(world: World) {
@@ -265,7 +298,7 @@ async fn one_key_wins_a_race(world: World) {
     // As another process on the same database would: it has its own idea of who makes the key.
     let another = || Service::new(world.service.store().clone(), world.clock.clone(), Arc::new(SystemEntropy));
     let account = FirstStart::default().account;
-    let made = join_all((0..3).map(|_| async { another().verifying_keys(account).await.unwrap() })).await;
+    let made = join_all((0..3).map(|_| async { another().verifying_keys(Some(account)).await.unwrap() })).await;
     assert!(made.iter().all(|keys| keys.len() == 1 && keys == &made[0]));
     let tokens = join_all((0..8).map(|_| world.admin_oauth())).await;
     let kids: HashSet<String> = tokens.iter().map(|token| text(&part(token, 0)["kid"])).collect();
@@ -290,7 +323,7 @@ async fn an_access_token_ends_at_its_instant(world: World) {
 async fn an_audience_is_one_workspace_or_the_account(world: World) {
     let (id, secret) = world.add_bot(BOT).await;
     let basic = Some((BOT, secret.as_str()));
-    let other = world.add_workspace(WorkspaceId(12)).await.id;
+    let other = world.add_sibling(WorkspaceId(12)).await.id;
     let issue = async |path: &str| text(&world.ask_for_token(path, basic, GRANT).await.json()["access_token"]);
     let (home, wide) = (issue(TOKEN).await, issue(&format!("/oidc/accounts/{}/v1/token", account())).await);
     assert_eq!((&part(&home, 1)["aud"], &part(&wide, 1)["aud"]), (&json!(HOME), &json!(account())));
