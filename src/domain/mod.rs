@@ -8,6 +8,7 @@ pub mod clock;
 pub mod denial;
 pub mod identity;
 pub mod ids;
+pub mod scim;
 pub mod scope;
 pub mod settings;
 pub mod token;

@@ -16,7 +16,7 @@ use hyper::body::{Body as _, Bytes};
 
 use super::App;
 use super::credential::redacted;
-use super::error::{ApiError, wire};
+use super::error::{ApiError, render, wire};
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::Step;
@@ -59,7 +59,7 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions().get::<ApiError>() {
         log_refusal(&origin, &method, &path, error, response.extensions().get());
-        let (parts, body) = wire(error, &origin.request_id).render().into_parts();
+        let (parts, body) = render(error, &path, &origin.request_id).into_parts();
         *response.status_mut() = parts.status;
         // That of the empty body, which stood in for this one.
         response.headers_mut().remove(CONTENT_LENGTH);

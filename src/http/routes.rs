@@ -5,6 +5,7 @@ use axum::routing::{MethodRouter, get, patch, post};
 
 use super::{App, discovery, health, scim, token};
 use crate::domain::authorize::{Demand, Right};
+use crate::domain::identity::PrincipalKind;
 use crate::domain::scope::{self, EndpointScope};
 
 /// How sure we are that a route behaves as the real one.
@@ -38,6 +39,26 @@ pub struct Route {
 const OPEN: Demand = Demand { right: Right::Open, scope: EndpointScope::Any, token_api: false };
 const OWN_TOKENS: Demand = Demand { right: Right::TokenUser, scope: scope::AUTHENTICATION, token_api: true };
 const ANY_CALLER: Demand = Demand { right: Right::Authenticated, scope: EndpointScope::Any, token_api: false };
+const SCIM_READ: Demand = Demand { right: Right::Authenticated, scope: scope::SCIM, token_api: false };
+const SCIM_WRITE: Demand = Demand { right: Right::WorkspaceAdmin, scope: scope::SCIM, token_api: false };
+
+/// A row of SCIM; partial, since the wording of many refusals is unknown.
+const fn identities(
+    method: Method,
+    path: &'static str,
+    operation: &'static str,
+    demand: Demand,
+    handler: fn() -> MethodRouter<App>,
+) -> Route {
+    Route { method, path, operation, demand, level: Level::Partial, handler }
+}
+
+const USERS: &str = "/api/2.0/preview/scim/v2/Users";
+const USER: &str = "/api/2.0/preview/scim/v2/Users/{id}";
+const GROUPS: &str = "/api/2.0/preview/scim/v2/Groups";
+const GROUP: &str = "/api/2.0/preview/scim/v2/Groups/{id}";
+const SERVICE_PRINCIPALS: &str = "/api/2.0/preview/scim/v2/ServicePrincipals";
+const SERVICE_PRINCIPAL: &str = "/api/2.0/preview/scim/v2/ServicePrincipals/{id}";
 
 /// Every route, emulated or our own.
 pub static ROUTES: &[Route] = &[
@@ -81,6 +102,36 @@ pub static ROUTES: &[Route] = &[
         level: Level::Exact,
         handler: || get(scim::me),
     },
+    identities(Method::GET, USERS, "users.list", SCIM_READ, || scim::list(PrincipalKind::User)),
+    identities(Method::POST, USERS, "users.create", SCIM_WRITE, || scim::create(PrincipalKind::User)),
+    identities(Method::GET, USER, "users.get", SCIM_READ, || scim::get(PrincipalKind::User)),
+    identities(Method::PUT, USER, "users.update", SCIM_WRITE, || scim::replace(PrincipalKind::User)),
+    identities(Method::PATCH, USER, "users.patch", SCIM_WRITE, || scim::patch(PrincipalKind::User)),
+    identities(Method::DELETE, USER, "users.delete", SCIM_WRITE, || scim::delete(PrincipalKind::User)),
+    identities(Method::GET, GROUPS, "groups.list", SCIM_READ, || scim::list(PrincipalKind::Group)),
+    identities(Method::POST, GROUPS, "groups.create", SCIM_WRITE, || scim::create(PrincipalKind::Group)),
+    identities(Method::GET, GROUP, "groups.get", SCIM_READ, || scim::get(PrincipalKind::Group)),
+    identities(Method::PUT, GROUP, "groups.update", SCIM_WRITE, || scim::replace(PrincipalKind::Group)),
+    identities(Method::PATCH, GROUP, "groups.patch", SCIM_WRITE, || scim::patch(PrincipalKind::Group)),
+    identities(Method::DELETE, GROUP, "groups.delete", SCIM_WRITE, || scim::delete(PrincipalKind::Group)),
+    identities(Method::GET, SERVICE_PRINCIPALS, "servicePrincipals.list", SCIM_READ, || {
+        scim::list(PrincipalKind::ServicePrincipal)
+    }),
+    identities(Method::POST, SERVICE_PRINCIPALS, "servicePrincipals.create", SCIM_WRITE, || {
+        scim::create(PrincipalKind::ServicePrincipal)
+    }),
+    identities(Method::GET, SERVICE_PRINCIPAL, "servicePrincipals.get", SCIM_READ, || {
+        scim::get(PrincipalKind::ServicePrincipal)
+    }),
+    identities(Method::PUT, SERVICE_PRINCIPAL, "servicePrincipals.update", SCIM_WRITE, || {
+        scim::replace(PrincipalKind::ServicePrincipal)
+    }),
+    identities(Method::PATCH, SERVICE_PRINCIPAL, "servicePrincipals.patch", SCIM_WRITE, || {
+        scim::patch(PrincipalKind::ServicePrincipal)
+    }),
+    identities(Method::DELETE, SERVICE_PRINCIPAL, "servicePrincipals.delete", SCIM_WRITE, || {
+        scim::delete(PrincipalKind::ServicePrincipal)
+    }),
     Route {
         method: Method::GET,
         path: "/.well-known/databricks-config",

@@ -2,12 +2,12 @@
 
 mod authorize;
 mod bootstrap;
+mod identity;
 mod tokens;
 
 use std::sync::Arc;
 
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
-pub use tokens::Profile;
 
 use crate::clock::Clock;
 use crate::domain::audit::{Action, Origin};

@@ -1,23 +1,11 @@
-//! A principal's own tokens: create, list, revoke, update; and who am I.
+//! A principal's own tokens: create, list, revoke, update.
 
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
 use crate::domain::authorize::may_hold_tokens;
-use crate::domain::identity::{Assignment, Principal};
 use crate::domain::token::{EndCause, Horizon, Token, TokenFacts, TokenRequest, TokenUpdate, TokenValue, plan_create};
-use crate::domain::{Denial, PrincipalId, TokenId};
+use crate::domain::{Denial, TokenId};
 use crate::store::Lock;
-
-/// A principal as it sees itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Profile {
-    /// The principal.
-    pub principal: Principal,
-    /// Its place in the workspace.
-    pub assignment: Assignment,
-    /// Its groups: id, name, and whether it is a direct member.
-    pub groups: Vec<(PrincipalId, String, bool)>,
-}
 
 impl Service {
     /// Creates a token for the caller. The value is in the answer and nowhere else. Toggle,
@@ -88,28 +76,5 @@ impl Service {
         self.record(&mut writer, call, Action::update_token(id, caller.id)).await?;
         writer.commit().await?;
         Ok(())
-    }
-
-    /// The caller's own profile.
-    ///
-    /// # Errors
-    /// [`Denial::InvalidAccessToOrg`] when the principal went since the request was authorized.
-    pub async fn profile(&self, call: Call<'_>) -> Result<Profile, Error> {
-        let caller = call.caller;
-        let workspace = &caller.workspace;
-        let gone = || Denial::org(workspace.id);
-        let mut reader = self.store.read().await?;
-        let principal = reader.find_principal(workspace.account, caller.id).await?.ok_or_else(gone)?;
-        let assignment = reader.find_assignment(workspace.id, caller.id).await?.ok_or_else(gone)?;
-        let mut groups: Vec<(PrincipalId, String, bool)> = Vec::new();
-        for reach in &caller.standing.reach {
-            let Some(via) = reach.via else { continue };
-            let direct = via == caller.id;
-            match groups.iter_mut().find(|(id, ..)| *id == reach.subject) {
-                Some((.., known_direct)) => *known_direct |= direct,
-                None => groups.push((reach.subject, reach.name.clone(), direct)),
-            }
-        }
-        Ok(Profile { principal, assignment, groups })
     }
 }

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use dapi_mock::clock::{Clock, ManualClock};
 use dapi_mock::domain::access::PermissionLevel;
-use dapi_mock::domain::identity::{Assignment, Attributes, Principal, PrincipalKind};
+use dapi_mock::domain::identity::{Assignment, Principal, PrincipalKind};
 use dapi_mock::domain::settings::ConfValue;
 use dapi_mock::domain::token::{Token, TokenValue};
 use dapi_mock::domain::{Millis, PrincipalId, Workspace};
@@ -141,17 +141,8 @@ impl World {
     pub(crate) async fn add_principal(&self, kind: PrincipalKind, name: &str) -> PrincipalId {
         let workspace = self.workspace().await;
         let id = (&SystemEntropy as &dyn Entropy).principal_id();
-        let principal = Principal {
-            id,
-            local_to: (kind == PrincipalKind::Group).then_some(workspace.id),
-            kind,
-            name: name.to_owned(),
-            display_name: name.to_owned(),
-            active: true,
-            account_admin: false,
-            external_id: None,
-            attributes: Attributes::default(),
-        };
+        let local_to = (kind == PrincipalKind::Group).then_some(workspace.id);
+        let principal = Principal { local_to, ..Principal::new(id, kind, name) };
         let mut writer = self.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
         writer.insert_principal(workspace.account, &principal, self.now()).await.unwrap();
         writer.put_assignment(workspace.id, id, &assigned(true)).await.unwrap();
