@@ -64,4 +64,15 @@ impl Reader {
         let sql = "SELECT COUNT(*) FROM audit_events WHERE workspace_id = $1 AND action_name = $2";
         self.count(sql, args![workspace, action]).await
     }
+
+    /// Who did an action in a workspace, and its parameters as JSON, oldest first.
+    pub async fn list_events(
+        &mut self,
+        workspace: WorkspaceId,
+        action: &str,
+    ) -> Result<Vec<(Option<String>, String)>, StoreError> {
+        let sql = "SELECT actor, request_params FROM audit_events WHERE workspace_id = $1 AND action_name = $2
+             ORDER BY event_time, event_id";
+        self.rows(sql, args![workspace, action]).await
+    }
 }

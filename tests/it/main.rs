@@ -16,5 +16,6 @@ mod harness;
 mod hostile;
 mod model;
 mod process;
+mod scim;
 mod secrets;
 mod store;

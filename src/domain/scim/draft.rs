@@ -321,9 +321,15 @@ fn ids(value: &Value) -> Result<Option<Vec<PrincipalId>>, Denial> {
 
 /// The e-mail addresses of a new user; the first counts as the primary one when none says so.
 fn emails(given: Option<&Value>, user_name: &str) -> Result<Vec<Email>, Denial> {
+    let wrong = || wrong_type("emails", "a list of objects with a value");
+    let elements = match given {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(elements)) => elements.as_slice(),
+        Some(_) => return Err(wrong()),
+    };
     let mut emails = Vec::new();
-    for element in given.and_then(Value::as_array).into_iter().flatten() {
-        let object = element.as_object().ok_or_else(|| wrong_type("emails", "a list of objects with a value"))?;
+    for element in elements {
+        let object = element.as_object().ok_or_else(wrong)?;
         let part = |name: &str| member(object, name).unwrap_or(&Value::Null);
         if let Some(value) = text("emails", part("value"))?.filter(|value| !value.is_empty()) {
             let primary = boolean("emails", part("primary"))?.unwrap_or(false);
