@@ -18,6 +18,12 @@ impl Service {
         let (id, now) = (caller.workspace.id, caller.now);
         let mut writer = self.store.write(Lock::Owner(id, caller.id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
+        // Who was deleted or deactivated since the request was authorized gets no token, which would
+        // work again once it came back.
+        let place = writer.find_assignment(id, caller.id).await?;
+        if !place.is_some_and(|place| place.active) {
+            return Err(Denial::org(id).into());
+        }
         let standing = writer.standing(&workspace, caller.id).await?;
         may_hold_tokens(&workspace, &standing, now)?;
         let live = Horizon::new(&workspace.behaviour, now);
