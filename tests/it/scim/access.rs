@@ -297,6 +297,13 @@ async fn groups_of_the_account_are_the_accounts(world: World) {
     writer.commit().await.unwrap();
     let path = format!("{GROUPS}/{id}");
     assert_eq!(read(&world, &path).await["meta"], json!({"resourceType": "Group"}));
+    let corp = add_to_account(&world, PrincipalKind::Group, "corp").await;
+    let mut writer = world.service.store().write(Lock::Workspace(workspace)).await.unwrap();
+    writer.put_assignment(workspace, corp, &assigned(true)).await.unwrap();
+    writer.commit().await.unwrap();
+    let own = group_with(&world, "own", &[]).await;
+    let taken = put(world.admin(), &at(GROUPS, &own), &json!({"displayName": "Corp"})).await;
+    refused(&taken, 409, None, "Group with name Corp already exists.");
     let ann = user(&world, "ann@example.com").await;
     for operation in [
         json!({"op": "add", "path": "members", "value": [{"value": ann["id"]}]}),
