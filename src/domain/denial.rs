@@ -1,6 +1,8 @@
 //! Every "no" that the rules can say, with the facts needed to word it. How it looks on the wire
 //! is `http::error`'s business.
 
+use super::identity::PrincipalKind;
+use super::scim::Fault;
 use super::{Millis, PrincipalId, TokenId, WorkspaceId};
 
 /// A feature of the premium plan (requirement R17).
@@ -99,6 +101,12 @@ pub enum Denial {
     NothingComes(String),
     /// The version that the client knows is not the newest; which one is.
     StaleEtag(String),
+    /// No such user, service principal or group in the workspace; the id as the client wrote it.
+    IdentityNotFound(PrincipalKind, String),
+    /// The workspace has a user, service principal or group of that name; the name as asked for.
+    IdentityExists(PrincipalKind, String),
+    /// What the client says in SCIM cannot be done; the sentence says why.
+    Scim(Fault, String),
 }
 
 impl Denial {

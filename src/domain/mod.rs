@@ -13,6 +13,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod permissions;
 pub mod rule_sets;
+pub mod scim;
 pub mod scope;
 pub mod settings;
 pub mod span;

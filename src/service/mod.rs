@@ -5,6 +5,7 @@ mod bootstrap;
 mod conf;
 mod explain;
 mod fates;
+mod identity;
 mod management;
 mod permissions;
 mod settings;
@@ -20,7 +21,6 @@ pub use explain::{DryOutcome, DryRun, Explained, Explanations};
 pub use fates::{FateEnd, TokenFate};
 pub use settings::ALLOW_ALL;
 pub use time::{Advanced, ClockState, Event, Target};
-pub use tokens::Profile;
 pub use what_if::{Broken, Hypothesis};
 
 use crate::clock::Clock;

@@ -18,6 +18,7 @@ mod harness;
 mod hostile;
 mod model;
 mod process;
+mod scim;
 mod secrets;
 mod store;
 mod time;
