@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::access::PermissionLevel;
+use super::identity::Principal;
 use super::token::Token;
 use super::{AccountId, Millis, PrincipalId, TokenId, WorkspaceId};
 
@@ -219,4 +220,58 @@ impl Action {
     pub fn update_token(id: &TokenId, owner: PrincipalId) -> Self {
         Self { name: "updateDbToken", ..Self::revoke_token(id, owner) }
     }
+
+    /// `add`: a user or service principal came to the workspace.
+    pub fn add(target: &Principal) -> Self {
+        Self::on_principal("add", target)
+    }
+
+    /// `delete`: a user or service principal left the workspace.
+    pub fn delete(target: &Principal) -> Self {
+        Self::on_principal("delete", target)
+    }
+
+    /// `activateUser` or `deactivateUser`; of service principals too \[inferred\].
+    pub fn set_active(target: &Principal, active: bool) -> Self {
+        Self::on_principal(if active { "activateUser" } else { "deactivateUser" }, target)
+    }
+
+    /// `setAdmin` or `removeAdmin`: into and out of the group `admins`.
+    pub fn set_admin(target: &Principal, admin: bool) -> Self {
+        Self::on_principal(if admin { "setAdmin" } else { "removeAdmin" }, target)
+    }
+
+    /// `addPrincipalToGroup` or `removePrincipalFromGroup`.
+    pub fn set_member(group: &Principal, target: &Principal, member: bool) -> Self {
+        let name = if member { "addPrincipalToGroup" } else { "removePrincipalFromGroup" };
+        let mut action = Self::on_principal(name, target);
+        action.params.extend(group_params(group));
+        action
+    }
+
+    /// `createGroup` or `removeGroup` \[recalled\].
+    pub fn set_group(group: &Principal, exists: bool) -> Self {
+        let name = if exists { "createGroup" } else { "removeGroup" };
+        let params = [("endpoint", SCIM_ENDPOINT.to_owned())].into_iter().chain(group_params(group)).collect();
+        Self { service: "accounts", name, params }
+    }
+
+    fn on_principal(name: &'static str, target: &Principal) -> Self {
+        Self {
+            service: "accounts",
+            name,
+            params: vec![
+                ("targetUserName", target.name.clone()),
+                ("endpoint", SCIM_ENDPOINT.to_owned()),
+                ("targetUserId", target.id.to_string()),
+            ],
+        }
+    }
+}
+
+/// Where identities are changed from; the value is \[inferred\], the key is not.
+const SCIM_ENDPOINT: &str = "scim";
+
+fn group_params(group: &Principal) -> [(&'static str, String); 2] {
+    [("targetGroupId", group.id.to_string()), ("targetGroupName", group.name.clone())]
 }

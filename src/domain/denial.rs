@@ -1,7 +1,9 @@
 //! Every "no" that the rules can say, with the facts needed to word it. How it looks on the wire
 //! is `http::error`'s business.
 
+use super::identity::PrincipalKind;
 use super::oauth::Refusal;
+use super::scim::Fault;
 use super::{Millis, PrincipalId, TokenId, WorkspaceId};
 
 /// A feature of the premium plan (requirement R17).
@@ -100,6 +102,12 @@ pub enum Denial {
     NothingComes(String),
     /// The version that the client knows is not the newest; which one is.
     StaleEtag(String),
+    /// No such user, service principal or group in the workspace; the id as the client wrote it.
+    IdentityNotFound(PrincipalKind, String),
+    /// The workspace has a user, service principal or group of that name; the name as asked for.
+    IdentityExists(PrincipalKind, String),
+    /// What the client says in SCIM cannot be done; the sentence says why.
+    Scim(Fault, String),
     /// An access token whose scopes do not cover the endpoint; the scope that it asks for.
     MissingOauthScope(&'static str),
     /// No access token is issued.

@@ -1,8 +1,11 @@
-//! Users, service principals and groups.
+//! Users, service principals and groups, and who is in which.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{PrincipalId, WorkspaceId};
+use super::access::Standing;
+use super::{PrincipalId, Workspace, WorkspaceId};
 
 /// What a principal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +58,21 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// An active principal with nothing but a name.
+    pub fn new(id: PrincipalId, kind: PrincipalKind, name: &str) -> Self {
+        Self {
+            id,
+            local_to: None,
+            kind,
+            name: name.to_owned(),
+            display_name: name.to_owned(),
+            active: true,
+            account_admin: false,
+            external_id: None,
+            attributes: Attributes::default(),
+        }
+    }
+
     /// The name as compared: case does not count (research/api-identity-auth.md §7.3).
     pub fn name_key(name: &str) -> String {
         name.to_lowercase()
@@ -99,4 +117,160 @@ pub struct Assignment {
     pub entitlements: Vec<String>,
     /// Instance profiles.
     pub roles: Vec<String>,
+}
+
+/// A group that holds a principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The group.
+    pub group: PrincipalId,
+    /// The group's name.
+    pub name: String,
+    /// Whether it holds the principal itself, and not only through another group.
+    pub direct: bool,
+}
+
+/// A direct member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub id: PrincipalId,
+    /// What it is.
+    pub kind: PrincipalKind,
+    /// What people read.
+    pub display_name: String,
+}
+
+impl From<&Principal> for Member {
+    fn from(principal: &Principal) -> Self {
+        Self { id: principal.id, kind: principal.kind, display_name: principal.display_name.clone() }
+    }
+}
+
+/// A principal in a workspace, with what surrounds it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The principal.
+    pub principal: Principal,
+    /// Its place in the workspace.
+    pub assignment: Assignment,
+    /// The groups that hold it, nearest first.
+    pub groups: Vec<Membership>,
+    /// Its direct members, when it is a group.
+    pub members: Vec<Member>,
+}
+
+impl Entry {
+    /// A principal with the groups that its standing reaches.
+    pub fn surrounded(
+        workspace: &Workspace,
+        (principal, assignment): (Principal, Assignment),
+        standing: &Standing,
+        members: Vec<Member>,
+    ) -> Self {
+        let mut hierarchy = Hierarchy::default();
+        let mut names = HashMap::new();
+        for reach in &standing.reach {
+            let Some(via) = reach.via else { continue };
+            // A standing begins in `users`, but groups are not in it.
+            let implied = via == principal.id && reach.subject == workspace.users_group;
+            if !(implied && principal.kind == PrincipalKind::Group) {
+                hierarchy.add(reach.subject, via);
+                names.insert(reach.subject, reach.name.as_str());
+            }
+        }
+        let groups = hierarchy.memberships(principal.id, &names);
+        Self { principal, assignment, groups, members }
+    }
+
+    /// The principals of one kind among all that are assigned to a workspace, with their groups and
+    /// members, in the order given. `memberships` are pairs of group and member.
+    pub fn directory(
+        workspace: &Workspace,
+        kind: PrincipalKind,
+        assigned: Vec<(Principal, Assignment)>,
+        memberships: &[(PrincipalId, PrincipalId)],
+    ) -> Vec<Self> {
+        let everybody = assigned.iter().map(|(principal, _)| principal).filter(|it| it.kind != PrincipalKind::Group);
+        let implied = everybody.map(|principal| (workspace.users_group, principal.id));
+        let pairs: Vec<_> = memberships.iter().copied().chain(implied).collect();
+        let mut hierarchy = Hierarchy::default();
+        let mut members: HashMap<PrincipalId, BTreeSet<PrincipalId>> = HashMap::new();
+        for (group, member) in pairs {
+            hierarchy.add(group, member);
+            members.entry(group).or_default().insert(member);
+        }
+        let known: HashMap<_, _> =
+            assigned.iter().map(|(principal, _)| (principal.id, Member::from(principal))).collect();
+        let names: HashMap<_, _> = known.values().map(|member| (member.id, member.display_name.as_str())).collect();
+        let of_kind = assigned.into_iter().filter(|(principal, _)| principal.kind == kind);
+        let entries = of_kind.map(|(principal, assignment)| Self {
+            groups: hierarchy.memberships(principal.id, &names),
+            members: members.get(&principal.id).into_iter().flatten().filter_map(|id| known.get(id).cloned()).collect(),
+            principal,
+            assignment,
+        });
+        entries.collect()
+    }
+
+    /// Whether it may authenticate in the workspace.
+    pub fn is_active(&self) -> bool {
+        self.principal.active && self.assignment.active
+    }
+}
+
+/// Which groups hold which principals directly.
+#[derive(Clone, Debug, Default)]
+pub struct Hierarchy(HashMap<PrincipalId, Vec<PrincipalId>>);
+
+impl Hierarchy {
+    /// Notes that a group holds a member.
+    pub fn add(&mut self, group: PrincipalId, member: PrincipalId) {
+        self.0.entry(member).or_default().push(group);
+    }
+
+    /// The groups that hold a principal, nearest first, and whether they do so directly. Groups may
+    /// hold each other in a circle; none counts as its own.
+    pub fn groups_of(&self, principal: PrincipalId) -> Vec<(PrincipalId, bool)> {
+        let mut seen = HashSet::from([principal]);
+        let mut found = Vec::new();
+        let mut ways = VecDeque::from([principal]);
+        while let Some(at) = ways.pop_front() {
+            for group in self.0.get(&at).into_iter().flatten() {
+                if seen.insert(*group) {
+                    found.push((*group, at == principal));
+                    ways.push_back(*group);
+                }
+            }
+        }
+        found
+    }
+
+    /// The same with names; groups without one are left out.
+    fn memberships(&self, principal: PrincipalId, names: &HashMap<PrincipalId, &str>) -> Vec<Membership> {
+        let memberships = self.groups_of(principal).into_iter().filter_map(|(group, direct)| {
+            let name = (*names.get(&group)?).to_owned();
+            Some(Membership { group, name, direct })
+        });
+        memberships.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_found_through_groups_and_circles_end() {
+        let mut hierarchy = Hierarchy::default();
+        for (group, member) in [(2, 1), (3, 2), (2, 3), (4, 3), (4, 1), (3, 3), (9, 8)] {
+            hierarchy.add(PrincipalId(group), PrincipalId(member));
+        }
+        let of = |id| hierarchy.groups_of(PrincipalId(id)).into_iter().map(|(id, direct)| (id.0, direct)).collect();
+        let found: Vec<Vec<(i64, bool)>> = [1, 2, 3, 4].map(of).into();
+        assert_eq!(found[0], [(2, true), (4, true), (3, false)]);
+        assert_eq!(found[1], [(3, true), (4, false)]);
+        assert_eq!(found[2], [(2, true), (4, true)]);
+        assert_eq!(found[3], []);
+    }
 }

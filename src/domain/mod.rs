@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod oauth;
 pub mod permissions;
 pub mod rule_sets;
+pub mod scim;
 pub mod scope;
 pub mod settings;
 pub mod span;

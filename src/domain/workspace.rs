@@ -34,6 +34,11 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// Whether a group is one of the two that every workspace has.
+    pub fn is_built_in(&self, group: PrincipalId) -> bool {
+        group == self.admins_group || group == self.users_group
+    }
+
     /// Whether personal access tokens are enabled at `now`.
     pub fn tokens_enabled(&self, now: Millis) -> bool {
         let value = self.enable_tokens.as_ref().and_then(|conf| conf.in_effect(now));

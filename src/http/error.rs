@@ -12,7 +12,9 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::Denial;
 use crate::domain::denial::Feature;
+use crate::domain::identity::PrincipalKind;
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
+use crate::domain::scim::Fault;
 use crate::domain::token::QUOTA;
 use crate::service::Error;
 
@@ -135,7 +137,9 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::BodyTimeout => {
                 (408, Code::Named("MALFORMED_REQUEST"), "The body of the request did not arrive in time.".into())
             }
-            Denial::InvalidParameter(sentence) => (400, INVALID_PARAMETER_VALUE, sentence.clone().into()),
+            Denial::InvalidParameter(sentence) | Denial::Scim(_, sentence) => {
+                (400, INVALID_PARAMETER_VALUE, sentence.clone().into())
+            }
             Denial::InvalidTimeout(seconds) => {
                 (400, INVALID_PARAMETER_VALUE, format!("requirement failed: Invalid timeout: {seconds}").into())
             }
@@ -208,6 +212,12 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
                 Code::Named("RESOURCE_CONFLICT"),
                 "The etag is missing or not the newest; read the resource again and retry with its etag.".into(),
             ),
+            Denial::IdentityNotFound(kind, id) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("{} with id {id} not found.", noun(*kind)).into())
+            }
+            Denial::IdentityExists(kind, name) => {
+                (409, Code::Named("RESOURCE_ALREADY_EXISTS"), identity_exists(*kind, name).into())
+            }
             // Observed with the id of the request (research/api-identity-auth.md §4.2), as the edge
             // words things; so with the edge's code [inferred].
             Denial::MissingOauthScope(scope) => (
@@ -282,9 +292,83 @@ fn endpoint_not_found(method: &str, path: &str, family: Option<&str>) -> String 
     format!("No API found for '{method} {path}'. {which} What it emulates: docs/compatibility.md")
 }
 
+fn noun(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::User => "User",
+        PrincipalKind::ServicePrincipal => "Service principal",
+        PrincipalKind::Group => "Group",
+    }
+}
+
+/// Terraform's `force` compares these texts (research/api-identity-auth.md §7.7).
+fn identity_exists(kind: PrincipalKind, name: &str) -> String {
+    let by = match kind {
+        PrincipalKind::User => "username",
+        PrincipalKind::ServicePrincipal => "application ID",
+        PrincipalKind::Group => "name",
+    };
+    format!("{} with {by} {name} already exists.", noun(kind))
+}
+
+/// The answer, in the envelope of the API that the path belongs to.
+pub fn render(error: &ApiError, path: &str, request_id: &str) -> Response {
+    let wire = wire(error, request_id);
+    if path.contains("/scim/v2/") && speaks_scim(error) { wire.render_scim(scim_type(error)) } else { wire.render() }
+}
+
+/// Failures of authentication and authorization, and ours, keep the REST envelope also under SCIM
+/// paths (research/api-identity-auth.md §7.7).
+fn speaks_scim(error: &ApiError) -> bool {
+    let ApiError::Denied(denial) = error else { return false };
+    !matches!(
+        denial,
+        Denial::NoCredential
+            | Denial::InvalidAccessToken
+            | Denial::InvalidAccessToOrg(_)
+            | Denial::TokensDisabled
+            | Denial::NoTokenPermission
+            | Denial::MissingScope
+            | Denial::NotAdmin(_)
+            | Denial::NotAccountAdmin(_)
+            | Denial::AccountNeedsOauth
+            | Denial::EndpointNotFound { .. }
+            | Denial::NotInTier(_)
+            | Denial::MissingOauthScope(_)
+    )
+}
+
+/// Conflicts have none: the Go SDK would put it before the text, and Terraform not know it again.
+fn scim_type(error: &ApiError) -> Option<&'static str> {
+    let ApiError::Denied(denial) = error else { return None };
+    match denial {
+        Denial::Scim(fault, _) => Some(fault.as_str()),
+        Denial::MalformedRequest(_) => Some(Fault::InvalidSyntax.as_str()),
+        Denial::InvalidParameter(_) => Some(Fault::InvalidValue.as_str()),
+        _ => None,
+    }
+}
+
 impl Wire {
+    /// The answer in the envelope of SCIM. The status is a text: with a number, the Go SDK does not
+    /// read it (research/api-identity-auth.md §7.7).
+    fn render_scim(&self, scim_type: Option<&'static str>) -> Response {
+        let mut body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "detail": self.message,
+            "status": self.status.as_str(),
+        });
+        if let (Some(object), Some(scim_type)) = (body.as_object_mut(), scim_type) {
+            object.insert("scimType".into(), scim_type.into());
+        }
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = self.status;
+        let content_type = HeaderValue::from_static("application/scim+json; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    }
+
     /// The answer in the envelope of the REST APIs, or that of OAuth: compact JSON.
-    pub fn render(&self) -> Response {
+    fn render(&self) -> Response {
         let mut body = match self.code {
             Code::Numeric => json!({ "error_code": self.status.as_u16(), "message": self.message }),
             Code::Named(name) => json!({ "error_code": name, "message": self.message }),
@@ -368,6 +452,12 @@ mod tests {
             Denial::WorkspaceNotFound(WorkspaceId(12)),
             Denial::TimeGoesForward { now: Millis(2), wanted: Millis(1) },
             Denial::NothingComes("token.expired".into()),
+            Denial::IdentityNotFound(PrincipalKind::User, "7".into()),
+            Denial::IdentityNotFound(PrincipalKind::Group, "x".into()),
+            Denial::IdentityExists(PrincipalKind::User, "u@example.com".into()),
+            Denial::IdentityExists(PrincipalKind::ServicePrincipal, "0b1c2d3e-0000-4000-8000-000000000001".into()),
+            Denial::IdentityExists(PrincipalKind::Group, "engineers".into()),
+            Denial::Scim(Fault::InvalidFilter, "The filter cannot be read: a value is missing.".into()),
             Denial::MissingOauthScope("authentication"),
             Refusal::InvalidClient("the log's business").into(),
             Refusal::InvalidRequest("grant_type is missing".into()).into(),

@@ -16,7 +16,7 @@ use hyper::body::{Body as _, Bytes};
 
 use super::App;
 use super::credential::redacted;
-use super::error::{ApiError, wire};
+use super::error::{ApiError, render, wire};
 use super::guard::Decided;
 use super::routes::Route;
 use super::token::token_request;
@@ -66,9 +66,9 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
 
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions().get::<ApiError>() {
-        let wire = wire(error, &origin.request_id);
-        log_refusal(&origin, &method, &path, error, &wire.message, response.extensions().get());
-        let (parts, body) = wire.render().into_parts();
+        let message = wire(error, &origin.request_id).message;
+        log_refusal(&origin, &method, &path, error, &message, response.extensions().get());
+        let (parts, body) = render(error, &path, &origin.request_id).into_parts();
         *response.status_mut() = parts.status;
         // That of the empty body, which stood in for this one.
         response.headers_mut().remove(CONTENT_LENGTH);

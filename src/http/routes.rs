@@ -8,6 +8,7 @@ use super::{
 };
 use crate::domain::authorize::{Demand, Right};
 use crate::domain::denial::Feature;
+use crate::domain::identity::PrincipalKind;
 use crate::domain::scope::{self, EndpointScope};
 
 /// How sure we are that a route behaves as the real one.
@@ -89,6 +90,8 @@ const READ_PERMISSIONS: Demand = Demand {
     feature: Some(Feature::TokenPermissions),
 };
 const CHANGE_PERMISSIONS: Demand = Demand { right: Right::WorkspaceAdmin, ..READ_PERMISSIONS };
+const READ_IDENTITIES: Demand = Demand { right: Right::Authenticated, scope: scope::SCIM, ..OPEN };
+const CHANGE_IDENTITIES: Demand = Demand { right: Right::WorkspaceAdmin, ..READ_IDENTITIES };
 const ROLES: Demand = Demand { right: Right::WorkspaceAdmin, scope: scope::ACCESS_MANAGEMENT, ..OPEN };
 /// Secrets are part of a principal, so their scope is SCIM's \[inferred\].
 const SECRETS: Demand = Demand { right: Right::AccountApi, scope: scope::SCIM, ..OPEN };
@@ -131,6 +134,24 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.getRuleSet", ROLES, Level::Partial, || get(settings::get_rule_set)),
     row(Method::PUT, "/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.updateRuleSet", ROLES, Level::Partial, || put(settings::update_rule_set)),
     row(Method::GET, "/api/2.0/preview/scim/v2/Me", "currentUser.me", ANY_CALLER, Level::Exact, || get(scim::me)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Users", "users.list", READ_IDENTITIES, Level::Partial, || scim::list(PrincipalKind::User)),
+    row(Method::POST, "/api/2.0/preview/scim/v2/Users", "users.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(PrincipalKind::User)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Users/{id}", "users.get", READ_IDENTITIES, Level::Partial, || scim::get(PrincipalKind::User)),
+    row(Method::PUT, "/api/2.0/preview/scim/v2/Users/{id}", "users.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(PrincipalKind::User)),
+    row(Method::PATCH, "/api/2.0/preview/scim/v2/Users/{id}", "users.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(PrincipalKind::User)),
+    row(Method::DELETE, "/api/2.0/preview/scim/v2/Users/{id}", "users.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(PrincipalKind::User)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Groups", "groups.list", READ_IDENTITIES, Level::Partial, || scim::list(PrincipalKind::Group)),
+    row(Method::POST, "/api/2.0/preview/scim/v2/Groups", "groups.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(PrincipalKind::Group)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.get", READ_IDENTITIES, Level::Partial, || scim::get(PrincipalKind::Group)),
+    row(Method::PUT, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(PrincipalKind::Group)),
+    row(Method::PATCH, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(PrincipalKind::Group)),
+    row(Method::DELETE, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(PrincipalKind::Group)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/ServicePrincipals", "servicePrincipals.list", READ_IDENTITIES, Level::Partial, || scim::list(PrincipalKind::ServicePrincipal)),
+    row(Method::POST, "/api/2.0/preview/scim/v2/ServicePrincipals", "servicePrincipals.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(PrincipalKind::ServicePrincipal)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.get", READ_IDENTITIES, Level::Partial, || scim::get(PrincipalKind::ServicePrincipal)),
+    row(Method::PUT, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(PrincipalKind::ServicePrincipal)),
+    row(Method::PATCH, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(PrincipalKind::ServicePrincipal)),
+    row(Method::DELETE, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(PrincipalKind::ServicePrincipal)),
     row(Method::GET, "/.well-known/databricks-config", "hostMetadata", OPEN, Level::Exact, || get(discovery::host_metadata)),
     row(Method::GET, "/oidc/.well-known/oauth-authorization-server", "oauth.metadata", OPEN, Level::Partial, || get(oidc::metadata)),
     row(Method::GET, "/oidc/.well-known/openid-configuration", "oauth.openidConfiguration", OPEN, Level::Partial, || get(oidc::metadata)),

@@ -137,7 +137,7 @@ impl Service {
         writer.insert_account(workspace.account, now).await?;
         writer.insert_workspace(&workspace).await?;
         for (id, name) in [(workspace.admins_group, "admins"), (workspace.users_group, "users")] {
-            let group = Principal { local_to: Some(workspace.id), ..principal(id, PrincipalKind::Group, name) };
+            let group = Principal { local_to: Some(workspace.id), ..Principal::new(id, PrincipalKind::Group, name) };
             add(writer, &workspace, &group, now).await?;
         }
         if wanted.users_may_use_tokens {
@@ -150,7 +150,7 @@ impl Service {
         let application = Principal {
             display_name: ADMIN_SERVICE_PRINCIPAL.into(),
             account_admin: true,
-            ..principal(self.entropy.principal_id(), PrincipalKind::ServicePrincipal, &ADMIN_CLIENT_ID.to_string())
+            ..Principal::new(self.entropy.principal_id(), PrincipalKind::ServicePrincipal, &ADMIN_CLIENT_ID.to_string())
         };
         for principal in [&admin, &account_admin, &application] {
             add(writer, &workspace, principal, now).await?;
@@ -212,26 +212,12 @@ impl Service {
     }
 }
 
-fn principal(id: PrincipalId, kind: PrincipalKind, name: &str) -> Principal {
-    Principal {
-        id,
-        local_to: None,
-        kind,
-        name: name.to_owned(),
-        display_name: name.to_owned(),
-        active: true,
-        account_admin: false,
-        external_id: None,
-        attributes: Attributes::default(),
-    }
-}
-
 fn user(id: PrincipalId, name: &str, display_name: &str) -> Principal {
     let email = Email { value: name.to_owned(), kind: Some("work".into()), primary: true };
     Principal {
         display_name: display_name.to_owned(),
         attributes: Attributes { emails: vec![email], ..Attributes::default() },
-        ..principal(id, PrincipalKind::User, name)
+        ..Principal::new(id, PrincipalKind::User, name)
     }
 }
 

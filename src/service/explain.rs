@@ -180,7 +180,7 @@ pub(super) async fn owner_of(reader: &mut Reader, workspace: &Workspace, princip
 
 async fn find_by_name(reader: &mut Reader, workspace: &Workspace, name: &str) -> Result<Principal, Error> {
     for kind in [PrincipalKind::User, PrincipalKind::ServicePrincipal] {
-        if let Some(found) = reader.find_assigned(workspace, kind, name).await? {
+        if let Some(found) = reader.find_assigned_named(workspace, kind, name).await? {
             return Ok(found);
         }
     }

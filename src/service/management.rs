@@ -83,7 +83,7 @@ impl Service {
         if workspace.behaviour.cloud == Cloud::Azure {
             return Err(Denial::OnBehalfOfDisabled.into());
         }
-        let owner = writer.find_assigned(&workspace, PrincipalKind::ServicePrincipal, application_id).await?;
+        let owner = writer.find_assigned_named(&workspace, PrincipalKind::ServicePrincipal, application_id).await?;
         let missing = || Denial::PrincipalNameNotFound("ServicePrincipalName", application_id.to_owned());
         let owner = owner.ok_or_else(missing)?;
         let standing = writer.standing(&workspace, owner.id).await?;

@@ -5,6 +5,7 @@ mod bootstrap;
 mod conf;
 mod explain;
 mod fates;
+mod identity;
 mod keys;
 mod management;
 mod oauth;
@@ -25,7 +26,6 @@ pub use oauth::{Issuer, issuer_of};
 pub use secrets::CreatedSecret;
 pub use settings::ALLOW_ALL;
 pub use time::{Advanced, ClockState, Event, Target};
-pub use tokens::Profile;
 pub use what_if::{Broken, Hypothesis};
 
 use tokio::sync::Mutex;

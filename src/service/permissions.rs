@@ -96,7 +96,7 @@ pub(super) async fn resolve_entry(
 ) -> Result<(PrincipalId, PermissionLevel), Error> {
     let (kind, name) = entry.principal()?;
     let level = entry.level()?;
-    let found = reader.find_assigned(workspace, kind, name).await?;
+    let found = reader.find_assigned_named(workspace, kind, name).await?;
     let missing = || Denial::PrincipalNameNotFound(kind_on_the_wire(kind), name.to_owned());
     Ok((found.ok_or_else(missing)?.id, level))
 }

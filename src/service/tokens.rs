@@ -1,22 +1,10 @@
-//! A principal's own tokens: create, list, revoke, update; and who am I.
+//! A principal's own tokens: create, list, revoke, update.
 
 use super::{Call, Error, Service};
 use crate::domain::authorize::may_hold_tokens;
-use crate::domain::identity::{Assignment, Principal};
 use crate::domain::token::{EndCause, Horizon, Token, TokenRequest, TokenUpdate, TokenValue};
-use crate::domain::{Denial, PrincipalId, TokenId};
+use crate::domain::{Denial, TokenId};
 use crate::store::{Lock, Reader, StoreError};
-
-/// A principal as it sees itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Profile {
-    /// The principal.
-    pub principal: Principal,
-    /// Its place in the workspace.
-    pub assignment: Assignment,
-    /// Its groups: id, name, and whether it is a direct member.
-    pub groups: Vec<(PrincipalId, String, bool)>,
-}
 
 impl Service {
     /// Creates a token for the caller. The value is in the answer and nowhere else. Toggle,
@@ -29,6 +17,12 @@ impl Service {
         let (id, now) = (caller.workspace.id, caller.now);
         let mut writer = self.store.write(Lock::Owner(id, caller.id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
+        // Who was deleted or deactivated since the request was authorized gets no token, which would
+        // work again once it came back.
+        let place = writer.find_assignment(id, caller.id).await?;
+        if !place.is_some_and(|place| place.active) {
+            return Err(Denial::org(id).into());
+        }
         let standing = writer.standing(&workspace, caller.id).await?;
         may_hold_tokens(&workspace, &standing, now)?;
         let created = self.insert_token(&mut writer, call, &workspace, caller.id, request).await?;
@@ -65,29 +59,6 @@ impl Service {
         self.store_update(&mut writer, call, token, update).await?;
         writer.commit().await?;
         Ok(())
-    }
-
-    /// The caller's own profile.
-    ///
-    /// # Errors
-    /// [`Denial::InvalidAccessToOrg`] when the principal went since the request was authorized.
-    pub async fn profile(&self, call: Call<'_>) -> Result<Profile, Error> {
-        let caller = call.caller;
-        let workspace = &caller.workspace;
-        let gone = || Denial::org(workspace.id);
-        let mut reader = self.store.read().await?;
-        let principal = reader.find_principal(workspace.account, caller.id).await?.ok_or_else(gone)?;
-        let assignment = reader.find_assignment(workspace.id, caller.id).await?.ok_or_else(gone)?;
-        let mut groups: Vec<(PrincipalId, String, bool)> = Vec::new();
-        for reach in &caller.standing.reach {
-            let Some(via) = reach.via else { continue };
-            let direct = via == caller.id;
-            match groups.iter_mut().find(|(id, ..)| *id == reach.subject) {
-                Some((.., known_direct)) => *known_direct |= direct,
-                None => groups.push((reach.subject, reach.name.clone(), direct)),
-            }
-        }
-        Ok(Profile { principal, assignment, groups })
     }
 }
 

@@ -4,8 +4,8 @@ use sqlx::FromRow;
 
 use super::StoreError;
 use super::session::{Reader, Writer, args};
-use crate::domain::identity::{Assignment, Principal, PrincipalKind};
-use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
+use crate::domain::identity::{Assignment, Member, Principal, PrincipalKind};
+use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 
 #[derive(FromRow)]
 pub(super) struct PrincipalRow {
@@ -70,6 +70,55 @@ impl TryFrom<AssignmentRow> for Assignment {
     }
 }
 
+/// A principal with its place in a workspace.
+#[derive(FromRow)]
+struct AssignedRow {
+    #[sqlx(flatten)]
+    principal: PrincipalRow,
+    assigned_active: bool,
+    entitlements: String,
+    roles: String,
+}
+
+/// What [`AssignedRow`] is read from; the account is bound as `$1`, the workspace as `$2`.
+macro_rules! assigned {
+    () => {
+        concat!(
+            "SELECT ",
+            principal_columns!(),
+            ", a.active AS assigned_active, a.entitlements, a.roles
+             FROM workspace_assignments a JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id
+             WHERE a.workspace_id = $2"
+        )
+    };
+}
+
+impl TryFrom<AssignedRow> for (Principal, Assignment) {
+    type Error = StoreError;
+
+    fn try_from(row: AssignedRow) -> Result<Self, StoreError> {
+        let AssignedRow { principal, assigned_active: active, entitlements, roles } = row;
+        Ok((principal.try_into()?, AssignmentRow { active, entitlements, roles }.try_into()?))
+    }
+}
+
+#[derive(FromRow)]
+struct MemberRow {
+    principal_id: i64,
+    kind: String,
+    display_name: String,
+}
+
+impl TryFrom<MemberRow> for Member {
+    type Error = StoreError;
+
+    fn try_from(row: MemberRow) -> Result<Self, StoreError> {
+        let kind = PrincipalKind::parse(&row.kind);
+        let kind = kind.ok_or_else(|| StoreError::Unreadable(format!("kind of principal {}", row.principal_id)))?;
+        Ok(Self { id: PrincipalId(row.principal_id), kind, display_name: row.display_name })
+    }
+}
+
 impl Reader {
     /// A principal by id.
     pub async fn find_principal(
@@ -116,6 +165,58 @@ impl Reader {
              WHERE workspace_id = $1 AND principal_id = $2";
         self.row::<AssignmentRow>(SQL, args![workspace, id]).await?.map(Assignment::try_from).transpose()
     }
+
+    /// A principal that is assigned to a workspace, with its place there.
+    pub async fn find_assigned(
+        &mut self,
+        workspace: &Workspace,
+        id: PrincipalId,
+    ) -> Result<Option<(Principal, Assignment)>, StoreError> {
+        const SQL: &str = concat!(assigned!(), " AND a.principal_id = $3");
+        let account = workspace.account.to_string();
+        let row = self.row::<AssignedRow>(SQL, args![&account, workspace.id, id]).await?;
+        row.map(<(Principal, Assignment)>::try_from).transpose()
+    }
+
+    /// Every principal that is assigned to a workspace, oldest first.
+    pub async fn list_assigned(&mut self, workspace: &Workspace) -> Result<Vec<(Principal, Assignment)>, StoreError> {
+        const SQL: &str = concat!(assigned!(), " ORDER BY p.created_at, p.principal_id");
+        let account = workspace.account.to_string();
+        let rows = self.rows::<AssignedRow>(SQL, args![&account, workspace.id]).await?;
+        rows.into_iter().map(<(Principal, Assignment)>::try_from).collect()
+    }
+
+    /// The direct members of a group that are assigned to the workspace. The built-in `users` holds
+    /// every user and service principal without any row that says so.
+    pub async fn list_members(&mut self, workspace: &Workspace, group: PrincipalId) -> Result<Vec<Member>, StoreError> {
+        const STORED: &str = "SELECT p.principal_id, p.kind, p.display_name
+             FROM group_members m JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = m.member_id
+             JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
+             WHERE m.account_id = $1 AND m.group_id = $3 ORDER BY p.principal_id";
+        const EVERYBODY: &str = "SELECT p.principal_id, p.kind, p.display_name
+             FROM workspace_assignments a JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id
+             WHERE a.workspace_id = $2 AND p.kind <> 'group' ORDER BY p.principal_id";
+        let account = workspace.account.to_string();
+        let rows = if group == workspace.users_group {
+            self.rows::<MemberRow>(EVERYBODY, args![&account, workspace.id]).await?
+        } else {
+            self.rows::<MemberRow>(STORED, args![&account, workspace.id, group]).await?
+        };
+        rows.into_iter().map(Member::try_from).collect()
+    }
+
+    /// Every stored membership in the groups of a workspace, as group and member.
+    pub async fn list_memberships(
+        &mut self,
+        workspace: &Workspace,
+    ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
+        const SQL: &str = "SELECT m.group_id, m.member_id
+             FROM workspace_assignments a JOIN group_members m ON m.account_id = $1 AND m.group_id = a.principal_id
+             WHERE a.workspace_id = $2 ORDER BY m.group_id, m.member_id";
+        let account = workspace.account.to_string();
+        let rows = self.rows::<(i64, i64)>(SQL, args![&account, workspace.id]).await?;
+        Ok(rows.into_iter().map(|(group, member)| (PrincipalId(group), PrincipalId(member))).collect())
+    }
 }
 
 impl Writer {
@@ -153,6 +254,48 @@ impl Writer {
         Ok(())
     }
 
+    /// Stores what a change of a principal may change: its names, external id and attributes.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when its name is taken.
+    pub async fn update_principal(&mut self, account: AccountId, principal: &Principal) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE principals SET name = $3, name_key = $4, display_name = $5, external_id = $6,
+               attributes = $7 WHERE account_id = $1 AND principal_id = $2";
+        let account = account.to_string();
+        let key = Principal::name_key(&principal.name);
+        let attributes = json(&principal.attributes)?;
+        let external_id = principal.external_id.as_deref();
+        let values =
+            args![&account, principal.id, &principal.name, &key, &principal.display_name, external_id, &attributes];
+        self.execute(SQL, values).await?;
+        Ok(())
+    }
+
+    /// Takes a principal out of a workspace: its place, its entry in the token permissions, and its
+    /// memberships in the workspace's own groups. The principal itself stays in the account.
+    pub async fn remove_from_workspace(&mut self, workspace: &Workspace, id: PrincipalId) -> Result<(), StoreError> {
+        const LEAVE: &str = "DELETE FROM group_members WHERE account_id = $1 AND member_id = $3 AND group_id IN
+             (SELECT g.principal_id FROM principals g WHERE g.account_id = $1 AND g.workspace_id = $2)";
+        const UNASSIGN: &str = "DELETE FROM workspace_assignments WHERE workspace_id = $1 AND principal_id = $2";
+        let account = workspace.account.to_string();
+        self.execute(LEAVE, args![&account, workspace.id, id]).await?;
+        self.put_token_permission(workspace.id, id, None).await?;
+        self.execute(UNASSIGN, args![workspace.id, id]).await?;
+        Ok(())
+    }
+
+    /// Removes a workspace's own group with its memberships.
+    pub async fn delete_group(&mut self, account: AccountId, group: PrincipalId) -> Result<(), StoreError> {
+        let account = account.to_string();
+        for sql in [
+            "DELETE FROM group_members WHERE account_id = $1 AND group_id = $2",
+            "DELETE FROM principals WHERE account_id = $1 AND principal_id = $2",
+        ] {
+            self.execute(sql, args![&account, group]).await?;
+        }
+        Ok(())
+    }
+
     /// Assigns a principal to a workspace, or changes its place there.
     pub async fn put_assignment(
         &mut self,
@@ -180,6 +323,19 @@ impl Writer {
              ON CONFLICT (account_id, group_id, member_id) DO NOTHING";
         let account = account.to_string();
         self.execute(SQL, args![&account, group, member]).await?;
+        Ok(())
+    }
+
+    /// Takes a member out of a group; nothing changes when it is none.
+    pub async fn remove_member(
+        &mut self,
+        account: AccountId,
+        group: PrincipalId,
+        member: PrincipalId,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM group_members WHERE account_id = $1 AND group_id = $2 AND member_id = $3";
+        let account = account.to_string();
+        self.execute(sql, args![&account, group, member]).await?;
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl Reader {
     }
 
     /// A principal of that kind and name that is assigned to the workspace.
-    pub async fn find_assigned(
+    pub async fn find_assigned_named(
         &mut self,
         workspace: &Workspace,
         kind: PrincipalKind,

@@ -10,7 +10,7 @@ use base64::Engine;
 use dapi_mock::clock::{Clock, ManualClock};
 use dapi_mock::control::Access;
 use dapi_mock::domain::access::PermissionLevel;
-use dapi_mock::domain::identity::{Assignment, Attributes, Principal, PrincipalKind};
+use dapi_mock::domain::identity::{Assignment, Principal, PrincipalKind};
 use dapi_mock::domain::oauth::ClientSecret;
 use dapi_mock::domain::settings::ConfValue;
 use dapi_mock::domain::token::{Token, TokenValue};
@@ -142,15 +142,8 @@ impl World {
             (admin, PrincipalKind::User, "admin@example.com"),
         ] {
             let principal = Principal {
-                id: principal,
                 local_to: (kind == PrincipalKind::Group).then_some(workspace.id),
-                kind,
-                name: name.to_owned(),
-                display_name: name.to_owned(),
-                active: true,
-                account_admin: false,
-                external_id: None,
-                attributes: Attributes::default(),
+                ..Principal::new(principal, kind, name)
             };
             writer.insert_principal(workspace.account, &principal, self.now()).await.unwrap();
             writer.put_assignment(workspace.id, principal.id, &assigned(true)).await.unwrap();
@@ -211,17 +204,8 @@ impl World {
     pub(crate) async fn add_principal(&self, kind: PrincipalKind, name: &str) -> PrincipalId {
         let workspace = self.workspace().await;
         let id = (&SystemEntropy as &dyn Entropy).principal_id();
-        let principal = Principal {
-            id,
-            local_to: (kind == PrincipalKind::Group).then_some(workspace.id),
-            kind,
-            name: name.to_owned(),
-            display_name: name.to_owned(),
-            active: true,
-            account_admin: false,
-            external_id: None,
-            attributes: Attributes::default(),
-        };
+        let local_to = (kind == PrincipalKind::Group).then_some(workspace.id);
+        let principal = Principal { local_to, ..Principal::new(id, kind, name) };
         let mut writer = self.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
         writer.insert_principal(workspace.account, &principal, self.now()).await.unwrap();
         writer.put_assignment(workspace.id, id, &assigned(true)).await.unwrap();
@@ -271,7 +255,7 @@ impl World {
     pub(crate) async fn user_id(&self, name: &str) -> PrincipalId {
         let workspace = self.workspace().await;
         let mut reader = self.service.store().read().await.unwrap();
-        reader.find_assigned(&workspace, PrincipalKind::User, name).await.unwrap().unwrap().id
+        reader.find_assigned_named(&workspace, PrincipalKind::User, name).await.unwrap().unwrap().id
     }
 
     pub(crate) async fn admin_id(&self) -> PrincipalId {

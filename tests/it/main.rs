@@ -20,6 +20,7 @@ mod model;
 mod oauth;
 mod oauth_forgery;
 mod process;
+mod scim;
 mod secrets;
 mod store;
 mod time;

@@ -10,7 +10,7 @@ use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use dapi_mock::domain::audit::Filter;
-use dapi_mock::domain::identity::{Attributes, Principal, PrincipalKind};
+use dapi_mock::domain::identity::{Principal, PrincipalKind};
 use dapi_mock::domain::{PrincipalId, Workspace, WorkspaceId};
 use dapi_mock::entropy::SystemEntropy;
 use dapi_mock::service::{ADMIN_CLIENT_ID, FirstStart, Service};
@@ -77,17 +77,7 @@ impl World {
 
     /// A service principal that is assigned to that workspace alone.
     async fn insert_bot(&self, workspace: &Workspace, id: PrincipalId, application: &str) {
-        let principal = Principal {
-            id,
-            local_to: None,
-            kind: PrincipalKind::ServicePrincipal,
-            name: application.to_owned(),
-            display_name: application.to_owned(),
-            active: true,
-            account_admin: false,
-            external_id: None,
-            attributes: Attributes::default(),
-        };
+        let principal = Principal::new(id, PrincipalKind::ServicePrincipal, application);
         let mut writer = self.service.store().write(Lock::Database).await.unwrap();
         writer.insert_principal(workspace.account, &principal, START).await.unwrap();
         writer.commit().await.unwrap();
@@ -374,6 +364,11 @@ async fn losing_the_principal_ends_its_access_at_once(world: World) {
     invalid_client(&world.ask_for_token(TOKEN, Some((BOT, &secret)), GRANT).await);
     world.set_active(id, true).await;
     assert_eq!(world.client(&token).get(ME).await.status, 200);
+
+    let path = format!("/api/2.0/preview/scim/v2/ServicePrincipals/{id}");
+    assert_eq!(world.admin().call(Method::DELETE, &path, "").await.status, 204);
+    world.client(&token).get(ME).await.refused(403, 403, &format!("Invalid access to Org: {HOME}"));
+    invalid_client(&world.ask_for_token(TOKEN, Some((BOT, &secret)), GRANT).await);
 }
 
 async fn the_account_api_takes_account_admins_by_oauth(world: World) {

@@ -1,0 +1,378 @@
+//! SCIM filters (RFC 7644 §3.4.2.2, research/api-identity-auth.md §7.4): parsing within bounds, and
+//! matching. The same language selects resources of a list and elements of a multi-valued attribute.
+
+use std::borrow::Cow;
+
+use super::Fault;
+use crate::domain::Denial;
+
+/// Most comparisons and operators of one filter (the v2.1 documentation's bound).
+pub const MAX_NODES: usize = 200;
+/// Deepest nesting of parentheses. The parser recurses, so that this also bounds its stack.
+pub const MAX_DEPTH: usize = 50;
+
+/// What a filter may speak of.
+pub trait Field: Copy {
+    /// The field with this lower-case name.
+    fn parse(name: &str) -> Option<Self>;
+
+    /// Whether upper and lower case differ in its values.
+    fn is_case_exact(self) -> bool;
+}
+
+/// How a comparison compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Eq,
+    Ne,
+    Co,
+    Sw,
+    Ew,
+}
+
+impl Operator {
+    const NAMES: [(&'static str, Self); 5] =
+        [("eq", Self::Eq), ("ne", Self::Ne), ("co", Self::Co), ("sw", Self::Sw), ("ew", Self::Ew)];
+
+    fn holds(self, found: &str, wanted: &str) -> bool {
+        match self {
+            Self::Eq | Self::Ne => found == wanted,
+            Self::Co => found.contains(wanted),
+            Self::Sw => found.starts_with(wanted),
+            Self::Ew => found.ends_with(wanted),
+        }
+    }
+}
+
+/// A parsed filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter<F>(Node<F>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Node<F> {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
+    Present(F),
+    Compare { field: F, operator: Operator, wanted: String },
+}
+
+impl<F: Field> Filter<F> {
+    /// Reads a filter.
+    ///
+    /// # Errors
+    /// [`Fault::InvalidFilter`], saying what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Denial> {
+        let mut parser = Parser { rest: text, nodes: 0, depth: 0 };
+        let parsed = parser.any().and_then(|node| match parser.rest.trim_start() {
+            "" => Ok(Self(node)),
+            rest => Err(format!("'{}' is not expected", excerpt(rest))),
+        });
+        parsed.map_err(|why| Denial::Scim(Fault::InvalidFilter, format!("The filter cannot be read: {why}.")))
+    }
+
+    /// Whether something with these values passes. A field may have any number of values; a boolean
+    /// has `true` or `false`. `ne` is the opposite of `eq`, so that it also passes what has none.
+    pub fn matches<'a>(&self, values: &impl Fn(F) -> Vec<Cow<'a, str>>) -> bool {
+        self.0.matches(values)
+    }
+}
+
+impl<F: Field> Node<F> {
+    fn matches<'a>(&self, values: &impl Fn(F) -> Vec<Cow<'a, str>>) -> bool {
+        match self {
+            Self::All(nodes) => nodes.iter().all(|node| node.matches(values)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.matches(values)),
+            Self::Not(node) => !node.matches(values),
+            Self::Present(field) => values(*field).iter().any(|value| !value.is_empty()),
+            Self::Compare { field, operator, wanted } => {
+                let holds = values(*field).iter().any(|value| operator.holds(&comparable(*field, value), wanted));
+                holds != (*operator == Operator::Ne)
+            }
+        }
+    }
+}
+
+/// A value as it is compared.
+fn comparable<F: Field>(field: F, value: &str) -> Cow<'_, str> {
+    if field.is_case_exact() { value.into() } else { value.to_lowercase().into() }
+}
+
+/// The beginning of what was not understood, for the answer.
+fn excerpt(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+    nodes: usize,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, String>;
+
+impl<'a> Parser<'a> {
+    fn any<F: Field>(&mut self) -> Parsed<Node<F>> {
+        let mut nodes = vec![self.all()?];
+        while self.keyword("or") {
+            nodes.push(self.all()?);
+        }
+        Ok(one_or(nodes, Node::Any))
+    }
+
+    fn all<F: Field>(&mut self) -> Parsed<Node<F>> {
+        let mut nodes = vec![self.term()?];
+        while self.keyword("and") {
+            nodes.push(self.term()?);
+        }
+        Ok(one_or(nodes, Node::All))
+    }
+
+    fn term<F: Field>(&mut self) -> Parsed<Node<F>> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(format!("it has more than {MAX_NODES} parts"));
+        }
+        if self.keyword("not") {
+            return Ok(Node::Not(Box::new(self.group()?)));
+        }
+        if self.rest.trim_start().starts_with('(') {
+            return self.group();
+        }
+        self.comparison()
+    }
+
+    fn group<F: Field>(&mut self) -> Parsed<Node<F>> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(format!("it is nested more than {MAX_DEPTH} times"));
+        }
+        self.symbol('(')?;
+        let node = self.any()?;
+        self.symbol(')')?;
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn comparison<F: Field>(&mut self) -> Parsed<Node<F>> {
+        let name = self.word();
+        // An attribute may be named with its schema's URN before it.
+        let short = name.rsplit(':').next().unwrap_or(name).to_lowercase();
+        let field = F::parse(&short).ok_or_else(|| match name {
+            "" => "an attribute is missing".to_owned(),
+            name => format!("there is no attribute '{}'", excerpt(name)),
+        })?;
+        let operator = self.word().to_lowercase();
+        if operator == "pr" {
+            return Ok(Node::Present(field));
+        }
+        let known = Operator::NAMES.into_iter().find(|(name, _)| *name == operator);
+        let (_, operator) = known.ok_or_else(|| format!("there is no operator '{}'", excerpt(&operator)))?;
+        let wanted = self.value()?;
+        Ok(Node::Compare { field, operator, wanted: comparable(field, &wanted).into_owned() })
+    }
+
+    /// A value: a JSON string; text in single quotes, as Terraform sends it; or a bare word, as the
+    /// documentation's examples do.
+    fn value(&mut self) -> Parsed<Cow<'a, str>> {
+        let start = self.rest.trim_start();
+        let Some(quote @ ('"' | '\'')) = start.chars().next() else {
+            return match self.word() {
+                "" => Err("a value is missing".into()),
+                word => Ok(word.into()),
+            };
+        };
+        let inner = start.get(1..).unwrap_or_default();
+        let mut escaped = false;
+        let end = inner.find(|c| {
+            let closes = c == quote && !escaped;
+            escaped = c == '\\' && !escaped && quote == '"';
+            closes
+        });
+        let end = end.ok_or("a quote is not closed")?;
+        let (text, rest) = (inner.get(..end).unwrap_or_default(), inner.get(end + 1..).unwrap_or_default());
+        self.rest = rest;
+        if quote == '\'' {
+            return Ok(text.into());
+        }
+        let text: String = serde_json::from_str(&format!("\"{text}\"")).map_err(|_| "a quoted text is malformed")?;
+        Ok(text.into())
+    }
+
+    /// Takes the next run of characters that are neither space nor parenthesis.
+    fn word(&mut self) -> &'a str {
+        let start = self.rest.trim_start();
+        let end = start.find(|c: char| c.is_whitespace() || c == '(' || c == ')').unwrap_or(start.len());
+        let (word, rest) = start.split_at(end);
+        self.rest = rest;
+        word
+    }
+
+    /// Takes the next word if it is this one.
+    fn keyword(&mut self, wanted: &str) -> bool {
+        let before = self.rest;
+        let found = self.word().eq_ignore_ascii_case(wanted);
+        if !found {
+            self.rest = before;
+        }
+        found
+    }
+
+    fn symbol(&mut self, wanted: char) -> Parsed<()> {
+        let rest = self.rest.trim_start().strip_prefix(wanted);
+        self.rest = rest.ok_or_else(|| format!("'{wanted}' is missing"))?;
+        Ok(())
+    }
+}
+
+/// The only node, or all of them joined.
+fn one_or<F>(mut nodes: Vec<Node<F>>, join: fn(Vec<Node<F>>) -> Node<F>) -> Node<F> {
+    match nodes.pop() {
+        Some(node) if nodes.is_empty() => node,
+        Some(node) => {
+            nodes.push(node);
+            join(nodes)
+        }
+        None => join(nodes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Sample {
+        Name,
+        Exact,
+        Many,
+        Nothing,
+    }
+
+    impl Field for Sample {
+        fn parse(name: &str) -> Option<Self> {
+            [("name", Self::Name), ("exact", Self::Exact), ("many", Self::Many), ("nothing", Self::Nothing)]
+                .into_iter()
+                .find_map(|(known, field)| (known == name).then_some(field))
+        }
+
+        fn is_case_exact(self) -> bool {
+            self == Self::Exact
+        }
+    }
+
+    fn values(field: Sample) -> Vec<Cow<'static, str>> {
+        match field {
+            Sample::Name => vec!["Ann O'Hara (x)".into()],
+            Sample::Exact => vec!["Ab".into()],
+            Sample::Many => vec!["one".into(), "TWO".into()],
+            Sample::Nothing => vec![],
+        }
+    }
+
+    fn matches(text: &str) -> bool {
+        Filter::<Sample>::parse(text).unwrap_or_else(|denial| panic!("{text}: {denial:?}")).matches(&values)
+    }
+
+    #[test]
+    fn operators_compare() {
+        for (text, expected) in [
+            ("name eq \"ann o'hara (x)\"", true),
+            ("NAME EQ \"ANN O'HARA (X)\"", true),
+            ("name eq \"ann\"", false),
+            ("name co \"O'H\"", true),
+            ("name sw Ann", true),
+            ("name sw 'o'", false),
+            ("name ew \"(x)\"", true),
+            ("name ne \"ann\"", true),
+            ("name pr", true),
+            ("exact eq Ab", true),
+            ("exact eq ab", false),
+            ("many eq two", true),
+            ("many ne two", false),
+            ("many ne three", true),
+            ("nothing eq \"\"", false),
+            ("nothing ne x", true),
+            ("nothing pr", false),
+            ("name eq \"\\u0041nn O'Hara (x)\"", true),
+            ("urn:ietf:params:scim:schemas:core:2.0:User:name sw ann", true),
+            ("  name\tpr  ", true),
+        ] {
+            assert_eq!(matches(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn and_binds_closer_than_or() {
+        for (text, expected) in [
+            ("name pr or name pr and nothing pr", true),
+            ("(name pr or name pr) and nothing pr", false),
+            ("name pr AND Not (nothing pr)", true),
+            ("not(name pr)or(exact eq Ab)", true),
+            ("nothing pr or nothing pr or many eq one", true),
+            ("((name pr))", true),
+        ] {
+            assert_eq!(matches(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused() {
+        for (text, why) in [
+            ("", "an attribute is missing"),
+            ("name", "there is no operator ''"),
+            ("name eq", "a value is missing"),
+            ("name eq \"x", "a quote is not closed"),
+            ("name eq 'x", "a quote is not closed"),
+            ("name eq \"\\x\"", "malformed"),
+            ("name gt 5", "there is no operator 'gt'"),
+            ("wrong eq 5", "there is no attribute 'wrong'"),
+            ("name pr and", "an attribute is missing"),
+            ("name pr name pr", "'name pr' is not expected"),
+            ("(name pr", "')' is missing"),
+            ("name pr)", "')' is not expected"),
+            ("not name pr", "'(' is missing"),
+            ("name eq a b", "'b' is not expected"),
+        ] {
+            match Filter::<Sample>::parse(text) {
+                Err(Denial::Scim(Fault::InvalidFilter, said)) => assert!(said.contains(why), "{text}: {said}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn depth_and_size_have_bounds() {
+        let nested = |n: usize| format!("{}name pr{}", "(".repeat(n), ")".repeat(n));
+        let wide = |n: usize| vec!["name pr"; n].join(" or ");
+        assert!(Filter::<Sample>::parse(&nested(MAX_DEPTH)).is_ok());
+        assert!(Filter::<Sample>::parse(&nested(MAX_DEPTH + 1)).is_err());
+        assert!(Filter::<Sample>::parse(&nested(100_000)).is_err());
+        assert!(Filter::<Sample>::parse(&"not (".repeat(100_000)).is_err());
+        assert!(Filter::<Sample>::parse(&wide(MAX_NODES)).is_ok());
+        assert!(Filter::<Sample>::parse(&wide(MAX_NODES + 1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(
+            text in prop_oneof![any::<String>(), "[a-z \"'\\\\()]{0,60}", "((name|many) ?(eq|pr|co)? ?(\"|'|x|é|\\() ?(and|or|not)? ?){0,8}"]
+        ) {
+            if let Ok(filter) = Filter::<Sample>::parse(&text) {
+                let opposite = Filter::<Sample>::parse(&format!("not ({text})"));
+                prop_assert!(opposite.is_err() || opposite.unwrap().matches(&values) != filter.matches(&values));
+            }
+        }
+
+        #[test]
+        fn a_quoted_text_is_compared_as_it_is(text in any::<String>()) {
+            let quoted = serde_json::to_string(&text).unwrap();
+            let parsed = Filter::<Sample>::parse(&format!("exact eq {quoted}")).unwrap();
+            prop_assert!(parsed.matches(&|_| vec![text.as_str().into()]));
+            let longer = format!("{text}x");
+            prop_assert!(!parsed.matches(&|_| vec![longer.as_str().into()]));
+        }
+    }
+}
