@@ -94,7 +94,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         if let Some(file) = args.audit_file() {
             tokio::spawn(write_audit_file(service.clone(), file));
         }
-        banner(&url, &args.database, &started, began.elapsed());
+        banner(&url, &args.database, &args.access(), &started, began.elapsed());
         Ok::<Service, Failure>(service)
     };
     let mut serving = std::pin::pin!(listeners.serve(stop.received()));
@@ -121,7 +121,7 @@ async fn write_audit_file(service: Service, file: AuditFile) {
     }
 }
 
-fn banner(url: &str, database: &Database, started: &Started, took: Duration) {
+fn banner(url: &str, database: &Database, access: &Access, started: &Started, took: Duration) {
     let token = started.admin_token.as_ref().map_or_else(
         || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),
         export_token,
@@ -132,7 +132,7 @@ fn banner(url: &str, database: &Database, started: &Started, took: Duration) {
         format!("# OAuth: DATABRICKS_CLIENT_ID={ADMIN_CLIENT_ID} DATABRICKS_CLIENT_SECRET={secret}\n")
     });
     say(&format!(
-        "dapi-mock {}, data in {database}, workspace {}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}\n\
+        "dapi-mock {}, data in {database}, workspace {}\nown API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}\n\
          dapi-mock ready host={url} in={}ms\n",
         env!("CARGO_PKG_VERSION"),
         started.workspace,

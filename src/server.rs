@@ -21,8 +21,9 @@ use crate::http::exchange::Peer;
 
 /// How long open requests may still run once the server is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(1);
-/// How long a client may take to send its headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to send its headers. hyper counts the time between two requests on a
+/// kept connection too, so it must not be short: a client may just be sending when it is over.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// Bounds what a client can make the server hold before a request is understood.
 const HEADER_BYTES: usize = 64 * 1024;
 

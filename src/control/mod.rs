@@ -10,6 +10,7 @@ mod settings;
 mod tokens;
 mod what_if;
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -42,6 +43,18 @@ impl Access {
             None if loopback_only || allow_open => Self::Open,
             None => Self::Closed,
         }
+    }
+}
+
+/// For the banner.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Key(_) => "asks for the control key",
+            Self::Open => "open to whoever reaches it",
+            Self::Closed => "closed: give --control-key or --allow-open-control",
+        })
     }
 }
 

@@ -22,7 +22,7 @@ use super::routes::Route;
 use super::token::token_request;
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
-use crate::domain::authorize::Presented;
+use crate::domain::authorize::{Presented, Step};
 use crate::domain::oauth::Refusal;
 use crate::service::Explained;
 
@@ -145,7 +145,8 @@ fn keep(
             Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
         },
         caller: decided.owner.clone(),
-        trace: decided.trace.clone(),
+        // A workspace named by header or query is told as it was sent.
+        trace: decided.trace.iter().map(|step| Step { because: redacted(&step.because), ..step.clone() }).collect(),
         status: response.status().as_u16(),
         denial: match response.extensions().get() {
             Some(ApiError::Denied(denial)) => Some(denial.clone()),
