@@ -37,8 +37,8 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    fn path(&self) -> String {
-        format!("{}/{}", collection(self.kind), self.id)
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}", self.kind.collection(), self.id)
     }
 
     pub(crate) fn principal_id(&self) -> PrincipalId {
@@ -56,11 +56,22 @@ impl Person {
     }
 }
 
-fn collection(kind: Kind) -> &'static str {
-    match kind {
-        Kind::User => "/api/2.0/preview/scim/v2/Users",
-        Kind::ServicePrincipal => "/api/2.0/preview/scim/v2/ServicePrincipals",
-        Kind::Group => "/api/2.0/preview/scim/v2/Groups",
+impl Kind {
+    pub(crate) fn collection(self) -> &'static str {
+        match self {
+            Self::User => "/api/2.0/preview/scim/v2/Users",
+            Self::ServicePrincipal => "/api/2.0/preview/scim/v2/ServicePrincipals",
+            Self::Group => "/api/2.0/preview/scim/v2/Groups",
+        }
+    }
+
+    /// The SCIM attribute that holds the name.
+    pub(crate) fn name_attribute(self) -> &'static str {
+        match self {
+            Self::User => "userName",
+            Self::ServicePrincipal => "applicationId",
+            Self::Group => "displayName",
+        }
     }
 }
 
@@ -70,11 +81,11 @@ impl Client<'_> {
     }
 
     pub(crate) async fn user(&self, name: &str) -> Person {
-        self.add(Kind::User, &json!({"userName": name}), "userName").await
+        self.add(Kind::User, &json!({"userName": name})).await
     }
 
     pub(crate) async fn robot(&self, name: &str) -> Person {
-        self.add(Kind::ServicePrincipal, &json!({"displayName": name}), "applicationId").await
+        self.add(Kind::ServicePrincipal, &json!({"displayName": name})).await
     }
 
     pub(crate) async fn principal(&self, kind: Kind, name: &str) -> Person {
@@ -87,14 +98,14 @@ impl Client<'_> {
 
     pub(crate) async fn group(&self, name: &str, members: &[&Person]) -> Person {
         let members: Vec<Value> = members.iter().map(|member| json!({"value": member.id})).collect();
-        self.add(Kind::Group, &json!({"displayName": name, "members": members}), "displayName").await
+        self.add(Kind::Group, &json!({"displayName": name, "members": members})).await
     }
 
-    async fn add(&self, kind: Kind, body: &Value, named: &str) -> Person {
-        let answer = self.post(collection(kind), body).await;
+    async fn add(&self, kind: Kind, body: &Value) -> Person {
+        let answer = self.post(kind.collection(), body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         let text = |key: &str| answer.json()[key].as_str().unwrap().to_owned();
-        Person { kind, id: text("id"), name: text(named) }
+        Person { kind, id: text("id"), name: text(kind.name_attribute()) }
     }
 
     async fn change(&self, person: &Person, operation: &Value) {
@@ -108,12 +119,6 @@ impl Client<'_> {
 
     pub(crate) async fn leave(&self, group: &Person, member: &Person) {
         self.change(group, &json!({"op": "remove", "path": format!("members[value eq \"{}\"]", member.id)})).await;
-    }
-
-    /// With the shape of `active` that the documentation shows.
-    pub(crate) async fn activate(&self, person: &Person, active: bool) {
-        let value = json!([{"value": active.to_string()}]);
-        self.change(person, &json!({"op": "replace", "path": "active", "value": value})).await;
     }
 
     pub(crate) async fn remove(&self, person: &Person) {

@@ -133,14 +133,14 @@ async fn the_matrix(world: World) {
                 for loss in *losses {
                     number += 1;
                     let case = format!("{kind:?} {way:?} {loss:?} {mode:?}");
-                    let mut cast = Cast::new(admin, kind, *way, &format!("owner{number}")).await;
-                    let token = world.first_token(&cast.owner).await;
+                    let mut held = Cast::new(admin, kind, *way, &format!("owner{number}")).await;
+                    let token = world.first_token(&held.owner).await;
                     let client = world.client(&token);
                     let (kept, id) = client.create(&json!({})).await;
                     all_allowed(client, &case).await;
 
                     let gone = deletes(mode, *way);
-                    cast.lose(admin, *loss).await;
+                    held.lose(admin, *loss).await;
                     for answer in exercise(client).await {
                         if gone {
                             answer.refused(403, 403, INVALID);
@@ -150,12 +150,12 @@ async fn the_matrix(world: World) {
                     }
                     assert_eq!(admin.managed_ids().await.contains(&id), !gone, "{case}");
 
-                    cast.regain(admin, *loss).await;
+                    held.regain(admin, *loss).await;
                     if gone {
                         for token in [&token, &kept] {
                             world.client(token).get(ME).await.refused(403, 403, INVALID);
                         }
-                        let fresh = world.first_token(&cast.owner).await;
+                        let fresh = world.first_token(&held.owner).await;
                         all_allowed(world.client(&fresh), &case).await;
                         assert_eq!(world.client(&fresh).own_ids().await.len(), 1, "{case}: only the fresh one");
                     } else {

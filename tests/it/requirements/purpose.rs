@@ -235,10 +235,10 @@ async fn r12_an_account_admin_reaches_every_workspace(world: World) {
     let account_admin = world.account_oauth().await;
     let account_admin = world.client(&account_admin);
     for (workspace, value, id, other_id) in
-        [("3274327432743274", &here, &here_id, &there_id), ("77", &there, &there_id, &here_id)]
+        [(3_274_327_432_743_274_i64, &here, &here_id, &there_id), (77, &there, &there_id, &here_id)]
     {
         let rows = account_admin.managed(&format!("?o={workspace}")).await;
-        assert!(rows.iter().all(|row| row["workspace_id"].to_string() == workspace));
+        assert!(rows.iter().all(|row| row["workspace_id"] == workspace));
         let listed = |id: &String| rows.iter().any(|row| row["token_id"] == id.as_str());
         assert!(listed(id) && !listed(other_id));
         assert_eq!(account_admin.revoke(&format!("{id}?o={workspace}")).await.status, 200);
