@@ -26,6 +26,7 @@ on_every_store!(
     r49_a_list_is_filtered_by_creator,
     r50_a_token_is_revoked_once,
     restricted_admins_create_for_whom_they_may_act,
+    an_owners_tokens_rest_and_go_with_it,
 );
 
 const CAP: &str = "/api/2.0/workspace-conf?keys=maxTokenLifetimeDays";
@@ -482,4 +483,45 @@ async fn restricted_admins_create_for_whom_they_may_act(world: World) {
     let back = account_admin.call(Method::DELETE, &format!("{path}?etag={etag}"), "").await;
     assert_eq!(back.status, 200, "{back:?}");
     admin.create_for(&free, None).await;
+}
+
+/// Governance §2.7: an inactive owner's tokens are kept and blocked, a deleted one's are gone for good, and
+/// of its permission nothing is left. `scim/access.rs` has more.
+async fn an_owners_tokens_rest_and_go_with_it(world: World) {
+    let admin = world.admin();
+    for kind in [Kind::User, Kind::ServicePrincipal] {
+        let owner = admin.principal(kind, "owner").await;
+        let team = admin.group(&format!("team {kind:?}"), &[&owner]).await;
+        let first = world.first_token(&owner).await;
+        let (own, id) = world.client(&first).create(&json!({})).await;
+        let set_active = async |value: Value| {
+            let operation = json!({"op": "replace", "path": "active", "value": value});
+            assert_eq!(admin.patch(&owner.path(), &json!({"Operations": [operation]})).await.status, 200);
+        };
+        for (off, on) in [(json!([{"value": "false"}]), json!([{"value": "true"}])), (json!(false), json!(true))] {
+            set_active(off).await;
+            for token in [&first, &own] {
+                world.client(token).get(ME).await.refused(403, 403, "Invalid access to Org: 3274327432743274");
+            }
+            assert!(admin.managed_ids().await.contains(&id));
+            set_active(on).await;
+            assert!(world.client(&first).works().await && world.client(&own).works().await);
+        }
+
+        // Who comes back is known to the account, and has nothing: no token, no entry, no group.
+        admin.permit_only(&[&owner, &team]).await;
+        admin.remove(&owner).await;
+        assert!(!admin.managed_ids().await.contains(&id));
+        let back = admin.post(kind.collection(), &json!({kind.name_attribute(): owner.name})).await;
+        assert_eq!((back.status.as_u16(), &back.json()["id"]), (201, &json!(owner.id)));
+        for token in [&first, &own] {
+            world.client(token).get(ME).await.refused(403, 403, INVALID);
+        }
+        let fresh = world.mint(owner.principal_id(), |_| {}).await;
+        world.client(&fresh).get(ME).await.refused(403, "PERMISSION_DENIED", NO_PERMISSION);
+        assert!(!admin.get(PERMISSIONS).await.text.contains(&owner.name));
+        let everybody = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
+        assert_eq!(admin.call(Method::PUT, PERMISSIONS, everybody.to_string()).await.status, 200);
+        assert!(world.client(&fresh).works().await);
+    }
 }

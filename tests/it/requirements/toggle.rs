@@ -5,7 +5,7 @@ use dapi_mock::domain::settings::TOKENS_ON_BY_DEFAULT_SINCE;
 use serde_json::json;
 
 use super::{ELSEWHERE, with_headers};
-use crate::harness::{DAY_MS, World, on_every_store};
+use crate::harness::{DAY_MS, START, World, on_every_store};
 use crate::people::{
     CONF, CREATE, DELETE, DISABLED, INVALID, LIST, MANAGED, ME, NO_PERMISSION, ON_BEHALF_OF, PERMISSIONS,
 };
@@ -125,7 +125,7 @@ async fn r30_disabling_deletes_nothing(world: World) {
 async fn r31_enabled_again_what_is_not_expired_works(world: World) {
     let ci = world.admin().robot("ci").await;
     let (short, _) = world.admin().create_for_days(10).await;
-    let (long, _) = world.admin().create_for_days(400).await;
+    let (long, long_id) = world.admin().create_for_days(400).await;
     let (robots, _) = world.admin().create_for(&ci, None).await;
     let (idle, idle_id) = world.admin().create(&json!({})).await;
     world.at(5 * DAY_MS).await;
@@ -134,16 +134,20 @@ async fn r31_enabled_again_what_is_not_expired_works(world: World) {
     }
     assert!(world.admin().works().await);
     world.admin().enable_tokens(false).await;
-    world.at(91 * DAY_MS).await;
+    world.at(60 * DAY_MS).await;
     // A refused attempt is no use.
     for token in [&short, &long, &robots, &idle] {
         world.client(token).get(ME).await.refused(403, 403, INVALID);
     }
+    world.at(91 * DAY_MS).await;
     let oauth = world.admin_oauth().await;
     world.client(&oauth).enable_tokens(true).await;
     world.client(&short).get(ME).await.refused(403, 403, INVALID);
     world.client(&idle).get(ME).await.refused(403, 403, INVALID);
-    assert!(!world.client(&oauth).managed_ids().await.contains(&idle_id));
+    let rows = world.client(&oauth).managed("").await;
+    assert!(rows.iter().all(|row| row["token_id"] != idle_id.as_str()));
+    let row = rows.iter().find(|row| row["token_id"] == long_id.as_str()).unwrap();
+    assert_eq!(row["last_used_day"], START.0 - START.0 % DAY_MS + 5 * DAY_MS);
     for token in [&long, &robots] {
         assert!(world.client(token).works().await);
     }
