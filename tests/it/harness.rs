@@ -17,7 +17,7 @@ use dapi_mock::domain::token::{Token, TokenValue};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::run::surface;
-use dapi_mock::service::{ADMIN_USER, FirstStart, Service};
+use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER, FirstStart, Service};
 use dapi_mock::store::{Database, Lock, Store};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -120,26 +120,54 @@ impl World {
 
     /// Another workspace in an account of its own, with an admin who owns `token`.
     pub(crate) async fn add_workspace(&self, id: i64, token: &str) -> Workspace {
+        let account = AccountId((&SystemEntropy as &dyn Entropy).uuid());
+        let mut writer = self.service.store().write(Lock::Database).await.unwrap();
+        writer.insert_account(account, self.now()).await.unwrap();
+        writer.commit().await.unwrap();
+        self.insert_workspace(account, id, self.now(), "admin@example.com", token).await
+    }
+
+    /// Another workspace of the default account, with an admin of its own who owns `token`. The admin
+    /// service principal administers it too.
+    pub(crate) async fn add_second_workspace(&self, id: i64, created_at: Millis, token: &str) -> Workspace {
+        let account = self.workspace().await.account;
+        let workspace = self.insert_workspace(account, id, created_at, &format!("admin@{id}.example.com"), token).await;
+        let (kind, name) = (PrincipalKind::ServicePrincipal, ADMIN_CLIENT_ID.to_string());
+        let mut writer = self.service.store().write(Lock::Database).await.unwrap();
+        let robot = writer.find_principal_named(account, None, kind, &name).await.unwrap().unwrap();
+        writer.put_assignment(workspace.id, robot.id, &assigned(true)).await.unwrap();
+        writer.put_member(account, workspace.admins_group, robot.id).await.unwrap();
+        writer.commit().await.unwrap();
+        workspace
+    }
+
+    async fn insert_workspace(
+        &self,
+        account: AccountId,
+        id: i64,
+        created_at: Millis,
+        admin_name: &str,
+        token: &str,
+    ) -> Workspace {
         let home = self.workspace().await;
         let (admins, users) = (PrincipalId(id * 10 + 1), PrincipalId(id * 10 + 2));
         let workspace = Workspace {
             id: WorkspaceId(id),
-            account: AccountId((&SystemEntropy as &dyn Entropy).uuid()),
+            account,
             name: format!("workspace {id}"),
             is_default: false,
             admins_group: admins,
             users_group: users,
-            created_at: self.now(),
+            created_at,
             ..home
         };
         let admin = PrincipalId(id * 10 + 3);
         let mut writer = self.service.store().write(Lock::Database).await.unwrap();
-        writer.insert_account(workspace.account, self.now()).await.unwrap();
         writer.insert_workspace(&workspace).await.unwrap();
         for (principal, kind, name) in [
             (admins, PrincipalKind::Group, "admins"),
             (users, PrincipalKind::Group, "users"),
-            (admin, PrincipalKind::User, "admin@example.com"),
+            (admin, PrincipalKind::User, admin_name),
         ] {
             let principal = Principal {
                 local_to: (kind == PrincipalKind::Group).then_some(workspace.id),

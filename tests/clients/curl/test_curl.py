@@ -63,3 +63,41 @@ def test_no_entry_for_the_machine_is_no_credential(server, netrc):
     status, body = curl(f"{server.host}/api/2.0/token/list")
     assert status == 401
     assert json.loads(body)["error_code"] == 401
+
+
+def test_the_articles_line_sets_the_maximum_lifetime(server, netrc):
+    netrc("127.0.0.1", server.admin_token)
+    status, body = curl(
+        "-X", "PATCH", f"{server.host}/api/2.0/workspace-conf", "-d", '{\n  "maxTokenLifetimeDays": "90"\n}'
+    )
+    assert (status, body) == (204, "")
+    status, body = curl(f"{server.host}/api/2.0/workspace-conf?keys=maxTokenLifetimeDays")
+    assert (status, json.loads(body)) == (200, {"maxTokenLifetimeDays": "90"})
+    status, body = curl("-X", "POST", f"{server.host}/api/2.0/token/create", "-d", '{"lifetime_seconds": 7776001}')
+    assert (status, json.loads(body)["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_the_clis_calls(server):
+    """What `databricks workspace-conf set-status --json …`, `token-management list` and `delete` send."""
+
+    def call(method, path, *more):
+        command = ["curl", "-sS", "-X", method, f"{server.host}{path}", "-w", "\n%{http_code}", *more]
+        for header in (
+            f"Authorization: Bearer {server.admin_token}",
+            "Accept: application/json",
+            "Content-Type: application/json",
+            "X-Databricks-Workspace-Id: 3274327432743274",
+            "User-Agent: cli/0.260.0 databricks-sdk-go/0.80.0 go/1.24.0 os/linux cmd/workspace-conf_set-status",
+        ):
+            command += ["-H", header]
+        body, _, status = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rpartition("\n")
+        return int(status), body
+
+    # Nothing is answered, so the CLI prints nothing.
+    assert call("PATCH", "/api/2.0/workspace-conf", "-d", '{"maxTokenLifetimeDays":"90"}') == (204, "")
+    path = "/api/2.0/token-management/tokens"
+    [token] = json.loads(call("GET", f"{path}?created_by_username=admin%40example.com")[1])["token_infos"]
+    status, body = call("DELETE", f"{path}/{'0' * 64}")
+    assert (status, json.loads(body)["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert call("DELETE", f"{path}/{token['token_id']}") == (200, "{}")
+    assert call("GET", path) == (403, INVALID)

@@ -1,0 +1,323 @@
+"""An administrator governs tokens through the official SDK, as the article "Monitor and manage access to
+personal access tokens" does."""
+
+import time
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.common.types.fieldmask import FieldMask
+from databricks.sdk.errors import (
+    BadRequest,
+    InvalidParameterValue,
+    NotFound,
+    PermissionDenied,
+    ResourceConflict,
+    ResourceDoesNotExist,
+)
+from databricks.sdk.service import iam
+from databricks.sdk.service.iam import Patch, PatchOp
+from databricks.sdk.service.settings import (
+    RestrictWorkspaceAdminsMessage,
+    RestrictWorkspaceAdminsMessageStatus,
+    RestrictWorkspaceAdminsSetting,
+    TokenAccessControlRequest,
+    TokenInfo,
+    TokenPermissionLevel,
+)
+
+CLIENT_ID = "32743274-3274-4274-8274-327432743275"
+DAY = 86_400
+CAN_USE = TokenPermissionLevel.CAN_USE
+CAN_MANAGE = TokenPermissionLevel.CAN_MANAGE
+
+
+@pytest.fixture
+def w(server):
+    """The workspace admin, by token."""
+    return WorkspaceClient()
+
+
+@pytest.fixture
+def by_oauth(server):
+    """The admin service principal, or another one, by OAuth: it is not locked out with the tokens."""
+
+    def client(client_id=CLIENT_ID, client_secret=server.client_secret):
+        # auth_type, because the variables that the other clients read hold a token.
+        return WorkspaceClient(
+            host=server.host, client_id=client_id, client_secret=client_secret, auth_type="oauth-m2m"
+        )
+
+    return client
+
+
+def blocked(token, text):
+    with pytest.raises(PermissionDenied) as caught:
+        WorkspaceClient(token=token).current_user.me()
+    assert text in str(caught.value)
+
+
+def works(token):
+    return WorkspaceClient(token=token).current_user.me()
+
+
+def holders(permissions):
+    found = {}
+    for entry in permissions.access_control_list:
+        [permission] = entry.all_permissions
+        name = entry.user_name or entry.group_name or entry.service_principal_name
+        found[name] = (permission.permission_level.value, permission.inherited)
+    return found
+
+
+def test_the_articles_listing(w):
+    robot = w.service_principals.create(display_name="ci")
+    w.token_management.create_obo_token(robot.application_id, lifetime_seconds=7 * DAY)
+    time.sleep(0.002)  # Another millisecond, to be told apart by.
+    w.tokens.create(comment="second", lifetime_seconds=DAY)
+
+    tokens_list = [token.as_dict() for token in w.token_management.list()]
+    tokens = sorted(tokens_list, key=lambda x: x["creation_time"])
+
+    assert [token["comment"] for token in tokens] == ["dapi-mock admin token", "", "second"]
+    me = w.current_user.me()
+    assert [token["owner_id"] for token in tokens] == [int(me.id), int(robot.id), int(me.id)]
+    for token in tokens:
+        assert token["created_by_id"] == int(me.id)
+        assert token["created_by_username"] == me.user_name
+        assert token["workspace_id"] == w.get_workspace_id()
+        assert token["creation_time"] < token["expiry_time"] <= token["creation_time"] + 730 * DAY * 1000
+    # The one that asked is in use; the others never were.
+    assert [token.get("last_used_day", 1) % (DAY * 1000) for token in tokens] == [0, 1, 1]
+
+
+def test_filters_by_creator(w):
+    me = w.current_user.me()
+    robot = w.service_principals.create(display_name="ci")
+    w.token_management.create_obo_token(robot.application_id)
+    assert len(list(w.token_management.list(created_by_id=int(me.id)))) == 2
+    assert len(list(w.token_management.list(created_by_username=me.user_name))) == 2
+    assert list(w.token_management.list(created_by_id=int(robot.id))) == []
+    assert list(w.token_management.list(created_by_username="nobody@example.com")) == []
+
+
+def test_get_update_and_revoke_anybodys_token(w):
+    robot = w.service_principals.create(display_name="ci")
+    created = w.token_management.create_obo_token(robot.application_id, comment="nightly", lifetime_seconds=3600)
+    token_id = created.token_info.token_id
+    assert works(created.token_value).user_name == robot.application_id
+
+    info = w.token_management.get(token_id).token_info
+    [row] = [token for token in w.token_management.list() if token.token_id == token_id]
+    assert info == row
+    assert (info.comment, info.owner_id) == ("nightly", int(robot.id))
+    assert info.expiry_time - info.creation_time == 3_600_000
+
+    updated = w.token_management.update_token_management(token_id, TokenInfo(comment="daily"), FieldMask(["comment"]))
+    assert updated.comment == "daily"
+    assert w.token_management.get(token_id).token_info.comment == "daily"
+
+    w.token_management.delete(token_id)
+    blocked(created.token_value, "Invalid access token.")
+    for call in (w.token_management.get, w.token_management.delete):
+        with pytest.raises(ResourceDoesNotExist, match=f"Token with ID {token_id} does not exist"):
+            call(token_id)
+
+
+def test_only_admins_manage(w):
+    robot = w.service_principals.create(display_name="ci")
+    token = w.token_management.create_obo_token(robot.application_id).token_value
+    mine = WorkspaceClient(token=token)
+    text = f"Requesting user '{robot.application_id}' is not an admin."
+    for call in (
+        lambda: list(mine.token_management.list()),
+        lambda: mine.token_management.create_obo_token(robot.application_id),
+        lambda: mine.token_management.set_permissions(),
+        lambda: mine.workspace_conf.get_status("maxTokenLifetimeDays"),
+        lambda: mine.workspace_conf.set_status({"maxTokenLifetimeDays": "90"}),
+    ):
+        with pytest.raises(PermissionDenied) as caught:
+            call()
+        assert text in str(caught.value)
+
+
+def test_the_maximum_lifetime(w):
+    assert w.workspace_conf.get_status("maxTokenLifetimeDays") == {"maxTokenLifetimeDays": None}
+    old = w.tokens.create(lifetime_seconds=400 * DAY)
+    assert w.workspace_conf.set_status({"maxTokenLifetimeDays": "90"}) is None
+    assert w.workspace_conf.get_status("maxTokenLifetimeDays") == {"maxTokenLifetimeDays": "90"}
+
+    info = w.tokens.create().token_info
+    assert info.expiry_time - info.creation_time == 90 * DAY * 1000
+    with pytest.raises(InvalidParameterValue, match="90 days"):
+        w.tokens.create(lifetime_seconds=90 * DAY + 1)
+    assert w.token_management.get(old.token_info.token_id).token_info.expiry_time == old.token_info.expiry_time
+    works(old.token_value)
+
+    w.workspace_conf.set_status({"maxTokenLifetimeDays": "0"})
+    info = w.tokens.create().token_info
+    assert info.expiry_time - info.creation_time == 730 * DAY * 1000
+
+
+def test_configuration_that_is_refused(w):
+    with pytest.raises(BadRequest) as caught:
+        w.workspace_conf.get_status("enableTokensConfig,enableNothing")
+    assert str(caught.value) == 'Invalid keys: ["enableNothing"]'
+    with pytest.raises(BadRequest) as caught:
+        w.workspace_conf.set_status({"enableNothing": "true", "maxTokenLifetimeDays": "30"})
+    assert str(caught.value) == 'Invalid keys: ["enableNothing"]'
+    with pytest.raises(BadRequest) as caught:
+        w.workspace_conf.set_status({"enableTokensConfig": "false", "maxTokenLifetimeDays": "731"})
+    assert str(caught.value) == 'Some values are not allowed: {"maxTokenLifetimeDays":"731"}'
+    keys = "enableTokensConfig,maxTokenLifetimeDays"
+    assert w.workspace_conf.get_status(keys) == {"enableTokensConfig": None, "maxTokenLifetimeDays": None}
+
+
+def test_disabled_tokens_are_blocked_and_come_back(w, by_oauth):
+    admin = by_oauth()
+    robot = w.service_principals.create(display_name="ci")
+    token = w.token_management.create_obo_token(robot.application_id)
+    before = {row.token_id for row in w.token_management.list()}
+
+    w.workspace_conf.set_status({"enableTokensConfig": "false"})
+    blocked(token.token_value, "Invalid access token.")
+    for call in (
+        lambda: list(WorkspaceClient(token=token.token_value).tokens.list()),
+        lambda: admin.tokens.create(),
+        lambda: admin.token_management.create_obo_token(robot.application_id),
+    ):
+        with pytest.raises(NotFound, match="Tokens are disabled.") as caught:
+            call()
+        assert caught.value.error_code == "FEATURE_DISABLED"
+    assert {row.token_id for row in admin.token_management.list()} == before
+
+    admin.workspace_conf.set_status({"enableTokensConfig": "true"})
+    works(token.token_value)
+    w.current_user.me()
+
+
+def test_permissions(w):
+    ann = w.users.create(user_name="ann@example.com")
+    robot = w.service_principals.create(display_name="ci")
+    team = w.groups.create(display_name="team", members=[iam.ComplexValue(value=robot.id)])
+    manage = ("CAN_MANAGE", True)
+    use = ("CAN_USE", False)
+
+    got = w.token_management.get_permissions()
+    assert (got.object_id, got.object_type) == ("/authorization/tokens", "tokens")
+    assert holders(got) == {"users": use, "admins": manage}
+    levels = w.token_management.get_permission_levels().permission_levels
+    assert [level.permission_level for level in levels] == [CAN_USE, CAN_MANAGE]
+
+    request = [TokenAccessControlRequest(user_name=ann.user_name, permission_level=CAN_USE)]
+    assert holders(w.token_management.set_permissions(access_control_list=request)) == {
+        ann.user_name: use,
+        "admins": manage,
+    }
+    with pytest.raises(PermissionDenied, match="does not have permission to use tokens"):
+        w.token_management.create_obo_token(robot.application_id)
+    request = [TokenAccessControlRequest(group_name=team.display_name, permission_level=CAN_USE)]
+    assert holders(w.token_management.update_permissions(access_control_list=request)) == {
+        ann.user_name: use,
+        "team": use,
+        "admins": manage,
+    }
+    token = w.token_management.create_obo_token(robot.application_id).token_value
+    works(token)
+
+    # The generic API knows the object too.
+    generic = w.permissions.get("authorization", "tokens")
+    assert holders(generic) == holders(w.token_management.get_permissions())
+    levels = w.permissions.get_permission_levels("authorization", "tokens").permission_levels
+    assert [level.permission_level.value for level in levels] == ["CAN_USE", "CAN_MANAGE"]
+    entry = iam.AccessControlRequest(
+        service_principal_name=robot.application_id, permission_level=iam.PermissionLevel.CAN_USE
+    )
+    set_to = w.permissions.set("authorization", "tokens", access_control_list=[entry])
+    assert holders(set_to) == {robot.application_id: use, "admins": manage}
+    works(token)
+
+    w.token_management.set_permissions(access_control_list=[])
+    blocked(token, "User does not have permission to use tokens.")
+    entry = iam.AccessControlRequest(group_name="users", permission_level=iam.PermissionLevel.CAN_USE)
+    w.permissions.update("authorization", "tokens", access_control_list=[entry])
+    works(token)
+
+
+@pytest.mark.parametrize(
+    "entry, kind, text",
+    [
+        ({"user_name": "nobody@example.com", "permission_level": CAN_USE}, ResourceDoesNotExist, "nobody@example.com"),
+        ({"group_name": "users", "permission_level": CAN_MANAGE}, InvalidParameterValue, "'admins' only"),
+        ({"group_name": "admins", "permission_level": CAN_USE}, InvalidParameterValue, "for group 'admins'"),
+        ({"permission_level": CAN_USE}, InvalidParameterValue, "exactly one"),
+    ],
+)
+def test_permissions_that_are_refused(w, entry, kind, text):
+    before = w.token_management.get_permissions()
+    with pytest.raises(kind) as caught:
+        w.token_management.set_permissions(access_control_list=[TokenAccessControlRequest(**entry)])
+    assert text in str(caught.value)
+    assert w.token_management.get_permissions() == before
+
+
+def test_restricting_workspace_admins(w, by_oauth):
+    allow, restrict = (
+        RestrictWorkspaceAdminsMessageStatus.ALLOW_ALL,
+        RestrictWorkspaceAdminsMessageStatus.RESTRICT_TOKENS_AND_JOB_RUN_AS,
+    )
+
+    def update(client, status, etag):
+        value = RestrictWorkspaceAdminsSetting(RestrictWorkspaceAdminsMessage(status), etag, "default")
+        return client.settings.restrict_workspace_admins.update(True, value, "restrict_workspace_admins.status")
+
+    account_admin = by_oauth()
+    robot = w.service_principals.create(display_name="ci")
+    start = w.settings.restrict_workspace_admins.get()
+    assert start.restrict_workspace_admins.status == allow
+    with pytest.raises(PermissionDenied, match="is not an account admin"):
+        update(w, restrict, start.etag)
+
+    restricted = update(account_admin, restrict, start.etag)
+    assert w.settings.restrict_workspace_admins.get() == restricted
+    assert restricted.restrict_workspace_admins.status == restrict
+    with pytest.raises(PermissionDenied, match="Service Principal User role"):
+        w.token_management.create_obo_token(robot.application_id)
+
+    # As the SDK's documentation has it: the error tells the newest etag, and the next try takes it.
+    with pytest.raises(ResourceConflict) as caught:
+        update(account_admin, allow, start.etag)
+    newest = caught.value.get_error_details().error_info.metadata["etag"]
+    assert newest == restricted.etag
+    assert update(account_admin, allow, newest).restrict_workspace_admins.status == allow
+    w.token_management.create_obo_token(robot.application_id)
+
+
+def test_an_inactive_owners_tokens_are_blocked_and_come_back(w, by_oauth):
+    admin = by_oauth()
+    robot = w.service_principals.create(display_name="ci")
+    secret = w.service_principal_secrets_proxy.create(robot.id).secret
+    on_behalf_of = w.token_management.create_obo_token(robot.application_id).token_value
+    own = by_oauth(robot.application_id, secret).tokens.create().token_value
+    user = w.current_user.me()
+    users_token = w.tokens.create().token_value
+
+    for api, principal, tokens in [
+        (admin.service_principals, robot, [on_behalf_of, own]),
+        (admin.users, user, [users_token]),
+    ]:
+        for token in tokens:
+            assert works(token).id == principal.id
+        api.patch(principal.id, operations=[Patch(op=PatchOp.REPLACE, path="active", value="false")])
+        for token in tokens:
+            blocked(token, "Invalid access to Org")
+        api.patch(principal.id, operations=[Patch(op=PatchOp.REPLACE, path="active", value="true")])
+        for token in tokens:
+            assert works(token).id == principal.id
+
+    # Who is deleted loses them, and does not get them back.
+    admin.service_principals.delete(robot.id)
+    blocked(on_behalf_of, "Invalid access token.")
+    again = admin.service_principals.create(application_id=robot.application_id)
+    assert again.id == robot.id
+    blocked(own, "Invalid access token.")
+    assert works(admin.token_management.create_obo_token(robot.application_id).token_value).id == robot.id

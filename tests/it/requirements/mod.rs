@@ -1,0 +1,94 @@
+//! One test for each requirement R1–R17 and R26–R50 of research/governance.md §1, named by its number and
+//! on every store, through the HTTP API only. What the token report asks (R18–R25) comes with its pages.
+//!
+//! Requirements that say again what another says:
+//!
+//! | requirement | shown by |
+//! |---|---|
+//! | R3 (how tokens are created is another page) | `api.rs`, all of it |
+//! | R13 (an admin can disable tokens) | R26–R31 in `toggle.rs` |
+//! | R14 (an admin controls who creates and uses) | R37, and `permission_matrix.rs` |
+//! | R15 (an admin sets the maximum lifetime) | R39–R45 in `governing.rs` |
+//! | R27 (the toggle is in the workspace's settings) | R34 and R36 in `toggle.rs` |
+//! | R38 (730 days, a second time) | R7 in `purpose.rs` |
+//! | R46 (monitor by CLI or API) | R48–R50 in `governing.rs` |
+//! | R47 (automatic revocation, a second time) | R10 in `purpose.rs` |
+//!
+//! A test says where a real client or a page has yet to show the same (R12, R33, R34, R42, R45).
+
+mod governing;
+mod purpose;
+mod toggle;
+
+use axum::body::Body;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Client, START, World};
+use crate::oauth::account;
+use crate::people::CREATE;
+
+/// The admin's token in a second workspace.
+const ELSEWHERE: &str = "dapi00000000000000000000000000000077";
+
+/// Seconds in a number of days.
+const fn days(n: i64) -> i64 {
+    n * 86_400
+}
+
+impl Client<'_> {
+    async fn create_for_days(&self, n: i64) -> (String, String) {
+        self.create(&json!({"lifetime_seconds": days(n)})).await
+    }
+
+    /// Milliseconds from now until a token so created expires.
+    async fn lifetime(&self, body: &Value) -> i64 {
+        let answer = self.post(CREATE, body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let info = &answer.json()["token_info"];
+        info["expiry_time"].as_i64().unwrap() - info["creation_time"].as_i64().unwrap()
+    }
+
+    async fn too_long(&self, lifetime_seconds: i64, cap: &str) {
+        let answer = self.post(CREATE, &json!({ "lifetime_seconds": lifetime_seconds })).await;
+        answer.refused(400, "INVALID_PARAMETER_VALUE", cap);
+    }
+}
+
+impl World {
+    /// An access token for all workspaces of the account.
+    async fn account_oauth(&self) -> String {
+        let (id, secret) = (dapi_mock::service::ADMIN_CLIENT_ID.to_string(), crate::harness::ADMIN_SECRET);
+        let path = format!("/oidc/accounts/{}/v1/token", account());
+        let form = "grant_type=client_credentials&scope=all-apis";
+        let answer = self.ask_for_token(&path, Some((&id, secret)), form).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Moves the default workspace's clock to so many milliseconds after the start.
+    async fn at(&self, ms: i64) {
+        self.anonymous().advance(&json!({"to": START.0 + ms})).await;
+    }
+
+    async fn audited(&self, action: &str) -> Vec<Value> {
+        let path = format!("workspaces/default/audit?action={action}");
+        let answer = self.anonymous().own(Method::GET, &path, &json!({})).await;
+        answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// A call with headers of its own.
+async fn with_headers(
+    world: &World,
+    token: &str,
+    (method, path): (Method, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut request = world.client(token).request(&method, path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    world.send(request.body(Body::from(body.to_owned())).unwrap()).await
+}
