@@ -6,7 +6,7 @@ use super::denial::Feature;
 use super::identity::PrincipalKind;
 use super::scope::{self, EndpointScope};
 use super::settings::{self, Tier};
-use super::token::{Token, TokenState};
+use super::token::{Ended, Token, TokenState};
 use super::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// What the request shows as its credential.
@@ -89,8 +89,10 @@ pub struct Facts {
     pub workspace: Option<Workspace>,
     /// The workspace of the presented token, where it is not that one.
     pub token_belongs_to: Option<WorkspaceId>,
-    /// The presented token, in that workspace.
+    /// The presented token, in that workspace; also one that has ended.
     pub token: Option<Token>,
+    /// Its end, where that is stored.
+    pub ended: Option<Ended>,
     /// Its owner; `None` when the principal is gone.
     pub owner: Option<Owner>,
 }
@@ -307,18 +309,27 @@ fn run(
         let because = format!("workspace {} has no such token", workspace.id);
         return Err(trace.fail(check, because, Denial::InvalidAccessToken));
     };
+    if let Some(Ended { cause, actor, at }) = facts.ended.as_ref().filter(|ended| !ended.cause.is_by_time()) {
+        let because = format!("it ended at {}: {} ({actor})", at.rfc3339(), cause.as_str());
+        return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+    }
     trace.pass(check, String::new());
 
+    // Asked of the time also where the sweep has been: its coming must not make a difference.
     let state = token.state(&workspace.behaviour, now);
     if state == TokenState::Expired {
-        let because = format!("its expiry_time is {}, and it is {}", token.expiry_time.unwrap_or(now).0, now.0);
+        let expiry = token.expiry_time.unwrap_or(now).rfc3339();
+        let because = format!("it expired at {expiry}, and it is {}", now.rfc3339());
         return Err(trace.fail(Check::NotExpired, because, Denial::InvalidAccessToken));
     }
     trace.pass(Check::NotExpired, String::new());
-    if state == TokenState::Inactive {
+    if state == TokenState::Inactive || facts.ended.is_some() {
         let days = workspace.behaviour.inactivity_days;
-        let because =
-            format!("its last use or creation was {}, {days} days or more before {}", token.idle_from().0, now.0);
+        let since = match token.last_used {
+            Some(used) => format!("it was last used at {}", used.rfc3339()),
+            None => format!("it was created at {} and never used", token.creation_time.rfc3339()),
+        };
+        let because = format!("{since}, {days} days or more before {}", now.rfc3339());
         return Err(trace.fail(Check::NotInactive, because, Denial::InvalidAccessToken));
     }
     trace.pass(Check::NotInactive, String::new());
@@ -394,6 +405,7 @@ mod tests {
     use super::super::clock::WorkspaceClock;
     use super::super::ids::DAY_MS;
     use super::super::settings::{Behaviour, ConfValue};
+    use super::super::token::EndCause;
     use super::*;
 
     const NOW: Millis = Millis(1_790_000_000_000);
@@ -444,7 +456,13 @@ mod tests {
             account_admin: false,
             standing: Standing { admins_group: PrincipalId(100), reach: vec![reach] },
         };
-        Facts { workspace: Some(workspace), token_belongs_to: None, token: Some(token), owner: Some(owner) }
+        Facts {
+            workspace: Some(workspace),
+            token_belongs_to: None,
+            token: Some(token),
+            ended: None,
+            owner: Some(owner),
+        }
     }
 
     fn decide(facts: Facts, demand: Demand) -> Decision {
@@ -506,6 +524,21 @@ mod tests {
             assert!(!last.because.is_empty() && decision.used.is_none());
             assert!(decision.trace.iter().rev().skip(1).all(|step| step.passed));
         }
+    }
+
+    #[test]
+    fn an_ended_token_is_known_and_its_end_is_told() {
+        let ended = |cause| Some(Ended { cause, actor: "who".into(), at: NOW });
+        let by_hand = decide(Facts { ended: ended(EndCause::RevokedByAdmin), ..facts() }, DEMAND);
+        let step = by_hand.trace.last().unwrap();
+        assert_eq!((step.check, by_hand.owner.as_deref()), (Check::TokenKnown, Some("u@example.com")));
+        assert_eq!(step.because, "it ended at 2026-09-21T14:13:20.000Z: revoked_by_admin (who)");
+        // What time ends is decided by time, whether the sweep has come by or not.
+        let mut idle = facts();
+        idle.token.as_mut().unwrap().creation_time = NOW.plus(-90 * DAY_MS);
+        let swept = decide(Facts { ended: ended(EndCause::Inactive), ..idle.clone() }, DEMAND);
+        assert_eq!(swept, decide(idle, DEMAND));
+        assert!(decide(Facts { ended: ended(EndCause::Inactive), ..facts() }, DEMAND).outcome.is_err());
     }
 
     #[test]

@@ -46,32 +46,38 @@ impl Service {
         }
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let Some(workspace) = writer.find_workspace(workspace).await? else { return Ok(()) };
-        for action in actions {
-            let event = NewEvent {
-                account: workspace.account,
-                workspace: workspace.id,
-                event_id: self.entropy.uuid().to_string(),
-                at: workspace.clock.at(self.system_now()),
-                actor,
-                origin,
-                action,
-                status,
-                error: Some(message),
-            };
-            writer.insert_event(&event).await?;
-        }
+        let at = workspace.clock.at(self.system_now());
+        let event = |action| NewEvent {
+            account: workspace.account,
+            workspace: workspace.id,
+            event_id: self.entropy.uuid().to_string(),
+            at,
+            actor,
+            origin,
+            action,
+            status,
+            error: Some(message),
+        };
+        let events: Vec<NewEvent<'_>> = actions.into_iter().map(event).collect();
+        writer.insert_events(&events).await?;
         writer.commit().await?;
         Ok(())
     }
 
     async fn facts(&self, presented: &Presented, named: &NamedWorkspace) -> Result<Facts, Error> {
-        let nothing = Facts { workspace: None, token_belongs_to: None, token: None, owner: None };
+        let nothing = Facts { workspace: None, token_belongs_to: None, token: None, ended: None, owner: None };
         let Presented::Token(id) = presented else { return Ok(nothing) };
         let mut reader = self.store.read().await?;
-        let found = reader.find_presented(id).await?;
-        Ok(match pick(found, named) {
+        let mut picked = pick(reader.find_presented(id).await?, named);
+        if !matches!(picked, Pick::Token(_)) {
+            picked = match (pick(reader.find_ended(id).await?, named), picked) {
+                (Pick::Unknown, picked) | (Pick::Elsewhere(_), picked @ Pick::Elsewhere(_)) => picked,
+                (ended, _) => ended,
+            };
+        }
+        Ok(match picked {
             Pick::Token(presented) => {
-                let PresentedToken { token, workspace, owner } = *presented;
+                let PresentedToken { token, workspace, owner, ended } = *presented;
                 let owner = match owner {
                     Some(owner) => Some(Owner {
                         id: token.owner,
@@ -83,7 +89,7 @@ impl Service {
                     }),
                     None => None,
                 };
-                Facts { workspace: Some(workspace), token_belongs_to: None, token: Some(token), owner }
+                Facts { workspace: Some(workspace), token_belongs_to: None, token: Some(token), ended, owner }
             }
             Pick::Elsewhere(own) => Facts { token_belongs_to: Some(own), ..nothing },
             Pick::Unknown => Facts { workspace: answering(&mut reader, named).await?, ..nothing },

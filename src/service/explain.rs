@@ -7,7 +7,7 @@ use super::{Error, Service};
 use crate::domain::authorize::{self, Decision, Demand, Facts, NamedWorkspace, Owner, Presented, Step};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identity::{Principal, PrincipalKind};
-use crate::domain::token::{EndCause, Token, TokenFacts, TokenRequest, plan_create};
+use crate::domain::token::{Token, TokenFacts, TokenRequest, plan_create};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
 use crate::store::Reader;
 
@@ -119,15 +119,6 @@ pub struct DryOutcome {
 }
 
 impl Service {
-    /// What ended a token: cause, actor, time.
-    pub async fn tombstone(
-        &self,
-        workspace: WorkspaceId,
-        id: &TokenId,
-    ) -> Result<Option<(EndCause, String, Millis)>, Error> {
-        Ok(self.store.read().await?.find_tombstone(workspace, id).await?)
-    }
-
     /// Decides an imagined request; nothing changes, and no use is recorded.
     ///
     /// # Errors
@@ -148,8 +139,13 @@ impl Service {
         let (owner_id, cap_days) = (owner.id, workspace.lifetime_cap_days(now));
         let live = crate::domain::token::Horizon::new(&workspace.behaviour, now);
         let live_tokens = reader.count_tokens_of(id, owner_id, live).await?;
-        let facts =
-            Facts { workspace: Some(workspace), token_belongs_to: None, token: Some(token), owner: Some(owner) };
+        let facts = Facts {
+            workspace: Some(workspace),
+            token_belongs_to: None,
+            token: Some(token),
+            ended: None,
+            owner: Some(owner),
+        };
         let presented = Presented::Token(TokenId::from_text(""));
         let decision = authorize::authorize(&presented, &NamedWorkspace::Unnamed, run.demand, facts, self.system_now());
         let Decision { trace, outcome, .. } = decision;

@@ -142,7 +142,9 @@ fn with_entries(mut owner: Owner, entries: Option<&Entries>) -> Owner {
 
 /// The check that refuses a token's use, if one does.
 fn refusal(workspace: &Workspace, token: &Token, owner: Option<Owner>) -> Option<Step> {
-    let facts = Facts { workspace: Some(workspace.clone()), token_belongs_to: None, token: Some(token.clone()), owner };
+    let token_belongs_to = None;
+    let facts =
+        Facts { workspace: Some(workspace.clone()), token_belongs_to, token: Some(token.clone()), ended: None, owner };
     let presented = Presented::Token(token.id.clone());
     let decision = authorize(&presented, &NamedWorkspace::Unnamed, Demand::UNROUTED, facts, token.creation_time);
     decision.trace.into_iter().last().filter(|step| !step.passed)
