@@ -85,20 +85,26 @@ impl AuditWriter {
             let (file, length) = open(&settings.path).await?;
             let position = match tokio::fs::read(position_path(&settings.path)).await {
                 Ok(text) => serde_json::from_slice(&text)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Position::default(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Position { bytes: length, ..Position::default() }
+                }
                 Err(error) => return Err(error),
             };
+            save(&settings.path, &position).await?;
             Ok::<_, io::Error>((file, length, position))
         };
         let named = |error| format!("cannot write the audit log to {}: {error}", settings.path.display());
         let (file, length, mut position) = opened.await.map_err(named)?;
+        let written = std::mem::take(&mut position.workspaces);
+        let is_new = written.is_empty();
         let mut known = BTreeMap::new();
-        for (id, newest) in std::mem::take(&mut position.workspaces) {
+        for (id, newest) in written {
             if is_in_log(&service, WorkspaceId(id), &newest).await? {
                 known.insert(id, newest);
             }
         }
-        if known.is_empty() {
+        if known.is_empty() && !is_new {
+            // Of another database: what is there stays.
             position.bytes = length;
         }
         position.workspaces = known;
@@ -160,12 +166,16 @@ impl AuditWriter {
         self.file.flush().await?;
         self.position.bytes = length + length_of(lines);
         self.position.workspaces.insert(id.0, newest);
-        let path = position_path(&self.settings.path);
-        let new = beside(&path, ".new");
-        tokio::fs::write(&new, serde_json::to_vec(&self.position)?).await?;
-        rename(&new, &path).await?;
+        save(&self.settings.path, &self.position).await?;
         Ok(())
     }
+}
+
+async fn save(path: &Path, position: &Position) -> io::Result<()> {
+    let path = position_path(path);
+    let new = beside(&path, ".new");
+    tokio::fs::write(&new, serde_json::to_vec(position)?).await?;
+    rename(&new, &path).await
 }
 
 fn length_of(text: &str) -> u64 {

@@ -7,7 +7,7 @@ use super::{Error, Service};
 use crate::domain::authorize::{self, Decision, Demand, Facts, NamedWorkspace, Owner, Presented, Step};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identity::{Principal, PrincipalKind};
-use crate::domain::token::{Token, TokenFacts, TokenRequest, plan_create};
+use crate::domain::token::{Ended, Token, TokenFacts, TokenRequest, plan_create};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
 use crate::store::Reader;
 
@@ -131,21 +131,16 @@ impl Service {
         }
         let now = workspace.clock.at(self.system_now());
         let principal = find_by_name(&mut reader, &workspace, &run.principal).await?;
-        let token = match &run.token {
-            Some(token) => reader.find_token(id, token).await?.ok_or_else(|| Denial::TokenNotFound(token.clone()))?,
-            None => imagined_token(id, &principal, now),
+        let (token, ended) = match &run.token {
+            Some(token) => known_token(&mut reader, id, token).await?,
+            None => (imagined_token(id, &principal, now), None),
         };
         let owner = owner_of(&mut reader, &workspace, principal).await?;
         let (owner_id, cap_days) = (owner.id, workspace.lifetime_cap_days(now));
         let live = crate::domain::token::Horizon::new(&workspace.behaviour, now);
         let live_tokens = reader.count_tokens_of(id, owner_id, live).await?;
-        let facts = Facts {
-            workspace: Some(workspace),
-            token_belongs_to: None,
-            token: Some(token),
-            ended: None,
-            owner: Some(owner),
-        };
+        let facts =
+            Facts { workspace: Some(workspace), token_belongs_to: None, token: Some(token), ended, owner: Some(owner) };
         let presented = Presented::Token(TokenId::from_text(""));
         let decision = authorize::authorize(&presented, &NamedWorkspace::Unnamed, run.demand, facts, self.system_now());
         let Decision { trace, outcome, .. } = decision;
@@ -155,6 +150,20 @@ impl Service {
         });
         Ok(DryOutcome { trace, denial })
     }
+}
+
+/// A token of the workspace, also one that has ended.
+async fn known_token(
+    reader: &mut Reader,
+    workspace: WorkspaceId,
+    id: &TokenId,
+) -> Result<(Token, Option<Ended>), Error> {
+    if let Some(token) = reader.find_token(workspace, id).await? {
+        return Ok((token, None));
+    }
+    let found = reader.find_ended(id).await?.into_iter().find(|found| found.workspace.id == workspace);
+    let found = found.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
+    Ok((found.token, found.ended))
 }
 
 /// A principal as the checks see it.
