@@ -26,16 +26,18 @@ impl Game {
         }
         let users = world.workspace().await.users_group.to_string();
         people.push(Person { kind: Kind::Group, id: users, name: "users".to_owned() });
-        people.push(world.admin().group("inner", &[]).await);
-        people.push(world.admin().group("outer", &[]).await);
+        let inner = world.admin().group("inner", &[&people[1], &people[3]]).await;
+        people.push(inner);
+        let outer = world.admin().group("outer", &[&people[INNER]]).await;
+        people.push(outer);
         let model = Model {
             now: world.now().0,
             enabled: true,
             cap_days: 730,
             loss: "suspend",
             permitted: std::array::from_fn(|holder| holder == EVERYBODY),
-            in_inner: [false; OWNERS],
-            nested: false,
+            in_inner: [false, true, false, true],
+            nested: true,
             present: [true; OWNERS],
             active: [true; OWNERS],
             tokens: Vec::new(),

@@ -64,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => token().prop_map(|token| Step::Revoke { token }),
         2 => prop::bool::weighted(0.7).prop_map(Step::Toggle),
         1 => prop_oneof![Just(0), 1..=100_i64].prop_map(Step::Cap),
-        4 => (any::<bool>(), any::<[bool; HOLDERS]>()).prop_map(|(replace, holders)| Step::Permit { replace, holders }),
+        4 => (any::<bool>(), prop::array::uniform7(prop::bool::weighted(0.2))).prop_map(|(replace, holders)| Step::Permit { replace, holders }),
         2 => (0..OWNERS, any::<bool>()).prop_map(|(owner, joined)| Step::Join { owner, joined }),
         1 => any::<bool>().prop_map(Step::Nest),
         2 => prop::sample::select(vec!["suspend", "delete", "mixed"]).prop_map(Step::Loss),

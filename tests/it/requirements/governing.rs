@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::{days, with_headers};
 use crate::harness::{ADMIN_TOKEN, Answer, Client, DAY_MS, START, World, on_every_store};
-use crate::people::{CONF, CREATE, INVALID, Kind, LIST, MANAGED, ME, NO_PERMISSION, PERMISSIONS};
+use crate::people::{CONF, CREATE, INVALID, Kind, LIST, MANAGED, ME, NO_PERMISSION, ON_BEHALF_OF, PERMISSIONS};
 
 on_every_store!(
     r37_permissions_govern_creating_and_using,
+    r37_oauth_gives_no_token_without_permission,
     r37_the_list_of_permissions,
     r37_what_a_list_of_permissions_cannot_say,
     r39_a_shorter_maximum_by_both_ways,
@@ -55,6 +56,33 @@ async fn r37_permissions_govern_creating_and_using(world: World) {
             let everybody = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
             assert_eq!(admin.call(Method::PUT, PERMISSIONS, everybody.to_string()).await.status, 200);
         }
+    }
+}
+
+/// OAuth itself needs no permission on tokens; what it is used for at the token endpoints does.
+async fn r37_oauth_gives_no_token_without_permission(world: World) {
+    let admin = world.admin();
+    let ci = admin.robot("ci").await;
+    let oauth = world.robot_oauth(&ci).await;
+    let robot = world.client(&oauth);
+    let holders = [&ci];
+    for permitted in [true, false, true] {
+        admin.permit_only(if permitted { &holders } else { &[] }).await;
+        let on_behalf_of = admin.post(ON_BEHALF_OF, &json!({"application_id": ci.name})).await;
+        for answer in [robot.post(CREATE, &json!({})).await, robot.get(LIST).await] {
+            if permitted {
+                assert_eq!(answer.status, 200, "{answer:?}");
+            } else {
+                answer.refused(403, "PERMISSION_DENIED", NO_PERMISSION);
+            }
+        }
+        if permitted {
+            assert_eq!(on_behalf_of.status, 200, "{on_behalf_of:?}");
+        } else {
+            let text = format!("Service principal '{}' does not have permission to use tokens.", ci.name);
+            on_behalf_of.refused(403, "PERMISSION_DENIED", &text);
+        }
+        assert!(robot.works().await);
     }
 }
 
@@ -169,11 +197,7 @@ async fn r39_a_shorter_maximum_by_both_ways(world: World) {
     let (_, id) = admin.create_for(&ci, None).await;
     assert_eq!(info(admin, &id).await["expiry_time"], START.0 + 30 * DAY_MS);
     let body = json!({"application_id": ci.name, "lifetime_seconds": days(30) + 1});
-    admin.post("/api/2.0/token-management/on-behalf-of/tokens", &body).await.refused(
-        400,
-        "INVALID_PARAMETER_VALUE",
-        "30 days",
-    );
+    admin.post(ON_BEHALF_OF, &body).await.refused(400, "INVALID_PARAMETER_VALUE", "30 days");
 }
 
 async fn info(client: Client<'_>, id: &str) -> Value {
@@ -443,8 +467,7 @@ async fn restricted_admins_create_for_whom_they_may_act(world: World) {
     assert_eq!(admin.get(path).await.json(), restricted);
 
     let obo = json!({"application_id": granted.name});
-    let url = "/api/2.0/token-management/on-behalf-of/tokens";
-    admin.post(url, &obo).await.refused(403, "PERMISSION_DENIED", "Service Principal User role");
+    admin.post(ON_BEHALF_OF, &obo).await.refused(403, "PERMISSION_DENIED", "Service Principal User role");
     let name = format!("accounts/{}/servicePrincipals/{}/ruleSets/default", crate::oauth::account(), granted.name);
     let rule_sets = "/api/2.0/preview/accounts/access-control/rule-sets";
     let etag = admin.get(&format!("{rule_sets}?name={name}&etag=")).await.json()["etag"].clone();
@@ -453,7 +476,7 @@ async fn restricted_admins_create_for_whom_they_may_act(world: World) {
     assert_eq!(admin.call(Method::PUT, rule_sets, body.to_string()).await.status, 200);
     admin.create_for(&granted, None).await;
     let obo = json!({"application_id": free.name});
-    admin.post(url, &obo).await.refused(403, "PERMISSION_DENIED", "Service Principal User role");
+    admin.post(ON_BEHALF_OF, &obo).await.refused(403, "PERMISSION_DENIED", "Service Principal User role");
 
     let etag = restricted["etag"].as_str().unwrap();
     let back = account_admin.call(Method::DELETE, &format!("{path}?etag={etag}"), "").await;

@@ -95,6 +95,7 @@ async fn r29_disabled_nobody_creates_tokens(world: World) {
     let admins = world.admin_oauth().await;
     for credential in [&cis, &admins, &anns] {
         world.client(credential).post(CREATE, &json!({})).await.refused(404, "FEATURE_DISABLED", DISABLED);
+        world.client(credential).get(LIST).await.refused(404, "FEATURE_DISABLED", DISABLED);
     }
     let on_behalf_of = world.client(&admins).post(ON_BEHALF_OF, &json!({"application_id": ci.name})).await;
     on_behalf_of.refused(404, "FEATURE_DISABLED", DISABLED);
