@@ -334,3 +334,37 @@ fn the_ninety_days_are_rehearsed_in_a_moment() {
     // Well under a second with a release build on a quiet machine; here both may be otherwise.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
+
+/// Every example of docs/own-api.md, one after the other, against one server.
+#[test]
+fn the_examples_of_the_own_api_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/own-api.md")).unwrap();
+    let examples: Vec<&str> = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert!(examples.len() > 12);
+    let binaries = Path::new(env!("CARGO_BIN_EXE_dapi-mock")).parent().unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binaries.display());
+    let script = format!("set -euxo pipefail\n{}", examples.concat());
+    let output = command(&folder).args(["exec", "--", "bash", "-c", &script]).env("PATH", path).output().unwrap();
+    let (out, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{out}\n{log}");
+    for says in ["\"event\":\"token.expired\"", "\"met\":true", "\"decided_by\":\"token_known\"", "\"looked_at\""] {
+        assert!(out.contains(says), "{says}: {out}");
+    }
+}
+
+#[test]
+fn a_path_that_is_none_names_those_that_are() {
+    let server = start(&MEMORY);
+    let answer = get(&server.address(), "/_mock/v1/clock", "");
+    assert!(status(&answer) == 404 && answer.contains("GET /_mock/v1/workspaces/{workspace}/clock"), "{answer}");
+    for (path, says) in [
+        ("/audit?acton=generateDbToken", "unknown field `acton`"),
+        ("/clock/upcoming?limit=x", "invalid digit"),
+        ("/tokens?state=dead", "use live, ended, or a cause"),
+    ] {
+        let answer = get(&server.address(), &format!("/_mock/v1/workspaces/default{path}"), "");
+        assert!(status(&answer) == 400 && answer.contains("{\"error\":") && answer.contains(says), "{answer}");
+    }
+}
