@@ -1,23 +1,28 @@
 //! What runs beside the requests: the sweep, and the audit log's file. Neither changes what a client
 //! sees.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::fs::{File, OpenOptions, rename};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
 
 use crate::audit_shape::Shape;
 use crate::domain::WorkspaceId;
-use crate::domain::audit::Filter;
-use crate::service::Service;
+use crate::domain::audit::{Event, Filter};
+use crate::service::{Error, Service};
 
 /// How often the audit log's file is brought up to date.
 const FILE_INTERVAL: Duration = Duration::from_millis(250);
 /// How many full files are kept beside the one that is written.
 const FILES_KEPT: u32 = 5;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sweeps all workspaces again and again.
 pub async fn sweep(service: Service, every: Duration) {
@@ -38,58 +43,170 @@ pub struct AuditFile {
     pub path: PathBuf,
     /// The shape of its lines.
     pub shape: Shape,
-    /// From so many bytes on, a new file is begun and the old one kept as `PATH.1`, `PATH.2` ….
+    /// A file does not grow beyond so many bytes, unless by a single line: a new one is begun, and the
+    /// old one kept as `PATH.1`, `PATH.2` ….
     pub max_bytes: u64,
 }
 
-/// Appends every audit event from now on to a file.
-///
-/// # Errors
-/// When the file cannot be opened or the log cannot be read at the start.
-pub async fn audit_file(service: Service, settings: AuditFile) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut written: HashMap<WorkspaceId, i64> = service.newest_events().await?;
-    let mut file = open(&settings.path).await?;
-    loop {
-        tokio::time::sleep(FILE_INTERVAL).await;
-        if let Err(error) = append_new(&service, &settings, &mut file, &mut written).await {
-            tracing::warn!("the audit log's file is behind, and will be tried again: {error}");
+/// How far the file has come. It is kept beside it as `PATH.position`, so that a later start goes on
+/// where the file ends, and a file that is given another database is told apart.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Position {
+    /// How long the file is with all that is counted below.
+    bytes: u64,
+    /// Each workspace's newest event in the file.
+    workspaces: BTreeMap<i64, Newest>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Newest {
+    sequence: i64,
+    event_id: String,
+}
+
+/// Writes every event of the database to the file, each once: what a kill kept from the file is
+/// written by the next start. Only when the file and its position do not agree, as after a power cut,
+/// may events be there twice; none is left out.
+#[derive(Debug)]
+pub struct AuditWriter {
+    service: Service,
+    settings: AuditFile,
+    file: File,
+    position: Position,
+}
+
+impl AuditWriter {
+    /// Opens the file and finds out where to go on.
+    ///
+    /// # Errors
+    /// When the file cannot be written or the log cannot be read.
+    pub async fn open(service: Service, settings: AuditFile) -> Result<Self, Failure> {
+        let opened = async {
+            let (file, length) = open(&settings.path).await?;
+            let position = match tokio::fs::read(position_path(&settings.path)).await {
+                Ok(text) => serde_json::from_slice(&text)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Position { bytes: length, ..Position::default() }
+                }
+                Err(error) => return Err(error),
+            };
+            save(&settings.path, &position).await?;
+            Ok::<_, io::Error>((file, length, position))
+        };
+        let named = |error| format!("cannot write the audit log to {}: {error}", settings.path.display());
+        let (file, length, mut position) = opened.await.map_err(named)?;
+        let written = std::mem::take(&mut position.workspaces);
+        let is_new = written.is_empty();
+        let mut known = BTreeMap::new();
+        for (id, newest) in written {
+            if is_in_log(&service, WorkspaceId(id), &newest).await? {
+                known.insert(id, newest);
+            }
         }
+        if known.is_empty() && !is_new {
+            // Of another database: what is there stays.
+            position.bytes = length;
+        }
+        position.workspaces = known;
+        Ok(Self { service, settings, file, position })
+    }
+
+    /// Keeps the file up to date until `stop`, and then for the last time.
+    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+        loop {
+            let stopped = tokio::time::timeout(FILE_INTERVAL, &mut stop).await.is_ok();
+            if let Err(error) = self.append_new().await {
+                tracing::warn!("the audit log's file is behind, and will be tried again: {error}");
+            }
+            if stopped {
+                return;
+            }
+        }
+    }
+
+    async fn append_new(&mut self) -> Result<(), Failure> {
+        for (id, newest) in self.service.newest_events().await? {
+            let mut after = self.position.workspaces.get(&id.0).map_or(0, |written| written.sequence);
+            while after < newest {
+                let (events, next) = self.service.audit_events(id, &Filter { after, ..Filter::default() }).await?;
+                if events.is_empty() {
+                    break;
+                }
+                self.append(id, &events).await?;
+                after = next;
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, id: WorkspaceId, events: &[Event]) -> Result<(), Failure> {
+        let mut lines = String::new();
+        let mut newest = None;
+        for event in events {
+            let line = format!("{}\n", self.settings.shape.render(event));
+            let length = self.position.bytes + length_of(&lines);
+            if length > 0 && length + length_of(&line) > self.settings.max_bytes {
+                self.write(id, &std::mem::take(&mut lines), newest.take()).await?;
+                rotate(&self.settings.path).await?;
+                (self.file, self.position.bytes) = open(&self.settings.path).await?;
+            }
+            lines.push_str(&line);
+            newest = Some(Newest { sequence: event.sequence, event_id: event.id.clone() });
+        }
+        self.write(id, &lines, newest).await
+    }
+
+    /// The lines first, then their position.
+    async fn write(&mut self, id: WorkspaceId, lines: &str, newest: Option<Newest>) -> Result<(), Failure> {
+        let Some(newest) = newest else { return Ok(()) };
+        // What a kill or a full disk let through without its position comes again with these lines.
+        let length = self.file.metadata().await?.len().min(self.position.bytes);
+        self.file.set_len(length).await?;
+        self.file.write_all(lines.as_bytes()).await?;
+        self.file.flush().await?;
+        self.position.bytes = length + length_of(lines);
+        self.position.workspaces.insert(id.0, newest);
+        save(&self.settings.path, &self.position).await?;
+        Ok(())
     }
 }
 
-async fn append_new(
-    service: &Service,
-    settings: &AuditFile,
-    file: &mut File,
-    written: &mut HashMap<WorkspaceId, i64>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    for (workspace, newest) in service.newest_events().await? {
-        let after = written.get(&workspace).copied().unwrap_or(0);
-        if newest <= after {
-            continue;
-        }
-        let events = service.audit_events(workspace, &Filter { after, ..Filter::default() }).await?;
-        for event in &events {
-            file.write_all(format!("{}\n", settings.shape.render(event)).as_bytes()).await?;
-        }
-        file.flush().await?;
-        if let Some(last) = events.last() {
-            written.insert(workspace, last.sequence);
-        }
-        if file.metadata().await?.len() >= settings.max_bytes {
-            rotate(&settings.path).await?;
-            *file = open(&settings.path).await?;
-        }
-    }
-    Ok(())
+async fn save(path: &Path, position: &Position) -> io::Result<()> {
+    let path = position_path(path);
+    let new = beside(&path, ".new");
+    tokio::fs::write(&new, serde_json::to_vec(position)?).await?;
+    rename(&new, &path).await
 }
 
-async fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path).await
+fn length_of(text: &str) -> u64 {
+    text.len().try_into().unwrap_or(u64::MAX)
+}
+
+/// Whether the log has this event at this place; another database's has not.
+async fn is_in_log(service: &Service, id: WorkspaceId, newest: &Newest) -> Result<bool, Error> {
+    let only = Filter { after: newest.sequence - 1, limit: 1, ..Filter::default() };
+    let (events, _) = service.audit_events(id, &only).await?;
+    Ok(events.first().is_some_and(|event| event.sequence == newest.sequence && event.id == newest.event_id))
+}
+
+async fn open(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().create(true).append(true).open(path).await?;
+    let length = file.metadata().await?.len();
+    Ok((file, length))
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn position_path(path: &Path) -> PathBuf {
+    beside(path, ".position")
 }
 
 async fn rotate(path: &Path) -> io::Result<()> {
-    let numbered = |n: u32| PathBuf::from(format!("{}.{n}", path.display()));
+    let numbered = |n: u32| beside(path, &format!(".{n}"));
     for n in (1..FILES_KEPT).rev() {
         match rename(numbered(n), numbered(n + 1)).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -142,7 +142,7 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_AUDIT_SHAPE", default_value = "delivery", value_parser = parse_shape, value_name = "SHAPE")]
     pub audit_shape: Shape,
 
-    /// From so many bytes on a new file is begun; five old ones are kept
+    /// At so many bytes a new file is begun; five old ones are kept
     #[arg(long, env = "DAPI_MOCK_AUDIT_FILE_BYTES", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..), value_name = "BYTES")]
     pub audit_file_bytes: u64,
 

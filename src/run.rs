@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::Method;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-use crate::background::{self, AuditFile};
+use crate::background::{self, AuditWriter};
 use crate::clock::SystemClock;
 use crate::config::{
     AdminTokenArgs, Cli, Command, EnvArgs, ExecArgs, LogArgs, LogFormat, ServeArgs, unknown_variables,
@@ -91,18 +92,25 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         let_in(surface(&service, args.access()));
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), every));
-        if let Some(file) = args.audit_file() {
-            tokio::spawn(write_audit_file(service.clone(), file));
-        }
+        let (stop_file, stopped) = oneshot::channel();
+        let file = match args.audit_file() {
+            Some(file) => Some(tokio::spawn(AuditWriter::open(service.clone(), file).await?.run(stopped))),
+            None => None,
+        };
         banner(&url, &args.database, &args.access(), &started, began.elapsed());
-        Ok::<Service, Failure>(service)
+        Ok::<_, Failure>((service, file, stop_file))
     };
     let mut serving = std::pin::pin!(listeners.serve(stop.received()));
-    let service = tokio::select! {
+    let (service, file, stop_file) = tokio::select! {
         opened = opening => opened?,
         () = &mut serving => return Ok(ExitCode::SUCCESS),
     };
     serving.await;
+    if let Some(file) = file {
+        // The last requests' events are still to be written.
+        let _ = stop_file.send(());
+        file.await?;
+    }
     service.store().close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -112,13 +120,6 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
 pub fn surface(service: &Service, access: Access) -> Router {
     let own = control::router(Control::new(service.clone(), access));
     http::router(App { service: service.clone() }).nest("/_mock", own)
-}
-
-async fn write_audit_file(service: Service, file: AuditFile) {
-    let path = file.path.display().to_string();
-    if let Err(error) = background::audit_file(service, file).await {
-        tracing::error!("no audit log is written to {path}: {error}");
-    }
 }
 
 fn banner(url: &str, database: &Database, access: &Access, started: &Started, took: Duration) {
@@ -187,7 +188,7 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     let service = open(&Database::SqliteMemory).await?;
     let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
     listeners.opener()(surface(&service, Access::Open));
-    let url = listeners.url();
+    let (url, port) = (listeners.url(), listeners.port());
     let server = tokio::spawn(listeners.serve(std::future::pending()));
 
     let mut words = args.command.iter();
@@ -197,7 +198,11 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     for name in OTHER_CREDENTIALS {
         command.env_remove(name);
     }
-    command.env("DATABRICKS_HOST", url).env("DATABRICKS_WORKSPACE_ID", started.workspace.to_string());
+    // So that `dapi-mock clock` and its like find this server.
+    command
+        .env("DAPI_MOCK_PORT", port.to_string())
+        .env("DATABRICKS_HOST", url)
+        .env("DATABRICKS_WORKSPACE_ID", started.workspace.to_string());
     if let Some(value) = &started.admin_token {
         command.env("DATABRICKS_TOKEN", value.reveal());
     }

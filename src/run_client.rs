@@ -52,7 +52,7 @@ pub(crate) async fn clock(args: ClockArgs) -> Result<(), Failure> {
 /// Says why a request was decided as it was.
 pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
     let id = args.request_id.filter(|_| !args.last).unwrap_or_else(|| "last".to_owned());
-    let answer = client(&args.running).ask(Method::GET, &format!("explain/{id}"), None).await?;
+    let answer = client(&args.running).ask(Method::GET, &format!("explain/{}", percent_encoded(&id)), None).await?;
     let answer: Value = serde_json::from_str(&answer.text)?;
     let status = answer.get("status").and_then(Value::as_i64).unwrap_or_default();
     say(&format!("{} {} -> {status}\n", text(&answer, "/method"), text(&answer, "/path")));
@@ -67,9 +67,13 @@ pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
             text(&answer, "/remedy")
         ));
     }
-    if answer.get("tombstone").is_some() {
-        let stone = |key: &str| text(&answer, &format!("/tombstone/{key}"));
-        say(&format!("the token ended: {} by {} at {}\n", stone("cause"), stone("by"), stone("at")));
+    if answer.get("token").is_some() {
+        let token = |key: &str| text(&answer, &format!("/token/{key}"));
+        let used = Some(token("last_used")).filter(|used| !used.is_empty()).unwrap_or("never");
+        say(&format!("token:    {} of {}, last used: {used}\n", token("token_id"), token("owner")));
+        if token("state") != "live" {
+            say(&format!("          ended at {}: {} ({})\n", token("ended_at"), token("state"), token("ended_by")));
+        }
     }
     Ok(())
 }

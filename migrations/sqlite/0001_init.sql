@@ -137,5 +137,4 @@ CREATE TABLE audit_events (
   status_code    INTEGER NOT NULL,
   error_message  TEXT
 ) STRICT;
-CREATE UNIQUE INDEX audit_events_by_id ON audit_events (workspace_id, event_id);
 CREATE INDEX audit_events_by_workspace ON audit_events (workspace_id, sequence);

@@ -2,19 +2,20 @@
 //! assertions about it.
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, ok, parse_instant, workspace_id};
+use super::reply::{Asked, Input, Problem, Reply, ok, parse_instant, workspace_id};
 use crate::audit_shape::Shape;
 use crate::domain::audit::{Event, Filter};
 use crate::domain::span;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Export {
     shape: Option<String>,
     after: Option<i64>,
@@ -30,7 +31,7 @@ pub(super) struct Export {
 pub(super) async fn export(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Query(wanted): Query<Export>,
+    Asked(wanted): Asked<Export>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let shape = wanted.shape.as_deref().unwrap_or(Shape::Delivery.as_str());
@@ -45,14 +46,16 @@ pub(super) async fn export(
     };
     let filter = Filter {
         after: wanted.after.unwrap_or(0),
+        up_to: i64::MAX,
         limit: wanted.limit.unwrap_or(10_000).clamp(0, 100_000),
         since: time("since", &wanted.since)?,
         until: time("until", &wanted.until)?,
         action: wanted.action,
         actor: wanted.actor,
     };
-    let events = control.service.audit_events(id, &filter).await?;
-    let next = events.last().map_or(filter.after, |event| event.sequence);
+    // What is due is in the log, whether the sweep has come by or not.
+    control.service.sweep(id).await?;
+    let (events, next) = control.service.audit_events(id, &filter).await?;
     let lines: Vec<String> = events.iter().map(|event| shape.render(event).to_string()).collect();
     let lines = if lines.is_empty() { String::new() } else { lines.join("\n") + "\n" };
     let headers = [(CONTENT_TYPE.as_str(), "application/x-ndjson".to_owned()), ("x-next-after", next.to_string())];
@@ -60,6 +63,7 @@ pub(super) async fn export(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Expectation {
     action: String,
     actor: Option<String>,
@@ -81,7 +85,8 @@ pub(super) async fn expect(
     let within = wanted.within.as_deref().map(span::parse).transpose().map_err(Problem::bad_request)?;
     let since = within.map(|ms| now.plus(-ms));
     let filter = Filter { action: Some(wanted.action.clone()), since, limit: 100_000, ..Filter::default() };
-    let same_action = control.service.audit_events(id, &filter).await?;
+    control.service.sweep(id).await?;
+    let (same_action, _) = control.service.audit_events(id, &filter).await?;
     let by_actor = |event: &&Event| wanted.actor.is_none() || event.actor == wanted.actor;
     let matching: Vec<&Event> = same_action.iter().filter(by_actor).collect();
     let met = wanted.count.map_or(!matching.is_empty(), |count| matching.len() == count);
@@ -99,7 +104,7 @@ fn difference(wanted: &Expectation, matching: &[&Event], same_action: &[Event]) 
         .iter()
         .rev()
         .take(10)
-        .map(|event| json!({ "at": super::reply::rfc3339(event.at), "actor": event.actor, "status": event.status }))
+        .map(|event| json!({ "at": event.at.rfc3339(), "actor": event.actor, "status": event.status }))
         .collect();
     if matching.len() < same_action.len() {
         message.push_str(" There are others of that action, by other actors.");

@@ -1,11 +1,11 @@
 //! `…/clock`: a workspace's time.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, instant, ok, show_instant, workspace_id};
+use super::reply::{Asked, Input, Problem, Reply, instant, ok, show_instant, workspace_id};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::lifecycle::EventKind;
 use crate::domain::{AccountId, TokenId, span};
@@ -43,6 +43,7 @@ fn advanced_json(advanced: &Advanced) -> Value {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SetClock {
     mode: String,
     at: Option<Value>,
@@ -75,6 +76,7 @@ pub(super) async fn set(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Advance {
     by: Option<String>,
     to: Option<Value>,
@@ -131,6 +133,7 @@ pub(super) async fn advance_account(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Limit {
     limit: Option<usize>,
 }
@@ -139,7 +142,7 @@ pub(super) struct Limit {
 pub(super) async fn upcoming(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Query(limit): Query<Limit>,
+    Asked(limit): Asked<Limit>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let events = control.service.upcoming(id, limit.limit.unwrap_or(100)).await?;

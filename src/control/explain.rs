@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, instant, ok, rfc3339, workspace_id};
+use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
+use super::tokens::fate_json;
 use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::remedy;
 use crate::domain::{Denial, TokenId};
@@ -30,17 +31,16 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
     let mut out = decision(&found.trace, found.denial.as_ref(), found.status, &found.request_id);
     describe(&mut out, &found);
     if let (Some(workspace), Some(token)) = (found.workspace, &found.token)
-        && let Some((cause, actor, at)) = control.service.tombstone(workspace, token).await?
+        && let Some(fate) = control.service.token_fates(workspace, Some(token)).await?.first()
     {
-        let stone = json!({ "cause": cause.as_str(), "by": actor, "at": rfc3339(at) });
-        out.insert("tombstone".into(), stone);
+        out.insert("token".into(), fate_json(fate));
     }
     Ok(ok(&out.into()))
 }
 
 fn describe(out: &mut Map<String, Value>, found: &Explained) {
     out.insert("request_id".into(), found.request_id.as_str().into());
-    out.insert("time".into(), rfc3339(found.at).into());
+    out.insert("time".into(), found.at.rfc3339().into());
     out.insert("method".into(), found.method.as_str().into());
     out.insert("path".into(), found.path.as_str().into());
     out.insert("workspace_id".into(), found.workspace.map(|id| id.to_string()).into());
@@ -72,6 +72,7 @@ fn decision(trace: &[Step], denial: Option<&Denial>, status: u16, request_id: &s
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Imagined {
     #[serde(rename = "as")]
     principal: String,

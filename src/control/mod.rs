@@ -6,6 +6,7 @@ mod clock;
 mod explain;
 mod guard;
 mod reply;
+pub mod routes;
 mod settings;
 mod tokens;
 mod what_if;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, patch, post};
 use sha2::{Digest, Sha256};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -74,19 +74,11 @@ impl Control {
 
 /// The routes below `/_mock`. Nested last: nothing of the emulated API's layers touches them.
 pub fn router(control: Control) -> Router {
-    Router::new()
-        .route("/v1/workspaces/{workspace}/clock", get(clock::show).post(clock::set))
-        .route("/v1/workspaces/{workspace}/clock/advance", post(clock::advance))
-        .route("/v1/workspaces/{workspace}/clock/upcoming", get(clock::upcoming))
-        .route("/v1/accounts/{account}/clock/advance", post(clock::advance_account))
-        .route("/v1/workspaces/{workspace}/tokens", get(tokens::list))
-        .route("/v1/workspaces/{workspace}/audit", get(audit::export))
-        .route("/v1/workspaces/{workspace}/audit/expect", post(audit::expect))
-        .route("/v1/workspaces/{workspace}/explain", post(explain::dry_run))
-        .route("/v1/workspaces/{workspace}/what-if", post(what_if::what_if))
-        .route("/v1/workspaces/{workspace}/conf", patch(settings::change_conf))
-        .route("/v1/workspaces/{workspace}/behaviour", get(settings::show_behaviour).patch(settings::change_behaviour))
-        .route("/v1/explain/{request_id}", get(explain::explain))
+    let mut router = Router::new();
+    for route in routes::ROUTES {
+        router = router.route(route.path, (route.handler)());
+    }
+    router
         .fallback(reply::not_found)
         .method_not_allowed_fallback(reply::not_found)
         .layer(from_fn_with_state(control.clone(), guard::check))

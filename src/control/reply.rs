@@ -3,13 +3,15 @@
 use std::any::Any;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::routes::ROUTES;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::http::error::{ApiError, wire};
 use crate::http::extract::parse_object;
@@ -73,8 +75,12 @@ pub(super) fn ok(body: &Value) -> Response {
     json_answer(StatusCode::OK, body)
 }
 
-pub(super) async fn not_found(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("The own API has no {method} {}; see docs/own-api.md.", uri.path()))
+/// The answer to a path that is none: what there is instead.
+pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
+    let error = format!("The own API has no {method} {}; see docs/own-api.md.", uri.path());
+    let routes = ROUTES.iter().map(|route| (format!("{} /_mock{}", route.method, route.path), route.purpose.into()));
+    let routes: Map<String, Value> = routes.collect();
+    json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "routes": routes }))
 }
 
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
@@ -96,6 +102,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
             Denial::MalformedRequest(detail) => Problem::bad_request(format!("The body is no JSON object: {detail}")),
             other => other.into(),
         })
+    }
+}
+
+/// The query's parameters. An unknown one is most often a slip of the pen, and refused.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let wrong = |error: axum::extract::rejection::QueryRejection| Problem::bad_request(error.body_text());
+        Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(wrong)
     }
 }
 
@@ -132,11 +151,5 @@ pub(super) fn parse_instant(text: &str) -> Option<Millis> {
 
 /// An instant in both spellings.
 pub(super) fn show_instant(at: Millis) -> Value {
-    json!({ "ms": at.0, "rfc3339": rfc3339(at) })
-}
-
-/// RFC 3339 in UTC with milliseconds; the number as text where no calendar reaches.
-pub(super) fn rfc3339(at: Millis) -> String {
-    chrono::DateTime::from_timestamp_millis(at.0)
-        .map_or_else(|| at.0.to_string(), |at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+    json!({ "ms": at.0, "rfc3339": at.rfc3339() })
 }

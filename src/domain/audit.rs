@@ -93,6 +93,8 @@ pub struct Event {
 pub struct Filter {
     /// Those written after this place.
     pub after: i64,
+    /// And up to this one.
+    pub up_to: i64,
     /// One action.
     pub action: Option<String>,
     /// One actor.
@@ -107,7 +109,7 @@ pub struct Filter {
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { after: 0, action: None, actor: None, since: None, until: None, limit: 1000 }
+        Self { after: 0, up_to: i64::MAX, action: None, actor: None, since: None, until: None, limit: 1000 }
     }
 }
 

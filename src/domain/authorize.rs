@@ -7,7 +7,7 @@ use super::identity::PrincipalKind;
 use super::jwt::{AccessToken, Claims, Forgery};
 use super::scope::{self, EndpointScope};
 use super::settings::{self, Tier};
-use super::token::{Token, TokenState};
+use super::token::{Ended, Token, TokenState};
 use super::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// What the request shows as its credential.
@@ -96,6 +96,8 @@ pub enum Found {
     Nothing,
     /// A personal access token of the workspace.
     Token(Token),
+    /// One that has ended and left a tombstone.
+    Ended(Token, Ended),
     /// An access token of this server: its signature holds, its expiry is still to be looked at.
     Access(Claims),
     /// An access token that this server did not issue.
@@ -398,22 +400,35 @@ fn live_token(
     trace.pass(check, String::new());
 
     let check = Check::TokenKnown;
-    let Found::Token(token) = found else {
-        let because = format!("workspace {} has no such token", workspace.id);
-        return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+    let (token, swept) = match found {
+        Found::Token(token) => (token, false),
+        Found::Ended(token, ended) if ended.cause.is_by_time() => (token, true),
+        Found::Ended(_, Ended { cause, actor, at }) => {
+            let because = format!("it ended at {}: {} ({actor})", at.rfc3339(), cause.as_str());
+            return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+        }
+        Found::Nothing | Found::Access(_) | Found::Forged(_) => {
+            let because = format!("workspace {} has no such token", workspace.id);
+            return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+        }
     };
     trace.pass(check, String::new());
 
+    // Asked of the time also where the sweep has been: its coming must not make a difference.
     let state = token.state(&workspace.behaviour, now);
     if state == TokenState::Expired {
-        let because = format!("its expiry_time is {}, and it is {}", token.expiry_time.unwrap_or(now).0, now.0);
+        let expiry = token.expiry_time.unwrap_or(now).rfc3339();
+        let because = format!("it expired at {expiry}, and it is {}", now.rfc3339());
         return Err(trace.fail(Check::NotExpired, because, Denial::InvalidAccessToken));
     }
     trace.pass(Check::NotExpired, String::new());
-    if state == TokenState::Inactive {
+    if state == TokenState::Inactive || swept {
         let days = workspace.behaviour.inactivity_days;
-        let because =
-            format!("its last use or creation was {}, {days} days or more before {}", token.idle_from().0, now.0);
+        let since = match token.last_used {
+            Some(used) => format!("it was last used at {}", used.rfc3339()),
+            None => format!("it was created at {} and never used", token.creation_time.rfc3339()),
+        };
+        let because = format!("{since}, {days} days or more before {}", now.rfc3339());
         return Err(trace.fail(Check::NotInactive, because, Denial::InvalidAccessToken));
     }
     trace.pass(Check::NotInactive, String::new());

@@ -20,7 +20,7 @@ fn of_check(check: Check, denial: &Denial) -> &'static str {
         }
         Check::TokensEnabled => {
             "Enable tokens: PATCH /api/2.0/workspace-conf {\"enableTokensConfig\": \"true\"} as a workspace admin with an \
-             OAuth credential, or POST /_mock/v1/workspaces/{id}/conf."
+             OAuth credential, or PATCH /_mock/v1/workspaces/{id}/conf without one."
         }
         Check::TokenKnown => {
             "Use a live token of this workspace; the tombstone, if there is one, says what ended this one."

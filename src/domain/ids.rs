@@ -27,6 +27,12 @@ impl Millis {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// RFC 3339 in UTC with milliseconds; the number as text where no calendar reaches.
+    pub fn rfc3339(self) -> String {
+        chrono::DateTime::from_timestamp_millis(self.0)
+            .map_or_else(|| self.0.to_string(), |at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+    }
+
     /// Midnight UTC of this instant's day (the precision of `last_used_day`, governance D8).
     pub const fn start_of_utc_day(self) -> Self {
         Self(self.0.saturating_sub(self.0.rem_euclid(DAY_MS)))

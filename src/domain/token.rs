@@ -407,6 +407,22 @@ impl EndCause {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.as_str() == text)
     }
+
+    /// Whether time alone did it.
+    pub const fn is_by_time(self) -> bool {
+        matches!(self, Self::Expired | Self::Inactive)
+    }
+}
+
+/// The end of a token, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Why.
+    pub cause: EndCause,
+    /// Who did it.
+    pub actor: String,
+    /// When, on the workspace's clock.
+    pub at: Millis,
 }
 
 #[cfg(test)]

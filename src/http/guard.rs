@@ -105,8 +105,9 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
         }
     }
     let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id);
-    // Somebody may have put a secret where an id belongs, and the message repeats it.
-    let message = credential::redacted(&wire.message);
+    // Somebody may have put a secret where an id belongs, or what no database takes, and the message
+    // repeats it.
+    let message = credential::redacted(&wire.message).replace('\0', "\u{fffd}");
     app.service.record_refusals(workspace, owner, origin, actions, wire.status.as_u16(), &message).await
 }
 

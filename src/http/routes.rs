@@ -63,6 +63,10 @@ impl Route {
             "tokenManagement.setPermissions" | "tokenManagement.updatePermissions" => {
                 Some(("accounts", "changeDbTokenAcl"))
             }
+            "users.create" | "servicePrincipals.create" => Some(("accounts", "add")),
+            "users.delete" | "servicePrincipals.delete" => Some(("accounts", "delete")),
+            "groups.create" => Some(("accounts", "createGroup")),
+            "groups.delete" => Some(("accounts", "removeGroup")),
             "workspaceConf.setStatus" => Some(("workspace", "workspaceConfEdit")),
             "restrictWorkspaceAdmins.update" | "restrictWorkspaceAdmins.delete" => Some(("accounts", "setSetting")),
             _ => None,

@@ -46,20 +46,20 @@ impl Service {
         }
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let Some(workspace) = writer.find_workspace(workspace).await? else { return Ok(()) };
-        for action in actions {
-            let event = NewEvent {
-                account: workspace.account,
-                workspace: workspace.id,
-                event_id: self.entropy.uuid().to_string(),
-                at: workspace.clock.at(self.system_now()),
-                actor,
-                origin,
-                action,
-                status,
-                error: Some(message),
-            };
-            writer.insert_event(&event).await?;
-        }
+        let at = workspace.clock.at(self.system_now());
+        let event = |action| NewEvent {
+            account: workspace.account,
+            workspace: workspace.id,
+            event_id: self.entropy.uuid().to_string(),
+            at,
+            actor,
+            origin,
+            action,
+            status,
+            error: Some(message),
+        };
+        let events: Vec<NewEvent<'_>> = actions.into_iter().map(event).collect();
+        writer.insert_events(&events).await?;
         writer.commit().await?;
         Ok(())
     }
@@ -72,10 +72,16 @@ impl Service {
             Presented::Nothing | Presented::Malformed => return Ok(nothing),
         };
         let mut reader = self.store.read().await?;
-        let found = reader.find_presented(id).await?;
-        Ok(match pick(found, named) {
+        let mut picked = pick(reader.find_presented(id).await?, named);
+        if !matches!(picked, Pick::Token(_)) {
+            picked = match (pick(reader.find_ended(id).await?, named), picked) {
+                (Pick::Unknown, picked) | (Pick::Elsewhere(_), picked @ Pick::Elsewhere(_)) => picked,
+                (ended, _) => ended,
+            };
+        }
+        Ok(match picked {
             Pick::Token(presented) => {
-                let PresentedToken { token, workspace, owner } = *presented;
+                let PresentedToken { token, workspace, owner, ended } = *presented;
                 let owner = match owner {
                     Some(owner) => Some(Owner {
                         id: token.owner,
@@ -87,7 +93,11 @@ impl Service {
                     }),
                     None => None,
                 };
-                Facts { workspace: Some(workspace), token_belongs_to: None, found: Found::Token(token), owner }
+                let found = match ended {
+                    Some(ended) => Found::Ended(token, ended),
+                    None => Found::Token(token),
+                };
+                Facts { workspace: Some(workspace), token_belongs_to: None, found, owner }
             }
             Pick::Elsewhere(own) => Facts { token_belongs_to: Some(own), ..nothing },
             Pick::Unknown => Facts { workspace: answering(&mut reader, named).await?, ..nothing },

@@ -171,7 +171,8 @@ impl Service {
         let live = Horizon::new(&workspace.behaviour, now);
         match writer.find_token(workspace.id, &value.id()).await? {
             Some(token) if live.shows(&token) => return Ok(()),
-            Some(token) => drop(writer.delete_token(workspace.id, &token.id).await?),
+            // The value comes back; what it was before has its end on record.
+            Some(token) => drop(self.carry_out(writer, workspace, &[token], now).await?),
             None => {}
         }
         let account = workspace.account;

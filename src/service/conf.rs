@@ -54,7 +54,7 @@ impl Service {
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
         put_all(&mut writer, &workspace, &plan, now).await?;
-        self.record_by_system(&mut writer, &workspace, Action::edit_workspace_conf(&plan), now).await?;
+        self.record_by_system(&mut writer, &workspace, vec![(Action::edit_workspace_conf(&plan), now)]).await?;
         writer.commit().await?;
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::{Error, Service};
 use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identity::{Principal, PrincipalKind};
-use crate::domain::token::{EndCause, Token, TokenFacts, TokenRequest, plan_create};
+use crate::domain::token::{Token, TokenFacts, TokenRequest, plan_create};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
 use crate::store::Reader;
 
@@ -119,15 +119,6 @@ pub struct DryOutcome {
 }
 
 impl Service {
-    /// What ended a token: cause, actor, time.
-    pub async fn tombstone(
-        &self,
-        workspace: WorkspaceId,
-        id: &TokenId,
-    ) -> Result<Option<(EndCause, String, Millis)>, Error> {
-        Ok(self.store.read().await?.find_tombstone(workspace, id).await?)
-    }
-
     /// Decides an imagined request; nothing changes, and no use is recorded.
     ///
     /// # Errors
@@ -140,20 +131,15 @@ impl Service {
         }
         let now = workspace.clock.at(self.system_now());
         let principal = find_by_name(&mut reader, &workspace, &run.principal).await?;
-        let token = match &run.token {
-            Some(token) => reader.find_token(id, token).await?.ok_or_else(|| Denial::TokenNotFound(token.clone()))?,
-            None => imagined_token(id, &principal, now),
+        let found = match &run.token {
+            Some(token) => known_token(&mut reader, id, token).await?,
+            None => Found::Token(imagined_token(id, &principal, now)),
         };
         let owner = owner_of(&mut reader, &workspace, principal).await?;
         let (owner_id, cap_days) = (owner.id, workspace.lifetime_cap_days(now));
         let live = crate::domain::token::Horizon::new(&workspace.behaviour, now);
         let live_tokens = reader.count_tokens_of(id, owner_id, live).await?;
-        let facts = Facts {
-            workspace: Some(workspace),
-            token_belongs_to: None,
-            found: Found::Token(token),
-            owner: Some(owner),
-        };
+        let facts = Facts { workspace: Some(workspace), token_belongs_to: None, found, owner: Some(owner) };
         let presented = Presented::Token(TokenId::from_text(""));
         let decision = authorize::authorize(&presented, &NamedWorkspace::Unnamed, run.demand, facts, self.system_now());
         let Decision { trace, outcome, .. } = decision;
@@ -163,6 +149,16 @@ impl Service {
         });
         Ok(DryOutcome { trace, denial })
     }
+}
+
+/// A token of the workspace, also one that has ended.
+async fn known_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) -> Result<Found, Error> {
+    if let Some(token) = reader.find_token(workspace, id).await? {
+        return Ok(Found::Token(token));
+    }
+    let ended = reader.find_ended(id).await?.into_iter().find(|found| found.workspace.id == workspace);
+    let ended = ended.and_then(|found| Some(Found::Ended(found.token, found.ended?)));
+    Ok(ended.ok_or_else(|| Denial::TokenNotFound(id.clone()))?)
 }
 
 /// A principal as the checks see it.

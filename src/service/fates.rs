@@ -3,8 +3,8 @@
 use super::{Error, Service};
 use crate::domain::audit::SYSTEM_USER;
 use crate::domain::lifecycle::end_of;
-use crate::domain::token::{EndCause, Token};
-use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::domain::token::{Ended, Token};
+use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::store::StoredFate;
 
 /// Most tokens of either kind, live or ended, that one answer tells of.
@@ -17,43 +17,32 @@ pub struct TokenFate {
     pub token: Token,
     /// The owner's name; `None` when the principal is gone.
     pub owner: Option<String>,
-    /// Its end, if it has ended.
-    pub end: Option<FateEnd>,
-}
-
-/// How a token ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FateEnd {
-    /// Why.
-    pub cause: EndCause,
-    /// When, on the workspace's clock.
-    pub at: Millis,
-    /// Who did it.
-    pub actor: String,
     /// The `User-Agent` of its last recorded use.
     pub last_client: Option<String>,
+    /// Its end, if it has ended.
+    pub end: Option<Ended>,
 }
 
 impl Service {
-    /// Every token of a workspace, live or ended, oldest first. That a token has ended does not wait
-    /// for the sweep.
+    /// Every token of a workspace, live or ended, oldest first; only the one that is named, where one
+    /// is. That a token has ended does not wait for the sweep.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
-    pub async fn token_fates(&self, id: WorkspaceId) -> Result<Vec<TokenFate>, Error> {
+    pub async fn token_fates(&self, id: WorkspaceId, one: Option<&TokenId>) -> Result<Vec<TokenFate>, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
-        let fates = reader.list_fates(&workspace, FATES_TOLD).await?;
+        let fates = reader.list_fates(&workspace, one, FATES_TOLD).await?;
         Ok(fates
             .into_iter()
             .map(|StoredFate { token, owner, last_client, end }| {
                 let by_time = || {
                     let end = end_of(&token, &workspace.behaviour).filter(|end| now >= end.at)?;
-                    Some((end.cause, SYSTEM_USER.to_owned(), end.at))
+                    Some(Ended { cause: end.cause, actor: SYSTEM_USER.to_owned(), at: end.at })
                 };
-                let end = end.or_else(by_time).map(|(cause, actor, at)| FateEnd { cause, at, actor, last_client });
-                TokenFate { token, owner, end }
+                let end = end.or_else(by_time);
+                TokenFate { token, owner, last_client, end }
             })
             .collect())
     }

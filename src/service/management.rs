@@ -147,7 +147,7 @@ impl Service {
         token: &Token,
         cause: EndCause,
     ) -> Result<(), Error> {
-        writer.end_token(token.workspace, &token.id, cause, &call.caller.name, call.caller.now).await?;
+        writer.end_tokens(token.workspace, &[(&token.id, cause, call.caller.now)], &call.caller.name).await?;
         self.record(writer, call, Action::revoke_token(&token.id, token.owner)).await?;
         Ok(())
     }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
 pub use explain::{DryOutcome, DryRun, Explained, Explanations};
-pub use fates::{FateEnd, TokenFate};
+pub use fates::TokenFate;
 pub use oauth::{Issuer, issuer_of};
 pub use secrets::CreatedSecret;
 pub use settings::ALLOW_ALL;
@@ -132,9 +132,18 @@ impl Service {
         Ok(self.store.read().await?.list_workspaces_of(account).await?)
     }
 
-    /// A workspace's audit events in the order of writing.
-    pub async fn audit_events(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<audit::Event>, Error> {
-        Ok(self.store.read().await?.list_events(workspace, filter).await?)
+    /// A workspace's audit events in the order of writing, and where to go on for more.
+    pub async fn audit_events(
+        &self,
+        workspace: WorkspaceId,
+        filter: &Filter,
+    ) -> Result<(Vec<audit::Event>, i64), Error> {
+        let up_to = self.store.settled_events(workspace).await?;
+        let filter = Filter { up_to, ..filter.clone() };
+        let events = self.store.read().await?.list_events(workspace, &filter).await?;
+        let is_all = i64::try_from(events.len()).unwrap_or(i64::MAX) < filter.limit;
+        let last = events.last().map_or(filter.after, |event| event.sequence);
+        Ok((events, if is_all { up_to.max(filter.after) } else { last }))
     }
 
     /// Whether the database answers and is seeded.
@@ -148,34 +157,34 @@ impl Service {
         Ok(self.store.read().await?.newest_events().await?)
     }
 
-    /// Appends an audit event about what happens by itself.
+    /// Appends audit events about what happens by itself.
     async fn record_by_system(
         &self,
         writer: &mut Writer,
         workspace: &Workspace,
-        action: Action,
-        at: Millis,
+        actions: Vec<(Action, Millis)>,
     ) -> Result<(), StoreError> {
-        let origin = Origin { request_id: self.entropy.uuid().to_string(), ..Origin::default() };
-        writer
-            .insert_event(&NewEvent {
-                account: workspace.account,
-                workspace: workspace.id,
-                event_id: self.entropy.uuid().to_string(),
-                at,
-                actor: Some(audit::SYSTEM_USER),
-                origin: &origin,
-                action,
-                status: 200,
-                error: None,
-            })
-            .await
+        let origin = || Origin { request_id: self.entropy.uuid().to_string(), ..Origin::default() };
+        let origins: Vec<Origin> = actions.iter().map(|_| origin()).collect();
+        let event = |((action, at), origin)| NewEvent {
+            account: workspace.account,
+            workspace: workspace.id,
+            event_id: self.entropy.uuid().to_string(),
+            at,
+            actor: Some(audit::SYSTEM_USER),
+            origin,
+            action,
+            status: 200,
+            error: None,
+        };
+        let events: Vec<NewEvent<'_>> = actions.into_iter().zip(&origins).map(event).collect();
+        writer.insert_events(&events).await
     }
 
     /// Appends an audit event about a successful action of the caller.
     async fn record(&self, writer: &mut Writer, call: Call<'_>, action: Action) -> Result<(), StoreError> {
         writer
-            .insert_event(&NewEvent {
+            .insert_events(&[NewEvent {
                 account: call.caller.account(),
                 workspace: call.caller.workspace.id,
                 event_id: self.entropy.uuid().to_string(),
@@ -185,7 +194,7 @@ impl Service {
                 action,
                 status: 200,
                 error: None,
-            })
+            }])
             .await
     }
 }

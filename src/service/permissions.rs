@@ -32,7 +32,8 @@ impl Service {
         let id = call.caller.workspace.id;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
-        if workspace.behaviour.permissions_need_a_token && writer.list_token_owners(id).await?.is_empty() {
+        let shown = Horizon::with_expired(&workspace.behaviour, call.caller.now);
+        if workspace.behaviour.permissions_need_a_token && writer.list_token_owners(id, shown).await?.is_empty() {
             return Err(Denial::NoTokensYet.into());
         }
         let mut change = Vec::with_capacity(requested.len());
@@ -73,7 +74,7 @@ impl Service {
             return Ok(());
         }
         let live = Horizon::new(&workspace.behaviour, call.caller.now);
-        for owner in writer.list_token_owners(workspace.id).await? {
+        for owner in writer.list_token_owners(workspace.id, live).await? {
             if !loses_tokens(loss, removed.contains(&owner)) {
                 continue;
             }

@@ -167,27 +167,34 @@ impl Service {
     /// Ends every token that is due, in batches, each in a transaction with its audit events. When
     /// it runs changes nothing that a client can see: lists and checks ask the time themselves.
     /// Answers how many it ended.
-    pub async fn sweep(&self, id: WorkspaceId) -> Result<usize, Error> {
+    pub async fn sweep(&self, id: WorkspaceId) -> Result<u64, Error> {
         let mut ended = 0;
-        loop {
+        // Looked up without the lock first: most of the time nothing is due, and nobody should wait.
+        while self.is_any_due(id).await? {
             let mut writer = self.store.write(Lock::Workspace(id)).await?;
-            let Some(workspace) = writer.find_workspace(id).await? else { return Ok(ended) };
+            let Some(workspace) = writer.find_workspace(id).await? else { break };
             let now = workspace.clock.at(self.system_now());
             let horizon = Horizon::with_expired(&workspace.behaviour, now);
             let due = writer.list_due(id, horizon, SWEEP_BATCH).await?;
-            for token in &due {
-                self.carry_out(&mut writer, &workspace, token).await?;
-            }
+            let batch = self.carry_out(&mut writer, &workspace, &due, now).await?;
             writer.commit().await?;
-            ended += due.len();
-            if due.is_empty() {
-                return Ok(ended);
+            ended += batch;
+            if batch == 0 {
+                break;
             }
         }
+        Ok(ended)
+    }
+
+    async fn is_any_due(&self, id: WorkspaceId) -> Result<bool, Error> {
+        let mut reader = self.store.read().await?;
+        let Some(workspace) = reader.find_workspace(id).await? else { return Ok(false) };
+        let horizon = Horizon::with_expired(&workspace.behaviour, workspace.clock.at(self.system_now()));
+        Ok(!reader.list_due(id, horizon, 1).await?.is_empty())
     }
 
     /// Sweeps every workspace.
-    pub async fn sweep_all(&self) -> Result<usize, Error> {
+    pub async fn sweep_all(&self) -> Result<u64, Error> {
         let ids = self.store.read().await?.list_workspace_ids().await?;
         let mut ended = 0;
         for id in ids {
@@ -196,14 +203,27 @@ impl Service {
         Ok(ended)
     }
 
-    async fn carry_out(&self, writer: &mut Writer, workspace: &Workspace, token: &Token) -> Result<(), Error> {
-        let Some(End { cause, at, gone_at }) = end_of(token, &workspace.behaviour) else { return Ok(()) };
-        writer.end_token(workspace.id, &token.id, cause, SYSTEM_USER, at).await?;
-        let (action, at) = match cause {
-            EndCause::Expired => (Action::collect_token(token), gone_at),
-            _ => (Action::revoke_token(&token.id, token.owner), at),
-        };
-        Ok(self.record_by_system(writer, workspace, action, at).await?)
+    /// Ends tokens whose time has come; answers how many.
+    pub(super) async fn carry_out(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        due: &[Token],
+        now: Millis,
+    ) -> Result<u64, Error> {
+        let mut ends = Vec::with_capacity(due.len());
+        let mut actions = Vec::with_capacity(due.len());
+        for token in due {
+            let Some(End { cause, at, gone_at }) = end_of(token, &workspace.behaviour) else { continue };
+            ends.push((&token.id, cause, at));
+            actions.push(match cause {
+                EndCause::Expired => (Action::collect_token(token), gone_at.min(now)),
+                _ => (Action::revoke_token(&token.id, token.owner), at),
+            });
+        }
+        let ended = writer.end_tokens(workspace.id, &ends, SYSTEM_USER).await?;
+        self.record_by_system(writer, workspace, actions).await?;
+        Ok(ended)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The audit log's rows.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use sqlx::FromRow;
 
-use super::StoreError;
-use super::session::{Reader, Writer, args};
+use super::session::{ForRows, Lock, Reader, Value, Writer, args};
+use super::{Store, StoreError};
 use crate::domain::audit::{Event, Filter, NewEvent};
 use crate::domain::{AccountId, Millis, WorkspaceId};
 
@@ -51,40 +52,77 @@ impl TryFrom<EventRow> for Event {
     }
 }
 
+static INSERT: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(0, 13, |rows| {
+        format!(
+            "INSERT INTO audit_events (workspace_id, event_id, event_time, account_id, service_name, action_name, actor,
+               request_id, source_ip, user_agent, request_params, status_code, error_message) VALUES {rows}"
+        )
+    })
+});
+
 impl Writer {
-    /// Appends an event; it becomes visible with the effect that it tells of.
-    pub async fn insert_event(&mut self, event: &NewEvent<'_>) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO audit_events (workspace_id, event_id, event_time, account_id, service_name,
-               action_name, actor, request_id, source_ip, user_agent, request_params, status_code, error_message)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-        let account = event.account.to_string();
-        let params: serde_json::Map<String, serde_json::Value> =
-            event.action.params.iter().map(|(key, value)| ((*key).to_owned(), value.clone().into())).collect();
-        let params = serde_json::Value::Object(params).to_string();
-        let values = args![
-            event.workspace,
-            &event.event_id,
-            event.at,
-            &account,
-            event.action.service,
-            event.action.name,
-            event.actor,
-            &event.origin.request_id,
-            &event.origin.source_ip,
-            &event.origin.user_agent,
-            &params,
-            i64::from(event.status),
-            event.error,
-        ];
-        self.execute(SQL, values).await?;
+    /// Appends events; they become visible with the effects that they tell of.
+    pub async fn insert_events(&mut self, events: &[NewEvent<'_>]) -> Result<(), StoreError> {
+        let texts: Vec<(String, String)> =
+            events.iter().map(|event| (event.account.to_string(), params_text(event))).collect();
+        let rows: Vec<[Value<'_>; 13]> = events
+            .iter()
+            .zip(&texts)
+            .map(|(event, (account, params))| {
+                [
+                    event.workspace.into(),
+                    (&event.event_id).into(),
+                    event.at.into(),
+                    account.into(),
+                    event.action.service.into(),
+                    event.action.name.into(),
+                    event.actor.into(),
+                    (&event.origin.request_id).into(),
+                    (&event.origin.source_ip).into(),
+                    (&event.origin.user_agent).into(),
+                    params.into(),
+                    i64::from(event.status).into(),
+                    event.error.into(),
+                ]
+            })
+            .collect();
+        self.execute_rows(&INSERT, args![], &rows).await?;
         Ok(())
+    }
+}
+
+fn params_text(event: &NewEvent<'_>) -> String {
+    let params: serde_json::Map<String, serde_json::Value> =
+        event.action.params.iter().map(|(key, value)| ((*key).to_owned(), value.clone().into())).collect();
+    serde_json::Value::Object(params).to_string()
+}
+
+impl Store {
+    /// The place up to which a workspace's events are all there; later ones may still be in the making.
+    /// On PostgreSQL transactions may end in another order than they took their places, so this waits
+    /// for those that run: whoever went on from an event that overtook another would never see that.
+    pub async fn settled_events(&self, workspace: WorkspaceId) -> Result<i64, StoreError> {
+        const SQL: &str = "SELECT COALESCE(MAX(sequence), 0) FROM audit_events WHERE workspace_id = $1";
+        match self {
+            Self::Sqlite { .. } => self.read().await?.count(SQL, args![workspace]).await,
+            Self::Postgres(_) => {
+                let mut writer = self.write(Lock::Workspace(workspace)).await?;
+                let settled = writer.count(SQL, args![workspace]).await?;
+                writer.commit().await?;
+                Ok(settled)
+            }
+        }
     }
 }
 
 impl Reader {
     /// The place of each workspace's newest event.
     pub async fn newest_events(&mut self) -> Result<HashMap<WorkspaceId, i64>, StoreError> {
-        let sql = "SELECT workspace_id, MAX(sequence) FROM audit_events GROUP BY workspace_id";
+        // One look into the index for each workspace; grouping would read all of it.
+        let sql = "SELECT w.workspace_id, COALESCE(
+               (SELECT MAX(e.sequence) FROM audit_events e WHERE e.workspace_id = w.workspace_id), 0)
+             FROM workspaces w";
         let rows = self.rows::<(i64, i64)>(sql, args![]).await?;
         Ok(rows.into_iter().map(|(id, sequence)| (WorkspaceId(id), sequence)).collect())
     }
@@ -96,7 +134,8 @@ impl Reader {
              FROM audit_events WHERE workspace_id = $1 AND sequence > $2
                AND (CAST($3 AS TEXT) IS NULL OR action_name = $3) AND (CAST($4 AS TEXT) IS NULL OR actor = $4)
                AND (CAST($5 AS BIGINT) IS NULL OR event_time >= $5) AND (CAST($6 AS BIGINT) IS NULL OR event_time < $6)
-             ORDER BY sequence LIMIT $7";
+               AND sequence <= $7
+             ORDER BY sequence LIMIT $8";
         let values = args![
             workspace,
             filter.after,
@@ -104,6 +143,7 @@ impl Reader {
             filter.actor.as_deref(),
             filter.since,
             filter.until,
+            filter.up_to,
             filter.limit,
         ];
         self.rows::<EventRow>(SQL, values).await?.into_iter().map(Event::try_from).collect()

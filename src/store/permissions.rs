@@ -59,13 +59,6 @@ impl Reader {
         let values = args![&account, workspace.id, kind.as_str(), &key];
         self.row::<PrincipalRow>(SQL, values).await?.map(Principal::try_from).transpose()
     }
-
-    /// Everybody who owns a token in the workspace.
-    pub async fn list_token_owners(&mut self, workspace: WorkspaceId) -> Result<Vec<PrincipalId>, StoreError> {
-        let sql = "SELECT DISTINCT owner_id FROM tokens WHERE workspace_id = $1 ORDER BY owner_id";
-        let rows = self.rows::<(i64,)>(sql, args![workspace]).await?;
-        Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
-    }
 }
 
 impl Writer {

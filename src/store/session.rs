@@ -4,6 +4,7 @@
 //! helpers that run inside a transaction are ordinary functions, and no text is written twice.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
 
 use sqlx::pool::PoolConnection;
@@ -153,6 +154,35 @@ impl Reader {
     }
 }
 
+/// How many rows go with one statement where there are many: the sweep of a million tokens spends its
+/// time on the number of statements.
+const MANY: usize = 50;
+
+/// A statement about rows of values: its text for one row, and for [`MANY`].
+pub(super) struct ForRows {
+    one: String,
+    many: String,
+}
+
+impl ForRows {
+    /// `text` gets the rows, `($3, $4), ($5, $6)`, of `columns` values each, after `common` other values.
+    pub(super) fn new(common: usize, columns: usize, text: impl Fn(&str) -> String) -> Self {
+        let of = |rows: usize| {
+            let mut placeholders = String::new();
+            for value in 0..rows * columns {
+                let open = match (value, value % columns) {
+                    (0, _) => "(",
+                    (_, 0) => "), (",
+                    _ => ", ",
+                };
+                let _ = write!(placeholders, "{open}${}", common + value + 1);
+            }
+            text(&(placeholders + ")"))
+        };
+        Self { one: of(1), many: of(MANY) }
+    }
+}
+
 /// One write transaction. Dropped without [`commit`](Writer::commit), it changes nothing.
 #[derive(Debug)]
 #[must_use]
@@ -166,6 +196,24 @@ impl Writer {
         Ok(on_connection!(session, values, |arguments, connection| {
             sqlx::query_with(sql, arguments).execute(connection).await.map(|done| done.rows_affected())
         })?)
+    }
+
+    /// Runs a statement for all rows, [`MANY`] at once and the rest one by one; answers how many it changed.
+    pub(super) async fn execute_rows<const N: usize>(
+        &mut self,
+        sql: &'static ForRows,
+        common: &[Value<'_>],
+        rows: &[[Value<'_>; N]],
+    ) -> Result<u64, StoreError> {
+        let mut changed = 0;
+        for chunk in rows.chunks(MANY) {
+            let (sql, size) = if chunk.len() == MANY { (&sql.many, MANY) } else { (&sql.one, 1) };
+            for rows in chunk.chunks(size) {
+                let values: Vec<Value<'_>> = common.iter().chain(rows.iter().flatten()).cloned().collect();
+                changed += self.execute(sql, &values).await?;
+            }
+        }
+        Ok(changed)
     }
 
     /// Makes all changes durable and visible at once.

@@ -1,14 +1,16 @@
 //! Tokens and tombstones.
 
+use std::sync::LazyLock;
+
 use sqlx::FromRow;
 
 use super::StoreError;
-use super::session::{Reader, Writer, args};
+use super::session::{ForRows, Reader, Value, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
 use crate::domain::access::{PermissionLevel, Reach, Standing};
 use crate::domain::authorize::Use;
 use crate::domain::identity::PrincipalKind;
-use crate::domain::token::{EndCause, Horizon, Token};
+use crate::domain::token::{EndCause, Ended, Horizon, Token};
 use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// The columns of a token after `tokens t`.
@@ -19,10 +21,53 @@ macro_rules! token_columns {
     };
 }
 
+/// The same columns after `tombstones t`, which has no scopes.
+macro_rules! tombstone_columns {
+    () => {
+        "t.token_id, t.workspace_id, t.owner_id, t.created_by_id, t.created_by_username, t.comment, t.creation_time,
+         t.expiry_time, t.last_used_at, CAST(NULL AS TEXT) AS scopes, CAST(NULL AS TEXT) AS autoscope_state,
+         CAST(NULL AS TEXT) AS inferred_scopes"
+    };
+}
+
+/// The end of a token after `tombstones t`, and after `tokens t`, where there is none.
+macro_rules! end_columns {
+    (tombstones) => {
+        "t.cause, t.actor, t.ended_at"
+    };
+    (tokens) => {
+        "CAST(NULL AS TEXT) AS cause, CAST(NULL AS TEXT) AS actor, CAST(NULL AS BIGINT) AS ended_at"
+    };
+}
+
 /// The condition of [`Horizon::shows`]; its three values are bound as `$1`, `$2` and `$3`.
 macro_rules! within_horizon {
     () => {
         "(t.idle_from > $1 OR (t.last_used_at IS NULL AND $2)) AND (t.expiry_time IS NULL OR t.expiry_time > $3)"
+    };
+}
+
+/// All that a presented value picks, from tokens or tombstones.
+macro_rules! presented {
+    ($token:expr, $end:expr, $table:literal) => {
+        concat!(
+            "SELECT ",
+            $token,
+            ", ",
+            $end,
+            ", ",
+            workspace_columns!(),
+            ",
+               p.kind AS owner_kind, p.name AS owner_name, p.active AS owner_active,
+               p.account_admin AS owner_account_admin, a.active AS assignment_active
+             FROM ",
+            $table,
+            " t JOIN workspaces w ON w.workspace_id = t.workspace_id",
+            workspace_joins!(),
+            "LEFT JOIN principals p ON p.account_id = w.account_id AND p.principal_id = t.owner_id
+             LEFT JOIN workspace_assignments a ON a.workspace_id = t.workspace_id AND a.principal_id = t.owner_id
+             WHERE t.token_id = $1 ORDER BY w.is_default DESC, t.workspace_id"
+        )
     };
 }
 
@@ -80,6 +125,8 @@ pub struct PresentedToken {
     pub workspace: Workspace,
     /// Its owner; `None` when the principal is gone.
     pub owner: Option<PresentedOwner>,
+    /// Its end; `None` on a token that nothing has ended, though its time may have come.
+    pub ended: Option<Ended>,
 }
 
 /// The owner of a presented token.
@@ -106,6 +153,25 @@ struct PresentedRow {
     owner_active: Option<bool>,
     owner_account_admin: Option<bool>,
     assignment_active: Option<bool>,
+    #[sqlx(flatten)]
+    end: EndRow,
+}
+
+#[derive(Debug, FromRow)]
+struct EndRow {
+    cause: Option<String>,
+    actor: Option<String>,
+    ended_at: Option<i64>,
+}
+
+impl TryFrom<EndRow> for Option<Ended> {
+    type Error = StoreError;
+
+    fn try_from(row: EndRow) -> Result<Self, StoreError> {
+        let (Some(cause), Some(actor), Some(at)) = (row.cause, row.actor, row.ended_at) else { return Ok(None) };
+        let cause = EndCause::parse(&cause).ok_or_else(|| StoreError::Unreadable(format!("cause {cause}")))?;
+        Ok(Some(Ended { cause, actor, at: Millis(at) }))
+    }
 }
 
 impl TryFrom<PresentedRow> for PresentedToken {
@@ -121,7 +187,12 @@ impl TryFrom<PresentedRow> for PresentedToken {
             }),
             _ => None,
         };
-        Ok(Self { token: row.token.try_into()?, workspace: row.workspace.try_into()?, owner })
+        Ok(Self {
+            token: row.token.try_into()?,
+            workspace: row.workspace.try_into()?,
+            owner,
+            ended: row.end.try_into()?,
+        })
     }
 }
 
@@ -143,8 +214,8 @@ pub struct StoredFate {
     pub owner: Option<String>,
     /// The `User-Agent` of the last recorded use.
     pub last_client: Option<String>,
-    /// Cause, actor, time.
-    pub end: Option<(EndCause, String, Millis)>,
+    /// Its end.
+    pub end: Option<Ended>,
 }
 
 #[derive(FromRow)]
@@ -153,24 +224,16 @@ struct FateRow {
     token: TokenRow,
     last_client: Option<String>,
     owner_name: Option<String>,
-    ended_at: Option<i64>,
-    cause: Option<String>,
-    actor: Option<String>,
-}
-
-fn cause_from(text: &str) -> Result<EndCause, StoreError> {
-    EndCause::parse(text).ok_or_else(|| StoreError::Unreadable(format!("cause {text}")))
+    #[sqlx(flatten)]
+    end: EndRow,
 }
 
 impl TryFrom<FateRow> for StoredFate {
     type Error = StoreError;
 
     fn try_from(row: FateRow) -> Result<Self, StoreError> {
-        let end = match (row.cause, row.actor, row.ended_at) {
-            (Some(cause), Some(actor), Some(at)) => Some((cause_from(&cause)?, actor, Millis(at))),
-            _ => None,
-        };
-        Ok(Self { token: row.token.try_into()?, owner: row.owner_name, last_client: row.last_client, end })
+        let (owner, last_client) = (row.owner_name, row.last_client);
+        Ok(Self { token: row.token.try_into()?, owner, last_client, end: row.end.try_into()? })
     }
 }
 
@@ -186,21 +249,19 @@ impl Reader {
     /// Every workspace's token with this value, first those of the default workspace. More than one
     /// only where workspaces were made from the same seed.
     pub async fn find_presented(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            ", ",
-            workspace_columns!(),
-            ",
-               p.kind AS owner_kind, p.name AS owner_name, p.active AS owner_active,
-               p.account_admin AS owner_account_admin, a.active AS assignment_active
-             FROM tokens t JOIN workspaces w ON w.workspace_id = t.workspace_id",
-            workspace_joins!(),
-            "LEFT JOIN principals p ON p.account_id = w.account_id AND p.principal_id = t.owner_id
-             LEFT JOIN workspace_assignments a ON a.workspace_id = t.workspace_id AND a.principal_id = t.owner_id
-             WHERE t.token_id = $1 ORDER BY w.is_default DESC, t.workspace_id"
-        );
-        let rows = self.rows::<PresentedRow>(SQL, args![id]).await?;
+        const SQL: &str = presented!(token_columns!(), end_columns!(tokens), "tokens");
+        self.presented(SQL, id).await
+    }
+
+    /// Every workspace's tombstone of this value, in the same order. Like one whose time has come, a token
+    /// that has been ended is known, so that it makes no difference whether the sweep has found it.
+    pub async fn find_ended(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
+        const SQL: &str = presented!(tombstone_columns!(), end_columns!(tombstones), "tombstones");
+        self.presented(SQL, id).await
+    }
+
+    async fn presented(&mut self, sql: &'static str, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
+        let rows = self.rows::<PresentedRow>(sql, args![id]).await?;
         rows.into_iter().map(PresentedToken::try_from).collect()
     }
 
@@ -362,43 +423,84 @@ impl Reader {
     }
 
     /// Every token of a workspace, live or ended, oldest first, with the owner's name and last client;
-    /// at most `limit` of either.
-    pub async fn list_fates(&mut self, workspace: &Workspace, limit: i64) -> Result<Vec<StoredFate>, StoreError> {
+    /// at most `limit` of either, or the one that is named.
+    pub async fn list_fates(
+        &mut self,
+        workspace: &Workspace,
+        one: Option<&TokenId>,
+        limit: i64,
+    ) -> Result<Vec<StoredFate>, StoreError> {
         const STORED: &str = concat!(
             "SELECT ",
             token_columns!(),
-            ", t.last_client, p.name AS owner_name,
-               CAST(NULL AS BIGINT) AS ended_at, CAST(NULL AS TEXT) AS cause, CAST(NULL AS TEXT) AS actor
+            ", ",
+            end_columns!(tokens),
+            ", t.last_client, p.name AS owner_name
              FROM tokens t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
-             WHERE t.workspace_id = $2 ORDER BY t.creation_time, t.token_id LIMIT $3"
+             WHERE t.workspace_id = $2 AND (CAST($3 AS TEXT) IS NULL OR t.token_id = $3)
+             ORDER BY t.creation_time, t.token_id LIMIT $4"
         );
-        const ENDED: &str = "SELECT t.token_id, t.workspace_id, t.owner_id, t.created_by_id, t.created_by_username,
-               t.comment, t.creation_time, t.expiry_time, t.last_used_at, CAST(NULL AS TEXT) AS scopes,
-               CAST(NULL AS TEXT) AS autoscope_state, CAST(NULL AS TEXT) AS inferred_scopes, t.last_client,
-               p.name AS owner_name, t.ended_at, t.cause, t.actor
+        const ENDED: &str = concat!(
+            "SELECT ",
+            tombstone_columns!(),
+            ", ",
+            end_columns!(tombstones),
+            ", t.last_client, p.name AS owner_name
              FROM tombstones t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
-             WHERE t.workspace_id = $2 ORDER BY t.ended_at DESC, t.token_id LIMIT $3";
+             WHERE t.workspace_id = $2 AND (CAST($3 AS TEXT) IS NULL OR t.token_id = $3)
+             ORDER BY t.ended_at DESC, t.token_id LIMIT $4"
+        );
         let account = workspace.account.to_string();
-        let mut rows = self.rows::<FateRow>(STORED, args![&account, workspace.id, limit]).await?;
-        rows.extend(self.rows::<FateRow>(ENDED, args![&account, workspace.id, limit]).await?);
+        let values = args![&account, workspace.id, one.map(TokenId::as_str), limit];
+        let mut rows = self.rows::<FateRow>(STORED, values).await?;
+        rows.extend(self.rows::<FateRow>(ENDED, values).await?);
         let mut fates: Vec<StoredFate> = rows.into_iter().map(StoredFate::try_from).collect::<Result<_, _>>()?;
         fates.sort_by(|a, b| (a.token.creation_time, &a.token.id).cmp(&(b.token.creation_time, &b.token.id)));
         Ok(fates)
     }
 
-    /// What ended a token: its cause, who, and when.
-    pub async fn find_tombstone(
+    /// The owners of tokens within the horizon.
+    pub async fn list_token_owners(
         &mut self,
         workspace: WorkspaceId,
-        id: &TokenId,
-    ) -> Result<Option<(EndCause, String, Millis)>, StoreError> {
-        let sql = "SELECT cause, actor, ended_at FROM tombstones WHERE token_id = $1 AND workspace_id = $2";
-        let Some((cause, actor, at)) = self.row::<(String, String, i64)>(sql, args![id, workspace]).await? else {
-            return Ok(None);
-        };
-        Ok(Some((cause_from(&cause)?, actor, Millis(at))))
+        horizon: Horizon,
+    ) -> Result<Vec<PrincipalId>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT DISTINCT t.owner_id FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4 ORDER BY t.owner_id"
+        );
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let rows = self.rows::<(i64,)>(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace]).await?;
+        Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
     }
 }
+
+/// Buries tokens: `$1` workspace, `$2` actor, then id, cause and time of each. A value that came back (a
+/// fixed admin token) may end a second time: the last end counts.
+static BURY: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(2, 3, |rows| {
+        format!(
+            "INSERT INTO tombstones (token_id, workspace_id, owner_id, created_by_id, created_by_username,
+               comment, creation_time, expiry_time, last_used_at, last_client, cause, ended_at, actor)
+             SELECT t.token_id, t.workspace_id, t.owner_id, t.created_by_id, t.created_by_username, t.comment,
+               t.creation_time, t.expiry_time, t.last_used_at, t.last_client, e.column2, e.column3, $2
+             FROM (VALUES {rows}) AS e CROSS JOIN tokens t WHERE t.token_id = e.column1 AND t.workspace_id = $1
+             ON CONFLICT (token_id, workspace_id) DO UPDATE SET owner_id = excluded.owner_id,
+               created_by_id = excluded.created_by_id, created_by_username = excluded.created_by_username,
+               comment = excluded.comment, creation_time = excluded.creation_time, expiry_time = excluded.expiry_time,
+               last_used_at = excluded.last_used_at, last_client = excluded.last_client, ended_at = excluded.ended_at,
+               cause = excluded.cause, actor = excluded.actor"
+        )
+    })
+});
+static DELETE: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(1, 1, |rows| {
+        format!(
+            "DELETE FROM tokens WHERE workspace_id = $1 AND token_id IN (SELECT e.column1 FROM (VALUES {rows}) AS e)"
+        )
+    })
+});
 
 impl Writer {
     /// Adds a token.
@@ -460,33 +562,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends a token for good and leaves a tombstone. Answers whether it was there.
-    pub async fn end_token(
+    /// Ends tokens for good and leaves tombstones. Answers how many of them were there.
+    pub async fn end_tokens(
         &mut self,
         workspace: WorkspaceId,
-        id: &TokenId,
-        cause: EndCause,
+        ends: &[(&TokenId, EndCause, Millis)],
         actor: &str,
-        at: Millis,
-    ) -> Result<bool, StoreError> {
-        // A value that came back (a fixed admin token) may end a second time: the last end counts.
-        const BURY: &str =
-            "INSERT INTO tombstones (token_id, workspace_id, owner_id, created_by_id, created_by_username,
-               comment, creation_time, expiry_time, last_used_at, last_client, ended_at, cause, actor)
-             SELECT token_id, workspace_id, owner_id, created_by_id, created_by_username, comment, creation_time,
-               expiry_time, last_used_at, last_client, $3, $4, $5 FROM tokens WHERE token_id = $1 AND workspace_id = $2
-             ON CONFLICT (token_id, workspace_id) DO UPDATE SET owner_id = excluded.owner_id,
-               created_by_id = excluded.created_by_id, created_by_username = excluded.created_by_username,
-               comment = excluded.comment, creation_time = excluded.creation_time, expiry_time = excluded.expiry_time,
-               last_used_at = excluded.last_used_at, last_client = excluded.last_client, ended_at = excluded.ended_at,
-               cause = excluded.cause, actor = excluded.actor";
-        self.execute(BURY, args![id, workspace, at, cause.as_str(), actor]).await?;
-        self.delete_token(workspace, id).await
-    }
-
-    /// Removes a token without a trace. Answers whether it was there.
-    pub async fn delete_token(&mut self, workspace: WorkspaceId, id: &TokenId) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM tokens WHERE token_id = $1 AND workspace_id = $2";
-        Ok(self.execute(sql, args![id, workspace]).await? > 0)
+    ) -> Result<u64, StoreError> {
+        let rows: Vec<[Value<'_>; 3]> =
+            ends.iter().map(|(id, cause, at)| [(*id).into(), cause.as_str().into(), (*at).into()]).collect();
+        self.execute_rows(&BURY, args![workspace, actor], &rows).await?;
+        let ids: Vec<[Value<'_>; 1]> = ends.iter().map(|(id, ..)| [(*id).into()]).collect();
+        self.execute_rows(&DELETE, args![workspace], &ids).await
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use dapi_mock::config::settings_table;
+use dapi_mock::control::routes as own;
 use dapi_mock::http::routes::ROUTES;
 
 #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
@@ -36,4 +37,15 @@ fn the_compatibility_ledger_has_the_routes_of_the_table() {
         writeln!(text, "| {} | `{}` | {} | {level} |", route.method, route.path, route.operation).unwrap();
     }
     check("docs/compatibility.md", &text);
+}
+
+#[test]
+fn the_own_api_is_documented_route_by_route() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/own-api.md")).unwrap();
+    for route in own::ROUTES {
+        let heading = format!("**`{} /_mock{}`**", route.method, route.path);
+        assert_eq!(text.matches(&heading).count(), 1, "{heading}");
+    }
+    let headings = text.lines().filter(|line| line.starts_with("**`") && line.contains(" /_mock")).count();
+    assert_eq!(headings, own::ROUTES.len(), "it has no route that there is not");
 }

@@ -50,12 +50,13 @@ async fn every_refusal_is_explained() {
     denied(world.client(&alice).get(list).await, "owner_active", "inactive", "Set the owner active").await;
     world.set_active(alice_id, true).await;
     world.clock.advance(90 * DAY_MS);
-    let idle =
-        denied(world.client(&alice).get(list).await, "not_inactive", "90 days or more", "Create a new token").await;
-    assert_eq!(idle.get("tombstone"), None, "the sweep has not come");
+    let because = "was last used at 2026-11-24T08:00:00.000Z, 90 days or more before 2027-02-22T08:00:00.000Z";
+    let idle = denied(world.client(&alice).get(list).await, "not_inactive", because, "Create a new token").await;
     world.service.sweep_all().await.unwrap();
-    let gone = denied(world.client(&alice).get(list).await, "token_known", "no such token", "tombstone").await;
-    assert_eq!((&gone["tombstone"]["cause"], &gone["tombstone"]["by"]), (&json!("inactive"), &json!("System-User")));
+    let gone = denied(world.client(&alice).get(list).await, "not_inactive", because, "Create a new token").await;
+    assert_eq!(gone["token"], idle["token"], "whether the sweep has come makes no difference");
+    assert_eq!((&gone["token"]["state"], &gone["token"]["ended_by"]), (&json!("inactive"), &json!("System-User")));
+    assert_eq!(gone["token"]["last_used"], "2026-11-24T08:00:00.000Z");
     let newest = world.admin().own(Method::GET, "explain/last", &json!({})).await.json();
     assert_eq!(newest["request_id"], gone["request_id"]);
     assert_eq!(world.admin().own(Method::GET, "explain/nothing", &json!({})).await.status, 404);

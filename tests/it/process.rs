@@ -26,15 +26,18 @@ fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-fn command(folder: &TempDir) -> Command {
+pub(crate) fn command(folder: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dapi-mock"));
     command.current_dir(folder.path()).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-#[expect(clippy::zombie_processes, reason = "whoever stops the server waits for it")]
 pub(crate) fn start(args: &[&str]) -> Server {
-    let folder = tempfile::tempdir().unwrap();
+    start_in(tempfile::tempdir().unwrap(), args)
+}
+
+#[expect(clippy::zombie_processes, reason = "whoever stops the server waits for it")]
+pub(crate) fn start_in(folder: TempDir, args: &[&str]) -> Server {
     let mut child = command(&folder).args(args).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let log = read_all(child.stderr.take().unwrap());
@@ -50,13 +53,14 @@ pub(crate) fn start(args: &[&str]) -> Server {
     }
 }
 
-fn get(address: &str, path: &str, token: &str) -> String {
+pub(crate) fn get(address: &str, path: &str, token: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n"), "")
+}
+
+/// Sends a head, as far as it is given, and a body; answers what comes back.
+pub(crate) fn exchange(address: &str, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
+    write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

@@ -7,7 +7,7 @@ use dapi_mock::domain::authorize::Use;
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::identity::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
-use dapi_mock::domain::token::{EndCause, Horizon, Token};
+use dapi_mock::domain::token::{EndCause, Ended, Horizon, Token};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
 use dapi_mock::store::{Database, Lock, OpenError, Store, StoreError};
 
@@ -107,13 +107,17 @@ async fn an_ended_token_leaves_a_tombstone(world: World) {
     for (cause, at) in [(EndCause::RevokedByOwner, START), (EndCause::Inactive, START.plus(9))] {
         insert(&world, &token).await;
         let mut writer = world.service.store().write(Lock::Workspace(workspace)).await.unwrap();
-        assert!(writer.end_token(workspace, &token.id, cause, "who", at).await.unwrap());
-        assert!(!writer.end_token(workspace, &token.id, cause, "who", at).await.unwrap());
+        let ends = [(&token.id, cause, at)];
+        assert_eq!(writer.end_tokens(workspace, &ends, "who").await.unwrap(), 1);
+        assert_eq!(writer.end_tokens(workspace, &ends, "who").await.unwrap(), 0);
         writer.commit().await.unwrap();
         let mut reader = world.service.store().read().await.unwrap();
         assert_eq!(reader.find_token(workspace, &token.id).await.unwrap(), None);
-        let tombstone = reader.find_tombstone(workspace, &token.id).await.unwrap();
-        assert_eq!(tombstone, Some((cause, "who".to_owned(), at)));
+        let found = reader.find_ended(&token.id).await.unwrap();
+        assert_eq!(found[0].ended, Some(Ended { cause, actor: "who".to_owned(), at }));
+        let workspace = reader.find_workspace(workspace).await.unwrap().unwrap();
+        let fates = reader.list_fates(&workspace, Some(&token.id), 10).await.unwrap();
+        assert_eq!(fates.iter().map(|fate| &fate.end).collect::<Vec<_>>(), [&found[0].ended]);
     }
 }
 

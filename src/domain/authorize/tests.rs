@@ -1,5 +1,6 @@
 //! The order of the checks, and what each looks at.
 
+use super::super::token::EndCause;
 use super::*;
 use crate::domain::access::{PermissionLevel, Reach};
 use crate::domain::clock::WorkspaceClock;
@@ -122,6 +123,25 @@ fn the_first_failing_check_decides() {
         assert!(!last.because.is_empty() && decision.used.is_none());
         assert!(decision.trace.iter().rev().skip(1).all(|step| step.passed));
     }
+}
+
+#[test]
+fn an_ended_token_is_known_and_its_end_is_told() {
+    let ended = |facts: Facts, cause| {
+        let Found::Token(token) = facts.found else { panic!("no token") };
+        let end = Ended { cause, actor: "who".into(), at: NOW };
+        Facts { found: Found::Ended(token, end), ..facts }
+    };
+    let by_hand = decide(ended(facts(), EndCause::RevokedByAdmin), DEMAND);
+    let step = by_hand.trace.last().unwrap();
+    assert_eq!((step.check, by_hand.owner.as_deref()), (Check::TokenKnown, Some("u@example.com")));
+    assert_eq!(step.because, "it ended at 2026-09-21T14:13:20.000Z: revoked_by_admin (who)");
+    // What time ends is decided by time, whether the sweep has come by or not.
+    let mut idle = facts();
+    token(&mut idle).creation_time = NOW.plus(-90 * DAY_MS);
+    let swept = decide(ended(idle.clone(), EndCause::Inactive), DEMAND);
+    assert_eq!(swept, decide(idle, DEMAND));
+    assert!(decide(ended(facts(), EndCause::Inactive), DEMAND).outcome.is_err());
 }
 
 #[test]

@@ -72,9 +72,11 @@ def test_a_kill_in_the_middle_loses_nothing_that_was_acknowledged(server):
     acknowledged = itertools.count(1)
 
     def create_until_it_dies(_):
-        connection = connect(server)
+        connection = None
         while True:
             try:
+                # It may die before the last of the callers has come to connect.
+                connection = connection or connect(server)
                 status, body = create(connection, server)
             except (OSError, http.client.HTTPException):
                 return

@@ -5,7 +5,7 @@ use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::audit::{Filter, Origin};
 use dapi_mock::domain::authorize::{Demand, NamedWorkspace, Presented, Right};
 use dapi_mock::domain::identity::{Principal, PrincipalKind};
-use dapi_mock::domain::token::{EndCause, TokenRequest, TokenValue};
+use dapi_mock::domain::token::{EndCause, Ended, TokenRequest, TokenValue};
 use dapi_mock::domain::{Denial, PrincipalId};
 use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::service::{Call, Error};
@@ -166,10 +166,10 @@ async fn deletion_ends_tokens_for_good(world: World) {
     }
     assert!(works(&world, &others).await);
     let mut reader = world.service.store().read().await.unwrap();
-    let end = Some((EndCause::OwnerDeleted, "admin@example.com".to_owned(), START));
+    let end = Some(Ended { cause: EndCause::OwnerDeleted, actor: "admin@example.com".to_owned(), at: START });
     for (token, expected) in [(&first, &end), (&second, &end), (&expired, &end), (&idle, &None)] {
         let id = TokenValue::parse(token).unwrap().id();
-        assert_eq!(&reader.find_tombstone(workspace.id, &id).await.unwrap(), expected);
+        assert_eq!(&reader.list_fates(&workspace, Some(&id), 1).await.unwrap()[0].end, expected);
     }
     let events = reader.list_events(workspace.id, &of("revokeDbToken")).await.unwrap();
     assert_eq!(events.len(), 3);

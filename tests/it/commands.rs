@@ -1,0 +1,370 @@
+//! Time, explanations and the audit log as a user meets them: the commands beside a running server,
+//! the audit log's file, and who is kept out of the own API.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Server, command, exchange, get, start, start_in};
+
+const ADMIN: &str = "dapi00000000000000000000000000000007";
+const MEMORY: [&str; 6] = ["--port", "0", "--database", "sqlite::memory:", "--admin-token", ADMIN];
+
+impl Server {
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Runs `dapi-mock ARGS --port …` and answers what it printed, or what it complained of.
+    fn run(&self, args: &[&str]) -> Result<String, String> {
+        let output = command(&self.folder).args(args).args(["--port", &self.port.to_string()]).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    fn post(&self, path: &str, body: &Value) -> String {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {ADMIN}\r\nContent-Type: application/json\r\n",
+            self.address()
+        );
+        exchange(&self.address(), &head, &body.to_string())
+    }
+
+    /// Creates a token and answers its value and id.
+    fn create(&self, body: &Value) -> (String, String) {
+        let answer = self.post("/api/2.0/token/create", body);
+        let json: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap_or_else(|error| {
+            panic!("{error}: {answer}");
+        });
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&json["token_value"]), text(&json["token_info"]["token_id"]))
+    }
+
+    fn list(&self, token: &str) -> String {
+        get(&self.address(), "/api/2.0/token/list", token)
+    }
+}
+
+#[test]
+fn the_clock_is_moved_by_a_command() {
+    let server = start(&MEMORY);
+    let (_, short) = server.create(&json!({"lifetime_seconds": 3600}));
+    let (_, idle) = server.create(&json!({}));
+    let clock = |args: &[&str]| server.run(&[&["clock"], args].concat());
+    let frozen = clock(&["--freeze"]).unwrap();
+    assert!(frozen.ends_with(" (frozen)\n"), "{frozen}");
+    assert_eq!(clock(&[]).unwrap(), frozen, "it stands still");
+    let upcoming = clock(&["--upcoming"]).unwrap();
+    assert!(upcoming.lines().next().unwrap().ends_with(&format!("  token.expired  {short}")), "{upcoming}");
+    assert!(clock(&["--until", "token.expired"]).unwrap().contains(&format!("token.expired  {short}\n")));
+    let idle_gone = clock(&["--until", &format!("token:{idle}")]).unwrap();
+    assert!(idle_gone.contains(&format!("token.auto_revoked  {idle}\n")), "{idle_gone}");
+    assert!(clock(&["--by", "PT2H"]).is_ok());
+    assert!(clock(&["--to", "2199-01-01T00:00:00Z"]).unwrap().ends_with("2199-01-01T00:00:00.000Z (frozen)\n"));
+    assert!(clock(&["--run"]).unwrap().contains("2199-01-01T00:00:0"));
+    assert_ne!(clock(&[]).unwrap(), clock(&[]).unwrap(), "it runs");
+    for (args, says) in [
+        (&["--to", "2020-01-01T00:00:00Z"][..], "cannot be set back"),
+        (&["--by", "soon"], "use a span such as 90d"),
+        (&["--until", "token.expired"], "Nothing is to come"),
+        (&["--by", "1d", "--freeze"], "cannot be used with"),
+        (&["--workspace", "12"], "12"),
+    ] {
+        let error = clock(args).unwrap_err();
+        assert!(error.contains(says), "{args:?}: {error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = command(&folder).args(["clock", "--port", "1"]).output().unwrap();
+    assert!(String::from_utf8(nobody.stderr).unwrap().contains("no server answers at 127.0.0.1:1"));
+}
+
+#[test]
+fn a_refusal_is_explained_by_a_command() {
+    let server = start(&MEMORY);
+    let (value, id) = server.create(&json!({"lifetime_seconds": 60}));
+    let allowed = server.list(&value);
+    let request_id = allowed.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
+    let allowed = server.run(&["explain", request_id]).unwrap();
+    assert!(allowed.starts_with("GET /api/2.0/token/list -> 200\n") && !allowed.contains("NO"), "{allowed}");
+    server.run(&["clock", "--by", "1m"]).unwrap();
+    assert!(server.list(&value).contains("Invalid access token."));
+    let refused = server.run(&["explain", "--last"]).unwrap();
+    for says in [
+        "GET /api/2.0/token/list -> 403\n",
+        "  NO  not_expired              it expired at ",
+        "answered: Invalid access token.\n",
+        "remedy:   Create a new token",
+        &format!("token:    {id} of admin@example.com, last used: 2"),
+        ": expired (System-User)\n",
+    ] {
+        assert!(refused.contains(says), "{says}: {refused}");
+    }
+    assert!(!refused.contains(&value));
+    assert!(server.run(&["explain", "no/such?id"]).unwrap_err().contains("'no/such?id' is kept"));
+    assert!(server.run(&["explain"]).unwrap_err().contains("REQUEST_ID"));
+}
+
+#[test]
+fn the_audit_log_is_followed_by_a_command() {
+    let server = start(&MEMORY);
+    let (_, first) = server.create(&json!({}));
+    let port = server.port.to_string();
+    let follow = ["audit", "--follow", "--action", "generateDbToken", "--actor", "admin@example.com", "--port", &port];
+    let mut follower = command(&server.folder).args(follow).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["requestParams"]["tokenHash"], first);
+    for _ in 0..3 {
+        let (_, id) = server.create(&json!({}));
+        assert_eq!(next()["requestParams"]["tokenHash"], id, "as it comes, and nothing else");
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    let lines = |args: &[&str]| server.run(&[&["audit"], args].concat()).unwrap().lines().count();
+    assert_eq!(lines(&["--action", "generateDbToken"]), 4);
+    assert_eq!(lines(&["--actor", "nobody"]), 0);
+    let row = server.run(&["audit", "--shape", "system_table", "--action", "tokenLogin"]).unwrap();
+    assert!(row.starts_with('{') && row.contains("\"action_name\":\"tokenLogin\""), "{row}");
+    assert!(server.run(&["audit", "--shape", "csv"]).unwrap_err().contains("use delivery, system_table or azure"));
+}
+
+/// Waits until `found` says that it is there.
+fn eventually<T>(mut found: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "it did not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn lines_of(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+fn log_path(folder: &TempDir) -> PathBuf {
+    folder.path().join("audit.jsonl")
+}
+
+#[test]
+fn the_audit_file_has_each_shape() {
+    for (shape, action) in
+        [("delivery", "/actionName"), ("system_table", "/action_name"), ("azure", "/properties/actionName")]
+    {
+        let server = start(&[&MEMORY[..], &["--audit-file", "audit.jsonl", "--audit-shape", shape]].concat());
+        server.create(&json!({}));
+        let path = log_path(&server.folder);
+        let lines = eventually(|| Some(lines_of(&path)).filter(|lines| lines.len() >= 2));
+        let actions: Vec<&str> = lines.iter().map(|line| line.pointer(action).unwrap().as_str().unwrap()).collect();
+        assert_eq!(actions, ["tokenLogin", "generateDbToken"], "{shape}");
+        server.create(&json!({}));
+        let (_, _, folder) = server.stop("TERM");
+        assert!(lines_of(&log_path(&folder)).len() > 2, "a stop in order writes the last events");
+    }
+}
+
+#[test]
+fn the_audit_file_rotates_and_five_old_ones_are_kept() {
+    let args = ["--audit-file", "audit.jsonl", "--audit-shape", "system_table", "--audit-file-bytes", "2000"];
+    let server = start(&[&MEMORY[..], &args].concat());
+    for _ in 0..30 {
+        server.create(&json!({}));
+    }
+    let all = server.run(&["audit", "--shape", "system_table"]).unwrap();
+    let (_, _, folder) = server.stop("TERM");
+    let numbered = |n: u32| folder.path().join(format!("audit.jsonl.{n}"));
+    assert!(!numbered(6).exists());
+    let mut kept = String::new();
+    for n in (1..=5).rev() {
+        let text = std::fs::read_to_string(numbered(n)).unwrap();
+        assert!((1000..=2000).contains(&text.len()), "{n}: {}", text.len());
+        kept.push_str(&text);
+    }
+    kept.push_str(&std::fs::read_to_string(log_path(&folder)).unwrap());
+    assert!(all.ends_with(&kept), "the newest of the log, in order, without a gap");
+}
+
+#[test]
+fn what_a_kill_kept_from_the_audit_file_comes_at_the_next_start_and_once() {
+    let args = ["--port", "0", "--admin-token", ADMIN, "--audit-file", "audit.jsonl", "--audit-shape", "system_table"];
+    let mut folder = tempfile::tempdir().unwrap();
+    for round in 0..6 {
+        let server = start_in(folder, &args);
+        for _ in 0..round {
+            server.create(&json!({}));
+        }
+        if round % 2 == 1 {
+            // So that some are in the file, and some are not.
+            let whole = |text: &str| text.lines().filter(|line| line.ends_with('}')).count();
+            let written = || std::fs::read_to_string(log_path(&server.folder)).unwrap();
+            let before = whole(&written());
+            eventually(|| (whole(&written()) > before).then_some(()));
+            server.create(&json!({}));
+        }
+        folder = server.stop("KILL").2;
+        // As a kill in the middle of a line leaves it.
+        let mut text = std::fs::read_to_string(log_path(&folder)).unwrap();
+        text.push_str("{\"version\":\"2.0\",\"even");
+        std::fs::write(log_path(&folder), text).unwrap();
+    }
+    let server = start_in(folder, &args);
+    server.create(&json!({}));
+    let log = server.run(&["audit", "--shape", "system_table"]).unwrap();
+    let (_, _, folder) = server.stop("TERM");
+    assert_eq!(std::fs::read_to_string(log_path(&folder)).unwrap(), log);
+    let ids: BTreeSet<String> = lines_of(&log_path(&folder)).iter().map(|line| line["event_id"].to_string()).collect();
+    assert!(ids.len() >= 18 && ids.len() == log.lines().count());
+
+    // Another database: the file keeps what it has and gets all that the new one has.
+    let other = start_in(folder, &[&args[..], &["--database", "sqlite::memory:"]].concat());
+    other.create(&json!({}));
+    let new = other.run(&["audit", "--shape", "system_table"]).unwrap();
+    let (_, _, folder) = other.stop("TERM");
+    assert_eq!(std::fs::read_to_string(log_path(&folder)).unwrap(), log + &new);
+}
+
+#[test]
+fn an_audit_file_that_cannot_be_written_refuses_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(&folder).args(["--port", "0", "--audit-file", "no/such/folder/a"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("cannot write the audit log to no/such/folder/a"), "{error}");
+}
+
+const CLOCK: &str = "/_mock/v1/workspaces/default/clock";
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).unwrap_or_default().parse().unwrap_or_default()
+}
+
+#[test]
+fn a_control_key_is_asked_for() {
+    let server = start(&[&MEMORY[..], &["--control-key", "sesame"]].concat());
+    for (key, expected) in [("", 401), ("wrong", 401), (ADMIN, 401), ("sesame", 200)] {
+        assert_eq!(status(&get(&server.address(), CLOCK, key)), expected, "{key}");
+    }
+    assert!(server.run(&["clock"]).unwrap_err().contains("Send the control key"));
+    assert!(server.run(&["clock", "--by", "1d", "--control-key", "sesame"]).is_ok());
+    assert!(server.run(&["audit", "--control-key", "wrong"]).unwrap_err().contains("Send the control key"));
+    assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"), "the emulated API asks for none");
+    let (_, log, _) = server.stop("TERM");
+    assert!(!log.contains("sesame"));
+}
+
+#[test]
+fn the_own_api_can_be_off() {
+    let server = start(&[&MEMORY[..], &["--control", "off"]].concat());
+    let answer = get(&server.address(), CLOCK, "");
+    assert!(status(&answer) == 404 && answer.contains("The own API is off"), "{answer}");
+    assert!(server.run(&["clock", "--by", "1d"]).unwrap_err().contains("The own API is off"));
+}
+
+#[test]
+fn a_server_that_others_reach_wants_a_key_or_to_be_opened_on_purpose() {
+    let everywhere = [&MEMORY[..], &["--host", "0.0.0.0"]].concat();
+    let closed = start(&everywhere);
+    let answer = get(&closed.address(), CLOCK, "");
+    assert!(status(&answer) == 403 && answer.contains("--control-key"), "{answer}");
+    assert!(closed.list(ADMIN).starts_with("HTTP/1.1 200"));
+    let keyed = start(&[&everywhere[..], &["--control-key", "sesame"]].concat());
+    assert_eq!(status(&get(&keyed.address(), CLOCK, "sesame")), 200);
+    let open = start(&[&everywhere[..], &["--allow-open-control"]].concat());
+    assert_eq!(status(&get(&open.address(), CLOCK, "")), 200);
+    for server in [closed, keyed, open] {
+        server.stop("TERM");
+    }
+}
+
+#[test]
+fn other_sites_pages_do_not_move_the_clock() {
+    let server = start(&MEMORY);
+    let own = server.address();
+    let freeze =
+        |headers: &str| exchange(&own, &format!("POST {CLOCK} HTTP/1.1\r\n{headers}"), "{\"mode\": \"frozen\"}");
+    let json = "Content-Type: application/json\r\n";
+    let host = format!("Host: {own}\r\n");
+    for (headers, expected) in [
+        // DNS rebinding: the page's own name points here.
+        (format!("Host: evil.example.com:{}\r\n{json}", server.port), 403),
+        (format!("Host: evil.example.com\r\n{json}Origin: http://evil.example.com\r\n"), 403),
+        (json.to_owned(), 400),
+        // What a browser sends for a page of another site.
+        (format!("{host}{json}Origin: http://evil.example.com\r\n"), 403),
+        (format!("{host}{json}Origin: null\r\n"), 403),
+        (format!("{host}{json}Sec-Fetch-Site: cross-site\r\n"), 403),
+        // What a page can send without being asked by its browser: a form, a beacon.
+        (format!("{host}Content-Type: application/x-www-form-urlencoded\r\n"), 415),
+        (format!("{host}Content-Type: text/plain;charset=UTF-8\r\n"), 415),
+        (format!("{host}Content-Type: multipart/form-data; boundary=x\r\n"), 415),
+        (host.clone(), 415),
+    ] {
+        let answer = freeze(&headers);
+        assert!([expected, 403].contains(&status(&answer)), "{headers}: {answer}");
+        assert!(!answer.to_lowercase().contains("access-control-allow"), "{answer}");
+    }
+    let preflight = format!(
+        "OPTIONS {CLOCK} HTTP/1.1\r\n{host}Origin: http://evil.example.com\r\nAccess-Control-Request-Method: POST\r\n"
+    );
+    let answer = exchange(&own, &preflight, "");
+    assert!(status(&answer) == 403 && !answer.to_lowercase().contains("access-control-allow"), "{answer}");
+    assert!(server.run(&["clock"]).unwrap().ends_with(" (real)\n"), "none of them did anything");
+    assert_eq!(status(&freeze(&format!("{host}{json}"))), 200);
+}
+
+/// The rehearsal of the documentation, by a throw-away server of its own.
+#[test]
+fn the_ninety_days_are_rehearsed_in_a_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ninety-days.sh");
+    let path = "/usr/local/bin:/usr/bin:/bin";
+    let mut run = command(&folder);
+    run.args(["exec", "--"]).arg(script).env("PATH", path).env("MOCK", env!("CARGO_BIN_EXE_dapi-mock"));
+    let began = Instant::now();
+    let output = run.output().unwrap();
+    let (out, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{out}\n{log}");
+    assert!(log.contains("NO  not_inactive") && log.contains("inactive (System-User)"), "{log}");
+    // Well under a second with a release build on a quiet machine; here both may be otherwise.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// Every example of docs/own-api.md, one after the other, against one server.
+#[test]
+fn the_examples_of_the_own_api_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/own-api.md")).unwrap();
+    let examples: Vec<&str> = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert!(examples.len() > 12);
+    let binaries = Path::new(env!("CARGO_BIN_EXE_dapi-mock")).parent().unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binaries.display());
+    let script = format!("set -euxo pipefail\n{}", examples.concat());
+    let output = command(&folder).args(["exec", "--", "bash", "-c", &script]).env("PATH", path).output().unwrap();
+    let (out, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{out}\n{log}");
+    for says in ["\"event\":\"token.expired\"", "\"met\":true", "\"decided_by\":\"token_known\"", "\"looked_at\""] {
+        assert!(out.contains(says), "{says}: {out}");
+    }
+}
+
+#[test]
+fn a_path_that_is_none_names_those_that_are() {
+    let server = start(&MEMORY);
+    let answer = get(&server.address(), "/_mock/v1/clock", "");
+    assert!(status(&answer) == 404 && answer.contains("GET /_mock/v1/workspaces/{workspace}/clock"), "{answer}");
+    for (path, says) in [
+        ("/audit?acton=generateDbToken", "unknown field `acton`"),
+        ("/clock/upcoming?limit=x", "invalid digit"),
+        ("/tokens?state=dead", "use live, ended, or a cause"),
+    ] {
+        let answer = get(&server.address(), &format!("/_mock/v1/workspaces/default{path}"), "");
+        assert!(status(&answer) == 400 && answer.contains("{\"error\":") && answer.contains(says), "{answer}");
+    }
+}
