@@ -108,7 +108,7 @@ impl Witness {
     }
 
     /// Keeps an answer, with labels in place of ids and lists in the order of the labels.
-    fn see(&mut self, what: &str, status: u16, json: Value) {
+    fn see(&mut self, what: &str, status: u16, json: &Value) {
         let mut text = json.to_string();
         for (id, label) in &self.labels {
             text = text.replace(id, label);
@@ -120,7 +120,7 @@ impl Witness {
 
     fn see_answer(&mut self, what: &str, answer: &Answer) {
         let json = serde_json::from_str(&answer.text).unwrap_or(Value::Null);
-        self.see(what, answer.status.as_u16(), json);
+        self.see(what, answer.status.as_u16(), &json);
     }
 
     async fn play(&mut self, step: &Step, sweeps: bool) {
@@ -170,7 +170,7 @@ impl Witness {
         let path = format!("explain/{}", answer.header("x-request-id"));
         let mut explained = self.world.admin().own(Method::GET, &path, &json!({})).await.json();
         explained.as_object_mut().unwrap().remove("request_id");
-        self.see(what, 0, explained);
+        self.see(what, 0, &explained);
         let dry = json!({
             "as": format!("user{user}@example.com"), "method": "GET", "path": "/api/2.0/token/list",
             "token_id": Self::id_of(&value).as_str(),
@@ -241,7 +241,7 @@ impl Witness {
             object.remove("accountId");
             events.push(event);
         }
-        self.see("the audit log", 0, events.into());
+        self.see("the audit log", 0, &events.into());
         self.seen
     }
 }
