@@ -1,6 +1,9 @@
 //! The audit log: one event with its effect, in the real shapes (governance §4).
 
 use axum::http::Method;
+use dapi_mock::domain::PrincipalId;
+use dapi_mock::domain::audit::{Action, Filter, NewEvent, Origin};
+use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
 use crate::harness::{Backend, START, World, on_every_store};
@@ -273,4 +276,38 @@ async fn the_export_goes_on_where_it_stopped() {
         assert_eq!(events(&world, query).await.len(), count, "{query}");
     }
     assert_eq!(world.admin().own(Method::GET, "workspaces/default/audit?shape=csv", &json!({})).await.status, 400);
+}
+
+/// On PostgreSQL transactions end in another order than their events took their places. Whoever goes
+/// on from the newest event that it saw must not have missed one that came to an end later.
+#[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
+#[tokio::test]
+async fn no_event_is_overtaken() {
+    let world = World::new(Backend::Postgres).await;
+    let workspace = world.workspace().await;
+    let origin = Origin::default();
+    let event = |action: &'static str| NewEvent {
+        account: workspace.account,
+        workspace: workspace.id,
+        event_id: action.to_owned(),
+        at: START,
+        actor: None,
+        origin: &origin,
+        action: Action::refused("accounts", action),
+        status: 200,
+        error: None,
+    };
+    let store = world.service.store();
+    let mut slow = store.write(Lock::Owner(workspace.id, PrincipalId(1))).await.unwrap();
+    slow.insert_events(&[event("first")]).await.unwrap();
+    let mut quick = store.write(Lock::Owner(workspace.id, PrincipalId(2))).await.unwrap();
+    quick.insert_events(&[event("second")]).await.unwrap();
+    quick.commit().await.unwrap();
+    let service = world.service.clone();
+    let reading = tokio::spawn(async move { service.audit_events(workspace.id, &Filter::default()).await.unwrap().0 });
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(!reading.is_finished(), "it waits for what is on its way");
+    slow.commit().await.unwrap();
+    let actions: Vec<String> = reading.await.unwrap().into_iter().map(|event| event.action).collect();
+    assert_eq!(actions, ["first", "second"]);
 }
