@@ -47,8 +47,6 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let Some(workspace) = writer.find_workspace(workspace).await? else { return Ok(()) };
         let at = workspace.clock.at(self.system_now());
-        // It may repeat what no database can store; the refusal is to be answered all the same.
-        let message = message.replace('\0', "");
         let event = |action| NewEvent {
             account: workspace.account,
             workspace: workspace.id,
@@ -58,7 +56,7 @@ impl Service {
             origin,
             action,
             status,
-            error: Some(&message),
+            error: Some(message),
         };
         let events: Vec<NewEvent<'_>> = actions.into_iter().map(event).collect();
         writer.insert_events(&events).await?;
