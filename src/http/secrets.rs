@@ -4,14 +4,13 @@
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
 use super::extract::{Body, Called, Segments, ok};
 use crate::domain::oauth::Secret;
-use crate::domain::{AccountId, Denial, Millis, PrincipalId};
+use crate::domain::{AccountId, Denial, PrincipalId};
 
 /// `SecretInfo`; with `secret` it is the answer to a creation.
 #[derive(Debug, Serialize)]
@@ -33,16 +32,11 @@ impl<'a> SecretInfo<'a> {
             secret: value,
             secret_hash: secret.hash.as_str(),
             status: "ACTIVE",
-            create_time: rfc3339(secret.created_at),
-            update_time: rfc3339(secret.created_at),
-            expire_time: rfc3339(secret.expires_at),
+            create_time: secret.created_at.rfc3339(),
+            update_time: secret.created_at.rfc3339(),
+            expire_time: secret.expires_at.rfc3339(),
         }
     }
-}
-
-fn rfc3339(at: Millis) -> String {
-    let at = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// The variable segments of the paths.
