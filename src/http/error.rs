@@ -16,7 +16,7 @@ use crate::domain::identity::PrincipalKind;
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::scim::Fault;
 use crate::domain::token::QUOTA;
-use crate::service::Error;
+use crate::service::{Error, StoreError};
 
 /// What is in the way of an answer. It travels as a response extension to
 /// [`exchange::finish`](super::exchange::finish), which knows the request's id and renders it.
@@ -40,7 +40,7 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::Denied(denial) => Self::Denied(denial),
-            Error::Store(error @ crate::store::StoreError::Unavailable(_)) => {
+            Error::Store(error @ StoreError::Unavailable(_)) => {
                 tracing::error!("{error}");
                 Self::Unavailable
             }

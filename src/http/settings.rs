@@ -10,8 +10,7 @@ use super::error::ApiError;
 use super::extract::{Body, Called, Parameters, ok};
 use crate::domain::Denial;
 use crate::domain::rule_sets::GrantRule;
-use crate::service::ALLOW_ALL;
-use crate::store::Versioned;
+use crate::service::{ALLOW_ALL, Versioned};
 
 /// `restrictWorkspaceAdmins.get`
 pub async fn get(State(app): State<App>, called: Called) -> Result<Response, ApiError> {

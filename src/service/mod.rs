@@ -25,6 +25,8 @@ pub use fates::TokenFate;
 pub use oauth::{Issuer, issuer_of};
 pub use secrets::CreatedSecret;
 pub use settings::ALLOW_ALL;
+// What http has to name of the store comes through here.
+pub use crate::store::{StoreError, Versioned};
 pub use time::{Advanced, ClockState, Event, Target};
 pub use what_if::{Broken, Hypothesis};
 
@@ -35,7 +37,7 @@ use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
 use crate::domain::{AccountId, Denial, Millis, Workspace, WorkspaceId};
 use crate::entropy::Entropy;
-use crate::store::{Store, StoreError, Writer};
+use crate::store::{Store, Writer};
 
 /// Why a use case did not happen. Nothing was changed.
 #[derive(Debug, thiserror::Error)]

@@ -51,5 +51,8 @@ fn the_service_knows_no_http_and_no_sql() {
 
 #[test]
 fn http_goes_through_the_service() {
-    forbid("http", &["sqlx", "store::Store;", ".store()", "SELECT ", "INSERT ", "UPDATE ", "DELETE FROM"]);
+    for folder in ["http", "control"] {
+        forbid(folder, &["sqlx", "crate::store", ".store()", "SELECT ", "INSERT ", "UPDATE ", "DELETE FROM"]);
+    }
+    forbid("http", &["crate::control"]);
 }
