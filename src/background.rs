@@ -33,6 +33,11 @@ pub async fn sweep(service: Service, every: Duration) {
             Ok(ended) => tracing::info!(ended, "swept"),
             Err(error) => tracing::warn!("the sweep did not finish, and will be tried again: {error}"),
         }
+        match service.delete_outlived_workspaces().await {
+            Ok(0) => {}
+            Ok(deleted) => tracing::info!(deleted, "workspaces whose time is over"),
+            Err(error) => tracing::warn!("workspaces whose time is over stay for now: {error}"),
+        }
     }
 }
 

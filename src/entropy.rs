@@ -6,11 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use crate::domain::PrincipalId;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::token::TokenValue;
+use crate::domain::{PrincipalId, WorkspaceId};
 
 /// A source of random bytes.
 pub trait Entropy: Send + Sync + fmt::Debug {
@@ -71,6 +72,12 @@ impl SeededEntropy {
     /// A source that begins anew from `seed`.
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(ChaCha20Rng::seed_from_u64(seed)))
+    }
+
+    /// A source for one purpose of a workspace: no two purposes, numbers or workspaces share values.
+    pub fn of(seed: i64, workspace: WorkspaceId, purpose: &str, number: i64) -> Self {
+        let text = format!("{seed} {workspace} {purpose} {number}");
+        Self(Mutex::new(ChaCha20Rng::from_seed(Sha256::digest(text.as_bytes()).into())))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod routes;
 mod settings;
 mod tokens;
 mod what_if;
+mod workspaces;
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 //! and the test that `docs/own-api.md` names them all.
 
 use axum::http::Method;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use super::{Control, audit, clock, explain, settings, tokens, what_if};
+use super::{Control, audit, clock, explain, settings, tokens, what_if, workspaces};
 
 /// A route of the own API.
 #[derive(Debug)]
@@ -30,6 +30,15 @@ const fn row(
 /// Every route of the own API.
 #[rustfmt::skip] // One row a route.
 pub static ROUTES: &[Route] = &[
+    row(Method::POST, "/v1/workspaces", "create a workspace", || post(workspaces::create)),
+    row(Method::GET, "/v1/workspaces", "all workspaces", || get(workspaces::list)),
+    row(Method::GET, "/v1/workspaces/{workspace}", "a workspace", || get(workspaces::show)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}", "remove a workspace with all that it holds", || delete(workspaces::remove)),
+    row(Method::POST, "/v1/workspaces/{workspace}/fork", "copy a workspace", || post(workspaces::fork)),
+    row(Method::POST, "/v1/workspaces/{workspace}/reset", "put a workspace back to seed, empty or a checkpoint", || post(workspaces::reset)),
+    row(Method::GET, "/v1/workspaces/{workspace}/checkpoints", "the checkpoints of a workspace", || get(workspaces::checkpoints)),
+    row(Method::PUT, "/v1/workspaces/{workspace}/checkpoints/{name}", "keep a workspace as it is under a name", || put(workspaces::put_checkpoint)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}/checkpoints/{name}", "forget a checkpoint", || delete(workspaces::delete_checkpoint)),
     row(Method::GET, "/v1/workspaces/{workspace}/clock", "what the clock shows", || get(clock::show)),
     row(Method::POST, "/v1/workspaces/{workspace}/clock", "freeze the clock, set it forward, let it run", || post(clock::set)),
     row(Method::POST, "/v1/workspaces/{workspace}/clock/advance", "advance by a span, to an instant, or until an event", || post(clock::advance)),

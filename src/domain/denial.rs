@@ -91,6 +91,12 @@ pub enum Denial {
     NoTokensYet,
     /// Own API: there is no such workspace.
     WorkspaceNotFound(WorkspaceId),
+    /// Own API: there is one with that id.
+    WorkspaceExists(WorkspaceId),
+    /// Own API: the workspace that answers when nothing names one cannot be removed.
+    DefaultWorkspaceStays,
+    /// Own API: the workspace has no such checkpoint.
+    CheckpointNotFound(String),
     /// Own API: a clock cannot be set back.
     TimeGoesForward {
         /// What it shows.

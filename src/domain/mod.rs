@@ -24,4 +24,4 @@ pub mod workspace;
 
 pub use denial::Denial;
 pub use ids::{AccountId, Millis, PrincipalId, TokenId, WorkspaceId};
-pub use workspace::Workspace;
+pub use workspace::{Checkpoint, CheckpointName, Workspace};

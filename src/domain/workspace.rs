@@ -27,6 +27,10 @@ pub struct Workspace {
     pub clock: WorkspaceClock,
     /// The mock's switches.
     pub behaviour: Behaviour,
+    /// When it goes by itself, on the system's clock; `None` stays.
+    pub delete_at: Option<Millis>,
+    /// What its ids and values are drawn from; the system's randomness when `None`.
+    pub entropy_seed: Option<i64>,
     /// `enableTokensConfig`, if it was ever set.
     pub enable_tokens: Option<ConfValue>,
     /// `maxTokenLifetimeDays`, if it was ever set.
@@ -50,4 +54,43 @@ impl Workspace {
         let value = self.max_token_lifetime.as_ref().and_then(|conf| conf.in_effect(now));
         settings::effective_cap_days(value)
     }
+}
+
+/// The checkpoint of a workspace as it was created, before anything was seeded into it.
+pub const EMPTY: &str = "empty";
+/// The checkpoint of a workspace once it was seeded.
+pub const SEED: &str = "seed";
+
+/// The name of a checkpoint: up to 64 letters, digits, `-`, `_` and `.`, so that it can stand in a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointName(String);
+
+impl CheckpointName {
+    /// Checks a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&text.len());
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        (fits && text.bytes().all(is_plain)).then(|| Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is one of those that are made with the workspace, and stay with it.
+    pub fn is_reserved(&self) -> bool {
+        self.0 == EMPTY || self.0 == SEED
+    }
+}
+
+/// A workspace as it once was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Its name.
+    pub name: CheckpointName,
+    /// When it was made, on the system's clock.
+    pub created_at: Millis,
+    /// Whether the principals of the account are in it: they are as long as the workspace is its only one.
+    pub has_account: bool,
 }

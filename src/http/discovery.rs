@@ -46,7 +46,7 @@ pub async fn host_metadata(State(app): State<App>, headers: HeaderMap) -> Result
 }
 
 /// The address by which this client reached the server: containers and hosts use different ones.
-pub(super) fn base_url(headers: &HeaderMap) -> String {
+pub fn base_url(headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
     format!("http://{host}")
 }

@@ -201,6 +201,17 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::WorkspaceNotFound(id) => {
                 (404, RESOURCE_DOES_NOT_EXIST, format!("There is no workspace {id}.").into())
             }
+            Denial::WorkspaceExists(id) => {
+                (409, Code::Named("RESOURCE_ALREADY_EXISTS"), format!("There is a workspace {id} already.").into())
+            }
+            Denial::DefaultWorkspaceStays => (
+                400,
+                INVALID_PARAMETER_VALUE,
+                "The default workspace answers when nothing names one, and stays; reset it instead.".into(),
+            ),
+            Denial::CheckpointNotFound(name) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("The workspace has no checkpoint '{name}'.").into())
+            }
             Denial::TimeGoesForward { now, wanted } => (
                 400,
                 INVALID_PARAMETER_VALUE,
@@ -450,6 +461,9 @@ mod tests {
             Denial::NoTokensYet,
             Denial::StaleEtag("newest".into()),
             Denial::WorkspaceNotFound(WorkspaceId(12)),
+            Denial::WorkspaceExists(WorkspaceId(12)),
+            Denial::DefaultWorkspaceStays,
+            Denial::CheckpointNotFound("before".into()),
             Denial::TimeGoesForward { now: Millis(2), wanted: Millis(1) },
             Denial::NothingComes("token.expired".into()),
             Denial::IdentityNotFound(PrincipalKind::User, "7".into()),

@@ -65,6 +65,7 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
 
     let mut response = next.run(request).await;
+    let origin = response.extensions().get::<Arc<Decided>>().map_or(origin, |decided| decided.origin.clone());
     if let Some(error) = response.extensions().get::<ApiError>() {
         let message = wire(error, &origin.request_id).message;
         log_refusal(&origin, &method, &path, error, &message, response.extensions().get());

@@ -16,7 +16,7 @@ use super::{App, catalogue, credential};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Decision, Demand, Presented, Right, Step};
 use crate::domain::{Denial, Millis, WorkspaceId};
-use crate::service::Error;
+use crate::service::{Authorized, Error};
 
 /// The header in which every answer names its workspace.
 pub const ORG_ID: HeaderName = HeaderName::from_static("x-databricks-org-id");
@@ -34,6 +34,8 @@ pub struct Decided {
     pub owner: Option<String>,
     /// The checks that ran.
     pub trace: Vec<Step>,
+    /// Where the request came from, with the id that it has once its workspace is known.
+    pub origin: Arc<Origin>,
 }
 
 impl Decided {
@@ -61,12 +63,15 @@ pub async fn authorize(
     }
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
-    let decision = match app.service.authorize(&presented, &named, demand, &origin).await {
-        Ok(decision) => decision,
-        Err(error) => return ApiError::from(error).into_response(),
-    };
+    // Held until the request has its answer.
+    let Authorized { decision, inside: _inside, origin } =
+        match app.service.authorize(&presented, &named, demand, &origin).await {
+            Ok(authorized) => authorized,
+            Err(error) => return ApiError::from(error).into_response(),
+        };
+    request.extensions_mut().insert(RequestOrigin(origin.clone()));
     let Decision { trace, outcome, workspace, owner, .. } = decision;
-    let decided = Arc::new(Decided { route, presented, workspace, owner, trace });
+    let decided = Arc::new(Decided { route, presented, workspace, owner, trace, origin: origin.clone() });
     let mut response = match outcome {
         Ok(caller) => {
             let (workspace, now) = (caller.workspace.id, caller.now);

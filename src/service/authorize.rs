@@ -1,10 +1,24 @@
 //! From a presented credential to a caller.
 
-use super::{Call, Error, Service};
+use std::sync::Arc;
+
+use super::{Call, Error, Inside, Service};
 use crate::domain::audit::{Action, NewEvent, Origin};
 use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented};
 use crate::domain::{Workspace, WorkspaceId};
+use crate::entropy::{Entropy, SeededEntropy};
 use crate::store::{Lock, PresentedToken, Reader, StoreError};
+
+/// A decision, and what goes on with the request.
+#[derive(Debug)]
+pub struct Authorized {
+    /// The decision.
+    pub decision: Decision,
+    /// Keeps the workspace from being exchanged until the request has its answer.
+    pub inside: Option<Inside>,
+    /// Where the request came from; its id is drawn from the workspace's seed, if it has one.
+    pub origin: Arc<Origin>,
+}
 
 impl Service {
     /// Runs the ordered checks of spec §4. When they all pass it records the use and the log-in, for
@@ -17,18 +31,32 @@ impl Service {
         presented: &Presented,
         named: &NamedWorkspace,
         demand: Demand,
-        origin: &Origin,
-    ) -> Result<Decision, Error> {
-        let facts = self.facts(presented, named, demand).await?;
+        origin: &Arc<Origin>,
+    ) -> Result<Authorized, Error> {
+        let (facts, inside) = loop {
+            let seen = self.gates.exchanges();
+            let facts = self.facts(presented, named, demand).await?;
+            let Some(workspace) = &facts.workspace else { break (facts, None) };
+            if let Some(inside) = self.gates.enter(workspace.id, seen).await {
+                break (facts, Some(inside));
+            }
+        };
+        let origin = match (&facts.workspace, &inside) {
+            (Some(Workspace { id, entropy_seed: Some(seed), .. }), Some(inside)) => {
+                let entropy: &dyn Entropy = &SeededEntropy::of(*seed, *id, "request", inside.number);
+                Arc::new(Origin { request_id: entropy.uuid().to_string(), ..Origin::clone(origin) })
+            }
+            _ => origin.clone(),
+        };
         let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
         if let (Ok(caller @ Caller { token: Some(token), .. }), Some(used)) = (&decision.outcome, &decision.used) {
             let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
             writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
             let action = Action::token_login(Some(&caller.name), token);
-            self.record(&mut writer, Call { caller, origin }, action).await?;
+            self.record(&mut writer, Call { caller, origin: &origin }, action).await?;
             writer.commit().await?;
         }
-        Ok(decision)
+        Ok(Authorized { decision, inside, origin })
     }
 
     /// Tells the audit log of what was refused: a failed authentication, or the action that it was to be.
@@ -47,10 +75,11 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let Some(workspace) = writer.find_workspace(workspace).await? else { return Ok(()) };
         let at = workspace.clock.at(self.system_now());
+        let entropy = self.draw(&mut writer, &workspace).await?;
         let event = |action| NewEvent {
             account: workspace.account,
             workspace: workspace.id,
-            event_id: self.entropy.uuid().to_string(),
+            event_id: entropy.uuid().to_string(),
             at,
             actor,
             origin,

@@ -9,6 +9,7 @@ use crate::domain::identity::{Assignment, Attributes, Email, Principal, Principa
 use crate::domain::oauth::{ClientSecret, Secret, find_secret, plan_secret};
 use crate::domain::settings::{Behaviour, BehaviourChange};
 use crate::domain::token::{Horizon, TokenFacts, TokenRequest, TokenValue, plan_create};
+use crate::domain::workspace::EMPTY;
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, Workspace, WorkspaceId};
 use crate::store::{Lock, Writer};
 
@@ -100,8 +101,13 @@ impl Service {
         if let Some(secret) = &secret {
             self.ensure_admin_secret(&mut writer, &workspace, secret).await?;
         }
+        let id = workspace.id;
+        if fresh {
+            let workspace = writer.find_workspace(workspace.id).await?.unwrap_or(workspace);
+            self.keep(&mut writer, &workspace, EMPTY).await?;
+        }
         writer.commit().await?;
-        Ok(Started { workspace: workspace.id, admin_token: value, admin_client_secret: secret })
+        Ok(Started { workspace: id, admin_token: value, admin_client_secret: secret })
     }
 
     /// Gives the admin another token: for whoever lost the one that the first start showed.
@@ -131,37 +137,57 @@ impl Service {
             users_group: self.entropy.principal_id(),
             clock: WorkspaceClock::Real,
             behaviour: Behaviour::default(),
+            delete_at: None,
+            entropy_seed: None,
             enable_tokens: None,
             max_token_lifetime: None,
         };
         writer.insert_account(workspace.account, now).await?;
-        writer.insert_workspace(&workspace).await?;
-        for (id, name) in [(workspace.admins_group, "admins"), (workspace.users_group, "users")] {
-            let group = Principal { local_to: Some(workspace.id), ..Principal::new(id, PrincipalKind::Group, name) };
-            add(writer, &workspace, &group, now).await?;
-        }
-        if wanted.users_may_use_tokens {
-            writer.put_token_permission(workspace.id, workspace.users_group, Some(PermissionLevel::CanUse)).await?;
-        }
-
-        let admin = user(self.entropy.principal_id(), ADMIN_USER, "Workspace Admin");
-        let account_admin =
-            Principal { account_admin: true, ..user(self.entropy.principal_id(), ACCOUNT_ADMIN_USER, "Account Admin") };
-        let application = Principal {
-            display_name: ADMIN_SERVICE_PRINCIPAL.into(),
-            account_admin: true,
-            ..Principal::new(self.entropy.principal_id(), PrincipalKind::ServicePrincipal, &ADMIN_CLIENT_ID.to_string())
-        };
-        for principal in [&admin, &account_admin, &application] {
-            add(writer, &workspace, principal, now).await?;
-        }
-        for id in [admin.id, application.id] {
-            writer.put_member(workspace.account, workspace.admins_group, id).await?;
-        }
+        self.plant(writer, &workspace, wanted.users_may_use_tokens).await?;
         Ok(workspace)
     }
 
-    async fn ensure_admin_token(
+    /// Stores a workspace with its groups, and with the principals to begin with: those of its account
+    /// that have their names, else new ones.
+    pub(super) async fn plant(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        users_may_use_tokens: bool,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let entropy = self.entropy_for(workspace, "principals");
+        writer.insert_workspace(workspace).await?;
+        for (id, name) in [(workspace.admins_group, "admins"), (workspace.users_group, "users")] {
+            let group = Principal { local_to: Some(workspace.id), ..Principal::new(id, PrincipalKind::Group, name) };
+            add(writer, workspace, &group, now).await?;
+        }
+        if users_may_use_tokens {
+            writer.put_token_permission(workspace.id, workspace.users_group, Some(PermissionLevel::CanUse)).await?;
+        }
+        let admin = user(entropy.principal_id(), ADMIN_USER, "Workspace Admin");
+        let account_admin =
+            Principal { account_admin: true, ..user(entropy.principal_id(), ACCOUNT_ADMIN_USER, "Account Admin") };
+        let application = Principal {
+            display_name: ADMIN_SERVICE_PRINCIPAL.into(),
+            account_admin: true,
+            ..Principal::new(entropy.principal_id(), PrincipalKind::ServicePrincipal, &ADMIN_CLIENT_ID.to_string())
+        };
+        for (principal, administers) in [(admin, true), (account_admin, false), (application, true)] {
+            let known = writer.find_principal_named(workspace.account, None, principal.kind, &principal.name).await?;
+            let id = known.as_ref().map_or(principal.id, |known| known.id);
+            match known {
+                Some(known) => assign(writer, workspace, &known).await?,
+                None => add(writer, workspace, &principal, now).await?,
+            }
+            if administers {
+                writer.put_member(workspace.account, workspace.admins_group, id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn ensure_admin_token(
         &self,
         writer: &mut Writer,
         workspace: &Workspace,
@@ -186,7 +212,7 @@ impl Service {
         Ok(())
     }
 
-    async fn ensure_admin_secret(
+    pub(super) async fn ensure_admin_secret(
         &self,
         writer: &mut Writer,
         workspace: &Workspace,
@@ -224,13 +250,16 @@ fn user(id: PrincipalId, name: &str, display_name: &str) -> Principal {
 
 /// Adds a principal to the account and assigns it to the workspace.
 async fn add(writer: &mut Writer, workspace: &Workspace, principal: &Principal, now: Millis) -> Result<(), Error> {
+    writer.insert_principal(workspace.account, principal, now).await?;
+    assign(writer, workspace, principal).await
+}
+
+async fn assign(writer: &mut Writer, workspace: &Workspace, principal: &Principal) -> Result<(), Error> {
     let entitlements = match principal.kind {
         PrincipalKind::Group => Vec::new(),
         _ => vec!["workspace-access".to_owned(), "databricks-sql-access".to_owned()],
     };
-    writer.insert_principal(workspace.account, principal, now).await?;
-    writer
-        .put_assignment(workspace.id, principal.id, &Assignment { active: true, entitlements, roles: Vec::new() })
-        .await?;
+    let assignment = Assignment { active: true, entitlements, roles: Vec::new() };
+    writer.put_assignment(workspace.id, principal.id, &assignment).await?;
     Ok(())
 }

@@ -86,6 +86,13 @@ impl Explanations {
         ring.records.iter().rev().filter(|record| record.workspace == Some(id)).cloned().collect()
     }
 
+    /// Drops what there is about a workspace's requests.
+    pub fn forget(&self, id: WorkspaceId) {
+        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.records.retain(|record| record.workspace != Some(id));
+        ring.bytes = ring.records.iter().map(|record| record.size()).sum();
+    }
+
     /// The newest refusal, or the newest decision where none was refused.
     pub fn last(&self) -> Option<Arc<Explained>> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);

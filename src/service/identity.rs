@@ -57,13 +57,15 @@ impl Service {
         body: &Map<String, Value>,
     ) -> Result<Entry, Error> {
         let workspace = &call.caller.workspace;
-        let name = requested_name(kind, body)?.unwrap_or_else(|| self.entropy.uuid().to_string());
+        let named = requested_name(kind, body)?;
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
+        let entropy = self.draw(&mut writer, workspace).await?;
+        let name = named.unwrap_or_else(|| entropy.uuid().to_string());
         let elsewhere = unassigned_namesake(&mut writer, workspace, kind, &name).await?;
         let is_new = elsewhere.is_none();
         let fresh = || Principal {
             local_to: (kind == PrincipalKind::Group).then_some(workspace.id),
-            ..Principal::new(self.entropy.principal_id(), kind, &name)
+            ..Principal::new(entropy.principal_id(), kind, &name)
         };
         let draft = Draft::create(elsewhere.unwrap_or_else(fresh), body)?;
         let principal = &draft.principal;

@@ -131,7 +131,8 @@ impl Service {
             live_tokens: writer.count_tokens_of(workspace.id, owner, live).await?,
         };
         let plan = plan_create(request, facts, caller.now)?;
-        let value = self.entropy.token_value(workspace.behaviour.token_value_suffix);
+        let entropy = self.draw(writer, workspace).await?;
+        let value = entropy.token_value(workspace.behaviour.token_value_suffix);
         let token = plan.into_token(workspace.id, &value, owner, caller.id, &caller.name);
         writer.insert_token(&token).await?;
         let action = Action::generate_token(&token.id, token.expiry_time, token.owner, token.created_by);

@@ -5,6 +5,7 @@ mod bootstrap;
 mod conf;
 mod explain;
 mod fates;
+mod gates;
 mod identity;
 mod keys;
 mod management;
@@ -15,13 +16,16 @@ mod settings;
 mod time;
 mod tokens;
 mod what_if;
+mod worlds;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use authorize::Authorized;
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
 pub use explain::{DryOutcome, DryRun, Explained, Explanations};
 pub use fates::TokenFate;
+pub use gates::Inside;
 pub use oauth::{Issuer, issuer_of};
 pub use secrets::CreatedSecret;
 pub use settings::ALLOW_ALL;
@@ -29,7 +33,9 @@ pub use settings::ALLOW_ALL;
 pub use crate::store::{StoreError, Versioned};
 pub use time::{Advanced, ClockState, Event, Target};
 pub use what_if::{Broken, Hypothesis};
+pub use worlds::{CreatedWorkspace, NewWorkspace};
 
+use gates::Gates;
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
@@ -84,6 +90,7 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     explanations: Explanations,
+    gates: Gates,
     /// Held while a signing key is made, so that a first burst of requests makes one.
     key_making: Arc<Mutex<()>>,
 }
@@ -91,7 +98,14 @@ pub struct Service {
 impl Service {
     /// A service over an opened store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { store, clock, entropy, explanations: Explanations::default(), key_making: Arc::default() }
+        Self {
+            store,
+            clock,
+            entropy,
+            explanations: Explanations::default(),
+            gates: Gates::default(),
+            key_making: Arc::default(),
+        }
     }
 
     /// The source of ids and secrets.
@@ -166,12 +180,13 @@ impl Service {
         workspace: &Workspace,
         actions: Vec<(Action, Millis)>,
     ) -> Result<(), StoreError> {
-        let origin = || Origin { request_id: self.entropy.uuid().to_string(), ..Origin::default() };
+        let entropy = self.draw(writer, workspace).await?;
+        let origin = || Origin { request_id: entropy.uuid().to_string(), ..Origin::default() };
         let origins: Vec<Origin> = actions.iter().map(|_| origin()).collect();
         let event = |((action, at), origin)| NewEvent {
             account: workspace.account,
             workspace: workspace.id,
-            event_id: self.entropy.uuid().to_string(),
+            event_id: entropy.uuid().to_string(),
             at,
             actor: Some(audit::SYSTEM_USER),
             origin,
@@ -185,11 +200,12 @@ impl Service {
 
     /// Appends an audit event about a successful action of the caller.
     async fn record(&self, writer: &mut Writer, call: Call<'_>, action: Action) -> Result<(), StoreError> {
+        let entropy = self.draw(writer, &call.caller.workspace).await?;
         writer
             .insert_events(&[NewEvent {
                 account: call.caller.account(),
                 workspace: call.caller.workspace.id,
-                event_id: self.entropy.uuid().to_string(),
+                event_id: entropy.uuid().to_string(),
                 at: call.caller.now,
                 actor: Some(&call.caller.name),
                 origin: call.origin,

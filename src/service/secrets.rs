@@ -34,8 +34,9 @@ impl Service {
         let stored = writer.list_secrets(id, principal).await?;
         let live = stored.iter().filter(|secret| secret.is_live(now)).count();
         let expires_at = plan_secret(lifetime, live, now)?;
-        let value = self.entropy.client_secret();
-        let secret_id = self.entropy.uuid().to_string();
+        let entropy = self.draw(&mut writer, &call.caller.workspace).await?;
+        let value = entropy.client_secret();
+        let secret_id = entropy.uuid().to_string();
         let secret = Secret { id: secret_id, account: id, principal, hash: value.hash(), created_at: now, expires_at };
         writer.insert_secret(&secret).await?;
         self.record(&mut writer, call, Action::service_principal_secret("create", &secret.id, principal)).await?;

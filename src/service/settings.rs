@@ -39,7 +39,8 @@ impl Service {
         }
         let mut writer = self.store.write(Lock::Workspace(caller.workspace.id)).await?;
         demand_newest(&status(&mut writer, caller.workspace.id).await?, etag)?;
-        let new = Versioned { value: wanted.to_owned(), etag: self.entropy.uuid().to_string() };
+        let etag = self.draw(&mut writer, &caller.workspace).await?.uuid().to_string();
+        let new = Versioned { value: wanted.to_owned(), etag };
         writer.put_setting(caller.workspace.id, RESTRICT_WORKSPACE_ADMINS, &new).await?;
         self.record(&mut writer, call, Action::set_setting(RESTRICT_WORKSPACE_ADMINS, wanted)).await?;
         writer.commit().await?;
@@ -79,7 +80,8 @@ impl Service {
         let unset = || Versioned { value: "[]".to_owned(), etag: UNSET_ETAG.to_owned() };
         demand_newest(&writer.find_rule_set(account, name).await?.unwrap_or_else(unset), etag)?;
         let value = serde_json::to_string(rules).map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        let new = Versioned { value, etag: self.entropy.uuid().to_string() };
+        let etag = self.draw(&mut writer, &call.caller.workspace).await?.uuid().to_string();
+        let new = Versioned { value, etag };
         writer.put_rule_set(account, name, &new).await?;
         writer.commit().await?;
         Ok(new.etag)

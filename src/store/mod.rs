@@ -13,6 +13,7 @@ mod session;
 mod settings;
 mod tokens;
 mod workspaces;
+mod worlds;
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +27,7 @@ use sqlx::{ConnectOptions, PgPool, SqlitePool};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
 pub use tokens::{ByTime, PresentedOwner, PresentedToken, StoredFate};
+pub use worlds::{TABLES_KEPT, tables_put_back};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");

@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, FromRow, Postgres, Sqlite, Transaction};
+use sqlx::{Arguments, AssertSqlSafe, FromRow, Postgres, Sqlite, Transaction};
 
 use super::{Store, StoreError};
 use crate::domain::{PrincipalId, TokenId, WorkspaceId};
@@ -149,6 +149,11 @@ impl Reader {
         })?)
     }
 
+    /// Whether the statements go to PostgreSQL.
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.0, Connection::Postgres(_) | Connection::PostgresTransaction(_))
+    }
+
     pub(super) async fn count(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<i64, StoreError> {
         Ok(self.row::<(i64,)>(sql, values).await?.map_or(0, |(n,)| n))
     }
@@ -214,6 +219,16 @@ impl Writer {
             }
         }
         Ok(changed)
+    }
+
+    /// Runs statements that the store put together, in one round trip.
+    pub(super) async fn run_script(&mut self, statements: &[String]) -> Result<(), StoreError> {
+        let script = statements.join(";\n");
+        let session = &mut self.0;
+        on_connection!(session, args![], |_arguments, connection| {
+            sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)
+        })?;
+        Ok(())
     }
 
     /// Makes all changes durable and visible at once.

@@ -12,7 +12,7 @@ use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 macro_rules! workspace_columns {
     () => {
         "w.workspace_id, w.account_id, w.name, w.deployment_name, w.created_at, w.is_default, w.admins_group_id,
-         w.users_group_id, w.clock_mode, w.clock_value, w.behaviour,
+         w.users_group_id, w.clock_mode, w.clock_value, w.behaviour, w.delete_at, w.entropy_seed,
          toggle.conf_value AS toggle_value, toggle.previous_value AS toggle_previous, toggle.effective_at AS toggle_at,
          cap.conf_value AS cap_value, cap.previous_value AS cap_previous, cap.effective_at AS cap_at"
     };
@@ -38,6 +38,8 @@ pub(super) struct WorkspaceRow {
     clock_mode: String,
     clock_value: i64,
     behaviour: String,
+    delete_at: Option<i64>,
+    entropy_seed: Option<i64>,
     toggle_value: Option<String>,
     toggle_previous: Option<String>,
     toggle_at: Option<i64>,
@@ -64,6 +66,8 @@ impl TryFrom<WorkspaceRow> for Workspace {
             users_group: PrincipalId(row.users_group_id),
             clock: WorkspaceClock::from_parts(&row.clock_mode, row.clock_value).ok_or_else(|| unreadable("clock"))?,
             behaviour: serde_json::from_str(&row.behaviour).map_err(|_| unreadable("behaviour"))?,
+            delete_at: row.delete_at.map(Millis),
+            entropy_seed: row.entropy_seed,
             name: row.name,
             deployment_name: row.deployment_name,
             enable_tokens: conf(row.toggle_value, row.toggle_previous, row.toggle_at),
@@ -170,6 +174,24 @@ impl Reader {
         Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
+    /// All workspaces, by id.
+    pub async fn list_workspaces(&mut self) -> Result<Vec<Workspace>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            workspace_columns!(),
+            " FROM workspaces w",
+            workspace_joins!(),
+            "ORDER BY w.workspace_id"
+        );
+        self.rows::<WorkspaceRow>(SQL, args![]).await?.into_iter().map(Workspace::try_from).collect()
+    }
+
+    /// The workspaces whose time is over at `now`, on the system's clock.
+    pub async fn list_outlived_workspaces(&mut self, now: Millis) -> Result<Vec<WorkspaceId>, StoreError> {
+        let rows = self.rows::<(i64,)>("SELECT workspace_id FROM workspaces WHERE delete_at <= $1", args![now]).await?;
+        Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
+    }
+
     /// How many workspaces there are.
     pub async fn count_workspaces(&mut self) -> Result<i64, StoreError> {
         self.count("SELECT COUNT(*) FROM workspaces", args![]).await
@@ -193,8 +215,8 @@ impl Writer {
     /// [`StoreError::Duplicate`] when the id is taken.
     pub async fn insert_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO workspaces (workspace_id, account_id, name, deployment_name, created_at,
-             is_default, admins_group_id, users_group_id, clock_mode, clock_value, behaviour)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+             is_default, admins_group_id, users_group_id, clock_mode, clock_value, behaviour, delete_at, entropy_seed)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         let account = workspace.account.to_string();
         let behaviour = behaviour_text(&workspace.behaviour)?;
         let (clock_mode, clock_value) = workspace.clock.to_parts();
@@ -210,6 +232,8 @@ impl Writer {
             clock_mode,
             clock_value,
             &behaviour,
+            workspace.delete_at,
+            workspace.entropy_seed,
         ];
         self.execute(SQL, values).await?;
         Ok(())
@@ -228,6 +252,13 @@ impl Writer {
         let text = behaviour_text(behaviour)?;
         self.execute("UPDATE workspaces SET behaviour = $2 WHERE workspace_id = $1", args![id, &text]).await?;
         Ok(())
+    }
+
+    /// Counts one more draw from a workspace's seed; answers the count.
+    pub async fn count_draw(&mut self, id: WorkspaceId) -> Result<i64, StoreError> {
+        const SQL: &str = "UPDATE workspaces SET entropy_drawn = entropy_drawn + 1 WHERE workspace_id = $1
+             RETURNING entropy_drawn";
+        self.count(SQL, args![id]).await
     }
 
     /// Stores one value of the workspace configuration.

@@ -29,3 +29,4 @@ mod secrets;
 mod store;
 mod sweep;
 mod time;
+mod worlds;

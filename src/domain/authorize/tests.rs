@@ -23,6 +23,8 @@ fn facts() -> Facts {
         users_group: PrincipalId(101),
         clock: WorkspaceClock::Frozen(NOW),
         behaviour: Behaviour::default(),
+        delete_at: None,
+        entropy_seed: None,
         enable_tokens: None,
         max_token_lifetime: None,
     };

@@ -1,8 +1,10 @@
 //! What identities mean for access: built-in groups, activation, deletion, tokens, the audit log.
 
+use std::sync::Arc;
+
 use dapi_mock::domain::access::PermissionLevel;
 
-use dapi_mock::domain::audit::{Filter, Origin};
+use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::authorize::{Demand, NamedWorkspace, Presented, Right};
 use dapi_mock::domain::identity::{Principal, PrincipalKind};
 use dapi_mock::domain::token::{EndCause, Ended, TokenRequest, TokenValue};
@@ -203,9 +205,9 @@ async fn nothing_is_created_for_who_is_gone(world: World) {
         let token = TokenValue::parse(&world.mint(id_of(&ann), |_| {}).await).unwrap();
         let demand = Demand { right: Right::TokenUser, ..Demand::UNROUTED };
         let presented = Presented::Token(token.id());
-        let decision =
-            world.service.authorize(&presented, &NamedWorkspace::Unnamed, demand, &Origin::default()).await.unwrap();
-        let (caller, origin) = (decision.outcome.unwrap(), Origin::default());
+        let origin = Arc::default();
+        let authorized = world.service.authorize(&presented, &NamedWorkspace::Unnamed, demand, &origin).await.unwrap();
+        let caller = authorized.decision.outcome.unwrap();
         if name.starts_with("deleted") {
             delete(world.admin(), &at(USERS, &ann)).await;
         } else {

@@ -1,0 +1,191 @@
+//! `/v1/workspaces`: fresh worlds for tests, copies of them, and the way back.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Control;
+use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
+use crate::domain::settings::BehaviourChange;
+use crate::domain::token::TokenValue;
+use crate::domain::workspace::SEED;
+use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, WorkspaceId, span};
+use crate::http::discovery::base_url;
+use crate::service::{ADMIN_CLIENT_ID, CreatedWorkspace, NewWorkspace};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Wanted {
+    id: Option<Value>,
+    account_id: Option<String>,
+    name: Option<String>,
+    ttl: Option<String>,
+    entropy_seed: Option<i64>,
+    admin_token: Option<String>,
+    behaviour: BehaviourChange,
+}
+
+impl Wanted {
+    fn checked(self) -> Result<NewWorkspace, Problem> {
+        let id = self.id.map(|id| {
+            let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+            let parsed =
+                WorkspaceId::parse(&text).filter(|id| (1..=crate::domain::ids::MAX_NUMERIC_ID).contains(&id.0));
+            parsed.ok_or_else(|| Problem::bad_request(format!("id: '{text}' is none; use up to 16 digits.")))
+        });
+        let account = self.account_id.map(|text| {
+            AccountId::parse(&text).ok_or_else(|| Problem::bad_request("account_id: use the UUID of an account."))
+        });
+        let ttl = self.ttl.map(|text| match span::parse(&text) {
+            Ok(ms) if ms > 0 => Ok(ms),
+            Ok(_) => Err(Problem::bad_request("ttl: use a span longer than nothing.")),
+            Err(sentence) => Err(Problem::bad_request(format!("ttl: {sentence}"))),
+        });
+        let admin_token = self.admin_token.map(|text| {
+            let advice = "admin_token: use dapi and 32 lower-case hex digits.";
+            TokenValue::parse(&text).ok_or_else(|| Problem::bad_request(advice))
+        });
+        Ok(NewWorkspace {
+            id: id.transpose()?,
+            account: account.transpose()?,
+            name: self.name,
+            ttl_ms: ttl.transpose()?,
+            entropy_seed: self.entropy_seed,
+            admin_token: admin_token.transpose()?,
+            behaviour: self.behaviour,
+        })
+    }
+}
+
+/// Creates a workspace; answers all that a client needs to reach it.
+pub(super) async fn create(State(control): State<Control>, headers: HeaderMap, Input(wanted): Input<Wanted>) -> Reply {
+    let created = control.service.create_workspace(&wanted.checked()?).await?;
+    Ok(created_answer(&headers, &created))
+}
+
+/// Copies a workspace into a new account.
+pub(super) async fn fork(
+    State(control): State<Control>,
+    Path(workspace): Path<String>,
+    headers: HeaderMap,
+    Input(wanted): Input<Wanted>,
+) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let new = wanted.checked()?;
+    if new.account.is_some() {
+        return Err(Problem::bad_request("account_id: a copy has an account of its own."));
+    }
+    let created = control.service.fork_workspace(id, &new).await?;
+    Ok(created_answer(&headers, &created))
+}
+
+fn created_answer(headers: &HeaderMap, created: &CreatedWorkspace) -> axum::response::Response {
+    let mut out = workspace_json(&created.workspace);
+    let host = base_url(headers);
+    let token = created.admin_token.reveal();
+    out.insert("host".into(), host.as_str().into());
+    out.insert("admin_token".into(), token.into());
+    if let Some(secret) = &created.admin_client_secret {
+        out.insert("client_id".into(), ADMIN_CLIENT_ID.to_string().into());
+        out.insert("client_secret".into(), secret.reveal().into());
+    }
+    let env = json!({
+        "DATABRICKS_HOST": host, "DATABRICKS_TOKEN": token, "DATABRICKS_WORKSPACE_ID": created.workspace.id.to_string(),
+    });
+    out.insert("env".into(), env);
+    json_answer(StatusCode::CREATED, &out.into())
+}
+
+fn workspace_json(workspace: &Workspace) -> Map<String, Value> {
+    let out = json!({
+        "id": workspace.id.to_string(),
+        "account_id": workspace.account.to_string(),
+        "name": workspace.name,
+        "created_at": workspace.created_at.rfc3339(),
+        "is_default": workspace.is_default,
+        "delete_at": workspace.delete_at.map(Millis::rfc3339),
+        "entropy_seed": workspace.entropy_seed,
+    });
+    match out {
+        Value::Object(out) => out,
+        _ => Map::new(),
+    }
+}
+
+/// All workspaces, by id.
+pub(super) async fn list(State(control): State<Control>) -> Reply {
+    let workspaces = control.service.workspaces().await?;
+    Ok(ok(&json!({ "workspaces": workspaces.iter().map(workspace_json).collect::<Vec<_>>() })))
+}
+
+/// One workspace.
+pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    Ok(ok(&workspace_json(&control.service.workspace(id).await?).into()))
+}
+
+/// Removes a workspace with all that it holds.
+pub(super) async fn remove(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    control.service.delete_workspace(id).await?;
+    Ok(ok(&json!({})))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reset {
+    to: Option<String>,
+}
+
+/// `{"to": "seed" | "empty" | a checkpoint}`; to the seed when absent.
+pub(super) async fn reset(
+    State(control): State<Control>,
+    Path(workspace): Path<String>,
+    Input(reset): Input<Reset>,
+) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let name = checkpoint_name(reset.to.as_deref().unwrap_or(SEED))?;
+    Ok(ok(&checkpoint_json(&control.service.reset_workspace(id, &name).await?)))
+}
+
+/// The checkpoints of a workspace, oldest first.
+pub(super) async fn checkpoints(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let checkpoints = control.service.checkpoints(id).await?;
+    Ok(ok(&json!({ "checkpoints": checkpoints.iter().map(checkpoint_json).collect::<Vec<_>>() })))
+}
+
+/// Keeps a workspace as it is now.
+pub(super) async fn put_checkpoint(
+    State(control): State<Control>,
+    Path((workspace, name)): Path<(String, String)>,
+) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let name = checkpoint_name(&name)?;
+    Ok(ok(&checkpoint_json(&control.service.put_checkpoint(id, &name).await?)))
+}
+
+/// Forgets a checkpoint.
+pub(super) async fn delete_checkpoint(
+    State(control): State<Control>,
+    Path((workspace, name)): Path<(String, String)>,
+) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    control.service.delete_checkpoint(id, &checkpoint_name(&name)?).await?;
+    Ok(ok(&json!({})))
+}
+
+fn checkpoint_name(text: &str) -> Result<CheckpointName, Problem> {
+    let advice =
+        || Problem::bad_request(format!("'{text}' is no name; use up to 64 letters, digits, '-', '_' and '.'."));
+    CheckpointName::parse(text).ok_or_else(advice)
+}
+
+fn checkpoint_json(checkpoint: &Checkpoint) -> Value {
+    json!({
+        "name": checkpoint.name.as_str(),
+        "created_at": checkpoint.created_at.rfc3339(),
+        "with_principals": checkpoint.has_account,
+    })
+}

@@ -1,0 +1,303 @@
+//! Whole workspaces: made, copied, kept under a name, put back, removed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Error, Service};
+use crate::domain::clock::WorkspaceClock;
+use crate::domain::oauth::ClientSecret;
+use crate::domain::settings::{Behaviour, BehaviourChange};
+use crate::domain::token::TokenValue;
+use crate::domain::workspace::{EMPTY, SEED};
+use crate::domain::{AccountId, Checkpoint, CheckpointName, Denial, PrincipalId, Workspace, WorkspaceId};
+use crate::entropy::{Entropy, SeededEntropy};
+use crate::store::{Lock, StoreError, Writer};
+
+/// What a new workspace is to be.
+#[derive(Clone, Debug, Default)]
+pub struct NewWorkspace {
+    /// Its id; a free one when `None`.
+    pub id: Option<WorkspaceId>,
+    /// The account that it joins; a new one of its own when `None`.
+    pub account: Option<AccountId>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Milliseconds of the system's clock until it goes by itself.
+    pub ttl_ms: Option<i64>,
+    /// What its ids and values are drawn from, together with its id.
+    pub entropy_seed: Option<i64>,
+    /// Its admin's token value.
+    pub admin_token: Option<TokenValue>,
+    /// Its switches.
+    pub behaviour: BehaviourChange,
+}
+
+/// A new workspace, and what opens it.
+#[derive(Clone, Debug)]
+pub struct CreatedWorkspace {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// Its admin's token.
+    pub admin_token: TokenValue,
+    /// The OAuth secret of the service principal [`ADMIN_CLIENT_ID`](super::ADMIN_CLIENT_ID) in a new
+    /// account; an account that was there keeps its secrets.
+    pub admin_client_secret: Option<ClientSecret>,
+}
+
+impl Service {
+    /// Creates a workspace with an admin who has a token, in an account of its own unless one is named.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceExists`], [`Denial::AccountNotFound`], [`Denial::InvalidParameter`].
+    pub async fn create_workspace(&self, new: &NewWorkspace) -> Result<CreatedWorkspace, Error> {
+        let mut writer = self.store.write(Lock::Database).await?;
+        let created = self.create_in(&mut writer, new).await?;
+        self.keep(&mut writer, &created.workspace, EMPTY).await?;
+        writer.commit().await?;
+        Ok(created)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn create_in(&self, writer: &mut Writer, new: &NewWorkspace) -> Result<CreatedWorkspace, Error> {
+        let workspace = self.blank(writer, new).await?;
+        let now = self.clock.now();
+        match new.account {
+            Some(account) if !writer.has_account(account).await? => {
+                return Err(Denial::AccountNotFound(account.to_string()).into());
+            }
+            Some(_) => {}
+            None => writer.insert_account(workspace.account, now).await?,
+        }
+        self.plant(writer, &workspace, true).await?;
+        let entropy = self.entropy_for(&workspace, "credentials");
+        let suffix = workspace.behaviour.token_value_suffix;
+        let admin_token = new.admin_token.clone().unwrap_or_else(|| entropy.token_value(suffix));
+        self.ensure_admin_token(writer, &workspace, &admin_token).await?;
+        let mut admin_client_secret = None;
+        if new.account.is_none() {
+            let secret = entropy.client_secret();
+            self.ensure_admin_secret(writer, &workspace, &secret).await?;
+            admin_client_secret = Some(secret);
+        }
+        Ok(CreatedWorkspace { workspace, admin_token, admin_client_secret })
+    }
+
+    /// A workspace that holds nothing yet.
+    async fn blank(&self, writer: &mut Writer, new: &NewWorkspace) -> Result<Workspace, Error> {
+        let id = match new.id {
+            Some(id) if writer.find_workspace(id).await?.is_some() => return Err(Denial::WorkspaceExists(id).into()),
+            Some(id) => id,
+            None => WorkspaceId(self.entropy.principal_id().0),
+        };
+        let now = self.clock.now();
+        let mut workspace = Workspace {
+            id,
+            account: new.account.unwrap_or_else(|| AccountId(self.entropy.uuid())),
+            name: new.name.clone().unwrap_or_else(|| format!("workspace-{id}")),
+            deployment_name: format!("workspace-{id}"),
+            created_at: now,
+            is_default: false,
+            admins_group: PrincipalId(0),
+            users_group: PrincipalId(0),
+            clock: WorkspaceClock::Real,
+            behaviour: new.behaviour.apply(Behaviour::default()),
+            delete_at: new.ttl_ms.map(|ttl| now.plus(ttl)),
+            entropy_seed: new.entropy_seed,
+            enable_tokens: None,
+            max_token_lifetime: None,
+        };
+        let entropy = self.entropy_for(&workspace, "groups");
+        workspace.admins_group = entropy.principal_id();
+        workspace.users_group = entropy.principal_id();
+        Ok(workspace)
+    }
+
+    /// Copies a workspace with all that it holds into another one, alone in a new account. Tokens keep
+    /// their values: with two workspaces that know one, the request has to name its workspace. OAuth
+    /// secrets are not copied, as nothing could tell whose they are.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`], and as [`create_workspace`](Self::create_workspace).
+    pub async fn fork_workspace(&self, from: WorkspaceId, new: &NewWorkspace) -> Result<CreatedWorkspace, Error> {
+        let mut writer = self.store.write(Lock::Database).await?;
+        let source = writer.find_workspace(from).await?.ok_or(Denial::WorkspaceNotFound(from))?;
+        let blank = self.blank(&mut writer, &NewWorkspace { account: None, ..new.clone() }).await?;
+        let workspace = Workspace {
+            id: blank.id,
+            account: blank.account,
+            deployment_name: blank.deployment_name,
+            is_default: false,
+            name: new.name.clone().unwrap_or_else(|| source.name.clone()),
+            behaviour: new.behaviour.apply(source.behaviour.clone()),
+            delete_at: blank.delete_at,
+            entropy_seed: new.entropy_seed.or(source.entropy_seed),
+            ..source.clone()
+        };
+        writer.insert_account(workspace.account, self.clock.now()).await?;
+        writer.insert_workspace(&workspace).await?;
+        writer.copy_workspace(&source, &workspace).await?;
+        let entropy = self.entropy_for(&workspace, "credentials");
+        let suffix = workspace.behaviour.token_value_suffix;
+        let admin_token = new.admin_token.clone().unwrap_or_else(|| entropy.token_value(suffix));
+        self.ensure_admin_token(&mut writer, &workspace, &admin_token).await?;
+        let secret = entropy.client_secret();
+        self.ensure_admin_secret(&mut writer, &workspace, &secret).await?;
+        self.keep(&mut writer, &workspace, SEED).await?;
+        writer.commit().await?;
+        Ok(CreatedWorkspace { workspace, admin_token, admin_client_secret: Some(secret) })
+    }
+
+    /// All workspaces, by id.
+    pub async fn workspaces(&self) -> Result<Vec<Workspace>, Error> {
+        Ok(self.store.read().await?.list_workspaces().await?)
+    }
+
+    /// Removes a workspace with all that it holds, and its account with it when it is alone there.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]; [`Denial::DefaultWorkspaceStays`].
+    pub async fn delete_workspace(&self, id: WorkspaceId) -> Result<(), Error> {
+        let closed = self.gates.close(id).await;
+        let mut writer = self.store.write(Lock::Database).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        if workspace.is_default {
+            return Err(Denial::DefaultWorkspaceStays.into());
+        }
+        let alone = is_alone(&mut writer, &workspace).await?;
+        writer.delete_workspace(&workspace, alone).await?;
+        writer.commit().await?;
+        self.forget(id);
+        closed.removed();
+        Ok(())
+    }
+
+    /// Removes the workspaces whose time is over; answers how many.
+    pub async fn delete_outlived_workspaces(&self) -> Result<usize, Error> {
+        let outlived = self.store.read().await?.list_outlived_workspaces(self.clock.now()).await?;
+        for id in &outlived {
+            match self.delete_workspace(*id).await {
+                // Another process was quicker.
+                Ok(()) | Err(Error::Denied(Denial::WorkspaceNotFound(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(outlived.len())
+    }
+
+    /// Keeps a workspace as it is now under a name.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] for a reserved name.
+    pub async fn put_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<Checkpoint, Error> {
+        refuse_reserved(name)?;
+        // What is inside a request is not half kept.
+        let _closed = self.gates.close(id).await;
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let kept = self.keep(&mut writer, &workspace, name.as_str()).await?;
+        writer.commit().await?;
+        Ok(kept)
+    }
+
+    /// The checkpoints of a workspace, oldest first.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn checkpoints(&self, id: WorkspaceId) -> Result<Vec<Checkpoint>, Error> {
+        let mut reader = self.store.read().await?;
+        reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        Ok(reader.list_checkpoints(id).await?)
+    }
+
+    /// Forgets a checkpoint.
+    ///
+    /// # Errors
+    /// [`Denial::CheckpointNotFound`]; [`Denial::InvalidParameter`] for a reserved name.
+    pub async fn delete_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<(), Error> {
+        refuse_reserved(name)?;
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        if !writer.delete_checkpoint(id, name).await? {
+            return Err(Denial::CheckpointNotFound(name.as_str().to_owned()).into());
+        }
+        writer.commit().await?;
+        Ok(())
+    }
+
+    /// Puts a workspace back to a checkpoint: requests that have begun end before, on the old state. The
+    /// account's principals go back too, as long as the workspace is alone in its account. Answers which
+    /// checkpoint it was, and whether they did.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`], [`Denial::CheckpointNotFound`]
+    pub async fn reset_workspace(&self, id: WorkspaceId, to: &CheckpointName) -> Result<Checkpoint, Error> {
+        let closed = self.gates.close(id).await;
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let mut known: HashMap<String, Checkpoint> = HashMap::new();
+        for checkpoint in writer.list_checkpoints(id).await? {
+            known.insert(checkpoint.name.as_str().to_owned(), checkpoint);
+        }
+        // What was never seeded was empty.
+        let found = known.remove(to.as_str()).or_else(|| known.remove(EMPTY).filter(|_| to.as_str() == SEED));
+        let mut found = found.ok_or_else(|| Denial::CheckpointNotFound(to.as_str().to_owned()))?;
+        found.has_account &= is_alone(&mut writer, &workspace).await?;
+        writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
+        writer.commit().await?;
+        self.forget(id);
+        closed.exchanged();
+        Ok(found)
+    }
+
+    /// Keeps a workspace under a name that has been checked.
+    pub(super) async fn keep(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        name: &str,
+    ) -> Result<Checkpoint, Error> {
+        let name = CheckpointName::parse(name).ok_or_else(|| Denial::CheckpointNotFound(name.to_owned()))?;
+        let (created_at, has_account) = (self.clock.now(), is_alone(writer, workspace).await?);
+        writer.put_checkpoint(workspace, &name, has_account, created_at).await?;
+        Ok(Checkpoint { name, created_at, has_account })
+    }
+
+    /// What this process remembers of a workspace's requests goes with its state.
+    fn forget(&self, id: WorkspaceId) {
+        self.explanations.forget(id);
+    }
+
+    /// Where the first ids and values of a new workspace come from, each purpose once.
+    pub(super) fn entropy_for(&self, workspace: &Workspace, purpose: &str) -> Arc<dyn Entropy> {
+        match workspace.entropy_seed {
+            Some(seed) => Arc::new(SeededEntropy::of(seed, workspace.id, purpose, 0)),
+            None => self.entropy.clone(),
+        }
+    }
+
+    /// Where the ids and values of one more transaction come from: a seeded workspace counts them, so that
+    /// the same calls give the same again.
+    pub(super) async fn draw(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+    ) -> Result<Arc<dyn Entropy>, StoreError> {
+        Ok(match workspace.entropy_seed {
+            Some(seed) => {
+                let count = writer.count_draw(workspace.id).await?;
+                Arc::new(SeededEntropy::of(seed, workspace.id, "transaction", count))
+            }
+            None => self.entropy.clone(),
+        })
+    }
+}
+
+fn refuse_reserved(name: &CheckpointName) -> Result<(), Denial> {
+    if name.is_reserved() {
+        return Err(Denial::parameter(format!("The checkpoint '{}' belongs to the workspace itself.", name.as_str())));
+    }
+    Ok(())
+}
+
+async fn is_alone(writer: &mut Writer, workspace: &Workspace) -> Result<bool, StoreError> {
+    Ok(writer.list_workspaces_of(workspace.account).await?.len() == 1)
+}
