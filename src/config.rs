@@ -50,6 +50,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the audit log of a running server's workspace as JSON lines
     Audit(AuditArgs),
+    /// Write the world of a running server as a seed
+    Export(RunningArgs),
     /// Make another admin token, for whoever lost the one that the first start printed
     AdminToken(AdminTokenArgs),
 }
@@ -117,6 +119,14 @@ pub struct ServeArgs {
     /// Whether permissions on tokens answer 404 while the workspace has none
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
+
+    /// A seed, YAML or JSON, or a folder of them in the order of their names; what is there stays as it is
+    #[arg(long, env = "DAPI_MOCK_SEED", value_name = "PATH")]
+    pub seed: Option<std::path::PathBuf>,
+
+    /// A seed as JSON, for CI services that cannot mount a file; applied after the other
+    #[arg(long, env = "DAPI_MOCK_SEED_JSON", hide_env_values = true, value_name = "JSON")]
+    pub seed_json: Option<Secret>,
 
     /// Whether the own API under /_mock is on
     #[arg(long, env = "DAPI_MOCK_CONTROL", default_value = "on", value_name = "ON|OFF")]

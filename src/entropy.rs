@@ -46,11 +46,9 @@ impl dyn Entropy + '_ {
         Builder::from_random_bytes(self.bytes()).into_uuid()
     }
 
-    /// A principal's id: 16 decimal digits that JavaScript reads without loss (10^15 up to 9·10^15).
+    /// A principal's id.
     pub fn principal_id(&self) -> PrincipalId {
-        let random = u64::from_le_bytes(self.bytes());
-        let offset = random % 8_000_000_000_000_000;
-        PrincipalId(1_000_000_000_000_000 + i64::try_from(offset).unwrap_or_default())
+        PrincipalId::from_random(u64::from_le_bytes(self.bytes()))
     }
 }
 

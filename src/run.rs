@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +21,14 @@ use crate::config::{
 };
 use crate::control::{self, Access, Control};
 use crate::domain::Denial;
+use crate::domain::seed::{self, Seed};
 use crate::domain::token::TokenValue;
 use crate::entropy::SystemEntropy;
 use crate::http::{self, App};
 use crate::own_client::{Failure, OwnClient};
 use crate::run_client;
 use crate::server::Listeners;
-use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, Service, Started};
+use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, Seeded, Service, Started};
 use crate::store::{Database, Store};
 
 /// Variables that would make a client of `exec` authenticate otherwise, or refuse to choose.
@@ -59,6 +61,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Clock(args)) => run_client::clock(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Explain(args)) => run_client::explain(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Audit(args)) => run_client::audit(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Export(args)) => run_client::export(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::AdminToken(args)) => admin_token(args).await,
     }
 }
@@ -89,6 +92,9 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let opening = async {
         let service = open(&args.database).await?;
         let started = service.start(&args.first_start()).await.map_err(sentence)?;
+        for (file, seed) in seeds(&args)? {
+            apply(&service, &file, &seed).await?;
+        }
         let_in(surface(&service, args.access()));
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), every));
@@ -114,6 +120,42 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     service.store().close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The seeds that the settings name, in their order, with the file that each comes from.
+fn seeds(args: &ServeArgs) -> Result<Vec<(String, Seed)>, Failure> {
+    let mut texts = Vec::new();
+    if let Some(path) = &args.seed {
+        let named = |error: io::Error| format!("cannot read the seed {}: {error}", path.display());
+        let mut files = vec![path.clone()];
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(named)?;
+            let is_seed = |path: &PathBuf| {
+                path.extension().is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
+            };
+            files = entries.into_iter().map(|entry| entry.path()).filter(is_seed).collect();
+            files.sort();
+        }
+        for file in files {
+            texts.push((file.display().to_string(), std::fs::read_to_string(&file).map_err(named)?));
+        }
+    }
+    texts.extend(args.seed_json.as_ref().map(|json| ("DAPI_MOCK_SEED_JSON".to_owned(), json.0.clone())));
+    let read = |(file, text): (String, String)| match seed::parse(&text) {
+        Ok(seed) => Ok((file, seed)),
+        Err(error) => Err(error.in_file(&file).into()),
+    };
+    texts.into_iter().map(read).collect()
+}
+
+async fn apply(service: &Service, file: &str, seed: &Seed) -> Result<(), Failure> {
+    let added = service.apply_seed(seed).await.map_err(|error| match error {
+        service::Error::Seed(error) => Failure::from(error.in_file(file)),
+        error => sentence(error),
+    })?;
+    let Seeded { workspaces, principals, tokens } = added;
+    tracing::info!(workspaces, principals, tokens, "added from the seed {file}");
+    Ok(())
 }
 
 /// Everything that the server answers: the emulated API, and the own one under `/_mock`.

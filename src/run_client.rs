@@ -49,6 +49,12 @@ pub(crate) async fn clock(args: ClockArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes the world as a seed.
+pub(crate) async fn export(running: RunningArgs) -> Result<(), Failure> {
+    say(&client(&running).ask(Method::GET, "seed", None).await?.text);
+    Ok(())
+}
+
 /// Says why a request was decided as it was.
 pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
     let id = args.request_id.filter(|_| !args.last).unwrap_or_else(|| "last".to_owned());

@@ -1,12 +1,15 @@
 //! `/v1/workspaces`: fresh worlds for tests, copies of them, and the way back.
 
 use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
 use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
+use crate::domain::seed::{self, SeedError, WorkspaceSeed};
 use crate::domain::settings::BehaviourChange;
 use crate::domain::token::TokenValue;
 use crate::domain::workspace::SEED;
@@ -24,14 +27,30 @@ pub(super) struct Wanted {
     entropy_seed: Option<i64>,
     admin_token: Option<String>,
     behaviour: BehaviourChange,
+    template: Option<String>,
+    seed: Option<Value>,
 }
 
 impl Wanted {
+    /// What is to be put into the workspace: a shipped seed's, or the one that was sent.
+    fn seed(&self) -> Result<Option<WorkspaceSeed>, Problem> {
+        let wrong = |error: SeedError| Problem::bad_request(format!("seed: {error}"));
+        match (&self.template, &self.seed) {
+            (None, None) => Ok(None),
+            (None, Some(seed)) => seed::parse_workspace(&seed.to_string()).map(Some).map_err(wrong),
+            (Some(name), None) => {
+                let found = seed::template(name);
+                let names = seed::TEMPLATES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+                found.map(Some).ok_or_else(|| Problem::bad_request(format!("template: there are {names}.")))
+            }
+            (Some(_), Some(_)) => Err(Problem::bad_request("Say one of template and seed.")),
+        }
+    }
+
     fn checked(self) -> Result<NewWorkspace, Problem> {
         let id = self.id.map(|id| {
             let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-            let parsed =
-                WorkspaceId::parse(&text).filter(|id| (1..=crate::domain::ids::MAX_NUMERIC_ID).contains(&id.0));
+            let parsed = WorkspaceId::parse(&text).filter(|id| id.is_usable());
             parsed.ok_or_else(|| Problem::bad_request(format!("id: '{text}' is none; use up to 16 digits.")))
         });
         let account = self.account_id.map(|text| {
@@ -60,7 +79,8 @@ impl Wanted {
 
 /// Creates a workspace; answers all that a client needs to reach it.
 pub(super) async fn create(State(control): State<Control>, headers: HeaderMap, Input(wanted): Input<Wanted>) -> Reply {
-    let created = control.service.create_workspace(&wanted.checked()?).await?;
+    let seed = wanted.seed()?;
+    let created = control.service.create_workspace(&wanted.checked()?, seed.as_ref()).await?;
     Ok(created_answer(&headers, &created))
 }
 
@@ -72,6 +92,9 @@ pub(super) async fn fork(
     Input(wanted): Input<Wanted>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
+    if wanted.seed.is_some() || wanted.template.is_some() {
+        return Err(Problem::bad_request("A copy is what it is a copy of; it takes neither template nor seed."));
+    }
     let new = wanted.checked()?;
     if new.account.is_some() {
         return Err(Problem::bad_request("account_id: a copy has an account of its own."));
@@ -188,4 +211,25 @@ fn checkpoint_json(checkpoint: &Checkpoint) -> Value {
         "created_at": checkpoint.created_at.rfc3339(),
         "with_principals": checkpoint.has_account,
     })
+}
+
+/// A seed as JSON: everything in it that is missing is added.
+pub(super) async fn apply_seed(State(control): State<Control>, Input(body): Input<Map<String, Value>>) -> Reply {
+    let seed = seed::parse(&Value::Object(body).to_string());
+    let seed = seed.map_err(|error| Problem::bad_request(format!("seed: {error}")))?;
+    let added = control.service.apply_seed(&seed).await?;
+    Ok(ok(&json!({ "workspaces": added.workspaces, "principals": added.principals, "tokens": added.tokens })))
+}
+
+/// The world as it is, as a seed in YAML.
+pub(super) async fn export_seed(State(control): State<Control>) -> Reply {
+    let seed = control.service.export_seed().await?;
+    let internal = |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error);
+    let text = seed::to_yaml(&seed).map_err(internal)?;
+    Ok(([(CONTENT_TYPE, "application/yaml")], text).into_response())
+}
+
+/// The JSON Schema of seeds.
+pub(super) async fn seed_schema() -> Reply {
+    Ok(ok(&seed::json_schema()))
 }

@@ -119,6 +119,17 @@ pub struct Assignment {
     pub roles: Vec<String>,
 }
 
+impl Assignment {
+    /// The place of a principal of which nothing else is said: who logs in may use the workspace and SQL.
+    pub fn usual(kind: PrincipalKind) -> Self {
+        let entitlements = match kind {
+            PrincipalKind::Group => Vec::new(),
+            _ => vec!["workspace-access".to_owned(), "databricks-sql-access".to_owned()],
+        };
+        Self { active: true, entitlements, roles: Vec::new() }
+    }
+}
+
 /// A group that holds a principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {

@@ -33,6 +33,12 @@ impl Millis {
             .map_or_else(|| self.0.to_string(), |at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
     }
 
+    /// Reads RFC 3339 or epoch milliseconds.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rfc = chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()));
+        rfc.or_else(|| text.parse().ok().map(Self))
+    }
+
     /// Midnight UTC of this instant's day (the precision of `last_used_day`, governance D8).
     pub const fn start_of_utc_day(self) -> Self {
         Self(self.0.saturating_sub(self.0.rem_euclid(DAY_MS)))
@@ -70,6 +76,21 @@ numeric_id! {
     PrincipalId
 }
 
+impl PrincipalId {
+    /// An id of 16 decimal digits that JavaScript reads without loss (10^15 up to 9·10^15).
+    pub fn from_random(random: u64) -> Self {
+        let offset = random % 8_000_000_000_000_000;
+        Self(1_000_000_000_000_000 + i64::try_from(offset).unwrap_or_default())
+    }
+}
+
+impl WorkspaceId {
+    /// Whether a workspace can have it: above 0, and read without loss by a JavaScript client.
+    pub fn is_usable(self) -> bool {
+        (1..=MAX_NUMERIC_ID).contains(&self.0)
+    }
+}
+
 /// An account's UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AccountId(pub Uuid);
@@ -97,6 +118,11 @@ impl TokenId {
         Self(hex::encode(Sha256::digest(value.as_bytes())))
     }
 
+    /// Reads an id: 64 lower-case hex digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_sha256(text).then(|| Self(text.to_owned()))
+    }
+
     /// Takes an id as a client or the store gives it. Whether a token has it is the store's to say.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -106,6 +132,11 @@ impl TokenId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a text is a SHA-256 in lower-case hex.
+pub(in crate::domain) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl fmt::Display for TokenId {

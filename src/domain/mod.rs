@@ -17,6 +17,7 @@ pub mod permissions;
 pub mod rule_sets;
 pub mod scim;
 pub mod scope;
+pub mod seed;
 pub mod settings;
 pub mod span;
 pub mod token;

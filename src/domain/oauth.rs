@@ -74,6 +74,11 @@ impl SecretHash {
         Self(hex::encode(Sha256::digest(secret.as_bytes())))
     }
 
+    /// Reads a hash: 64 lower-case hex digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        super::ids::is_sha256(text).then(|| Self(text.to_owned()))
+    }
+
     /// Takes a hash as it was stored.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())

@@ -1,5 +1,6 @@
 //! A workspace's configuration, typed: what the conf strings mean, and the mock's own switches.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Millis;
@@ -62,7 +63,7 @@ impl ConfValue {
 }
 
 /// The plan of the workspace (requirement R17).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// Everything.
@@ -73,7 +74,7 @@ pub enum Tier {
 }
 
 /// The cloud whose flavour the workspace shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cloud {
     /// On-behalf-of tokens are offered.
@@ -98,7 +99,7 @@ impl Cloud {
 
 /// What happens to the tokens of a principal that loses CAN USE; three versions of the official
 /// documentation disagree (governance §2.6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PermissionLoss {
     /// They stop working and work again when it is restored (newest copy).
@@ -136,20 +137,27 @@ pub struct Behaviour {
 }
 
 /// Switches to be set; absent ones stay as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(inline)]
 pub struct BehaviourChange {
     /// See [`Behaviour::tier`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
     /// See [`Behaviour::cloud`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud: Option<Cloud>,
     /// See [`Behaviour::permission_loss`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub permission_loss: Option<PermissionLoss>,
     /// See [`Behaviour::propagation_delay_ms`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub propagation_delay_ms: Option<i64>,
     /// See [`Behaviour::token_value_suffix`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_value_suffix: Option<u8>,
     /// See [`Behaviour::permissions_need_a_token`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_need_a_token: Option<bool>,
 }
 

@@ -40,6 +40,7 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::Denied(denial) => Self::Denied(denial),
+            Error::Seed(error) => Self::Denied(Denial::parameter(error.to_string())),
             Error::Store(error @ StoreError::Unavailable(_)) => {
                 tracing::error!("{error}");
                 Self::Unavailable

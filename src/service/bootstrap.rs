@@ -255,11 +255,6 @@ async fn add(writer: &mut Writer, workspace: &Workspace, principal: &Principal, 
 }
 
 async fn assign(writer: &mut Writer, workspace: &Workspace, principal: &Principal) -> Result<(), Error> {
-    let entitlements = match principal.kind {
-        PrincipalKind::Group => Vec::new(),
-        _ => vec!["workspace-access".to_owned(), "databricks-sql-access".to_owned()],
-    };
-    let assignment = Assignment { active: true, entitlements, roles: Vec::new() };
-    writer.put_assignment(workspace.id, principal.id, &assignment).await?;
+    writer.put_assignment(workspace.id, principal.id, &Assignment::usual(principal.kind)).await?;
     Ok(())
 }

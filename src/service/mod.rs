@@ -12,6 +12,7 @@ mod management;
 mod oauth;
 mod permissions;
 mod secrets;
+mod seed;
 mod settings;
 mod time;
 mod tokens;
@@ -28,6 +29,7 @@ pub use fates::TokenFate;
 pub use gates::Inside;
 pub use oauth::{Issuer, issuer_of};
 pub use secrets::CreatedSecret;
+pub use seed::Seeded;
 pub use settings::ALLOW_ALL;
 // What http has to name of the store comes through here.
 pub use crate::store::{StoreError, Versioned};
@@ -41,6 +43,7 @@ use tokio::sync::Mutex;
 use crate::clock::Clock;
 use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
+use crate::domain::seed::SeedError;
 use crate::domain::{AccountId, Denial, Millis, Workspace, WorkspaceId};
 use crate::entropy::Entropy;
 use crate::store::{Store, Writer};
@@ -54,6 +57,9 @@ pub enum Error {
     /// The database could not do it.
     #[error(transparent)]
     Store(StoreError),
+    /// A seed says something that cannot be.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     /// A signing key cannot be made or used.
     #[error("the signing key: {0}")]
     Key(&'static str),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Error, Service};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::oauth::ClientSecret;
+use crate::domain::seed::WorkspaceSeed;
 use crate::domain::settings::{Behaviour, BehaviourChange};
 use crate::domain::token::TokenValue;
 use crate::domain::workspace::{EMPTY, SEED};
@@ -45,41 +46,50 @@ pub struct CreatedWorkspace {
 }
 
 impl Service {
-    /// Creates a workspace with an admin who has a token, in an account of its own unless one is named.
+    /// Creates a workspace with an admin who has a token, in an account of its own unless one is named, and
+    /// puts into it what a seed says of a workspace.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceExists`], [`Denial::AccountNotFound`], [`Denial::InvalidParameter`].
-    pub async fn create_workspace(&self, new: &NewWorkspace) -> Result<CreatedWorkspace, Error> {
+    /// [`Denial::WorkspaceExists`], [`Denial::AccountNotFound`], [`Denial::InvalidParameter`], [`Error::Seed`].
+    pub async fn create_workspace(
+        &self,
+        new: &NewWorkspace,
+        seed: Option<&WorkspaceSeed>,
+    ) -> Result<CreatedWorkspace, Error> {
         let mut writer = self.store.write(Lock::Database).await?;
-        let created = self.create_in(&mut writer, new).await?;
-        self.keep(&mut writer, &created.workspace, EMPTY).await?;
-        writer.commit().await?;
-        Ok(created)
-    }
-
-    /// The same within a transaction.
-    pub(super) async fn create_in(&self, writer: &mut Writer, new: &NewWorkspace) -> Result<CreatedWorkspace, Error> {
-        let workspace = self.blank(writer, new).await?;
-        let now = self.clock.now();
-        match new.account {
-            Some(account) if !writer.has_account(account).await? => {
-                return Err(Denial::AccountNotFound(account.to_string()).into());
-            }
-            Some(_) => {}
-            None => writer.insert_account(workspace.account, now).await?,
+        if let Some(account) = new.account
+            && !writer.has_account(account).await?
+        {
+            return Err(Denial::AccountNotFound(account.to_string()).into());
         }
-        self.plant(writer, &workspace, true).await?;
+        let mut workspace = self.create_bare(&mut writer, new).await?;
         let entropy = self.entropy_for(&workspace, "credentials");
         let suffix = workspace.behaviour.token_value_suffix;
         let admin_token = new.admin_token.clone().unwrap_or_else(|| entropy.token_value(suffix));
-        self.ensure_admin_token(writer, &workspace, &admin_token).await?;
+        self.ensure_admin_token(&mut writer, &workspace, &admin_token).await?;
         let mut admin_client_secret = None;
         if new.account.is_none() {
             let secret = entropy.client_secret();
-            self.ensure_admin_secret(writer, &workspace, &secret).await?;
+            self.ensure_admin_secret(&mut writer, &workspace, &secret).await?;
             admin_client_secret = Some(secret);
         }
+        self.keep(&mut writer, &workspace, EMPTY).await?;
+        if let Some(seed) = seed {
+            self.fill_workspace(&mut writer, workspace.clone(), seed).await?;
+            workspace = writer.find_workspace(workspace.id).await?.unwrap_or(workspace);
+        }
+        writer.commit().await?;
         Ok(CreatedWorkspace { workspace, admin_token, admin_client_secret })
+    }
+
+    /// Creates a workspace with its groups and usual principals, and a new account where none is named.
+    pub(super) async fn create_bare(&self, writer: &mut Writer, new: &NewWorkspace) -> Result<Workspace, Error> {
+        let workspace = self.blank(writer, new).await?;
+        if new.account.is_none() {
+            writer.insert_account(workspace.account, self.clock.now()).await?;
+        }
+        self.plant(writer, &workspace, true).await?;
+        Ok(workspace)
     }
 
     /// A workspace that holds nothing yet.

@@ -9,6 +9,7 @@ mod audit;
 mod identities;
 mod oauth;
 mod permissions;
+mod seeds;
 mod session;
 mod settings;
 mod tokens;

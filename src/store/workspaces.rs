@@ -168,6 +168,13 @@ impl Reader {
         Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
+    /// The ids of all accounts, oldest first.
+    pub async fn list_accounts(&mut self) -> Result<Vec<AccountId>, StoreError> {
+        let rows = self.rows::<(String,)>("SELECT account_id FROM accounts ORDER BY created_at, account_id", args![]);
+        let account = |(text,): (String,)| AccountId::parse(&text).ok_or_else(|| StoreError::Unreadable(text));
+        rows.await?.into_iter().map(account).collect()
+    }
+
     /// The ids of all workspaces.
     pub async fn list_workspace_ids(&mut self) -> Result<Vec<WorkspaceId>, StoreError> {
         let rows = self.rows::<(i64,)>("SELECT workspace_id FROM workspaces ORDER BY workspace_id", args![]).await?;
@@ -244,6 +251,17 @@ impl Writer {
         let (mode, value) = clock.to_parts();
         let sql = "UPDATE workspaces SET clock_mode = $2, clock_value = $3 WHERE workspace_id = $1";
         self.execute(sql, args![id, mode, value]).await?;
+        Ok(())
+    }
+
+    /// Sets what a seed may say of a workspace.
+    pub async fn update_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE workspaces SET name = $2, created_at = $3, clock_mode = $4, clock_value = $5,
+               behaviour = $6, entropy_seed = $7 WHERE workspace_id = $1";
+        let behaviour = behaviour_text(&workspace.behaviour)?;
+        let (mode, value) = workspace.clock.to_parts();
+        let Workspace { id, name, created_at, entropy_seed, .. } = workspace;
+        self.execute(SQL, args![*id, name, *created_at, mode, value, &behaviour, *entropy_seed]).await?;
         Ok(())
     }
 

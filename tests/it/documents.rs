@@ -40,6 +40,12 @@ fn the_compatibility_ledger_has_the_routes_of_the_table() {
 }
 
 #[test]
+fn the_schema_of_seeds_is_that_of_the_code() {
+    let schema = serde_json::to_string_pretty(&dapi_mock::domain::seed::json_schema()).unwrap();
+    check("docs/schemas/seed.schema.json", &format!("{schema}\n"));
+}
+
+#[test]
 fn the_own_api_is_documented_route_by_route() {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/own-api.md")).unwrap();
     for route in own::ROUTES {

@@ -66,6 +66,7 @@ pub(crate) use on_every_store;
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) service: Service,
+    pub(crate) backend: Backend,
     router: Router,
     database: Database,
     /// Removes the database's folder when the world ends.
@@ -104,7 +105,7 @@ impl World {
         };
         service.start(&wanted).await.unwrap();
         let router = surface(&service, Access::Open);
-        Self { clock, service, router, database, _folder: folder }
+        Self { clock, service, backend, router, database, _folder: folder }
     }
 
     /// What the process would find after a restart; memory outlives it here.

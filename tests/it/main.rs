@@ -26,6 +26,7 @@ mod process;
 mod requirements;
 mod scim;
 mod secrets;
+mod seeds;
 mod store;
 mod sweep;
 mod time;

@@ -1,0 +1,641 @@
+//! Seeds applied and written. Applying adds what is missing and changes nothing that is there; only a
+//! workspace that meets a seed for the first time takes its settings from it.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Builder;
+
+use super::{Error, Service};
+use crate::domain::access::PermissionLevel;
+use crate::domain::clock::WorkspaceClock;
+use crate::domain::conf::plan_change;
+use crate::domain::identity::{Assignment, Attributes, Email, Principal, PrincipalKind};
+use crate::domain::ids::DAY_MS;
+use crate::domain::oauth::{ClientSecret, Secret, SecretHash, plan_secret};
+use crate::domain::seed::{
+    AccountSeed, AssignedSeed, Chance, GroupSeed, Moment, SecretSeed, Seed, SeedError, ServicePrincipalSeed, Span,
+    Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
+};
+use crate::domain::settings::{BehaviourChange, ConfValue};
+use crate::domain::token::{Horizon, MAX_COMMENT_CHARS, Token, TokenValue};
+use crate::domain::workspace::SEED;
+use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId, scope};
+use crate::store::{Lock, Reader, Writer};
+
+use super::worlds::NewWorkspace;
+
+/// How much a seed added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seeded {
+    /// Workspaces.
+    pub workspaces: usize,
+    /// Users, service principals and groups.
+    pub principals: usize,
+    /// Tokens.
+    pub tokens: usize,
+}
+
+impl Service {
+    /// Applies a seed: all of it, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Seed`] for what it says that cannot be.
+    pub async fn apply_seed(&self, seed: &Seed) -> Result<Seeded, Error> {
+        let default = self.default_workspace().await?;
+        let mut writer = self.store.write(Lock::Database).await?;
+        let mut sower =
+            Sower { service: self, writer: &mut writer, number: seed.random_seed, added: Seeded::default() };
+        for (index, account) in seed.accounts.iter().enumerate() {
+            let field = format!("accounts[{index}]");
+            let id = account_id(account.account_id.as_ref(), &field, default.as_ref())?;
+            sower.account(id, account, &field).await?;
+        }
+        for (index, wanted) in seed.workspaces.iter().enumerate() {
+            let field = format!("workspaces[{index}]");
+            let workspace = sower.workspace(wanted, &field, default.as_ref()).await?;
+            sower.fill(workspace, wanted, &field).await?;
+        }
+        let added = sower.added;
+        writer.commit().await?;
+        Ok(added)
+    }
+
+    /// Applies what a seed says of one workspace to a workspace.
+    pub(super) async fn fill_workspace(
+        &self,
+        writer: &mut Writer,
+        workspace: Workspace,
+        seed: &WorkspaceSeed,
+    ) -> Result<(), Error> {
+        Sower { service: self, writer, number: 0, added: Seeded::default() }.fill(workspace, seed, "seed").await
+    }
+
+    /// The world as it is, as a seed that makes the same again: principals, tokens that work or are
+    /// listed, permissions and settings. Ended tokens and the audit log are not in it.
+    pub async fn export_seed(&self) -> Result<Seed, Error> {
+        let mut reader = self.store.read().await?;
+        let mut seed = Seed::default();
+        for account in reader.list_accounts().await? {
+            seed.accounts.push(export_account(&mut reader, account).await?);
+        }
+        for workspace in reader.list_workspaces().await? {
+            let now = workspace.clock.at(self.clock.now());
+            seed.workspaces.push(export_workspace(&mut reader, &workspace, now).await?);
+        }
+        Ok(seed)
+    }
+}
+
+/// Applies seeds within a transaction.
+struct Sower<'a> {
+    service: &'a Service,
+    writer: &'a mut Writer,
+    number: u32,
+    added: Seeded,
+}
+
+fn account_id(text: Option<&Text>, field: &str, default: Option<&Workspace>) -> Result<AccountId, SeedError> {
+    let Some(text) = text else {
+        let field = format!("{field}.account_id: ");
+        let sentence = "there is no default account".to_owned();
+        return default.map(|workspace| workspace.account).ok_or(SeedError {
+            file: String::new(),
+            line: 0,
+            field,
+            sentence,
+        });
+    };
+    AccountId::parse(text.as_str()).ok_or_else(|| SeedError::at(text, &format!("{field}.account_id"), "use a UUID"))
+}
+
+impl Sower<'_> {
+    fn chance(&self, purpose: &str) -> Chance {
+        Chance::new(self.number, purpose)
+    }
+
+    async fn ensure_account(&mut self, id: AccountId) -> Result<(), Error> {
+        if !self.writer.has_account(id).await? {
+            self.writer.insert_account(id, self.service.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    async fn account(&mut self, id: AccountId, seed: &AccountSeed, field: &str) -> Result<(), Error> {
+        self.ensure_account(id).await?;
+        for user in &seed.users {
+            self.principal(id, None, &user_principal(user)).await?;
+        }
+        for (index, wanted) in seed.service_principals.iter().enumerate() {
+            self.service_principal(id, wanted, &format!("{field}.service_principals[{index}]")).await?;
+        }
+        let mut groups = Vec::new();
+        for group in &seed.groups {
+            let principal = Principal::new(PrincipalId(0), PrincipalKind::Group, group.display_name.as_str());
+            groups.push(self.principal(id, None, &principal).await?);
+        }
+        for (index, (group, id_of_group)) in seed.groups.iter().zip(groups).enumerate() {
+            self.members(id, None, id_of_group, group, &format!("{field}.groups[{index}]")).await?;
+        }
+        Ok(())
+    }
+
+    /// The workspace that a seed names, created when there is none.
+    async fn workspace(
+        &mut self,
+        seed: &WorkspaceSeed,
+        field: &str,
+        default: Option<&Workspace>,
+    ) -> Result<Workspace, Error> {
+        let account = account_id(seed.account_id.as_ref(), field, default)?;
+        let id = seed.id(field)?;
+        let found = match id {
+            Some(id) => self.writer.find_workspace(id).await?,
+            None => self.writer.find_default_workspace().await?,
+        };
+        if let Some(workspace) = found {
+            if let Some(text) = seed.account_id.as_ref().filter(|_| workspace.account != account) {
+                return Err(
+                    SeedError::at(text, &format!("{field}.account_id"), "the workspace is in another account").into()
+                );
+            }
+            return Ok(workspace);
+        }
+        self.ensure_account(account).await?;
+        self.added.workspaces += 1;
+        let new = NewWorkspace { id, account: Some(account), name: seed.name.clone(), ..NewWorkspace::default() };
+        self.service.create_bare(self.writer, &new).await
+    }
+
+    /// Puts into a workspace what a seed says of it.
+    async fn fill(&mut self, workspace: Workspace, seed: &WorkspaceSeed, field: &str) -> Result<(), Error> {
+        let known = self.writer.list_checkpoints(workspace.id).await?;
+        let is_first = known.iter().all(|checkpoint| checkpoint.name.as_str() != SEED);
+        let account = workspace.account;
+        let purpose = format!("{} {}", account, workspace.id);
+        let (mut users, mut tokens) = (seed.users.clone(), seed.tokens.clone());
+        for (index, population) in seed.populations.iter().enumerate() {
+            let expanded = population.expand(self.number, &format!("{purpose} population {index}"));
+            let field = format!("{field}.populations[{index}]: ");
+            let wrong = |sentence| SeedError { file: String::new(), line: 0, field, sentence };
+            let (more_users, more_tokens) = expanded.map_err(wrong)?;
+            users.extend(more_users);
+            tokens.extend(more_tokens);
+        }
+
+        let workspace = if is_first { self.settings(workspace, seed, field).await? } else { workspace };
+        let now = workspace.clock.at(self.service.clock.now());
+        for user in &users {
+            let id = self.principal(account, None, &user_principal(user)).await?;
+            self.resident(&workspace, id, user.active_in_workspace, user.workspace_admin).await?;
+        }
+        for (index, wanted) in seed.service_principals.iter().enumerate() {
+            let id = self.service_principal(account, wanted, &format!("{field}.service_principals[{index}]")).await?;
+            self.resident(&workspace, id, wanted.active_in_workspace, wanted.workspace_admin).await?;
+        }
+        for (index, wanted) in seed.assigned.iter().enumerate() {
+            let field = format!("{field}.assigned[{index}].principal");
+            let principal = self.find(account, None, &wanted.principal, &field).await?;
+            let usual = Assignment::usual(principal.kind);
+            let entitlements = wanted.entitlements.clone().unwrap_or(usual.entitlements);
+            let place = Assignment { active: wanted.active, entitlements, roles: wanted.roles.clone() };
+            self.assign(&workspace, principal.id, &place).await?;
+        }
+        let mut groups = Vec::new();
+        for group in &seed.groups {
+            let principal = Principal {
+                local_to: Some(workspace.id),
+                ..Principal::new(PrincipalId(0), PrincipalKind::Group, group.display_name.as_str())
+            };
+            let id = self.principal(account, Some(workspace.id), &principal).await?;
+            self.assign(&workspace, id, &Assignment::usual(PrincipalKind::Group)).await?;
+            groups.push(id);
+        }
+        for (index, (group, id)) in seed.groups.iter().zip(groups).enumerate() {
+            self.members(account, Some(workspace.id), id, group, &format!("{field}.groups[{index}]")).await?;
+        }
+        if let Some(names) = seed.may_use_tokens.as_ref().filter(|_| is_first) {
+            let mut entries = Vec::new();
+            for (index, name) in names.iter().enumerate() {
+                let field = format!("{field}.may_use_tokens[{index}]");
+                entries.push((self.find(account, Some(workspace.id), name, &field).await?.id, PermissionLevel::CanUse));
+            }
+            self.writer.replace_token_permissions(workspace.id, &entries.into_iter().collect()).await?;
+        }
+        let mut values = self.chance(&format!("{purpose} tokens"));
+        for (index, token) in tokens.iter().enumerate() {
+            self.token(&workspace, token, &mut values, now, &format!("{field}.tokens[{index}]")).await?;
+        }
+        if is_first {
+            self.service.keep(self.writer, &workspace, SEED).await?;
+        }
+        Ok(())
+    }
+
+    /// What a seed says of the workspace itself.
+    async fn settings(
+        &mut self,
+        mut workspace: Workspace,
+        seed: &WorkspaceSeed,
+        field: &str,
+    ) -> Result<Workspace, Error> {
+        let system = self.service.clock.now();
+        let frozen = instant(seed.frozen_at, system);
+        workspace.clock = match (frozen, seed.clock_ahead) {
+            (Some(at), _) => WorkspaceClock::Frozen(at),
+            (None, Some(span)) => WorkspaceClock::Offset(span.0),
+            (None, None) => workspace.clock,
+        };
+        let now = workspace.clock.at(system);
+        workspace.created_at = instant(seed.created, now).unwrap_or(workspace.created_at);
+        workspace.name = seed.name.clone().unwrap_or(workspace.name);
+        workspace.behaviour = seed.behaviour.apply(workspace.behaviour);
+        workspace.entropy_seed = seed.entropy_seed.or(workspace.entropy_seed);
+        self.writer.update_workspace(&workspace).await?;
+
+        let changes: Vec<(String, Option<String>)> =
+            seed.conf.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
+        if !changes.is_empty() {
+            for (key, value) in plan_change(&changes).map_err(|denial| conf_error(&denial, field))? {
+                let conf = ConfValue { value: value.to_owned(), previous: None, effective_at: workspace.created_at };
+                self.writer.put_conf(workspace.id, key, &conf).await?;
+            }
+        }
+        let stored = self.writer.find_workspace(workspace.id).await?;
+        Ok(stored.unwrap_or(workspace))
+    }
+
+    /// The principal of that kind and name: the one that is there, else this one.
+    async fn principal(
+        &mut self,
+        account: AccountId,
+        local_to: Option<WorkspaceId>,
+        wanted: &Principal,
+    ) -> Result<PrincipalId, Error> {
+        let known = self.writer.find_principal_named(account, local_to, wanted.kind, &wanted.name).await?;
+        if let Some(known) = known {
+            return Ok(known.id);
+        }
+        let local = local_to.map_or_else(String::new, |id| id.to_string());
+        let bytes = self.chance(&format!("{account} {local} {} {}", wanted.kind.as_str(), wanted.name)).below(u64::MAX);
+        let principal = Principal { id: PrincipalId::from_random(bytes), ..wanted.clone() };
+        self.writer.insert_principal(account, &principal, self.service.clock.now()).await?;
+        self.added.principals += 1;
+        Ok(principal.id)
+    }
+
+    async fn service_principal(
+        &mut self,
+        account: AccountId,
+        wanted: &ServicePrincipalSeed,
+        field: &str,
+    ) -> Result<PrincipalId, Error> {
+        let purpose = format!("{account} application {}", wanted.display_name.as_str());
+        let drawn = Builder::from_random_bytes(self.chance(&purpose).bytes()).into_uuid();
+        let name = wanted.application_id.as_ref().map_or(Ok(drawn), |text| {
+            let wrong = |_| SeedError::at(text, &format!("{field}.application_id"), "use a UUID");
+            uuid::Uuid::parse_str(text.as_str()).map_err(wrong)
+        })?;
+        let principal = Principal {
+            display_name: wanted.display_name.as_str().to_owned(),
+            active: wanted.active,
+            account_admin: wanted.account_admin,
+            external_id: wanted.external_id.clone(),
+            ..Principal::new(PrincipalId(0), PrincipalKind::ServicePrincipal, &name.to_string())
+        };
+        let id = self.principal(account, None, &principal).await?;
+        for (index, secret) in wanted.secrets.iter().enumerate() {
+            let place = format!("{field}.secrets[{index}]");
+            self.secret(account, id, &wanted.display_name, secret, &place).await?;
+        }
+        Ok(id)
+    }
+
+    async fn secret(
+        &mut self,
+        account: AccountId,
+        principal: PrincipalId,
+        at: &Text,
+        wanted: &SecretSeed,
+        field: &str,
+    ) -> Result<(), Error> {
+        let hash = match (&wanted.value, &wanted.hash) {
+            (Some(text), None) => ClientSecret::parse(text.as_str()).map(|secret| secret.hash()).ok_or_else(|| {
+                SeedError::at(text, &format!("{field}.value"), "use dose and 32 lower-case hex digits")
+            })?,
+            (None, Some(text)) => SecretHash::parse(text.as_str())
+                .ok_or_else(|| SeedError::at(text, &format!("{field}.hash"), "use 64 lower-case hex digits"))?,
+            _ => return Err(SeedError::at(at, field, "say one of value and hash").into()),
+        };
+        let stored = self.writer.list_secrets(account, principal).await?;
+        if stored.iter().any(|known| known.hash == hash) {
+            return Ok(());
+        }
+        let now = self.service.clock.now();
+        let created_at = instant(wanted.created, now).unwrap_or(now);
+        let expires_at = match instant(wanted.expires, now) {
+            Some(at) => at,
+            None => plan_secret(None, 0, created_at)?,
+        };
+        let mut ids = self.chance(&format!("{account} {principal} secret {}", hash.as_str()));
+        let id = Builder::from_random_bytes(ids.bytes()).into_uuid().to_string();
+        self.writer.insert_secret(&Secret { id, account, principal, hash, created_at, expires_at }).await?;
+        Ok(())
+    }
+
+    /// Gives a principal a place in a workspace, unless it has one.
+    async fn assign(&mut self, workspace: &Workspace, id: PrincipalId, place: &Assignment) -> Result<(), Error> {
+        if self.writer.find_assignment(workspace.id, id).await?.is_none() {
+            self.writer.put_assignment(workspace.id, id, place).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for who stands with the workspace in the seed.
+    async fn resident(
+        &mut self,
+        workspace: &Workspace,
+        id: PrincipalId,
+        active: bool,
+        admin: bool,
+    ) -> Result<(), Error> {
+        self.assign(workspace, id, &Assignment { active, ..Assignment::usual(PrincipalKind::User) }).await?;
+        if admin {
+            self.writer.put_member(workspace.account, workspace.admins_group, id).await?;
+        }
+        Ok(())
+    }
+
+    async fn members(
+        &mut self,
+        account: AccountId,
+        local_to: Option<WorkspaceId>,
+        group: PrincipalId,
+        seed: &GroupSeed,
+        field: &str,
+    ) -> Result<(), Error> {
+        for (index, name) in seed.members.iter().enumerate() {
+            let member = self.find(account, local_to, name, &format!("{field}.members[{index}]")).await?;
+            self.writer.put_member(account, group, member.id).await?;
+        }
+        Ok(())
+    }
+
+    /// A principal by whatever name people use for it.
+    async fn find(
+        &mut self,
+        account: AccountId,
+        local_to: Option<WorkspaceId>,
+        name: &Text,
+        field: &str,
+    ) -> Result<Principal, Error> {
+        let places = [
+            (PrincipalKind::User, None),
+            (PrincipalKind::ServicePrincipal, None),
+            (PrincipalKind::Group, local_to),
+            (PrincipalKind::Group, None),
+        ];
+        for (kind, local_to) in places {
+            if let Some(found) = self.writer.find_principal_named(account, local_to, kind, name.as_str()).await? {
+                return Ok(found);
+            }
+        }
+        let kind = PrincipalKind::ServicePrincipal;
+        let mut displayed = self.writer.list_displayed(account, kind, name.as_str()).await?.into_iter();
+        match (displayed.next(), displayed.next()) {
+            (Some(found), None) => Ok(found),
+            (Some(_), Some(_)) => Err(SeedError::at(
+                name,
+                field,
+                format!("several service principals are called '{}'; use the application id", name.as_str()),
+            )
+            .into()),
+            (None, _) => Err(SeedError::at(
+                name,
+                field,
+                format!("there is no user, service principal or group '{}'", name.as_str()),
+            )
+            .into()),
+        }
+    }
+
+    async fn token(
+        &mut self,
+        workspace: &Workspace,
+        seed: &TokenSeed,
+        values: &mut Chance,
+        now: Millis,
+        field: &str,
+    ) -> Result<(), Error> {
+        let wrong = |what: &str, sentence: &str| SeedError::at(&seed.owner, &format!("{field}.{what}"), sentence);
+        let drawn = TokenValue::from_random(values.bytes(), workspace.behaviour.token_value_suffix);
+        let id = match (&seed.value, &seed.token_id) {
+            (None, None) => drawn.id(),
+            (Some(text), None) => TokenValue::parse(text.as_str())
+                .ok_or_else(|| SeedError::at(text, &format!("{field}.value"), "use dapi and 32 lower-case hex digits"))?
+                .id(),
+            (None, Some(text)) => TokenId::parse(text.as_str())
+                .ok_or_else(|| SeedError::at(text, &format!("{field}.token_id"), "use 64 lower-case hex digits"))?,
+            (Some(_), Some(_)) => return Err(wrong("value", "say one of value and token_id").into()),
+        };
+        let owner = self.find(workspace.account, None, &seed.owner, &format!("{field}.owner")).await?;
+        if owner.kind == PrincipalKind::Group {
+            return Err(wrong("owner", "a group has no tokens").into());
+        }
+        let created_by = match &seed.created_by {
+            Some(name) => self.find(workspace.account, None, name, &format!("{field}.created_by")).await?,
+            None => owner.clone(),
+        };
+        let creation_time = instant(seed.created, now).unwrap_or(now);
+        let last_used = instant(seed.last_used, now);
+        if creation_time > now || last_used.is_some_and(|used| used > now) {
+            return Err(wrong("created", "a token is created and used before now").into());
+        }
+        if last_used.is_some_and(|used| used < creation_time) {
+            return Err(wrong("last_used", "a token is not used before it is created").into());
+        }
+        let expiry_time = match (seed.expires, seed.lifetime) {
+            (Some(_), Some(_)) => return Err(wrong("lifetime", "say one of lifetime and expires").into()),
+            (Some(Moment::Never), None) => None,
+            (Some(moment), None) => instant(Some(moment), now),
+            (None, Some(span)) => Some(creation_time.plus(span.0)),
+            (None, None) => Some(creation_time.plus(workspace.lifetime_cap_days(now) * DAY_MS)),
+        };
+        if seed.comment.chars().count() > MAX_COMMENT_CHARS {
+            return Err(wrong("comment", "at most 255 characters").into());
+        }
+        if let Some(bad) = seed.scopes.iter().flatten().find(|name| !scope::is_well_formed(name)) {
+            return Err(wrong("scopes", &format!("'{bad}' is not a scope")).into());
+        }
+        let ended = self.writer.find_ended(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
+        if ended || self.writer.find_token(workspace.id, &id).await?.is_some() {
+            return Ok(());
+        }
+        let token = Token {
+            workspace: workspace.id,
+            id,
+            owner: owner.id,
+            created_by: created_by.id,
+            created_by_username: created_by.name,
+            comment: seed.comment.clone(),
+            creation_time,
+            expiry_time,
+            last_used,
+            scopes: seed.scopes.clone(),
+            autoscope_state: None,
+            inferred_scopes: None,
+        };
+        self.writer.insert_token(&token).await?;
+        self.added.tokens += 1;
+        Ok(())
+    }
+}
+
+fn conf_error(denial: &Denial, field: &str) -> SeedError {
+    let names = |names: &[String]| names.join(", ");
+    let sentence = match denial {
+        Denial::InvalidConfKeys(keys) => format!("there is no key {}", names(keys)),
+        Denial::InvalidConfValues(values) => {
+            let keys: Vec<String> = values.iter().map(|(key, _)| key.clone()).collect();
+            format!("not a value of {}", names(&keys))
+        }
+        other => format!("{other:?}"),
+    };
+    SeedError { file: String::new(), line: 0, field: format!("{field}.conf: "), sentence }
+}
+
+fn user_principal(seed: &UserSeed) -> Principal {
+    let name = seed.user_name.as_str();
+    let email = Email { value: name.to_owned(), kind: Some("work".into()), primary: true };
+    Principal {
+        display_name: seed.display_name.clone().unwrap_or_else(|| name.to_owned()),
+        active: seed.active,
+        account_admin: seed.account_admin,
+        external_id: seed.external_id.clone(),
+        attributes: Attributes { emails: vec![email], ..Attributes::default() },
+        ..Principal::new(PrincipalId(0), PrincipalKind::User, name)
+    }
+}
+
+async fn export_account(reader: &mut Reader, account: AccountId) -> Result<AccountSeed, Error> {
+    let mut seed = AccountSeed { account_id: Some(account.to_string().into()), ..AccountSeed::default() };
+    let principals = reader.list_principals(account, None).await?;
+    let names: HashMap<PrincipalId, String> = principals.iter().map(|it| (it.id, it.name.clone())).collect();
+    for principal in principals {
+        let Principal { id, name, display_name, active, account_admin, external_id, kind, .. } = principal;
+        match kind {
+            PrincipalKind::User => seed.users.push(UserSeed {
+                display_name: Some(display_name).filter(|shown| *shown != name),
+                user_name: name.into(),
+                external_id,
+                active,
+                account_admin,
+                workspace_admin: false,
+                active_in_workspace: true,
+            }),
+            PrincipalKind::ServicePrincipal => {
+                let secrets = reader.list_secrets(account, id).await?;
+                let secrets = secrets.into_iter().map(|secret| SecretSeed {
+                    value: None,
+                    hash: Some(secret.hash.as_str().to_owned().into()),
+                    created: Some(Moment::At(secret.created_at)),
+                    expires: Some(Moment::At(secret.expires_at)),
+                });
+                seed.service_principals.push(ServicePrincipalSeed {
+                    display_name: display_name.into(),
+                    application_id: Some(name.into()),
+                    external_id,
+                    active,
+                    account_admin,
+                    workspace_admin: false,
+                    active_in_workspace: true,
+                    secrets: secrets.collect(),
+                });
+            }
+            PrincipalKind::Group => {
+                let members = reader.list_group_members(account, id).await?;
+                seed.groups.push(GroupSeed { display_name: name.into(), members: by_name(&members, &names) });
+            }
+        }
+    }
+    Ok(seed)
+}
+
+/// Principals by name, so that the same world is written alike.
+fn by_name(ids: &[PrincipalId], names: &HashMap<PrincipalId, String>) -> Vec<Text> {
+    let mut names: Vec<String> = ids.iter().filter_map(|id| names.get(id).cloned()).collect();
+    names.sort();
+    names.into_iter().map(Text::from).collect()
+}
+
+async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<WorkspaceSeed, Error> {
+    let account = workspace.account;
+    let of_account = reader.list_principals(account, None).await?;
+    let local = reader.list_principals(account, Some(workspace.id)).await?;
+    let locals: HashSet<PrincipalId> = local.iter().map(|group| group.id).collect();
+    let names: HashMap<PrincipalId, String> =
+        of_account.iter().chain(&local).map(|it| (it.id, it.name.clone())).collect();
+    let name = |id: PrincipalId| names.get(&id).map(|name| Text::from(name.clone()));
+
+    let mut groups = Vec::new();
+    for group in &local {
+        let members = reader.list_group_members(account, group.id).await?;
+        groups.push(GroupSeed { display_name: group.name.clone().into(), members: by_name(&members, &names) });
+    }
+    let mut assigned = reader.list_assigned(workspace).await?;
+    assigned.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    let assigned =
+        assigned.into_iter().filter(|(principal, _)| !locals.contains(&principal.id)).map(|(principal, place)| {
+            let Assignment { active, entitlements, roles } = place;
+            AssignedSeed { principal: principal.name.into(), active, entitlements: Some(entitlements), roles }
+        });
+    let permissions = reader.list_token_permissions(workspace).await?.into_iter();
+    let permissions = permissions.filter(|(_, level)| *level == PermissionLevel::CanUse);
+    let permissions = permissions.map(|(principal, _)| Text::from(principal.name));
+    let tokens = reader.list_tokens(workspace.id, None, None, Horizon::with_expired(&workspace.behaviour, now)).await?;
+    let tokens = tokens.into_iter().filter_map(|token| {
+        Some(TokenSeed {
+            owner: name(token.owner)?,
+            value: None,
+            token_id: Some(token.id.as_str().to_owned().into()),
+            comment: token.comment,
+            created: Some(Moment::At(token.creation_time)),
+            expires: Some(token.expiry_time.map_or(Moment::Never, Moment::At)),
+            lifetime: None,
+            last_used: token.last_used.map(Moment::At),
+            scopes: token.scopes,
+            created_by: if token.created_by == token.owner { None } else { name(token.created_by) },
+        })
+    });
+    let behaviour = &workspace.behaviour;
+    Ok(WorkspaceSeed {
+        workspace_id: Some(workspace.id.to_string().into()),
+        account_id: Some(account.to_string().into()),
+        name: Some(workspace.name.clone()),
+        created: Some(Moment::At(workspace.created_at)),
+        entropy_seed: workspace.entropy_seed,
+        frozen_at: match workspace.clock {
+            WorkspaceClock::Frozen(at) => Some(Moment::At(at)),
+            WorkspaceClock::Real | WorkspaceClock::Offset(_) => None,
+        },
+        clock_ahead: match workspace.clock {
+            WorkspaceClock::Offset(ms) => Some(Span(ms)),
+            WorkspaceClock::Real | WorkspaceClock::Frozen(_) => None,
+        },
+        behaviour: BehaviourChange {
+            tier: Some(behaviour.tier),
+            cloud: Some(behaviour.cloud),
+            permission_loss: Some(behaviour.permission_loss),
+            propagation_delay_ms: Some(behaviour.propagation_delay_ms),
+            token_value_suffix: behaviour.token_value_suffix,
+            permissions_need_a_token: Some(behaviour.permissions_need_a_token),
+        },
+        conf: reader.list_conf(workspace.id).await?.into_iter().collect(),
+        users: Vec::new(),
+        service_principals: Vec::new(),
+        groups,
+        assigned: assigned.collect(),
+        may_use_tokens: Some(permissions.collect()),
+        tokens: tokens.collect(),
+        populations: Vec::new(),
+    })
+}
