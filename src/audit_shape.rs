@@ -52,16 +52,22 @@ fn time(event: &Event) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(event.at.0).unwrap_or_default()
 }
 
+/// The level, and the workspace that the log names: none, that is 0, for what is about the account.
+fn level_and_workspace(event: &Event) -> (&'static str, String) {
+    if event.account_level { ("ACCOUNT_LEVEL", "0".into()) } else { ("WORKSPACE_LEVEL", event.workspace.to_string()) }
+}
+
 fn system_table(event: &Event) -> Value {
     let at = time(event);
+    let (level, workspace) = level_and_workspace(event);
     json!({
         "version": "2.0",
         "event_id": event.id,
         "event_time": at.to_rfc3339_opts(SecondsFormat::Millis, true),
         "event_date": at.format("%Y-%m-%d").to_string(),
         "account_id": event.account.to_string(),
-        "workspace_id": event.workspace.to_string(),
-        "audit_level": "WORKSPACE_LEVEL",
+        "workspace_id": workspace,
+        "audit_level": level,
         "service_name": event.service,
         "action_name": event.action,
         "request_id": event.request_id,
@@ -76,13 +82,14 @@ fn system_table(event: &Event) -> Value {
 }
 
 fn delivery(event: &Event) -> Value {
+    let (level, workspace) = level_and_workspace(event);
     json!({
         "version": "2.0",
-        "auditLevel": "WORKSPACE_LEVEL",
+        "auditLevel": level,
         "timestamp": event.at.0,
         "orgId": "0",
         "accountId": event.account.to_string(),
-        "workspaceId": event.workspace.to_string(),
+        "workspaceId": workspace,
         "sourceIPAddress": event.source_ip,
         "userAgent": event.user_agent,
         "sessionId": null,

@@ -42,6 +42,11 @@ pub struct Reach {
     pub name: String,
     /// The subject's direct entry in the access control list of tokens.
     pub level: Option<PermissionLevel>,
+    /// Whether the subject brings the principal into the workspace: it is assigned there, and is the
+    /// principal itself or a group of the account.
+    pub assigned: bool,
+    /// Whether the subject holds the account admin role.
+    pub account_admin: bool,
 }
 
 /// Everything that a principal reaches upwards in one workspace.
@@ -49,6 +54,8 @@ pub struct Reach {
 pub struct Standing {
     /// The workspace's built-in group `admins`.
     pub admins_group: PrincipalId,
+    /// Whether the principal is deactivated neither in the account nor in the workspace.
+    pub active: bool,
     /// The principal and its groups, nested ones included.
     pub reach: Vec<Reach>,
 }
@@ -57,6 +64,17 @@ impl Standing {
     /// Whether the principal is a workspace admin: in `admins`, directly or through a nested group.
     pub fn is_workspace_admin(&self) -> bool {
         self.reach.iter().any(|reach| reach.subject == self.admins_group)
+    }
+
+    /// Whether the principal may authenticate in the workspace: it is active, and is there by an
+    /// assignment of its own or of a group of the account that holds it.
+    pub fn is_active(&self) -> bool {
+        self.active && self.reach.iter().any(|reach| reach.assigned)
+    }
+
+    /// Whether the principal is an account admin, by itself or through a group of the account.
+    pub fn is_account_admin(&self) -> bool {
+        self.reach.iter().any(|reach| reach.account_admin)
     }
 
     /// The subject that lets the principal create and use tokens: `admins` always, else an entry
@@ -95,11 +113,22 @@ mod tests {
     use super::*;
 
     fn reach(subject: i64, via: Option<i64>, level: Option<PermissionLevel>) -> Reach {
-        Reach { subject: PrincipalId(subject), via: via.map(PrincipalId), name: format!("p{subject}"), level }
+        let (subject, via, name) = (PrincipalId(subject), via.map(PrincipalId), format!("p{subject}"));
+        Reach { subject, via, name, level, assigned: false, account_admin: false }
     }
 
     fn standing(reach: Vec<Reach>) -> Standing {
-        Standing { admins_group: PrincipalId(100), reach }
+        Standing { admins_group: PrincipalId(100), active: true, reach }
+    }
+
+    #[test]
+    fn a_group_of_the_account_brings_its_members_along() {
+        let mut nested = standing(vec![reach(1, None, None), reach(2, Some(1), None), reach(3, Some(2), None)]);
+        assert!(!nested.is_active() && !nested.is_account_admin());
+        nested.reach[2] = Reach { assigned: true, account_admin: true, ..nested.reach[2].clone() };
+        assert!(nested.is_active() && nested.is_account_admin());
+        nested.active = false;
+        assert!(!nested.is_active() && nested.is_account_admin());
     }
 
     #[test]

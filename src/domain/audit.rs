@@ -49,6 +49,9 @@ pub struct NewEvent<'a> {
     pub origin: &'a Origin,
     /// What.
     pub action: Action,
+    /// Whether it is about the account. It is in the log of the workspace that the call was made in, but
+    /// names none.
+    pub account_level: bool,
     /// The answer's status.
     pub status: u16,
     /// The answer's message, when it was an error.
@@ -82,6 +85,8 @@ pub struct Event {
     pub user_agent: String,
     /// `requestParams`; all values are strings.
     pub params: BTreeMap<String, String>,
+    /// Whether it is about the account.
+    pub account_level: bool,
     /// The answer's status.
     pub status: u16,
     /// The answer's message, when it was an error.
@@ -223,12 +228,12 @@ impl Action {
         Self { name: "updateDbToken", ..Self::revoke_token(id, owner) }
     }
 
-    /// `add`: a user or service principal came to the workspace.
+    /// `add`: a user or service principal came to the workspace or the account, or a group was assigned.
     pub fn add(target: &Principal) -> Self {
         Self::on_principal("add", target)
     }
 
-    /// `delete`: a user or service principal left the workspace.
+    /// `delete`: a user or service principal left the workspace or the account.
     pub fn delete(target: &Principal) -> Self {
         Self::on_principal("delete", target)
     }
@@ -241,6 +246,11 @@ impl Action {
     /// `setAdmin` or `removeAdmin`: into and out of the group `admins`.
     pub fn set_admin(target: &Principal, admin: bool) -> Self {
         Self::on_principal(if admin { "setAdmin" } else { "removeAdmin" }, target)
+    }
+
+    /// `setAccountAdmin` or `removeAccountAdmin`, which detections read.
+    pub fn set_account_admin(target: &Principal, admin: bool) -> Self {
+        Self::on_principal(if admin { "setAccountAdmin" } else { "removeAccountAdmin" }, target)
     }
 
     /// `addPrincipalToGroup` or `removePrincipalFromGroup`.

@@ -80,13 +80,21 @@ pub struct Owner {
     pub kind: PrincipalKind,
     /// `userName` or `applicationId`.
     pub name: String,
-    /// Active in the account and assigned to, and active in, the workspace. Account endpoints ask
+    /// Active in the account, and in the workspace and active there. Account endpoints ask
     /// an OAuth principal for the first alone.
     pub active: bool,
     /// Holds the account admin role.
     pub account_admin: bool,
     /// Its groups and permissions.
     pub standing: Standing,
+}
+
+impl Owner {
+    /// A principal with what it reaches in the workspace.
+    pub fn new(id: PrincipalId, kind: PrincipalKind, name: String, standing: Standing) -> Self {
+        let (active, account_admin) = (standing.is_active(), standing.is_account_admin());
+        Self { id, kind, name, active, account_admin, standing }
+    }
 }
 
 /// What the presented credential turned out to be.
@@ -207,6 +215,12 @@ impl Caller {
     /// The account of the workspace.
     pub fn account(&self) -> AccountId {
         self.workspace.account
+    }
+
+    /// The same caller where something of the account is carried out in another of its workspaces, on
+    /// that one's clock. Rights are not looked at again.
+    pub fn acting_in(&self, workspace: &Workspace, system: Millis) -> Self {
+        Self { workspace: workspace.clone(), now: workspace.clock.at(system), ..self.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every "no" that the rules can say, with the facts needed to word it. How it looks on the wire
 //! is `http::error`'s business.
 
-use super::identity::PrincipalKind;
+use super::identity::{Directory, PrincipalKind};
 use super::oauth::Refusal;
 use super::scim::Fault;
 use super::{Millis, PrincipalId, TokenId, WorkspaceId};
@@ -89,7 +89,7 @@ pub enum Denial {
     RestrictedAdmin(String),
     /// The workspace has no token yet, and permissions need one (governance §2.6).
     NoTokensYet,
-    /// Own API: there is no such workspace.
+    /// There is no such workspace, or not in the account.
     WorkspaceNotFound(WorkspaceId),
     /// Own API: there is one with that id.
     WorkspaceExists(WorkspaceId),
@@ -108,10 +108,10 @@ pub enum Denial {
     NothingComes(String),
     /// The version that the client knows is not the newest; which one is.
     StaleEtag(String),
-    /// No such user, service principal or group in the workspace; the id as the client wrote it.
+    /// No such user, service principal or group in the directory; the id as the client wrote it.
     IdentityNotFound(PrincipalKind, String),
-    /// The workspace has a user, service principal or group of that name; the name as asked for.
-    IdentityExists(PrincipalKind, String),
+    /// The directory has a user, service principal or group of that name; the name as asked for.
+    IdentityExists(Directory, PrincipalKind, String),
     /// What the client says in SCIM cannot be done; the sentence says why.
     Scim(Fault, String),
     /// An access token whose scopes do not cover the endpoint; the scope that it asks for.

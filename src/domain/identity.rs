@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::access::Standing;
-use super::{PrincipalId, Workspace, WorkspaceId};
+use super::access::Reach;
+use super::{PrincipalId, WorkspaceId};
 
 /// What a principal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,18 @@ impl PrincipalKind {
     }
 }
 
+/// Whose principals a client speaks of. Both speak SCIM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directory {
+    /// One workspace's: who is in it, and the groups that are its own.
+    Workspace,
+    /// The account's.
+    Account,
+}
+
+/// The role that makes an account admin. Of the account's roles it is the only one that is emulated.
+pub const ACCOUNT_ADMIN: &str = "account_admin";
+
 /// A user, service principal or group of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -49,7 +61,7 @@ pub struct Principal {
     pub display_name: String,
     /// Whether it may authenticate anywhere in the account.
     pub active: bool,
-    /// Whether it holds the account admin role.
+    /// Whether it holds the account admin role; with a group, all that it holds do.
     pub account_admin: bool,
     /// The identity provider's id.
     pub external_id: Option<String>,
@@ -108,14 +120,14 @@ pub struct Email {
     pub primary: bool,
 }
 
-/// A principal's place in one workspace.
+/// A principal's place in one workspace, or in the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// Whether it may authenticate in this workspace.
+    /// Whether it may authenticate there.
     pub active: bool,
-    /// Such as `workspace-access`.
+    /// Such as `workspace-access`; none in the account.
     pub entitlements: Vec<String>,
-    /// Instance profiles.
+    /// Instance profiles; in the account its roles.
     pub roles: Vec<String>,
 }
 
@@ -127,6 +139,57 @@ impl Assignment {
             _ => vec!["workspace-access".to_owned(), "databricks-sql-access".to_owned()],
         };
         Self { active: true, entitlements, roles: Vec::new() }
+    }
+}
+
+impl Default for Assignment {
+    /// The place of who is just assigned: active, and no more.
+    fn default() -> Self {
+        Self { active: true, entitlements: Vec::new(), roles: Vec::new() }
+    }
+}
+
+impl Assignment {
+    /// The place in the account.
+    pub fn in_account(principal: &Principal) -> Self {
+        let roles = principal.account_admin.then(|| ACCOUNT_ADMIN.to_owned());
+        Self { active: principal.active, entitlements: Vec::new(), roles: roles.into_iter().collect() }
+    }
+}
+
+/// What an assignment to a workspace makes of a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkspacePermission {
+    /// Somebody who is there.
+    User,
+    /// A direct member of `admins`.
+    Admin,
+}
+
+impl WorkspacePermission {
+    /// Both, with descriptions in our words.
+    pub const ALL: [(Self, &'static str); 2] = [
+        (Self::User, "Can access the workspace with basic privileges."),
+        (Self::Admin, "Can access the workspace and has workspace admin privileges."),
+    ];
+
+    /// The permission of who is, or is not, in `admins`.
+    pub const fn of(admin: bool) -> Self {
+        if admin { Self::Admin } else { Self::User }
+    }
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "USER",
+            Self::Admin => "ADMIN",
+        }
+    }
+
+    /// The permission that a list of names asks for: ADMIN before USER; others are ignored, and none of
+    /// them means no assignment (databricks-sdk, `WorkspaceAssignmentAPI.update`). Case counts.
+    pub fn requested(names: &[String]) -> Option<Self> {
+        [Self::Admin, Self::User].into_iter().find(|permission| names.iter().any(|name| name == permission.as_str()))
     }
 }
 
@@ -158,12 +221,12 @@ impl From<&Principal> for Member {
     }
 }
 
-/// A principal in a workspace, with what surrounds it there.
+/// A principal in a directory, with what surrounds it there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The principal.
     pub principal: Principal,
-    /// Its place in the workspace.
+    /// Its place there.
     pub assignment: Assignment,
     /// The groups that hold it, nearest first.
     pub groups: Vec<Membership>,
@@ -172,19 +235,19 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A principal with the groups that its standing reaches.
+    /// A principal with the groups that it reaches. `everybody` is the workspace's group `users`.
     pub fn surrounded(
-        workspace: &Workspace,
+        everybody: Option<PrincipalId>,
         (principal, assignment): (Principal, Assignment),
-        standing: &Standing,
+        reach: &[Reach],
         members: Vec<Member>,
     ) -> Self {
         let mut hierarchy = Hierarchy::default();
         let mut names = HashMap::new();
-        for reach in &standing.reach {
+        for reach in reach {
             let Some(via) = reach.via else { continue };
             // A standing begins in `users`, but groups are not in it.
-            let implied = via == principal.id && reach.subject == workspace.users_group;
+            let implied = via == principal.id && Some(reach.subject) == everybody;
             if !(implied && principal.kind == PrincipalKind::Group) {
                 hierarchy.add(reach.subject, via);
                 names.insert(reach.subject, reach.name.as_str());
@@ -194,16 +257,16 @@ impl Entry {
         Self { principal, assignment, groups, members }
     }
 
-    /// The principals of one kind among all that are assigned to a workspace, with their groups and
-    /// members, in the order given. `memberships` are pairs of group and member.
+    /// The principals of one kind among all of a directory, with their groups and members, in the order
+    /// given. `memberships` are pairs of group and member; `everybody` is the workspace's group `users`.
     pub fn directory(
-        workspace: &Workspace,
+        everybody: Option<PrincipalId>,
         kind: PrincipalKind,
         assigned: Vec<(Principal, Assignment)>,
         memberships: &[(PrincipalId, PrincipalId)],
     ) -> Vec<Self> {
-        let everybody = assigned.iter().map(|(principal, _)| principal).filter(|it| it.kind != PrincipalKind::Group);
-        let implied = everybody.map(|principal| (workspace.users_group, principal.id));
+        let people = assigned.iter().map(|(principal, _)| principal).filter(|it| it.kind != PrincipalKind::Group);
+        let implied = people.filter_map(|principal| Some((everybody?, principal.id)));
         let pairs: Vec<_> = memberships.iter().copied().chain(implied).collect();
         let mut hierarchy = Hierarchy::default();
         let mut members: HashMap<PrincipalId, BTreeSet<PrincipalId>> = HashMap::new();
@@ -224,7 +287,7 @@ impl Entry {
         entries.collect()
     }
 
-    /// Whether it may authenticate in the workspace.
+    /// Whether it may authenticate there.
     pub fn is_active(&self) -> bool {
         self.principal.active && self.assignment.active
     }

@@ -51,10 +51,18 @@ mod tests {
 
     #[test]
     fn the_role_is_held_directly_or_through_a_group() {
-        let reach = |subject, via, name: &str| Reach { subject, via, name: name.into(), level: None };
+        let reach = |subject, via, name: &str| Reach {
+            subject,
+            via,
+            name: name.into(),
+            level: None,
+            assigned: true,
+            account_admin: false,
+        };
         let me = PrincipalId(1);
         let standing = Standing {
             admins_group: PrincipalId(9),
+            active: true,
             reach: vec![reach(me, None, "a@example.com"), reach(PrincipalId(2), Some(me), "Ops")],
         };
         let holds = |role: &str, principal: &str| {

@@ -26,6 +26,8 @@ pub const AUTHENTICATION: EndpointScope = EndpointScope::Named("authentication")
 pub const SETTINGS: EndpointScope = EndpointScope::Named("settings");
 /// The permissions API.
 pub const ACCESS_MANAGEMENT: EndpointScope = EndpointScope::Named("access-management");
+/// The account's workspaces.
+pub const PROVISIONING: EndpointScope = EndpointScope::Named("provisioning");
 /// Users, groups and service principals.
 pub const SCIM: EndpointScope = EndpointScope::Named("scim");
 

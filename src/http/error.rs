@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::Denial;
 use crate::domain::denial::Feature;
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identity::{Directory, PrincipalKind};
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::scim::Fault;
 use crate::domain::token::QUOTA;
@@ -227,8 +227,8 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::IdentityNotFound(kind, id) => {
                 (404, RESOURCE_DOES_NOT_EXIST, format!("{} with id {id} not found.", noun(*kind)).into())
             }
-            Denial::IdentityExists(kind, name) => {
-                (409, Code::Named("RESOURCE_ALREADY_EXISTS"), identity_exists(*kind, name).into())
+            Denial::IdentityExists(directory, kind, name) => {
+                (409, Code::Named("RESOURCE_ALREADY_EXISTS"), identity_exists(*directory, *kind, name).into())
             }
             // Observed with the id of the request (research/api-identity-auth.md §4.2), as the edge
             // words things; so with the edge's code [inferred].
@@ -313,7 +313,10 @@ fn noun(kind: PrincipalKind) -> &'static str {
 }
 
 /// Terraform's `force` compares these texts (research/api-identity-auth.md §7.7).
-fn identity_exists(kind: PrincipalKind, name: &str) -> String {
+fn identity_exists(directory: Directory, kind: PrincipalKind, name: &str) -> String {
+    if directory == Directory::Account && kind != PrincipalKind::Group {
+        return format!("User with email {name} already exists in this account");
+    }
     let by = match kind {
         PrincipalKind::User => "username",
         PrincipalKind::ServicePrincipal => "application ID",
@@ -469,9 +472,15 @@ mod tests {
             Denial::NothingComes("token.expired".into()),
             Denial::IdentityNotFound(PrincipalKind::User, "7".into()),
             Denial::IdentityNotFound(PrincipalKind::Group, "x".into()),
-            Denial::IdentityExists(PrincipalKind::User, "u@example.com".into()),
-            Denial::IdentityExists(PrincipalKind::ServicePrincipal, "0b1c2d3e-0000-4000-8000-000000000001".into()),
-            Denial::IdentityExists(PrincipalKind::Group, "engineers".into()),
+            Denial::IdentityExists(Directory::Workspace, PrincipalKind::User, "u@example.com".into()),
+            Denial::IdentityExists(
+                Directory::Workspace,
+                PrincipalKind::ServicePrincipal,
+                "0b1c2d3e-0000-4000-8000-000000000001".into(),
+            ),
+            Denial::IdentityExists(Directory::Workspace, PrincipalKind::Group, "engineers".into()),
+            Denial::IdentityExists(Directory::Account, PrincipalKind::User, "u@example.com".into()),
+            Denial::IdentityExists(Directory::Account, PrincipalKind::Group, "engineers".into()),
             Denial::Scim(Fault::InvalidFilter, "The filter cannot be read: a value is missing.".into()),
             Denial::MissingOauthScope("authentication"),
             Refusal::InvalidClient("the log's business").into(),

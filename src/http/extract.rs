@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use super::exchange::{Received, RequestOrigin};
-use crate::domain::Denial;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::Caller;
+use crate::domain::{AccountId, Denial};
 use crate::service::Call;
 
 /// The authorized caller and where it calls from.
@@ -29,6 +29,15 @@ impl Called {
     /// As the service takes it.
     pub fn call(&self) -> Call<'_> {
         Call { caller: &self.caller, origin: &self.origin }
+    }
+
+    /// Sees to it that the account in the path is the caller's own.
+    ///
+    /// # Errors
+    /// [`Denial::AccountNotFound`]
+    pub fn in_own_account(&self, named: &str) -> Result<(), Denial> {
+        let own = AccountId::parse(named) == Some(self.caller.account());
+        if own { Ok(()) } else { Err(Denial::AccountNotFound(named.to_owned())) }
     }
 }
 

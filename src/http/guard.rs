@@ -110,10 +110,13 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
         }
     }
     let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id);
+    let account_level = decided.demand().right == Right::AccountApi;
     // Somebody may have put a secret where an id belongs, or what no database takes, and the message
     // repeats it.
     let message = credential::redacted(&wire.message).replace('\0', "\u{fffd}");
-    app.service.record_refusals(workspace, owner, origin, actions, wire.status.as_u16(), &message).await
+    app.service
+        .record_refusals(workspace, owner, origin, actions, (wire.status.as_u16(), &message), account_level)
+        .await
 }
 
 /// Any authenticated request to a path that has no route.

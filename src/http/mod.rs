@@ -1,5 +1,6 @@
 //! The emulated Databricks API: parse, call the service, render. No rules, no SQL.
 
+pub mod account;
 pub mod catalogue;
 pub mod credential;
 pub mod discovery;

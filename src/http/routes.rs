@@ -4,11 +4,13 @@ use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::{
-    App, discovery, health, oidc, permissions, scim, secrets, settings, token, token_management, workspace_conf,
+    App, account, discovery, health, oidc, permissions, scim, secrets, settings, token, token_management,
+    workspace_conf,
 };
 use crate::domain::authorize::{Demand, Right};
 use crate::domain::denial::Feature;
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identity::Directory::{Account, Workspace};
+use crate::domain::identity::PrincipalKind::{Group, ServicePrincipal, User};
 use crate::domain::scope::{self, EndpointScope};
 
 /// How sure we are that a route behaves as the real one.
@@ -63,10 +65,14 @@ impl Route {
             "tokenManagement.setPermissions" | "tokenManagement.updatePermissions" => {
                 Some(("accounts", "changeDbTokenAcl"))
             }
-            "users.create" | "servicePrincipals.create" => Some(("accounts", "add")),
-            "users.delete" | "servicePrincipals.delete" => Some(("accounts", "delete")),
-            "groups.create" => Some(("accounts", "createGroup")),
-            "groups.delete" => Some(("accounts", "removeGroup")),
+            "users.create" | "servicePrincipals.create" | "accountUsers.create" | "accountServicePrincipals.create" => {
+                Some(("accounts", "add"))
+            }
+            "users.delete" | "servicePrincipals.delete" | "accountUsers.delete" | "accountServicePrincipals.delete" => {
+                Some(("accounts", "delete"))
+            }
+            "groups.create" | "accountGroups.create" => Some(("accounts", "createGroup")),
+            "groups.delete" | "accountGroups.delete" => Some(("accounts", "removeGroup")),
             "workspaceConf.setStatus" => Some(("workspace", "workspaceConfEdit")),
             "restrictWorkspaceAdmins.update" | "restrictWorkspaceAdmins.delete" => Some(("accounts", "setSetting")),
             _ => None,
@@ -97,9 +103,15 @@ const CHANGE_PERMISSIONS: Demand = Demand { right: Right::WorkspaceAdmin, ..READ
 const READ_IDENTITIES: Demand = Demand { right: Right::Authenticated, scope: scope::SCIM, ..OPEN };
 const CHANGE_IDENTITIES: Demand = Demand { right: Right::WorkspaceAdmin, ..READ_IDENTITIES };
 const ROLES: Demand = Demand { right: Right::WorkspaceAdmin, scope: scope::ACCESS_MANAGEMENT, ..OPEN };
+const ACCOUNT_IDENTITIES: Demand = Demand { right: Right::AccountApi, scope: scope::SCIM, ..OPEN };
 /// Secrets are part of a principal, so their scope is SCIM's \[inferred\].
-const SECRETS: Demand = Demand { right: Right::AccountApi, scope: scope::SCIM, ..OPEN };
+const SECRETS: Demand = ACCOUNT_IDENTITIES;
 const SECRETS_PROXY: Demand = Demand { right: Right::WorkspaceAdmin, ..SECRETS };
+/// The account through a workspace's address, which takes the token of an account admin
+/// (research/api-identity-auth.md §7.1).
+const ACCOUNT_IDENTITIES_IN_WORKSPACE: Demand = Demand { right: Right::AccountAdmin, ..ACCOUNT_IDENTITIES };
+const ACCOUNT_ASSIGNMENTS: Demand = Demand { scope: scope::ACCESS_MANAGEMENT, ..ACCOUNT_IDENTITIES };
+const ACCOUNT_WORKSPACES: Demand = Demand { scope: scope::PROVISIONING, ..ACCOUNT_IDENTITIES };
 
 const fn row(
     method: Method,
@@ -138,24 +150,24 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.getRuleSet", ROLES, Level::Partial, || get(settings::get_rule_set)),
     row(Method::PUT, "/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.updateRuleSet", ROLES, Level::Partial, || put(settings::update_rule_set)),
     row(Method::GET, "/api/2.0/preview/scim/v2/Me", "currentUser.me", ANY_CALLER, Level::Exact, || get(scim::me)),
-    row(Method::GET, "/api/2.0/preview/scim/v2/Users", "users.list", READ_IDENTITIES, Level::Partial, || scim::list(PrincipalKind::User)),
-    row(Method::POST, "/api/2.0/preview/scim/v2/Users", "users.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(PrincipalKind::User)),
-    row(Method::GET, "/api/2.0/preview/scim/v2/Users/{id}", "users.get", READ_IDENTITIES, Level::Partial, || scim::get(PrincipalKind::User)),
-    row(Method::PUT, "/api/2.0/preview/scim/v2/Users/{id}", "users.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(PrincipalKind::User)),
-    row(Method::PATCH, "/api/2.0/preview/scim/v2/Users/{id}", "users.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(PrincipalKind::User)),
-    row(Method::DELETE, "/api/2.0/preview/scim/v2/Users/{id}", "users.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(PrincipalKind::User)),
-    row(Method::GET, "/api/2.0/preview/scim/v2/Groups", "groups.list", READ_IDENTITIES, Level::Partial, || scim::list(PrincipalKind::Group)),
-    row(Method::POST, "/api/2.0/preview/scim/v2/Groups", "groups.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(PrincipalKind::Group)),
-    row(Method::GET, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.get", READ_IDENTITIES, Level::Partial, || scim::get(PrincipalKind::Group)),
-    row(Method::PUT, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(PrincipalKind::Group)),
-    row(Method::PATCH, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(PrincipalKind::Group)),
-    row(Method::DELETE, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(PrincipalKind::Group)),
-    row(Method::GET, "/api/2.0/preview/scim/v2/ServicePrincipals", "servicePrincipals.list", READ_IDENTITIES, Level::Partial, || scim::list(PrincipalKind::ServicePrincipal)),
-    row(Method::POST, "/api/2.0/preview/scim/v2/ServicePrincipals", "servicePrincipals.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(PrincipalKind::ServicePrincipal)),
-    row(Method::GET, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.get", READ_IDENTITIES, Level::Partial, || scim::get(PrincipalKind::ServicePrincipal)),
-    row(Method::PUT, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(PrincipalKind::ServicePrincipal)),
-    row(Method::PATCH, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(PrincipalKind::ServicePrincipal)),
-    row(Method::DELETE, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(PrincipalKind::ServicePrincipal)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Users", "users.list", READ_IDENTITIES, Level::Partial, || scim::list(Workspace, User)),
+    row(Method::POST, "/api/2.0/preview/scim/v2/Users", "users.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(Workspace, User)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Users/{id}", "users.get", READ_IDENTITIES, Level::Partial, || scim::get(Workspace, User)),
+    row(Method::PUT, "/api/2.0/preview/scim/v2/Users/{id}", "users.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(Workspace, User)),
+    row(Method::PATCH, "/api/2.0/preview/scim/v2/Users/{id}", "users.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(Workspace, User)),
+    row(Method::DELETE, "/api/2.0/preview/scim/v2/Users/{id}", "users.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(Workspace, User)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Groups", "groups.list", READ_IDENTITIES, Level::Partial, || scim::list(Workspace, Group)),
+    row(Method::POST, "/api/2.0/preview/scim/v2/Groups", "groups.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(Workspace, Group)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.get", READ_IDENTITIES, Level::Partial, || scim::get(Workspace, Group)),
+    row(Method::PUT, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(Workspace, Group)),
+    row(Method::PATCH, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(Workspace, Group)),
+    row(Method::DELETE, "/api/2.0/preview/scim/v2/Groups/{id}", "groups.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(Workspace, Group)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/ServicePrincipals", "servicePrincipals.list", READ_IDENTITIES, Level::Partial, || scim::list(Workspace, ServicePrincipal)),
+    row(Method::POST, "/api/2.0/preview/scim/v2/ServicePrincipals", "servicePrincipals.create", CHANGE_IDENTITIES, Level::Partial, || scim::create(Workspace, ServicePrincipal)),
+    row(Method::GET, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.get", READ_IDENTITIES, Level::Partial, || scim::get(Workspace, ServicePrincipal)),
+    row(Method::PUT, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.update", CHANGE_IDENTITIES, Level::Partial, || scim::replace(Workspace, ServicePrincipal)),
+    row(Method::PATCH, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.patch", CHANGE_IDENTITIES, Level::Partial, || scim::patch(Workspace, ServicePrincipal)),
+    row(Method::DELETE, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(Workspace, ServicePrincipal)),
     row(Method::GET, "/.well-known/databricks-config", "hostMetadata", OPEN, Level::Exact, || get(discovery::host_metadata)),
     row(Method::GET, "/oidc/.well-known/oauth-authorization-server", "oauth.metadata", OPEN, Level::Partial, || get(oidc::metadata)),
     row(Method::GET, "/oidc/.well-known/openid-configuration", "oauth.openidConfiguration", OPEN, Level::Partial, || get(oidc::metadata)),
@@ -171,6 +183,48 @@ pub static ROUTES: &[Route] = &[
     row(Method::POST, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecrets.create", SECRETS, Level::Partial, || post(secrets::create)),
     row(Method::GET, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecrets.list", SECRETS, Level::Partial, || get(secrets::list)),
     row(Method::DELETE, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}", "servicePrincipalSecrets.delete", SECRETS, Level::Partial, || delete(secrets::delete)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/workspaces", "workspaces.list", ACCOUNT_WORKSPACES, Level::Partial, || get(account::list_workspaces)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/workspaces/{workspace_id}", "workspaces.get", ACCOUNT_WORKSPACES, Level::Partial, || get(account::get_workspace)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/workspaces/{workspace_id}/permissionassignments", "workspaceAssignment.list", ACCOUNT_ASSIGNMENTS, Level::Partial, || get(account::list_assignments)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/workspaces/{workspace_id}/permissionassignments/permissions", "workspaceAssignment.get", ACCOUNT_ASSIGNMENTS, Level::Partial, || get(account::permissions)),
+    row(Method::PUT, "/api/2.0/accounts/{account_id}/workspaces/{workspace_id}/permissionassignments/principals/{principal_id}", "workspaceAssignment.update", ACCOUNT_ASSIGNMENTS, Level::Partial, || put(account::assign)),
+    row(Method::DELETE, "/api/2.0/accounts/{account_id}/workspaces/{workspace_id}/permissionassignments/principals/{principal_id}", "workspaceAssignment.delete", ACCOUNT_ASSIGNMENTS, Level::Partial, || delete(account::unassign)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/scim/v2/Users", "accountUsers.list", ACCOUNT_IDENTITIES, Level::Partial, || scim::list(Account, User)),
+    row(Method::POST, "/api/2.0/accounts/{account_id}/scim/v2/Users", "accountUsers.create", ACCOUNT_IDENTITIES, Level::Partial, || scim::create(Account, User)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/scim/v2/Users/{id}", "accountUsers.get", ACCOUNT_IDENTITIES, Level::Partial, || scim::get(Account, User)),
+    row(Method::PUT, "/api/2.0/accounts/{account_id}/scim/v2/Users/{id}", "accountUsers.update", ACCOUNT_IDENTITIES, Level::Partial, || scim::replace(Account, User)),
+    row(Method::PATCH, "/api/2.0/accounts/{account_id}/scim/v2/Users/{id}", "accountUsers.patch", ACCOUNT_IDENTITIES, Level::Partial, || scim::patch(Account, User)),
+    row(Method::DELETE, "/api/2.0/accounts/{account_id}/scim/v2/Users/{id}", "accountUsers.delete", ACCOUNT_IDENTITIES, Level::Partial, || scim::delete(Account, User)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/scim/v2/Groups", "accountGroups.list", ACCOUNT_IDENTITIES, Level::Partial, || scim::list(Account, Group)),
+    row(Method::POST, "/api/2.0/accounts/{account_id}/scim/v2/Groups", "accountGroups.create", ACCOUNT_IDENTITIES, Level::Partial, || scim::create(Account, Group)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/scim/v2/Groups/{id}", "accountGroups.get", ACCOUNT_IDENTITIES, Level::Partial, || scim::get(Account, Group)),
+    row(Method::PUT, "/api/2.0/accounts/{account_id}/scim/v2/Groups/{id}", "accountGroups.update", ACCOUNT_IDENTITIES, Level::Partial, || scim::replace(Account, Group)),
+    row(Method::PATCH, "/api/2.0/accounts/{account_id}/scim/v2/Groups/{id}", "accountGroups.patch", ACCOUNT_IDENTITIES, Level::Partial, || scim::patch(Account, Group)),
+    row(Method::DELETE, "/api/2.0/accounts/{account_id}/scim/v2/Groups/{id}", "accountGroups.delete", ACCOUNT_IDENTITIES, Level::Partial, || scim::delete(Account, Group)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/scim/v2/ServicePrincipals", "accountServicePrincipals.list", ACCOUNT_IDENTITIES, Level::Partial, || scim::list(Account, ServicePrincipal)),
+    row(Method::POST, "/api/2.0/accounts/{account_id}/scim/v2/ServicePrincipals", "accountServicePrincipals.create", ACCOUNT_IDENTITIES, Level::Partial, || scim::create(Account, ServicePrincipal)),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/scim/v2/ServicePrincipals/{id}", "accountServicePrincipals.get", ACCOUNT_IDENTITIES, Level::Partial, || scim::get(Account, ServicePrincipal)),
+    row(Method::PUT, "/api/2.0/accounts/{account_id}/scim/v2/ServicePrincipals/{id}", "accountServicePrincipals.update", ACCOUNT_IDENTITIES, Level::Partial, || scim::replace(Account, ServicePrincipal)),
+    row(Method::PATCH, "/api/2.0/accounts/{account_id}/scim/v2/ServicePrincipals/{id}", "accountServicePrincipals.patch", ACCOUNT_IDENTITIES, Level::Partial, || scim::patch(Account, ServicePrincipal)),
+    row(Method::DELETE, "/api/2.0/accounts/{account_id}/scim/v2/ServicePrincipals/{id}", "accountServicePrincipals.delete", ACCOUNT_IDENTITIES, Level::Partial, || scim::delete(Account, ServicePrincipal)),
+    row(Method::GET, "/api/2.0/account/scim/v2/Users", "accountUsers.list", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::list(Account, User)),
+    row(Method::POST, "/api/2.0/account/scim/v2/Users", "accountUsers.create", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::create(Account, User)),
+    row(Method::GET, "/api/2.0/account/scim/v2/Users/{id}", "accountUsers.get", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::get(Account, User)),
+    row(Method::PUT, "/api/2.0/account/scim/v2/Users/{id}", "accountUsers.update", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::replace(Account, User)),
+    row(Method::PATCH, "/api/2.0/account/scim/v2/Users/{id}", "accountUsers.patch", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::patch(Account, User)),
+    row(Method::DELETE, "/api/2.0/account/scim/v2/Users/{id}", "accountUsers.delete", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::delete(Account, User)),
+    row(Method::GET, "/api/2.0/account/scim/v2/Groups", "accountGroups.list", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::list(Account, Group)),
+    row(Method::POST, "/api/2.0/account/scim/v2/Groups", "accountGroups.create", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::create(Account, Group)),
+    row(Method::GET, "/api/2.0/account/scim/v2/Groups/{id}", "accountGroups.get", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::get(Account, Group)),
+    row(Method::PUT, "/api/2.0/account/scim/v2/Groups/{id}", "accountGroups.update", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::replace(Account, Group)),
+    row(Method::PATCH, "/api/2.0/account/scim/v2/Groups/{id}", "accountGroups.patch", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::patch(Account, Group)),
+    row(Method::DELETE, "/api/2.0/account/scim/v2/Groups/{id}", "accountGroups.delete", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::delete(Account, Group)),
+    row(Method::GET, "/api/2.0/account/scim/v2/ServicePrincipals", "accountServicePrincipals.list", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::list(Account, ServicePrincipal)),
+    row(Method::POST, "/api/2.0/account/scim/v2/ServicePrincipals", "accountServicePrincipals.create", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::create(Account, ServicePrincipal)),
+    row(Method::GET, "/api/2.0/account/scim/v2/ServicePrincipals/{id}", "accountServicePrincipals.get", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::get(Account, ServicePrincipal)),
+    row(Method::PUT, "/api/2.0/account/scim/v2/ServicePrincipals/{id}", "accountServicePrincipals.update", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::replace(Account, ServicePrincipal)),
+    row(Method::PATCH, "/api/2.0/account/scim/v2/ServicePrincipals/{id}", "accountServicePrincipals.patch", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::patch(Account, ServicePrincipal)),
+    row(Method::DELETE, "/api/2.0/account/scim/v2/ServicePrincipals/{id}", "accountServicePrincipals.delete", ACCOUNT_IDENTITIES_IN_WORKSPACE, Level::Partial, || scim::delete(Account, ServicePrincipal)),
     row(Method::GET, "/livez", "livez", OPEN, Level::Own, || get(health::live)),
     row(Method::GET, "/readyz", "readyz", OPEN, Level::Own, || get(health::ready)),
     row(Method::GET, "/health", "health", OPEN, Level::Own, || get(health::summary)),

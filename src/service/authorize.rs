@@ -7,7 +7,7 @@ use crate::domain::audit::{Action, NewEvent, Origin};
 use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented};
 use crate::domain::{Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
-use crate::store::{Lock, PresentedToken, Reader, StoreError};
+use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError};
 
 /// A decision, and what goes on with the request.
 #[derive(Debug)]
@@ -66,8 +66,8 @@ impl Service {
         actor: Option<&str>,
         origin: &Origin,
         actions: Vec<Action>,
-        status: u16,
-        message: &str,
+        (status, message): (u16, &str),
+        account_level: bool,
     ) -> Result<(), Error> {
         if actions.is_empty() {
             return Ok(());
@@ -86,6 +86,7 @@ impl Service {
             action,
             status,
             error: Some(message),
+            account_level,
         };
         let events: Vec<NewEvent<'_>> = actions.into_iter().map(event).collect();
         writer.insert_events(&events).await?;
@@ -112,14 +113,10 @@ impl Service {
             Pick::Token(presented) => {
                 let PresentedToken { token, workspace, owner, ended } = *presented;
                 let owner = match owner {
-                    Some(owner) => Some(Owner {
-                        id: token.owner,
-                        kind: owner.kind,
-                        name: owner.name,
-                        active: owner.active,
-                        account_admin: owner.account_admin,
-                        standing: reader.standing(&workspace, token.owner).await?,
-                    }),
+                    Some(PresentedOwner { kind, name }) => {
+                        let standing = reader.standing(&workspace, token.owner).await?;
+                        Some(Owner::new(token.owner, kind, name, standing))
+                    }
                     None => None,
                 };
                 let found = match ended {

@@ -170,15 +170,8 @@ async fn known_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) 
 
 /// A principal as the checks see it.
 pub(super) async fn owner_of(reader: &mut Reader, workspace: &Workspace, principal: Principal) -> Result<Owner, Error> {
-    let assignment = reader.find_assignment(workspace.id, principal.id).await?;
-    Ok(Owner {
-        id: principal.id,
-        kind: principal.kind,
-        active: principal.active && assignment.is_some_and(|assignment| assignment.active),
-        account_admin: principal.account_admin,
-        standing: reader.standing(workspace, principal.id).await?,
-        name: principal.name,
-    })
+    let standing = reader.standing(workspace, principal.id).await?;
+    Ok(Owner::new(principal.id, principal.kind, principal.name, standing))
 }
 
 async fn find_by_name(reader: &mut Reader, workspace: &Workspace, name: &str) -> Result<Principal, Error> {

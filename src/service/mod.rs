@@ -1,5 +1,6 @@
 //! Use cases: load the facts, let the domain decide, store the outcome. No SQL text, no HTTP.
 
+mod account;
 mod authorize;
 mod bootstrap;
 mod conf;
@@ -43,6 +44,7 @@ use tokio::sync::Mutex;
 use crate::clock::Clock;
 use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
+use crate::domain::identity::Directory;
 use crate::domain::seed::SeedError;
 use crate::domain::{AccountId, Denial, Millis, Workspace, WorkspaceId};
 use crate::entropy::Entropy;
@@ -199,13 +201,25 @@ impl Service {
             action,
             status: 200,
             error: None,
+            account_level: false,
         };
         let events: Vec<NewEvent<'_>> = actions.into_iter().zip(&origins).map(event).collect();
         writer.insert_events(&events).await
     }
 
-    /// Appends an audit event about a successful action of the caller.
+    /// Appends an audit event about a successful action of the caller in its workspace.
     async fn record(&self, writer: &mut Writer, call: Call<'_>, action: Action) -> Result<(), StoreError> {
+        self.record_in(writer, call, Directory::Workspace, action).await
+    }
+
+    /// Appends an audit event about a successful action of the caller.
+    async fn record_in(
+        &self,
+        writer: &mut Writer,
+        call: Call<'_>,
+        directory: Directory,
+        action: Action,
+    ) -> Result<(), StoreError> {
         let entropy = self.draw(writer, &call.caller.workspace).await?;
         writer
             .insert_events(&[NewEvent {
@@ -218,6 +232,7 @@ impl Service {
                 action,
                 status: 200,
                 error: None,
+                account_level: directory == Directory::Account,
             }])
             .await
     }

@@ -99,6 +99,6 @@ async fn require_service_principal(
     }
     let principal = reader.find_principal(own, id).await?;
     let known = principal.is_some_and(|principal| principal.kind == PrincipalKind::ServicePrincipal);
-    let reachable = account.is_some() || reader.find_assignment(call.caller.workspace.id, id).await?.is_some();
+    let reachable = account.is_some() || reader.find_assigned(&call.caller.workspace, id).await?.is_some();
     if known && reachable { Ok(()) } else { Err(Denial::PrincipalNotFound(id).into()) }
 }

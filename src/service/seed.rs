@@ -9,7 +9,7 @@ use super::{Error, Service};
 use crate::domain::access::PermissionLevel;
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::conf::plan_change;
-use crate::domain::identity::{Assignment, Attributes, Email, Principal, PrincipalKind};
+use crate::domain::identity::{Assignment, Attributes, Email, Member, Principal, PrincipalKind};
 use crate::domain::ids::DAY_MS;
 use crate::domain::oauth::{ClientSecret, Secret, SecretHash, plan_secret};
 use crate::domain::seed::{
@@ -78,7 +78,7 @@ impl Service {
         for account in reader.list_accounts().await? {
             seed.accounts.push(export_account(&mut reader, account).await?);
         }
-        for workspace in reader.list_workspaces().await? {
+        for workspace in reader.list_all_workspaces().await? {
             let now = workspace.clock.at(self.clock.now());
             seed.workspaces.push(export_workspace(&mut reader, &workspace, now).await?);
         }
@@ -344,7 +344,7 @@ impl Sower<'_> {
 
     /// Gives a principal a place in a workspace, unless it has one.
     async fn assign(&mut self, workspace: &Workspace, id: PrincipalId, place: &Assignment) -> Result<(), Error> {
-        if self.writer.find_assignment(workspace.id, id).await?.is_none() {
+        if !self.writer.is_assigned(workspace.id, id).await? {
             self.writer.put_assignment(workspace.id, id, place).await?;
         }
         Ok(())
@@ -518,7 +518,8 @@ fn user_principal(seed: &UserSeed) -> Principal {
 
 async fn export_account(reader: &mut Reader, account: AccountId) -> Result<AccountSeed, Error> {
     let mut seed = AccountSeed { account_id: Some(account.to_string().into()), ..AccountSeed::default() };
-    let principals = reader.list_principals(account, None).await?;
+    let mut principals = reader.list_principals(account).await?;
+    principals.sort_by(|a, b| a.name.cmp(&b.name));
     let names: HashMap<PrincipalId, String> = principals.iter().map(|it| (it.id, it.name.clone())).collect();
     for principal in principals {
         let Principal { id, name, display_name, active, account_admin, external_id, kind, .. } = principal;
@@ -552,7 +553,7 @@ async fn export_account(reader: &mut Reader, account: AccountId) -> Result<Accou
                 });
             }
             PrincipalKind::Group => {
-                let members = reader.list_group_members(account, id).await?;
+                let members = reader.list_members_in_account(account, id).await?;
                 seed.groups.push(GroupSeed { display_name: name.into(), members: by_name(&members, &names) });
             }
         }
@@ -561,30 +562,31 @@ async fn export_account(reader: &mut Reader, account: AccountId) -> Result<Accou
 }
 
 /// Principals by name, so that the same world is written alike.
-fn by_name(ids: &[PrincipalId], names: &HashMap<PrincipalId, String>) -> Vec<Text> {
-    let mut names: Vec<String> = ids.iter().filter_map(|id| names.get(id).cloned()).collect();
+fn by_name(members: &[Member], names: &HashMap<PrincipalId, String>) -> Vec<Text> {
+    let mut names: Vec<String> = members.iter().filter_map(|member| names.get(&member.id).cloned()).collect();
     names.sort();
     names.into_iter().map(Text::from).collect()
 }
 
 async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<WorkspaceSeed, Error> {
     let account = workspace.account;
-    let of_account = reader.list_principals(account, None).await?;
-    let local = reader.list_principals(account, Some(workspace.id)).await?;
-    let locals: HashSet<PrincipalId> = local.iter().map(|group| group.id).collect();
+    let of_account = reader.list_principals(account).await?;
+    let local = reader.list_own_groups(workspace).await?;
     let names: HashMap<PrincipalId, String> =
         of_account.iter().chain(&local).map(|it| (it.id, it.name.clone())).collect();
     let name = |id: PrincipalId| names.get(&id).map(|name| Text::from(name.clone()));
 
     let mut groups = Vec::new();
     for group in &local {
-        let members = reader.list_group_members(account, group.id).await?;
+        let members = reader.list_members_in_account(account, group.id).await?;
         groups.push(GroupSeed { display_name: group.name.clone().into(), members: by_name(&members, &names) });
     }
+    let direct = reader.list_direct_assignments(workspace, None).await?;
+    let direct: HashSet<PrincipalId> = direct.into_iter().map(|(principal, _)| principal.id).collect();
     let mut assigned = reader.list_assigned(workspace).await?;
     assigned.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let assigned =
-        assigned.into_iter().filter(|(principal, _)| !locals.contains(&principal.id)).map(|(principal, place)| {
+        assigned.into_iter().filter(|(principal, _)| direct.contains(&principal.id)).map(|(principal, place)| {
             let Assignment { active, entitlements, roles } = place;
             AssignedSeed { principal: principal.name.into(), active, entitlements: Some(entitlements), roles }
         });

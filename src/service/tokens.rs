@@ -19,11 +19,10 @@ impl Service {
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         // Who was deleted or deactivated since the request was authorized gets no token, which would
         // work again once it came back.
-        let place = writer.find_assignment(id, caller.id).await?;
-        if !place.is_some_and(|place| place.active) {
+        let standing = writer.standing(&workspace, caller.id).await?;
+        if !standing.is_active() {
             return Err(Denial::org(id).into());
         }
-        let standing = writer.standing(&workspace, caller.id).await?;
         may_hold_tokens(&workspace, &standing, now)?;
         let created = self.insert_token(&mut writer, call, &workspace, caller.id, request).await?;
         writer.commit().await?;

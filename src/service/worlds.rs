@@ -159,7 +159,7 @@ impl Service {
 
     /// All workspaces, by id.
     pub async fn workspaces(&self) -> Result<Vec<Workspace>, Error> {
-        Ok(self.store.read().await?.list_workspaces().await?)
+        Ok(self.store.read().await?.list_all_workspaces().await?)
     }
 
     /// Removes a workspace with all that it holds, and its account with it when it is alone there.

@@ -26,6 +26,7 @@ struct EventRow {
     request_params: String,
     status_code: i64,
     error_message: Option<String>,
+    account_level: bool,
 }
 
 impl TryFrom<EventRow> for Event {
@@ -48,15 +49,16 @@ impl TryFrom<EventRow> for Event {
             source_ip: row.source_ip,
             user_agent: row.user_agent,
             error: row.error_message,
+            account_level: row.account_level,
         })
     }
 }
 
 static INSERT: LazyLock<ForRows> = LazyLock::new(|| {
-    ForRows::new(0, 13, |rows| {
+    ForRows::new(0, 14, |rows| {
         format!(
             "INSERT INTO audit_events (workspace_id, event_id, event_time, account_id, service_name, action_name, actor,
-               request_id, source_ip, user_agent, request_params, status_code, error_message) VALUES {rows}"
+               request_id, source_ip, user_agent, request_params, status_code, error_message, account_level) VALUES {rows}"
         )
     })
 });
@@ -66,7 +68,7 @@ impl Writer {
     pub async fn insert_events(&mut self, events: &[NewEvent<'_>]) -> Result<(), StoreError> {
         let texts: Vec<(String, String)> =
             events.iter().map(|event| (event.account.to_string(), params_text(event))).collect();
-        let rows: Vec<[Value<'_>; 13]> = events
+        let rows: Vec<[Value<'_>; 14]> = events
             .iter()
             .zip(&texts)
             .map(|(event, (account, params))| {
@@ -84,6 +86,7 @@ impl Writer {
                     params.into(),
                     i64::from(event.status).into(),
                     event.error.into(),
+                    event.account_level.into(),
                 ]
             })
             .collect();
@@ -130,7 +133,7 @@ impl Reader {
     /// A workspace's events in the order of writing, as many as the filter's limit.
     pub async fn list_events(&mut self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Event>, StoreError> {
         const SQL: &str = "SELECT sequence, workspace_id, event_id, event_time, account_id, service_name, action_name,
-               actor, request_id, source_ip, user_agent, request_params, status_code, error_message
+               actor, request_id, source_ip, user_agent, request_params, status_code, error_message, account_level
              FROM audit_events WHERE workspace_id = $1 AND sequence > $2
                AND (CAST($3 AS TEXT) IS NULL OR action_name = $3) AND (CAST($4 AS TEXT) IS NULL OR actor = $4)
                AND (CAST($5 AS BIGINT) IS NULL OR event_time >= $5) AND (CAST($6 AS BIGINT) IS NULL OR event_time < $6)

@@ -1,4 +1,8 @@
 //! Users, service principals, groups, their assignments and memberships.
+//!
+//! A principal is in a workspace by an assignment of its own, or because a group of the account that is
+//! assigned holds it, directly or nested. It has a row in `workspace_assignments` if it is assigned
+//! (`direct`), or if something of its place there is its own; without a row, it is active and no more.
 
 use sqlx::FromRow;
 
@@ -47,27 +51,12 @@ macro_rules! principal_columns {
 }
 pub(super) use principal_columns;
 
-#[derive(FromRow)]
-struct AssignmentRow {
-    active: bool,
-    entitlements: String,
-    roles: String,
-}
-
 fn names(text: &str) -> Result<Vec<String>, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Unreadable("a list of names".into()))
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Unreadable(error.to_string()))
-}
-
-impl TryFrom<AssignmentRow> for Assignment {
-    type Error = StoreError;
-
-    fn try_from(row: AssignmentRow) -> Result<Self, StoreError> {
-        Ok(Self { active: row.active, entitlements: names(&row.entitlements)?, roles: names(&row.roles)? })
-    }
 }
 
 /// A principal with its place in a workspace.
@@ -81,25 +70,61 @@ struct AssignedRow {
 }
 
 /// What [`AssignedRow`] is read from; the account is bound as `$1`, the workspace as `$2`.
-macro_rules! assigned {
+macro_rules! places {
     () => {
         concat!(
             "SELECT ",
             principal_columns!(),
-            ", a.active AS assigned_active, a.entitlements, a.roles
-             FROM workspace_assignments a JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id
-             WHERE a.workspace_id = $2"
+            ", COALESCE(a.active, TRUE) AS assigned_active, COALESCE(a.entitlements, '[]') AS entitlements,
+               COALESCE(a.roles, '[]') AS roles
+             FROM principals p
+             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id "
         )
     };
 }
+
+/// Begins a statement about `present`: the ids of all that are in the workspace, found from its
+/// assignments downwards. Only groups of the account hand on that they are there. Bound as above; UNION
+/// ends circles.
+macro_rules! with_present {
+    () => {
+        "WITH RECURSIVE present (principal_id) AS (
+           SELECT d.principal_id FROM workspace_assignments d WHERE d.workspace_id = $2 AND d.direct
+           UNION SELECT m.member_id FROM present
+             JOIN principals g ON g.account_id = $1 AND g.principal_id = present.principal_id AND g.workspace_id = 0
+             JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id) "
+    };
+}
+
+/// The condition that `p` is one of them, found from `p` upwards: for one or a few.
+macro_rules! is_present {
+    () => {
+        "EXISTS (WITH RECURSIVE up (principal_id) AS (
+           SELECT p.principal_id
+           UNION SELECT m.group_id FROM group_members m JOIN up ON m.member_id = up.principal_id
+             WHERE m.account_id = $1)
+         SELECT 1 FROM up
+         JOIN workspace_assignments d ON d.workspace_id = $2 AND d.principal_id = up.principal_id AND d.direct
+         JOIN principals g ON g.account_id = $1 AND g.principal_id = up.principal_id
+         WHERE g.workspace_id = 0 OR g.principal_id = p.principal_id)"
+    };
+}
+pub(super) use is_present;
 
 impl TryFrom<AssignedRow> for (Principal, Assignment) {
     type Error = StoreError;
 
     fn try_from(row: AssignedRow) -> Result<Self, StoreError> {
-        let AssignedRow { principal, assigned_active: active, entitlements, roles } = row;
-        Ok((principal.try_into()?, AssignmentRow { active, entitlements, roles }.try_into()?))
+        let (entitlements, roles) = (names(&row.entitlements)?, names(&row.roles)?);
+        Ok((row.principal.try_into()?, Assignment { active: row.assigned_active, entitlements, roles }))
     }
+}
+
+#[derive(FromRow)]
+struct DirectRow {
+    #[sqlx(flatten)]
+    principal: PrincipalRow,
+    is_admin: bool,
 }
 
 #[derive(FromRow)]
@@ -155,47 +180,53 @@ impl Reader {
         self.row::<PrincipalRow>(SQL, values).await?.map(Principal::try_from).transpose()
     }
 
-    /// A principal's place in a workspace; `None` when it is not assigned.
-    pub async fn find_assignment(
-        &mut self,
-        workspace: WorkspaceId,
-        id: PrincipalId,
-    ) -> Result<Option<Assignment>, StoreError> {
-        const SQL: &str = "SELECT active, entitlements, roles FROM workspace_assignments
-             WHERE workspace_id = $1 AND principal_id = $2";
-        self.row::<AssignmentRow>(SQL, args![workspace, id]).await?.map(Assignment::try_from).transpose()
+    /// Whether a principal has an assignment of its own to a workspace.
+    pub async fn is_assigned(&mut self, workspace: WorkspaceId, id: PrincipalId) -> Result<bool, StoreError> {
+        let sql = "SELECT COUNT(*) FROM workspace_assignments WHERE workspace_id = $1 AND principal_id = $2 AND direct";
+        Ok(self.count(sql, args![workspace, id]).await? > 0)
     }
 
-    /// A principal that is assigned to a workspace, with its place there.
+    /// A principal that is in a workspace, with its place there.
     pub async fn find_assigned(
         &mut self,
         workspace: &Workspace,
         id: PrincipalId,
     ) -> Result<Option<(Principal, Assignment)>, StoreError> {
-        const SQL: &str = concat!(assigned!(), " AND a.principal_id = $3");
+        const SQL: &str = concat!(places!(), "WHERE p.account_id = $1 AND p.principal_id = $3 AND ", is_present!());
         let account = workspace.account.to_string();
         let row = self.row::<AssignedRow>(SQL, args![&account, workspace.id, id]).await?;
         row.map(<(Principal, Assignment)>::try_from).transpose()
     }
 
-    /// Every principal that is assigned to a workspace, oldest first.
+    /// Every principal that is in a workspace, oldest first.
     pub async fn list_assigned(&mut self, workspace: &Workspace) -> Result<Vec<(Principal, Assignment)>, StoreError> {
-        const SQL: &str = concat!(assigned!(), " ORDER BY p.created_at, p.principal_id");
+        const SQL: &str = concat!(
+            with_present!(),
+            places!(),
+            "JOIN present ON present.principal_id = p.principal_id
+             WHERE p.account_id = $1 ORDER BY p.created_at, p.principal_id"
+        );
         let account = workspace.account.to_string();
         let rows = self.rows::<AssignedRow>(SQL, args![&account, workspace.id]).await?;
         rows.into_iter().map(<(Principal, Assignment)>::try_from).collect()
     }
 
-    /// The direct members of a group that are assigned to the workspace. The built-in `users` holds
-    /// every user and service principal without any row that says so.
+    /// The direct members of a group that are in the workspace. The built-in `users` holds every user
+    /// and service principal without any row that says so.
     pub async fn list_members(&mut self, workspace: &Workspace, group: PrincipalId) -> Result<Vec<Member>, StoreError> {
-        const STORED: &str = "SELECT p.principal_id, p.kind, p.display_name
-             FROM group_members m JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = m.member_id
-             JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
-             WHERE m.account_id = $1 AND m.group_id = $3 ORDER BY p.principal_id";
-        const EVERYBODY: &str = "SELECT p.principal_id, p.kind, p.display_name
-             FROM workspace_assignments a JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id
-             WHERE a.workspace_id = $2 AND p.kind <> 'group' ORDER BY p.principal_id";
+        const STORED: &str = concat!(
+            "SELECT p.principal_id, p.kind, p.display_name
+             FROM group_members m JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
+             WHERE m.account_id = $1 AND m.group_id = $3 AND ",
+            is_present!(),
+            " ORDER BY p.principal_id"
+        );
+        const EVERYBODY: &str = concat!(
+            with_present!(),
+            "SELECT p.principal_id, p.kind, p.display_name
+             FROM present JOIN principals p ON p.account_id = $1 AND p.principal_id = present.principal_id
+             WHERE p.kind <> 'group' ORDER BY p.principal_id"
+        );
         let account = workspace.account.to_string();
         let rows = if group == workspace.users_group {
             self.rows::<MemberRow>(EVERYBODY, args![&account, workspace.id]).await?
@@ -210,13 +241,92 @@ impl Reader {
         &mut self,
         workspace: &Workspace,
     ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
-        const SQL: &str = "SELECT m.group_id, m.member_id
-             FROM workspace_assignments a JOIN group_members m ON m.account_id = $1 AND m.group_id = a.principal_id
-             WHERE a.workspace_id = $2 ORDER BY m.group_id, m.member_id";
+        const SQL: &str = concat!(
+            with_present!(),
+            "SELECT m.group_id, m.member_id
+             FROM present JOIN group_members m ON m.account_id = $1 AND m.group_id = present.principal_id
+             ORDER BY m.group_id, m.member_id"
+        );
         let account = workspace.account.to_string();
-        let rows = self.rows::<(i64, i64)>(SQL, args![&account, workspace.id]).await?;
-        Ok(rows.into_iter().map(|(group, member)| (PrincipalId(group), PrincipalId(member))).collect())
+        Ok(pairs(self.rows(SQL, args![&account, workspace.id]).await?))
     }
+
+    /// Every principal of an account, oldest first, without the workspaces' own groups.
+    pub async fn list_principals(&mut self, account: AccountId) -> Result<Vec<Principal>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            principal_columns!(),
+            " FROM principals p WHERE p.account_id = $1 AND p.workspace_id = 0 ORDER BY p.created_at, p.principal_id"
+        );
+        let account = account.to_string();
+        let rows = self.rows::<PrincipalRow>(SQL, args![&account]).await?;
+        rows.into_iter().map(Principal::try_from).collect()
+    }
+
+    /// The direct members of a group of the account.
+    pub async fn list_members_in_account(
+        &mut self,
+        account: AccountId,
+        group: PrincipalId,
+    ) -> Result<Vec<Member>, StoreError> {
+        const SQL: &str = "SELECT p.principal_id, p.kind, p.display_name
+             FROM group_members m JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
+             WHERE m.account_id = $1 AND m.group_id = $2 ORDER BY p.principal_id";
+        let account = account.to_string();
+        let rows = self.rows::<MemberRow>(SQL, args![&account, group]).await?;
+        rows.into_iter().map(Member::try_from).collect()
+    }
+
+    /// Every stored membership in the groups of an account, as group and member.
+    pub async fn list_memberships_in_account(
+        &mut self,
+        account: AccountId,
+    ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
+        const SQL: &str = "SELECT m.group_id, m.member_id FROM group_members m
+             JOIN principals g ON g.account_id = $1 AND g.principal_id = m.group_id AND g.workspace_id = 0
+             WHERE m.account_id = $1 ORDER BY m.group_id, m.member_id";
+        let account = account.to_string();
+        Ok(pairs(self.rows(SQL, args![&account]).await?))
+    }
+
+    /// The principals of the account that are assigned to a workspace, by id, and whether they are direct
+    /// members of its group `admins`; one of them where `one` is given.
+    pub async fn list_direct_assignments(
+        &mut self,
+        workspace: &Workspace,
+        one: Option<PrincipalId>,
+    ) -> Result<Vec<(Principal, bool)>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            principal_columns!(),
+            ", CASE WHEN m.member_id IS NULL THEN FALSE ELSE TRUE END AS is_admin
+             FROM workspace_assignments a
+             JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id AND p.workspace_id = 0
+             LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = $3 AND m.member_id = a.principal_id
+             WHERE a.workspace_id = $2 AND a.direct AND (CAST($4 AS BIGINT) IS NULL OR a.principal_id = $4)
+             ORDER BY a.principal_id"
+        );
+        let account = workspace.account.to_string();
+        let values = args![&account, workspace.id, workspace.admins_group, one.map(|id| id.0)];
+        let rows = self.rows::<DirectRow>(SQL, values).await?;
+        rows.into_iter().map(|row| Ok((row.principal.try_into()?, row.is_admin))).collect()
+    }
+
+    /// Whether anybody active is an account admin, directly or through a group.
+    pub async fn has_account_admin(&mut self, account: AccountId) -> Result<bool, StoreError> {
+        const SQL: &str = "WITH RECURSIVE holders (principal_id) AS (
+               SELECT h.principal_id FROM principals h WHERE h.account_id = $1 AND h.account_admin
+               UNION SELECT m.member_id FROM group_members m JOIN holders ON m.group_id = holders.principal_id
+                 WHERE m.account_id = $1)
+             SELECT COUNT(*) FROM holders JOIN principals p ON p.account_id = $1
+               AND p.principal_id = holders.principal_id AND p.kind <> 'group' AND p.active";
+        let account = account.to_string();
+        Ok(self.count(SQL, args![&account]).await? > 0)
+    }
+}
+
+fn pairs(rows: Vec<(i64, i64)>) -> Vec<(PrincipalId, PrincipalId)> {
+    rows.into_iter().map(|(group, member)| (PrincipalId(group), PrincipalId(member))).collect()
 }
 
 impl Writer {
@@ -254,19 +364,28 @@ impl Writer {
         Ok(())
     }
 
-    /// Stores what a change of a principal may change: its names, external id and attributes.
+    /// Stores what a change of a principal may change: all but its id, kind and home.
     ///
     /// # Errors
     /// [`StoreError::Duplicate`] when its name is taken.
     pub async fn update_principal(&mut self, account: AccountId, principal: &Principal) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE principals SET name = $3, name_key = $4, display_name = $5, external_id = $6,
-               attributes = $7 WHERE account_id = $1 AND principal_id = $2";
+               attributes = $7, active = $8, account_admin = $9 WHERE account_id = $1 AND principal_id = $2";
         let account = account.to_string();
         let key = Principal::name_key(&principal.name);
         let attributes = json(&principal.attributes)?;
         let external_id = principal.external_id.as_deref();
-        let values =
-            args![&account, principal.id, &principal.name, &key, &principal.display_name, external_id, &attributes];
+        let values = args![
+            &account,
+            principal.id,
+            &principal.name,
+            &key,
+            &principal.display_name,
+            external_id,
+            &attributes,
+            principal.active,
+            principal.account_admin,
+        ];
         self.execute(SQL, values).await?;
         Ok(())
     }
@@ -284,27 +403,42 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes a workspace's own group with its memberships.
-    pub async fn delete_group(&mut self, account: AccountId, group: PrincipalId) -> Result<(), StoreError> {
+    /// Removes a principal that is in no workspace any more, with its memberships and OAuth secrets.
+    pub async fn delete_principal(&mut self, account: AccountId, id: PrincipalId) -> Result<(), StoreError> {
         let account = account.to_string();
         for sql in [
             "DELETE FROM group_members WHERE account_id = $1 AND group_id = $2",
+            "DELETE FROM group_members WHERE account_id = $1 AND member_id = $2",
             "DELETE FROM principals WHERE account_id = $1 AND principal_id = $2",
         ] {
-            self.execute(sql, args![&account, group]).await?;
+            self.execute(sql, args![&account, id]).await?;
         }
         Ok(())
     }
 
-    /// Assigns a principal to a workspace, or changes its place there.
+    /// Assigns a principal to a workspace, with its place there.
     pub async fn put_assignment(
         &mut self,
         workspace: WorkspaceId,
         id: PrincipalId,
         assignment: &Assignment,
     ) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO workspace_assignments (workspace_id, principal_id, active, entitlements, roles)
-             VALUES ($1, $2, $3, $4, $5)
+        self.put_place(workspace, id, assignment).await?;
+        let sql = "UPDATE workspace_assignments SET direct = TRUE WHERE workspace_id = $1 AND principal_id = $2";
+        self.execute(sql, args![workspace, id]).await?;
+        Ok(())
+    }
+
+    /// Changes the place of a principal in a workspace, which it may be in through a group.
+    pub async fn put_place(
+        &mut self,
+        workspace: WorkspaceId,
+        id: PrincipalId,
+        assignment: &Assignment,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO workspace_assignments
+               (workspace_id, principal_id, active, entitlements, roles, direct)
+             VALUES ($1, $2, $3, $4, $5, FALSE)
              ON CONFLICT (workspace_id, principal_id) DO UPDATE SET active = excluded.active,
                entitlements = excluded.entitlements, roles = excluded.roles";
         let (entitlements, roles) = (json(&assignment.entitlements)?, json(&assignment.roles)?);

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::StoreError;
-use super::identities::{PrincipalRow, principal_columns};
+use super::identities::{PrincipalRow, is_present, principal_columns};
 use super::session::{Reader, Writer, args};
 use crate::domain::access::PermissionLevel;
 use crate::domain::identity::{Principal, PrincipalKind};
@@ -39,7 +39,7 @@ impl Reader {
         rows.into_iter().map(|row| Ok((row.principal.try_into()?, level(&row.permission_level)?))).collect()
     }
 
-    /// A principal of that kind and name that is assigned to the workspace.
+    /// A principal of that kind and name that is in the workspace.
     pub async fn find_assigned_named(
         &mut self,
         workspace: &Workspace,
@@ -50,9 +50,9 @@ impl Reader {
             "SELECT ",
             principal_columns!(),
             " FROM principals p
-             JOIN workspace_assignments a ON a.principal_id = p.principal_id AND a.workspace_id = $2
-             WHERE p.account_id = $1 AND p.workspace_id IN (0, $2) AND p.kind = $3 AND p.name_key = $4
-             ORDER BY p.workspace_id DESC LIMIT 1"
+             WHERE p.account_id = $1 AND p.workspace_id IN (0, $2) AND p.kind = $3 AND p.name_key = $4 AND ",
+            is_present!(),
+            " ORDER BY p.workspace_id DESC LIMIT 1"
         );
         let account = workspace.account.to_string();
         let key = Principal::name_key(name);

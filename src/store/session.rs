@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, FromRow, Postgres, Sqlite, Transaction};
 
 use super::{Store, StoreError};
-use crate::domain::{PrincipalId, TokenId, WorkspaceId};
+use crate::domain::{AccountId, PrincipalId, TokenId, WorkspaceId};
 
 /// An argument of a statement.
 #[derive(Clone, Debug)]
@@ -267,6 +267,8 @@ pub enum Lock {
     Owner(WorkspaceId, PrincipalId),
     /// The whole workspace: configuration, permissions, identities.
     Workspace(WorkspaceId),
+    /// The whole account: its identities, and what they are in its workspaces.
+    Account(AccountId),
     /// The whole database: the first start.
     Database,
 }
@@ -303,6 +305,13 @@ impl Store {
                         writer.lock("SELECT pg_advisory_xact_lock($1)", -(workspace.0 ^ owner.0)).await?;
                     }
                     Lock::Workspace(workspace) => writer.lock("SELECT pg_advisory_xact_lock($1)", workspace.0).await?,
+                    Lock::Account(account) => {
+                        // Whoever takes several locks waits for the first of them here.
+                        writer.lock("SELECT pg_advisory_xact_lock($1)", 0).await?;
+                        for workspace in writer.list_workspaces_of(account).await? {
+                            writer.lock("SELECT pg_advisory_xact_lock($1)", workspace.0).await?;
+                        }
+                    }
                     Lock::Database => writer.lock("SELECT pg_advisory_xact_lock($1)", 0).await?,
                 }
                 Ok(writer)

@@ -11,7 +11,7 @@ use crate::domain::access::{PermissionLevel, Reach, Standing};
 use crate::domain::authorize::Use;
 use crate::domain::identity::PrincipalKind;
 use crate::domain::token::{EndCause, Ended, Horizon, Token};
-use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
+use crate::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// The columns of a token after `tokens t`.
 macro_rules! token_columns {
@@ -58,14 +58,12 @@ macro_rules! presented {
             ", ",
             workspace_columns!(),
             ",
-               p.kind AS owner_kind, p.name AS owner_name, p.active AS owner_active,
-               p.account_admin AS owner_account_admin, a.active AS assignment_active
+               p.kind AS owner_kind, p.name AS owner_name
              FROM ",
             $table,
             " t JOIN workspaces w ON w.workspace_id = t.workspace_id",
             workspace_joins!(),
             "LEFT JOIN principals p ON p.account_id = w.account_id AND p.principal_id = t.owner_id
-             LEFT JOIN workspace_assignments a ON a.workspace_id = t.workspace_id AND a.principal_id = t.owner_id
              WHERE t.token_id = $1 ORDER BY w.is_default DESC, t.workspace_id"
         )
     };
@@ -136,10 +134,6 @@ pub struct PresentedOwner {
     pub kind: PrincipalKind,
     /// `userName` or `applicationId`.
     pub name: String,
-    /// Active in the account, and assigned to and active in the workspace.
-    pub active: bool,
-    /// Holds the account admin role.
-    pub account_admin: bool,
 }
 
 #[derive(FromRow)]
@@ -150,9 +144,6 @@ struct PresentedRow {
     workspace: WorkspaceRow,
     owner_kind: Option<String>,
     owner_name: Option<String>,
-    owner_active: Option<bool>,
-    owner_account_admin: Option<bool>,
-    assignment_active: Option<bool>,
     #[sqlx(flatten)]
     end: EndRow,
 }
@@ -182,8 +173,6 @@ impl TryFrom<PresentedRow> for PresentedToken {
             (Some(kind), Some(name)) => Some(PresentedOwner {
                 kind: PrincipalKind::parse(&kind).ok_or_else(|| StoreError::Unreadable(format!("kind {kind}")))?,
                 name,
-                active: row.owner_active == Some(true) && row.assignment_active == Some(true),
-                account_admin: row.owner_account_admin == Some(true),
             }),
             _ => None,
         };
@@ -243,6 +232,9 @@ struct ReachRow {
     via_id: Option<i64>,
     name: Option<String>,
     permission_level: Option<String>,
+    assigned: bool,
+    account_admin: bool,
+    active: bool,
 }
 
 impl Reader {
@@ -268,19 +260,45 @@ impl Reader {
     /// What a principal reaches upwards in a workspace: itself, the built-in `users`, and every
     /// group that holds it, directly or nested, each with its entry in the token permissions.
     pub async fn standing(&mut self, workspace: &Workspace, principal: PrincipalId) -> Result<Standing, StoreError> {
+        let Workspace { account, id, admins_group, users_group, .. } = *workspace;
+        let (active, reach) = self.reach(account, (id, users_group), principal).await?;
+        Ok(Standing { admins_group, active, reach })
+    }
+
+    /// What a principal reaches upwards among the groups of its account.
+    pub async fn reach_in_account(
+        &mut self,
+        account: AccountId,
+        principal: PrincipalId,
+    ) -> Result<Vec<Reach>, StoreError> {
+        Ok(self.reach(account, (WorkspaceId(0), PrincipalId(0)), principal).await?.1)
+    }
+
+    /// Whether the principal is deactivated nowhere, and what it reaches. There is no workspace 0: by
+    /// that number, only what belongs to the account is found.
+    async fn reach(
+        &mut self,
+        account: AccountId,
+        (workspace, users_group): (WorkspaceId, PrincipalId),
+        principal: PrincipalId,
+    ) -> Result<(bool, Vec<Reach>), StoreError> {
         // UNION, not UNION ALL: a cycle of groups adds no new row and so ends.
         const SQL: &str = "WITH RECURSIVE up (subject_id, via_id) AS (
                SELECT CAST($3 AS BIGINT), CAST(NULL AS BIGINT)
                UNION SELECT CAST($4 AS BIGINT), CAST($3 AS BIGINT)
                UNION SELECT m.group_id, m.member_id FROM group_members m JOIN up ON m.member_id = up.subject_id
                  WHERE m.account_id = $1)
-             SELECT up.subject_id, up.via_id, p.name, acl.permission_level
+             SELECT up.subject_id, up.via_id, p.name, acl.permission_level, p.account_admin,
+               COALESCE(a.direct, FALSE) AND (p.workspace_id = 0 OR up.via_id IS NULL) AS assigned,
+               p.active AND COALESCE(a.active, TRUE) AS active
              FROM up JOIN principals p ON p.account_id = $1 AND p.principal_id = up.subject_id AND p.workspace_id IN (0, $2)
              LEFT JOIN token_acl acl ON acl.workspace_id = $2 AND acl.principal_id = up.subject_id
+             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = up.subject_id
              ORDER BY up.subject_id, up.via_id";
-        let account = workspace.account.to_string();
-        let values = args![&account, workspace.id, principal, workspace.users_group];
+        let account = account.to_string();
+        let values = args![&account, workspace, principal, users_group];
         let rows = self.rows::<ReachRow>(SQL, values).await?;
+        let active = rows.iter().any(|row| row.via_id.is_none() && row.active);
         let reach = rows.into_iter().map(|row| {
             let level = row.permission_level.as_deref().map(|text| {
                 PermissionLevel::parse(text).ok_or_else(|| StoreError::Unreadable(format!("permission {text}")))
@@ -290,9 +308,11 @@ impl Reader {
                 via: row.via_id.map(PrincipalId),
                 name: row.name.unwrap_or_default(),
                 level: level.transpose()?,
+                assigned: row.assigned,
+                account_admin: row.account_admin,
             })
         });
-        Ok(Standing { admins_group: workspace.admins_group, reach: reach.collect::<Result<_, StoreError>>()? })
+        Ok((active, reach.collect::<Result<_, StoreError>>()?))
     }
 
     /// One owner's tokens within the horizon, oldest first.

@@ -101,22 +101,31 @@ impl Reader {
         self.row::<WorkspaceRow>(SQL, args![true]).await?.map(Workspace::try_from).transpose()
     }
 
-    /// The workspaces that a principal is assigned to and active in: the default one first.
+    /// The workspaces that a principal is in, itself or through a group of the account, and active in:
+    /// the default one first.
     pub async fn list_assigned_workspaces(
         &mut self,
         account: AccountId,
         principal: PrincipalId,
     ) -> Result<Vec<Workspace>, StoreError> {
         const SQL: &str = concat!(
-            "SELECT ",
+            "WITH RECURSIVE up (principal_id) AS (
+               SELECT CAST($2 AS BIGINT)
+               UNION SELECT m.group_id FROM group_members m JOIN up ON m.member_id = up.principal_id
+                 WHERE m.account_id = $1)
+             SELECT ",
             workspace_columns!(),
-            " FROM workspace_assignments a JOIN workspaces w ON w.workspace_id = a.workspace_id",
+            " FROM workspaces w",
             workspace_joins!(),
-            "WHERE w.account_id = $1 AND a.principal_id = $2 AND a.active = $3
+            "LEFT JOIN workspace_assignments a ON a.workspace_id = w.workspace_id AND a.principal_id = $2
+             WHERE w.account_id = $1 AND COALESCE(a.active, TRUE) AND EXISTS (
+               SELECT 1 FROM up JOIN principals g ON g.account_id = $1 AND g.principal_id = up.principal_id
+               JOIN workspace_assignments d ON d.workspace_id = w.workspace_id AND d.principal_id = up.principal_id
+               WHERE d.direct AND g.workspace_id = 0)
              ORDER BY w.is_default DESC, w.workspace_id"
         );
         let account = account.to_string();
-        let rows = self.rows::<WorkspaceRow>(SQL, args![&account, principal, true]).await?;
+        let rows = self.rows::<WorkspaceRow>(SQL, args![&account, principal]).await?;
         rows.into_iter().map(Workspace::try_from).collect()
     }
 
@@ -131,6 +140,19 @@ impl Reader {
         );
         let account = account.to_string();
         self.row::<WorkspaceRow>(SQL, args![&account]).await?.map(Workspace::try_from).transpose()
+    }
+
+    /// An account's workspaces, by id.
+    pub async fn list_workspaces(&mut self, account: AccountId) -> Result<Vec<Workspace>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            workspace_columns!(),
+            " FROM workspaces w",
+            workspace_joins!(),
+            "WHERE w.account_id = $1 ORDER BY w.workspace_id"
+        );
+        let account = account.to_string();
+        self.rows::<WorkspaceRow>(SQL, args![&account]).await?.into_iter().map(Workspace::try_from).collect()
     }
 
     /// Whether there is such an account.
@@ -182,7 +204,7 @@ impl Reader {
     }
 
     /// All workspaces, by id.
-    pub async fn list_workspaces(&mut self) -> Result<Vec<Workspace>, StoreError> {
+    pub async fn list_all_workspaces(&mut self) -> Result<Vec<Workspace>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             workspace_columns!(),

@@ -9,7 +9,7 @@ use crate::harness::{ADMIN_SECRET, Answer, Backend, Client, DAY_MS, World};
 
 async fn ask(client: Client<'_>, route: &Route) -> Answer {
     let mut path = route.path.replace("{account_id}", &FirstStart::default().account.to_string());
-    for name in ["{token_id}", "{id}", "{sp_id}", "{secret_id}"] {
+    for name in ["{token_id}", "{id}", "{sp_id}", "{secret_id}", "{workspace_id}", "{principal_id}"] {
         path = path.replace(name, "0");
     }
     assert!(!path.contains('{'), "{path}: say what to put there");

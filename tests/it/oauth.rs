@@ -59,6 +59,20 @@ impl World {
         self.access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await
     }
 
+    /// The admin service principal's access token for all workspaces of the account.
+    pub(crate) async fn account_oauth(&self) -> String {
+        self.account_access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await
+    }
+
+    /// An access token from the account's endpoint.
+    pub(crate) async fn account_access_token(&self, client_id: &str, secret: &str) -> String {
+        let (path, form) =
+            (format!("/oidc/accounts/{}/v1/token", account()), "grant_type=client_credentials&scope=all-apis");
+        let answer = self.ask_for_token(&path, Some((client_id, secret)), form).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        text(&answer.json()["access_token"])
+    }
+
     /// A service principal without any right but CAN USE, and a secret of its own.
     async fn add_bot(&self, application: &str) -> (PrincipalId, String) {
         let id = self.add_principal(PrincipalKind::ServicePrincipal, application).await;

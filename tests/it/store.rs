@@ -59,7 +59,7 @@ async fn tokens_round_trip(world: World) {
     assert_eq!(presented.len(), 1);
     assert_eq!((&presented[0].token, &presented[0].workspace), (&token, &workspace));
     let owner = presented[0].owner.as_ref().unwrap();
-    assert!(owner.active && owner.name == "admin@example.com" && owner.kind == PrincipalKind::User);
+    assert!(owner.name == "admin@example.com" && owner.kind == PrincipalKind::User);
 }
 
 /// The rule is written twice, in Rust and as an SQL condition; this holds the two together.

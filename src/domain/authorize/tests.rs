@@ -47,6 +47,8 @@ fn facts() -> Facts {
         via: None,
         name: "u@example.com".into(),
         level: Some(PermissionLevel::CanUse),
+        assigned: true,
+        account_admin: false,
     };
     let owner = Owner {
         id: PrincipalId(1),
@@ -54,7 +56,7 @@ fn facts() -> Facts {
         name: "u@example.com".into(),
         active: true,
         account_admin: false,
-        standing: Standing { admins_group: PrincipalId(100), reach: vec![reach] },
+        standing: Standing { admins_group: PrincipalId(100), active: true, reach: vec![reach] },
     };
     Facts { workspace: Some(workspace), token_belongs_to: None, found: Found::Token(token), owner: Some(owner) }
 }

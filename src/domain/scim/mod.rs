@@ -12,7 +12,9 @@ use super::Denial;
 use super::identity::{Entry, PrincipalKind};
 
 pub use change::Change;
-pub use draft::{Draft, MAX_NAME_CHARS, built_in, requested_name};
+pub use draft::{
+    Draft, MAX_NAME_CHARS, built_in, cannot_remove_roles, in_through_a_group, keeps_own_roles, requested_name,
+};
 pub use filter::{Field, Filter, MAX_DEPTH, MAX_NODES};
 
 /// What is wrong with a SCIM request (RFC 7644 §3.12).

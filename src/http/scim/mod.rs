@@ -1,5 +1,5 @@
-//! SCIM 2.0 as the workspace speaks it (research/api-identity-auth.md §7). One handler serves the
-//! three kinds of resources.
+//! SCIM 2.0 as the workspace and the account speak it (research/api-identity-auth.md §7). One handler
+//! serves both, and the three kinds of resources.
 
 pub mod query;
 mod resource;
@@ -8,12 +8,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete as on_delete, get as on_get, patch as on_patch, post, put};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Body, Called, Segment, answer, ok};
-use crate::domain::identity::PrincipalKind;
+use super::extract::{Body, Called, Segments, answer, ok};
+use crate::domain::Denial;
+use crate::domain::identity::{Directory, PrincipalKind};
 use crate::domain::scim::{Change, Sight};
 
 use query::{ListQuery, Projection};
@@ -25,58 +27,95 @@ pub async fn me(State(app): State<App>, called: Called, projection: Projection) 
     Ok(ok(&projection.of(resource(PrincipalKind::User, &entry, Sight::Everything))))
 }
 
+/// The variable segments of the paths. The account is named in its own paths only, not where it is reached
+/// through a workspace.
+#[derive(Debug, Deserialize)]
+struct Target {
+    account_id: Option<String>,
+    #[serde(default)]
+    id: String,
+}
+
+impl Target {
+    /// The principal's id, once the account in the path is the caller's own.
+    fn id(&self, called: &Called) -> Result<&str, Denial> {
+        if let Some(account) = &self.account_id {
+            called.in_own_account(account)?;
+        }
+        Ok(&self.id)
+    }
+}
+
 /// `users.list` and its siblings.
-pub fn list(kind: PrincipalKind) -> MethodRouter<App> {
-    on_get(async move |State(app): State<App>, called: Called, projection: Projection, ListQuery(query): ListQuery| {
-        let (page, sight) = app.service.identities(called.call(), kind, &query).await?;
-        let resources: Vec<Map<String, Value>> =
-            page.entries.iter().map(|entry| projection.of(resource(kind, entry, sight))).collect();
-        Ok::<_, ApiError>(ok(&json!({
-            "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
-            "totalResults": page.total,
-            "startIndex": page.start_index,
-            "itemsPerPage": resources.len(),
-            "Resources": resources,
-        })))
-    })
+pub fn list(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
+    on_get(
+        async move |State(app): State<App>,
+                    called: Called,
+                    Segments(target): Segments<Target>,
+                    projection: Projection,
+                    ListQuery(query): ListQuery| {
+            target.id(&called)?;
+            let (page, sight) = app.service.identities(called.call(), directory, kind, &query).await?;
+            let resources: Vec<Map<String, Value>> =
+                page.entries.iter().map(|entry| projection.of(resource(kind, entry, sight))).collect();
+            Ok::<_, ApiError>(ok(&json!({
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+                "totalResults": page.total,
+                "startIndex": page.start_index,
+                "itemsPerPage": resources.len(),
+                "Resources": resources,
+            })))
+        },
+    )
 }
 
 /// `users.get` and its siblings.
-pub fn get(kind: PrincipalKind) -> MethodRouter<App> {
-    on_get(async move |State(app): State<App>, called: Called, Segment(id): Segment, projection: Projection| {
-        let (entry, sight) = app.service.identity(called.call(), kind, &id).await?;
-        Ok::<_, ApiError>(ok(&projection.of(resource(kind, &entry, sight))))
-    })
+pub fn get(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
+    on_get(
+        async move |State(app): State<App>,
+                    called: Called,
+                    Segments(target): Segments<Target>,
+                    projection: Projection| {
+            let (entry, sight) = app.service.identity(called.call(), directory, kind, target.id(&called)?).await?;
+            Ok::<_, ApiError>(ok(&projection.of(resource(kind, &entry, sight))))
+        },
+    )
 }
 
 /// `users.create` and its siblings.
-pub fn create(kind: PrincipalKind) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, called: Called, Body(body): Body<Map<String, Value>>| {
-        let entry = app.service.create_identity(called.call(), kind, &body).await?;
-        Ok::<_, ApiError>(answer(StatusCode::CREATED, &resource(kind, &entry, Sight::Everything)))
-    })
+pub fn create(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
+    post(
+        async move |State(app): State<App>,
+                    called: Called,
+                    Segments(target): Segments<Target>,
+                    Body(body): Body<Map<String, Value>>| {
+            target.id(&called)?;
+            let entry = app.service.create_identity(called.call(), directory, kind, &body).await?;
+            Ok::<_, ApiError>(answer(StatusCode::CREATED, &resource(kind, &entry, Sight::Everything)))
+        },
+    )
 }
 
 /// `users.update` and its siblings.
-pub fn replace(kind: PrincipalKind) -> MethodRouter<App> {
+pub fn replace(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     put(
         async move |State(app): State<App>,
                     called: Called,
-                    Segment(id): Segment,
+                    Segments(target): Segments<Target>,
                     Body(body): Body<Map<String, Value>>| {
-            change(&app, &called, kind, &id, &Change::Replace(body)).await
+            change(&app, &called, directory, kind, target.id(&called)?, &Change::Replace(body)).await
         },
     )
 }
 
 /// `users.patch` and its siblings.
-pub fn patch(kind: PrincipalKind) -> MethodRouter<App> {
+pub fn patch(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     on_patch(
         async move |State(app): State<App>,
                     called: Called,
-                    Segment(id): Segment,
+                    Segments(target): Segments<Target>,
                     Body(body): Body<Map<String, Value>>| {
-            change(&app, &called, kind, &id, &Change::patch(&body)?).await
+            change(&app, &called, directory, kind, target.id(&called)?, &Change::patch(&body)?).await
         },
     )
 }
@@ -84,18 +123,19 @@ pub fn patch(kind: PrincipalKind) -> MethodRouter<App> {
 async fn change(
     app: &App,
     called: &Called,
+    directory: Directory,
     kind: PrincipalKind,
     id: &str,
     change: &Change,
 ) -> Result<Response, ApiError> {
-    let entry = app.service.change_identity(called.call(), kind, id, change).await?;
+    let entry = app.service.change_identity(called.call(), directory, kind, id, change).await?;
     Ok(ok(&resource(kind, &entry, Sight::Everything)))
 }
 
 /// `users.delete` and its siblings.
-pub fn delete(kind: PrincipalKind) -> MethodRouter<App> {
-    on_delete(async move |State(app): State<App>, called: Called, Segment(id): Segment| {
-        app.service.delete_identity(called.call(), kind, &id).await?;
+pub fn delete(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
+    on_delete(async move |State(app): State<App>, called: Called, Segments(target): Segments<Target>| {
+        app.service.delete_identity(called.call(), directory, kind, target.id(&called)?).await?;
         Ok::<_, ApiError>(StatusCode::NO_CONTENT.into_response())
     })
 }

@@ -20,6 +20,7 @@ TOKEN, MANAGEMENT = "/api/2.0/token", "/api/2.0/token-management"
 PERMISSIONS, CONF = "/api/2.0/permissions/authorization/tokens", "/api/2.0/workspace-conf"
 RESTRICTION = "/api/2.0/settings/types/restrict_workspace_admins/names/default"
 SCIM = "/api/2.0/preview/scim/v2"
+ACCOUNT_SCIM = "/api/2.0/account/scim/v2"
 
 
 def in_the_text(validator, schema, instance, _):
@@ -89,6 +90,10 @@ def cause_identities(mock):
     for active in (False, True):
         change = {"Operations": [{"op": "replace", "path": "active", "value": active}]}
         mock.ask("PATCH", f"{SCIM}/Users/{user['id']}", change)
+    account_admin = mock.token_of("account-admin@example.com")
+    for op in ("add", "remove"):
+        change = {"Operations": [{"op": op, "path": "roles", "value": [{"value": "account_admin"}]}]}
+        mock.ask("PATCH", f"{ACCOUNT_SCIM}/Users/{user['id']}", change, account_admin)
     bob = mock.token_of("bob@example.com")
     on_behalf = {"application_id": application["applicationId"], "lifetime_seconds": 3600}
     robot = mock.ask("POST", f"{MANAGEMENT}/on-behalf-of/tokens", on_behalf)["token_value"]
@@ -174,6 +179,8 @@ def test_every_action_in_every_shape_fits_its_schema(mock):
         for line in seen[shape]:
             errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(line)]
             assert not errors, f"{shape}: {errors}\n{line}"
+    levels = {row["workspace_id"] == "0": row["audit_level"] for row in seen["system_table"]}
+    assert levels == {True: "ACCOUNT_LEVEL", False: "WORKSPACE_LEVEL"}
     # One event three times.
     for row, line, record in zip(*(seen[shape] for shape in SHAPES)):
         assert row["request_params"] == line["requestParams"] == json.loads(record["properties"]["requestParams"])

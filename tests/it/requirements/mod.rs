@@ -25,7 +25,6 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Client, START, World};
-use crate::oauth::account;
 use crate::people::CREATE;
 
 /// The admin's token in a second workspace.
@@ -56,16 +55,6 @@ impl Client<'_> {
 }
 
 impl World {
-    /// An access token for all workspaces of the account.
-    async fn account_oauth(&self) -> String {
-        let (id, secret) = (dapi_mock::service::ADMIN_CLIENT_ID.to_string(), crate::harness::ADMIN_SECRET);
-        let path = format!("/oidc/accounts/{}/v1/token", account());
-        let form = "grant_type=client_credentials&scope=all-apis";
-        let answer = self.ask_for_token(&path, Some((&id, secret)), form).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["access_token"].as_str().unwrap().to_owned()
-    }
-
     /// Moves the default workspace's clock to so many milliseconds after the start.
     async fn at(&self, ms: i64) {
         self.anonymous().advance(&json!({"to": START.0 + ms})).await;

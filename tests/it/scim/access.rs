@@ -200,7 +200,7 @@ async fn deletion_ends_tokens_for_good(world: World) {
 
 /// Authorized before its deletion or deactivation, executed after it.
 async fn nothing_is_created_for_who_is_gone(world: World) {
-    for name in ["deleted@example.com", "inactive@example.com"] {
+    for name in ["deleted@example.com", "inactive@example.com", "inactive-in-account@example.com"] {
         let ann = user(&world, name).await;
         let token = TokenValue::parse(&world.mint(id_of(&ann), |_| {}).await).unwrap();
         let demand = Demand { right: Right::TokenUser, ..Demand::UNROUTED };
@@ -210,6 +210,12 @@ async fn nothing_is_created_for_who_is_gone(world: World) {
         let caller = authorized.decision.outcome.unwrap();
         if name.starts_with("deleted") {
             delete(world.admin(), &at(USERS, &ann)).await;
+        } else if name.starts_with("inactive-in-account") {
+            let account = caller.account();
+            let mut writer = world.service.store().write(Lock::Account(account)).await.unwrap();
+            let found = writer.find_principal(account, id_of(&ann)).await.unwrap().unwrap();
+            writer.update_principal(account, &Principal { active: false, ..found }).await.unwrap();
+            writer.commit().await.unwrap();
         } else {
             world.set_active(id_of(&ann), false).await;
         }

@@ -1,0 +1,135 @@
+"""The account API, seen through the official SDK: an account admin that signs in by OAuth."""
+
+from collections import Counter
+
+import pytest
+from databricks.sdk import AccountClient, WorkspaceClient
+from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied, ResourceConflict, Unauthenticated
+from databricks.sdk.service.iam import ComplexValue, Patch, PatchOp, WorkspacePermission
+
+CLIENT_ID = "32743274-3274-4274-8274-327432743275"
+ACCOUNT_ID = "32743274-3274-4274-8274-327432743274"
+WORKSPACE_ID = 3274327432743274
+
+
+@pytest.fixture
+def client(server, monkeypatch):
+    monkeypatch.delenv("DATABRICKS_TOKEN")
+
+    def make(kind=AccountClient, **settings):
+        if kind is AccountClient:
+            settings["account_id"] = ACCOUNT_ID
+        credentials = {"client_id": CLIENT_ID, "client_secret": server.client_secret}
+        return kind(host=server.host, **{**credentials, **settings})
+
+    return make
+
+
+def member(resource):
+    return ComplexValue(value=resource.id)
+
+
+def test_workspaces(client):
+    a = client()
+    [workspace] = a.workspaces.list()
+    assert (workspace.workspace_id, workspace.account_id) == (WORKSPACE_ID, ACCOUNT_ID)
+    assert (workspace.workspace_status.value, workspace.pricing_tier.value) == ("RUNNING", "PREMIUM")
+    assert a.workspaces.get(WORKSPACE_ID) == workspace
+    with pytest.raises(NotFound):
+        a.workspaces.get(99)
+
+
+def test_the_life_of_a_user(client):
+    a = client()
+    ann = a.users.create(user_name="ann@example.com", display_name="Ann")
+    assert a.users.get(ann.id) == ann
+    assert [user.id for user in a.users.list(filter='userName eq "ann@example.com"')] == [ann.id]
+    with pytest.raises(ResourceConflict, match="User with email ann@example.com already exists in this account"):
+        a.users.create(user_name="ann@example.com")
+    a.users.update(ann.id, user_name="ann@example.com", display_name="Anna", active=True)
+    assert a.users.get(ann.id).display_name == "Anna"
+
+    a.users.patch(ann.id, operations=[Patch(op=PatchOp.ADD, path="roles", value=[{"value": "account_admin"}])])
+    assert [role.value for role in a.users.get(ann.id).roles] == ["account_admin"]
+    take = Patch(op=PatchOp.REMOVE, path='roles[value eq "account_admin"]')
+    a.users.patch(ann.id, operations=[take])
+    assert a.users.get(ann.id).roles == []
+    with pytest.raises(BadRequest, match="Cannot remove roles for"):
+        [own] = a.service_principals.list(filter=f'applicationId eq "{CLIENT_ID}"')
+        a.service_principals.patch(own.id, operations=[take])
+
+    a.users.patch(ann.id, operations=[Patch(op=PatchOp.REPLACE, path="active", value=[{"value": "false"}])])
+    assert a.users.get(ann.id).active is False
+    a.users.delete(ann.id)
+    with pytest.raises(NotFound, match=f"User with id {ann.id} not found."):
+        a.users.get(ann.id)
+
+
+def test_the_newer_clients_of_the_same_paths(client):
+    a = client()
+    ann = a.users_v2.create(user_name="ann@example.com", display_name="Ann")
+    assert a.users_v2.get(ann.id) == ann
+    ci = a.service_principals_v2.create(display_name="ci")
+    team = a.groups_v2.create(display_name="team", members=[member(ann), member(ci)])
+    assert sorted(m.display for m in a.groups_v2.get(team.id).members) == ["Ann", "ci"]
+    assert [group.id for group in a.groups_v2.list()] == [team.id]
+    a.groups_v2.patch(team.id, operations=[Patch(op=PatchOp.REMOVE, path=f'members[value eq "{ci.id}"]')])
+    assert [m.value for m in a.groups_v2.get(team.id).members] == [ann.id]
+    a.service_principals_v2.update(ci.id, application_id=ci.application_id, display_name="build")
+    assert a.service_principals_v2.get(ci.id).display_name == "build"
+    for api, resource in [(a.groups_v2, team), (a.service_principals_v2, ci), (a.users_v2, ann)]:
+        api.delete(resource.id)
+        with pytest.raises(NotFound):
+            api.get(resource.id)
+
+
+def test_who_is_assigned(client, server):
+    a = client()
+    ann = a.users.create(user_name="ann@example.com", display_name="Ann")
+    ci = a.service_principals.create(display_name="ci")
+    team = a.groups.create(display_name="team", members=[member(ann)])
+
+    def assigned():
+        rows = a.workspace_assignment.list(WORKSPACE_ID)
+        return {row.principal.principal_id: [permission.value for permission in row.permissions] for row in rows}
+
+    before = assigned()
+    made = a.workspace_assignment.update(WORKSPACE_ID, int(team.id), permissions=[WorkspacePermission.USER])
+    assert (made.principal.group_name, made.principal.display_name) == ("team", "team")
+    a.workspace_assignment.update(WORKSPACE_ID, int(ci.id), permissions=[WorkspacePermission.ADMIN])
+    assert assigned() == before | {int(team.id): ["USER"], int(ci.id): ["ADMIN"]}
+    levels = a.workspace_assignment.get(WORKSPACE_ID).permissions
+    assert {level.permission_level for level in levels} == {WorkspacePermission.USER, WorkspacePermission.ADMIN}
+
+    secret = a.service_principal_secrets.create(ci.id).secret
+    w = client(WorkspaceClient, client_id=ci.application_id, client_secret=secret)
+    assert ann.id in [user.id for user in w.users.list()], "through the team"
+    token = w.tokens.create(comment="mine")
+
+    a.workspace_assignment.delete(WORKSPACE_ID, int(ci.id))
+    a.workspace_assignment.update(WORKSPACE_ID, int(team.id), permissions=[])
+    assert assigned() == before
+    with pytest.raises(PermissionDenied, match="Invalid access token."):
+        WorkspaceClient(host=server.host, token=token.token_value).current_user.me()
+    with pytest.raises(PermissionDenied, match="Invalid access to Org"):
+        w.current_user.me()
+
+
+def test_a_personal_token_is_refused(server, monkeypatch):
+    monkeypatch.delenv("DATABRICKS_TOKEN")
+    a = AccountClient(host=server.host, account_id=ACCOUNT_ID, token=server.admin_token)
+    with pytest.raises(Unauthenticated, match="Account APIs do not accept personal access tokens"):
+        list(a.workspaces.list())
+
+
+def test_a_script_counts_tokens_in_every_workspace(client):
+    """What account admins run: the account has no list of tokens, so they ask one workspace after another."""
+    a = client()
+    counts = Counter()
+    for workspace in a.workspaces.list():
+        w = client(WorkspaceClient, workspace_id=str(workspace.workspace_id))
+        w.tokens.create(comment="made by the script")
+        for token in w.token_management.list():
+            assert token.workspace_id == workspace.workspace_id
+            counts[workspace.workspace_id, token.created_by_username] += 1
+    assert counts == {(WORKSPACE_ID, "admin@example.com"): 1, (WORKSPACE_ID, CLIENT_ID): 1}
