@@ -14,6 +14,7 @@ use crate::domain::oauth::ClientSecret;
 use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
+use crate::http::SignInPolicy;
 use crate::service::FirstStart;
 use crate::store::Database;
 
@@ -130,6 +131,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_ALLOW_OPEN_CONTROL", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_open_control: bool,
 
+    /// A userName that OAuth sign-in takes without asking; not where there is a control key
+    #[arg(long, env = "DAPI_MOCK_SIGN_IN_AS", value_name = "USER")]
+    pub sign_in_as: Option<String>,
+
     /// Seconds between sweeps. When they run changes nothing that a client sees
     #[arg(long, env = "DAPI_MOCK_SWEEP_INTERVAL", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
     pub sweep_interval: u32,
@@ -178,9 +183,22 @@ impl From<String> for Secret {
 impl ServeArgs {
     /// Who may use the own API.
     pub fn access(&self) -> Access {
+        self.access_when(self.control == OnOff::On)
+    }
+
+    fn access_when(&self, enabled: bool) -> Access {
         let loopback_only = self.host.iter().all(IpAddr::is_loopback);
         let key = self.control_key.as_ref().map(|key| key.0.as_str());
-        Access::new(self.control == OnOff::On, key, loopback_only, self.allow_open_control)
+        Access::new(enabled, key, loopback_only, self.allow_open_control)
+    }
+
+    /// Who may sign in as whom: whoever could use the own API, were it on.
+    pub fn sign_in(&self) -> SignInPolicy {
+        match self.access_when(true) {
+            Access::Open => SignInPolicy::Open(self.sign_in_as.clone()),
+            Access::Key(key) => SignInPolicy::Key(key),
+            Access::Closed | Access::Off => SignInPolicy::Closed,
+        }
     }
 
     /// Where the audit log goes as a file.

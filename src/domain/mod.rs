@@ -18,6 +18,7 @@ pub mod rule_sets;
 pub mod scim;
 pub mod scope;
 pub mod settings;
+pub mod sign_in;
 pub mod span;
 pub mod token;
 pub mod workspace;

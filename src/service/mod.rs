@@ -12,6 +12,7 @@ mod oauth;
 mod permissions;
 mod secrets;
 mod settings;
+mod sign_in;
 mod time;
 mod tokens;
 mod what_if;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
 pub use explain::{DryOutcome, DryRun, Explained, Explanations};
 pub use fates::TokenFate;
-pub use oauth::{Issuer, issuer_of};
+pub use oauth::{Issued, issuer_of};
 pub use secrets::CreatedSecret;
 pub use settings::ALLOW_ALL;
 // What http has to name of the store comes through here.
@@ -185,14 +186,28 @@ impl Service {
 
     /// Appends an audit event about a successful action of the caller.
     async fn record(&self, writer: &mut Writer, call: Call<'_>, action: Action) -> Result<(), StoreError> {
+        let Call { caller, origin } = call;
+        self.record_as(writer, &caller.workspace, &caller.name, origin, caller.now, action).await
+    }
+
+    /// The same where nobody has called yet: somebody signs in, or a client asks for a token.
+    async fn record_as(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        actor: &str,
+        origin: &Origin,
+        at: Millis,
+        action: Action,
+    ) -> Result<(), StoreError> {
         writer
             .insert_events(&[NewEvent {
-                account: call.caller.account(),
-                workspace: call.caller.workspace.id,
+                account: workspace.account,
+                workspace: workspace.id,
                 event_id: self.entropy.uuid().to_string(),
-                at: call.caller.now,
-                actor: Some(&call.caller.name),
-                origin: call.origin,
+                at,
+                actor: Some(actor),
+                origin,
                 action,
                 status: 200,
                 error: None,

@@ -11,6 +11,7 @@ mod oauth;
 mod permissions;
 mod session;
 mod settings;
+mod sign_ins;
 mod tokens;
 mod workspaces;
 

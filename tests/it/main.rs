@@ -26,6 +26,7 @@ mod process;
 mod requirements;
 mod scim;
 mod secrets;
+mod sign_in;
 mod store;
 mod sweep;
 mod time;
