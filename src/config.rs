@@ -515,6 +515,21 @@ mod tests {
     }
 
     #[test]
+    fn whoever_could_use_the_own_api_may_sign_in() {
+        let policy = |args: &[&str]| parse(args).unwrap().serve.sign_in();
+        let at_once = ["--sign-in-as", "eva"];
+        assert!(matches!(policy(&[]), SignInPolicy::Open(None)));
+        assert!(matches!(policy(&at_once), SignInPolicy::Open(Some(user)) if user == "eva"));
+        assert!(matches!(policy(&["--control", "off"]), SignInPolicy::Open(None)));
+        for shared in [["--control", "on"], ["--control", "off"], ["--host", "0.0.0.0"]] {
+            let args = [&shared[..], &at_once, &["--control-key", "k", "--allow-open-control"]].concat();
+            assert!(matches!(policy(&args), SignInPolicy::Key(_)), "{args:?}");
+        }
+        assert!(matches!(policy(&["--host", "127.0.0.1,0.0.0.0"]), SignInPolicy::Closed));
+        assert!(matches!(policy(&["--host", "0.0.0.0", "--allow-open-control"]), SignInPolicy::Open(None)));
+    }
+
+    #[test]
     fn the_commands_words_are_its_own() {
         let cli = parse(&["exec", "--", "python", "-c", "--port"]).unwrap();
         assert!(matches!(cli.command, Some(Command::Exec(args)) if args.command == ["python", "-c", "--port"]));

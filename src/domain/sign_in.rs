@@ -507,10 +507,11 @@ impl SignIn {
 
     fn grant(self, person: PrincipalId, scope: String, next: &Ticket, now: Millis) -> Verdict {
         let offline = words(&self.request.scope).any(|name| name == OFFLINE_ACCESS);
-        let (turn, lifetime) = match offline {
-            true => (Some(next.turn_hash()), REFRESH_LIFETIME_MS),
+        let (turn, lifetime) = if offline {
+            (Some(next.turn_hash()), REFRESH_LIFETIME_MS)
+        } else {
             // Its access token is looked up by it as long as it works.
-            false => (None, LIFETIME_SECONDS * 1000),
+            (None, LIFETIME_SECONDS * 1000)
         };
         let sign_in = Self { stage: Stage::Redeemed(person), turn, expires_at: now.plus(lifetime), ..self };
         Verdict::Granted { sign_in: Box::new(sign_in), person, scope }
@@ -537,9 +538,10 @@ pub struct Place {
 impl Place {
     /// Where the tokens will be good.
     pub fn audience(&self) -> Audience {
-        match self.whole_account {
-            true => Audience::Account(self.workspace.account),
-            false => Audience::Workspace(self.workspace.id),
+        if self.whole_account {
+            Audience::Account(self.workspace.account)
+        } else {
+            Audience::Workspace(self.workspace.id)
         }
     }
 }

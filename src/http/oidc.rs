@@ -162,8 +162,8 @@ pub async fn token(
 
 /// `GET /api/2.0/tokens/introspect`: where the credential is good, as the CLI asks after
 /// `auth login` without a host.
-pub async fn introspect(called: Called) -> Response {
-    let caller = called.call().caller;
+pub async fn introspect(caller: Called) -> Response {
+    let caller = caller.call().caller;
     ok(&json!({
         "principal_context": {
             "authentication_scope": {

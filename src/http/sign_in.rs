@@ -118,6 +118,7 @@ pub async fn choose(
     let ticket = field("ticket").unwrap_or_default();
     let (ticket, place, request) = app.service.asked(&server.issuer, &ticket).await?;
     if !app.sign_in.takes(&field("control_key").unwrap_or_default()) {
+        tracing::info!("refused to sign anybody in: a wrong control key");
         let notice = Some("This is not the control key.".to_owned());
         let question = Question { place: &place, request: &request, ticket: &ticket, notice };
         return question.page(&app, StatusCode::FORBIDDEN, "").await;

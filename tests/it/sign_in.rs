@@ -46,7 +46,7 @@ fn challenge() -> String {
 }
 
 /// The query that the CLI sends, with other values for some parameters; an empty one leaves it out.
-fn query(changes: &[(&str, &str)]) -> String {
+pub(crate) fn query(changes: &[(&str, &str)]) -> String {
     let challenge = challenge();
     let pairs = [
         ("response_type", "code"),
@@ -61,7 +61,7 @@ fn query(changes: &[(&str, &str)]) -> String {
     encoded(&kept.chain(changes).filter(|(_, value)| !value.is_empty()).copied().collect::<Vec<_>>())
 }
 
-fn redemption(code: &str, changes: &[(&str, &str)]) -> String {
+pub(crate) fn redemption(code: &str, changes: &[(&str, &str)]) -> String {
     let pairs = [
         ("grant_type", "authorization_code"),
         ("code", code),
