@@ -302,8 +302,8 @@ pub enum Proof {
     Code {
         /// The redirect URI of the request for it.
         redirect_uri: String,
-        /// What the challenge was made from.
-        verifier: String,
+        /// The challenge that its verifier makes; the verifier is hashed as it is read.
+        challenge: String,
     },
     /// Of a refresh token: the scopes to narrow to, or all that were granted.
     Refresh(Option<String>),
@@ -331,7 +331,9 @@ impl Redemption {
         let (code, redirect_uri, verifier) = (required("code")?, required("redirect_uri")?, required("code_verifier")?);
         let ticket = Ticket::parse(TicketKind::Code, &code);
         let ticket = ticket.ok_or(Refusal::InvalidCode("it has not the form of a code"))?;
-        Ok(Self { client_id, ticket, proof: Proof::Code { redirect_uri, verifier } })
+        let challenge = challenge_of(&verifier);
+        let challenge = challenge.ok_or(Refusal::InvalidCode("the code_verifier has not the form of one"))?;
+        Ok(Self { client_id, ticket, proof: Proof::Code { redirect_uri, challenge } })
     }
 
     /// The form of the grant `refresh_token`.
@@ -460,12 +462,12 @@ impl SignIn {
             (Proof::Code { .. }, Stage::Redeemed(_)) if known => {
                 Verdict::Revoked(Refusal::InvalidCode("it was used before; what it gave is revoked"))
             }
-            (Proof::Code { redirect_uri, verifier }, Stage::Approved(person)) if known => {
+            (Proof::Code { redirect_uri, challenge }, Stage::Approved(person)) if known => {
                 let because = if now >= self.expires_at {
                     "it is expired"
                 } else if !fits || *redirect_uri != self.request.back.redirect_uri {
                     "it was given to another client or redirect_uri"
-                } else if !verifies(verifier, &self.request.challenge) {
+                } else if !bool::from(challenge.as_bytes().ct_eq(self.request.challenge.as_bytes())) {
                     "the code_verifier is not the one that the code_challenge was made from"
                 } else {
                     let scope = self.request.scope.clone();
@@ -518,12 +520,11 @@ impl SignIn {
     }
 }
 
-/// Whether the challenge was made from the verifier, which has the form of RFC 7636 §4.1.
-fn verifies(verifier: &str, challenge: &str) -> bool {
+/// The challenge that a verifier makes, if it has the form of RFC 7636 §4.1.
+fn challenge_of(verifier: &str) -> Option<String> {
     let formed = (43..=128).contains(&verifier.len())
         && verifier.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
-    let made = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-    formed && bool::from(made.as_bytes().ct_eq(challenge.as_bytes()))
+    formed.then(|| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())))
 }
 
 /// Where somebody signs in.
@@ -629,7 +630,7 @@ mod tests {
     }
 
     fn code(redirect_uri: &str, verifier: &str) -> Redemption {
-        let proof = Proof::Code { redirect_uri: redirect_uri.into(), verifier: verifier.into() };
+        let proof = Proof::Code { redirect_uri: redirect_uri.into(), challenge: challenge_of(verifier).unwrap() };
         Redemption { client_id: CLI.into(), ticket: ticket(TicketKind::Code), proof }
     }
 
@@ -732,6 +733,14 @@ mod tests {
     }
 
     #[test]
+    fn a_verifier_has_the_form_and_the_hash_of_the_rfc() {
+        assert_eq!(challenge_of(VERIFIER).as_deref(), Some(CHALLENGE));
+        for bad in ["", &"a".repeat(42), &"a".repeat(129), &"+".repeat(43), &"é".repeat(43)] {
+            assert_eq!(challenge_of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn answers_are_encoded() {
         let back = ReturnAddress { redirect_uri: BACK.into(), state: Some("a&b=c d\r\n".into()) };
         let url = back.url(&[("code", "x")], "http://h/oidc");
@@ -769,7 +778,6 @@ mod tests {
         let end = NOW.plus(CODE_LIFETIME_MS);
         for (presented, now) in [
             (code(BACK, &VERIFIER.replace('d', "e")), NOW),
-            (code(BACK, ""), NOW),
             (code("http://localhost:8021", VERIFIER), NOW),
             (Redemption { client_id: "x".into(), ..good.clone() }, NOW),
             (Redemption { ticket: Ticket::new(TicketKind::Code, Uuid::from_u128(7), [4; 16]), ..good.clone() }, NOW),

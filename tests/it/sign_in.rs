@@ -6,8 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dapi_mock::domain::WorkspaceId;
 use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::sign_in::{AuthorizationRequest, Place, SignIn, Ticket, TicketKind};
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
+use dapi_mock::store::Lock;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -242,6 +244,7 @@ async fn a_code_is_bound_to_its_request(world: World) {
     for changes in [
         ("code_verifier", "another-verifier-of-forty-three-characters-or-more"),
         ("code_verifier", &challenge()),
+        ("code_verifier", "short"),
         ("redirect_uri", "http://localhost:8021"),
         ("redirect_uri", "http://127.0.0.1:8020"),
         ("code", "x"),
@@ -477,6 +480,18 @@ async fn sign_ins_do_not_pile_up(world: World) {
     world.clock.advance(8 * DAY_MS);
     world.authorize(&[]).await;
     assert_eq!(world.sign_ins().await, 1);
+
+    // A clock that stands still ends none.
+    let place = Place { workspace: world.workspace().await, whole_account: false };
+    let pairs: Vec<(String, String)> = form_urlencoded::parse(query(&[]).as_bytes()).into_owned().collect();
+    let request = AuthorizationRequest::read(&pairs).unwrap();
+    let mut writer = world.service.store().write(Lock::Workspace(place.workspace.id)).await.unwrap();
+    for i in 0..1010 {
+        let ticket = Ticket::new(TicketKind::Choice, uuid::Uuid::from_u128(i), [0; 16]);
+        writer.insert_sign_in(&SignIn::ask(&ticket, &place, request.clone(), world.now()), world.now()).await.unwrap();
+    }
+    writer.commit().await.unwrap();
+    assert_eq!(world.sign_ins().await, 1000);
 }
 
 async fn a_restart_ends_no_sign_in(mut world: World) {
