@@ -14,6 +14,7 @@ use crate::domain::oauth::ClientSecret;
 use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
+use crate::http::SignInPolicy;
 use crate::service::FirstStart;
 use crate::store::Database;
 
@@ -140,6 +141,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_ALLOW_OPEN_CONTROL", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_open_control: bool,
 
+    /// A userName that OAuth sign-in takes without asking; not where there is a control key
+    #[arg(long, env = "DAPI_MOCK_SIGN_IN_AS", value_name = "USER")]
+    pub sign_in_as: Option<String>,
+
     /// Seconds between sweeps. When they run changes nothing that a client sees
     #[arg(long, env = "DAPI_MOCK_SWEEP_INTERVAL", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
     pub sweep_interval: u32,
@@ -188,9 +193,22 @@ impl From<String> for Secret {
 impl ServeArgs {
     /// Who may use the own API.
     pub fn access(&self) -> Access {
+        self.access_when(self.control == OnOff::On)
+    }
+
+    fn access_when(&self, enabled: bool) -> Access {
         let loopback_only = self.host.iter().all(IpAddr::is_loopback);
         let key = self.control_key.as_ref().map(|key| key.0.as_str());
-        Access::new(self.control == OnOff::On, key, loopback_only, self.allow_open_control)
+        Access::new(enabled, key, loopback_only, self.allow_open_control)
+    }
+
+    /// Who may sign in as whom: whoever could use the own API, were it on.
+    pub fn sign_in(&self) -> SignInPolicy {
+        match self.access_when(true) {
+            Access::Open => SignInPolicy::Open(self.sign_in_as.clone()),
+            Access::Key(key) => SignInPolicy::Key(key),
+            Access::Closed | Access::Off => SignInPolicy::Closed,
+        }
     }
 
     /// Where the audit log goes as a file.
@@ -504,6 +522,21 @@ mod tests {
             let error = parse(&args).unwrap_err().to_string();
             assert!(error.contains(advice), "{args:?}: {error}");
         }
+    }
+
+    #[test]
+    fn whoever_could_use_the_own_api_may_sign_in() {
+        let policy = |args: &[&str]| parse(args).unwrap().serve.sign_in();
+        let at_once = ["--sign-in-as", "eva"];
+        assert!(matches!(policy(&[]), SignInPolicy::Open(None)));
+        assert!(matches!(policy(&at_once), SignInPolicy::Open(Some(user)) if user == "eva"));
+        assert!(matches!(policy(&["--control", "off"]), SignInPolicy::Open(None)));
+        for shared in [["--control", "on"], ["--control", "off"], ["--host", "0.0.0.0"]] {
+            let args = [&shared[..], &at_once, &["--control-key", "k", "--allow-open-control"]].concat();
+            assert!(matches!(policy(&args), SignInPolicy::Key(_)), "{args:?}");
+        }
+        assert!(matches!(policy(&["--host", "127.0.0.1,0.0.0.0"]), SignInPolicy::Closed));
+        assert!(matches!(policy(&["--host", "0.0.0.0", "--allow-open-control"]), SignInPolicy::Open(None)));
     }
 
     #[test]

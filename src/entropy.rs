@@ -36,6 +36,11 @@ impl dyn Entropy + '_ {
         ClientSecret::from_random(self.bytes())
     }
 
+    /// A secret's 128 random bits.
+    pub fn secret(&self) -> [u8; 16] {
+        self.bytes()
+    }
+
     /// A generator for whoever draws many bytes at a time, seeded from this source: keys.
     pub fn generator(&self) -> ChaCha20Rng {
         ChaCha20Rng::from_seed(self.bytes())

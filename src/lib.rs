@@ -4,6 +4,7 @@
 
 pub mod audit_shape;
 pub mod background;
+mod browser;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -24,7 +24,7 @@ use crate::domain::Denial;
 use crate::domain::seed::{self, Seed};
 use crate::domain::token::TokenValue;
 use crate::entropy::SystemEntropy;
-use crate::http::{self, App};
+use crate::http::{self, App, SignInPolicy};
 use crate::own_client::{Failure, OwnClient};
 use crate::run_client;
 use crate::server::Listeners;
@@ -95,7 +95,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         for (file, seed) in seeds(&args)? {
             apply(&service, &file, &seed).await?;
         }
-        let_in(surface(&service, args.access()));
+        let_in(surface(&service, args.access(), args.sign_in()));
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), every));
         let (stop_file, stopped) = oneshot::channel();
@@ -159,9 +159,9 @@ async fn apply(service: &Service, file: &str, seed: &Seed) -> Result<(), Failure
 }
 
 /// Everything that the server answers: the emulated API, and the own one under `/_mock`.
-pub fn surface(service: &Service, access: Access) -> Router {
+pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy) -> Router {
     let own = control::router(Control::new(service.clone(), access));
-    http::router(App { service: service.clone() }).nest("/_mock", own)
+    http::router(App { service: service.clone(), sign_in }).nest("/_mock", own)
 }
 
 fn banner(url: &str, database: &Database, access: &Access, started: &Started, took: Duration) {
@@ -229,7 +229,7 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0).await?;
     let service = open(&Database::SqliteMemory).await?;
     let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
-    listeners.opener()(surface(&service, Access::Open));
+    listeners.opener()(surface(&service, Access::Open, SignInPolicy::Open(None)));
     let (url, port) = (listeners.url(), listeners.port());
     let server = tokio::spawn(listeners.serve(std::future::pending()));
 

@@ -1,9 +1,7 @@
 //! Keeps strangers out of the own API: other hosts, other sites' pages, whoever has no key.
 
-use std::net::IpAddr;
-
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::reply::Problem;
 use super::{Access, Control};
+use crate::browser::{has_known_host, is_foreign};
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State(control): State<Control>, request: Request, next: Next) -> Response {
@@ -42,17 +41,12 @@ fn allowed(access: &Access, method: &Method, headers: &HeaderMap) -> Result<(), 
             }
         }
         // A page whose domain was pointed at this machine has that domain as host.
-        Access::Open if !text(HOST).is_some_and(is_known_host) => {
+        Access::Open if !has_known_host(headers) => {
             return Err(forbidden("The Host header is neither an IP address nor a name without dots."));
         }
         Access::Open => {}
     }
-    // What a browser sends for another site's page; other clients send none of it.
-    let own = text(HOST).unwrap_or_default();
-    let foreign = headers
-        .get(ORIGIN)
-        .is_some_and(|_| text(ORIGIN).and_then(|origin| origin.split_once("://")).is_none_or(|(_, host)| host != own));
-    if foreign || text(axum::http::HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
+    if is_foreign(headers) {
         return Err(forbidden("The request comes from another site's page."));
     }
     let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -62,17 +56,6 @@ fn allowed(access: &Access, method: &Method, headers: &HeaderMap) -> Result<(), 
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send 'Content-Type: application/json'."));
     }
     Ok(())
-}
-
-/// IP addresses, `localhost`, and names without dots (container names): none of these is a domain
-/// that somebody could own and point here.
-fn is_known_host(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    !name.is_empty() && (name.parse::<IpAddr>().is_ok() || !name.contains('.') || name.ends_with(".localhost"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::access::PermissionLevel;
 use super::identity::Principal;
+use super::jwt::LIFETIME_SECONDS;
 use super::token::Token;
 use super::{AccountId, Millis, PrincipalId, TokenId, WorkspaceId};
 
@@ -201,6 +202,26 @@ impl Action {
         let user = user.map(|user| ("user", user.to_owned()));
         let rest = [("tokenId", id.to_string()), ("authenticationMethod", "API_EXT_PAT_TOKEN".to_owned())];
         Self { service: "accounts", name: "tokenLogin", params: user.into_iter().chain(rest).collect() }
+    }
+
+    /// `oidcBrowserLogin`: somebody signed in with the browser.
+    pub fn browser_login(user: &str) -> Self {
+        Self { service: "accounts", name: "oidcBrowserLogin", params: vec![("user", user.to_owned())] }
+    }
+
+    /// `mintOAuthToken`: an access token was issued. Public queries read `client_id`; the other keys are
+    /// \[recalled\].
+    pub fn mint_oauth_token(client_id: &str, grant_type: &str, scope: &str) -> Self {
+        Self {
+            service: "accounts",
+            name: "mintOAuthToken",
+            params: vec![
+                ("client_id", client_id.to_owned()),
+                ("grant_type", grant_type.to_owned()),
+                ("scope", scope.to_owned()),
+                ("expires_in", LIFETIME_SECONDS.to_string()),
+            ],
+        }
     }
 
     /// `reachMaxQuotaDbToken`: beside a creation that the quota refused.

@@ -49,6 +49,10 @@ pub struct Claims {
     pub exp: i64,
     /// A UUID of its own.
     pub jti: String,
+    /// The sign-in that it came from, where a person signed in; by it the token can be revoked. The
+    /// real service's tokens have no such claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
 }
 
 impl Claims {
@@ -141,7 +145,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Why an access token is not one of this server's.
+/// Why an access token is not, or no longer, one of this server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgery {
     /// No key has its `kid`.
@@ -150,6 +154,8 @@ pub enum Forgery {
     Signature,
     /// Signed, but its claims or audience are not those of an access token here.
     Claims,
+    /// Signed, but the sign-in that it came from was revoked, or is over and forgotten.
+    SignInEnded,
 }
 
 impl Forgery {
@@ -159,6 +165,7 @@ impl Forgery {
             Self::UnknownKey => "the access token names a key that this server does not have",
             Self::Signature => "the access token's signature does not hold",
             Self::Claims => "the access token's claims are not those of this server's tokens",
+            Self::SignInEnded => "the sign-in that the access token came from was revoked, or is over and forgotten",
         }
     }
 }
@@ -269,6 +276,7 @@ mod tests {
             iat: 5,
             exp: 3605,
             jti: "j".into(),
+            sid: None,
         }
     }
 

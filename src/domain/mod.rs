@@ -19,6 +19,7 @@ pub mod scim;
 pub mod scope;
 pub mod seed;
 pub mod settings;
+pub mod sign_in;
 pub mod span;
 pub mod token;
 pub mod workspace;

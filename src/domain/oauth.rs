@@ -1,4 +1,4 @@
-//! OAuth for machines: secrets of service principals and requests for access tokens
+//! OAuth: secrets of service principals and requests for access tokens
 //! (research/api-identity-auth.md §3.3, §3.4, §3.7).
 
 use std::fmt;
@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::ids::DAY_MS;
 use super::settings::PLATFORM_MAX_LIFETIME_DAYS;
+use super::sign_in::Redemption;
 use super::{AccountId, Denial, Millis, PrincipalId, scope};
 
 /// Most secrets that work at a time, of one service principal.
@@ -17,13 +18,15 @@ const MAX_SCOPES: usize = 64;
 /// The longest and the default lifetime of a secret are the same as a token's: two years.
 const MAX_LIFETIME_MS: i64 = PLATFORM_MAX_LIFETIME_DAYS * DAY_MS;
 
-/// The only grant that is given.
+/// The grant of service principals.
 pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+/// The grant of people who signed in.
+pub const AUTHORIZATION_CODE: &str = "authorization_code";
+/// The grant that follows it.
+pub const REFRESH_TOKEN: &str = "refresh_token";
 
 /// Grants of the real service that are not given here, and what they are for.
 const OTHER_GRANTS: &[(&str, &str)] = &[
-    ("authorization_code", "sign-in of people"),
-    ("refresh_token", "sign-in of people"),
     ("urn:ietf:params:oauth:grant-type:token-exchange", "token exchange, RFC 8693"),
     ("urn:ietf:params:oauth:grant-type:jwt-bearer", "JWT bearer, RFC 7523"),
 ];
@@ -88,6 +91,11 @@ impl SecretHash {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether both are of one secret, in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
 }
 
 /// A stored secret of a service principal.
@@ -122,7 +130,7 @@ pub fn find_secret<'a>(presented: &SecretHash, stored: &'a [Secret]) -> Option<&
     for i in 0..stored.len().max(MAX_SECRETS) {
         let candidate = stored.get(i);
         let hash = candidate.map_or(&nothing, |secret| &secret.hash);
-        if bool::from(hash.0.as_bytes().ct_eq(presented.0.as_bytes())) {
+        if hash.matches(presented) {
             found = candidate;
         }
     }
@@ -191,7 +199,7 @@ pub fn page(
     Ok((rest.take(size).cloned().collect(), next))
 }
 
-/// Why no access token is issued, in RFC 6749's terms.
+/// Why nobody signs in or no access token is issued, in RFC 6749's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// `invalid_client`. The wire says the same for all of them; the cause is for the log.
@@ -202,6 +210,26 @@ pub enum Refusal {
     InvalidScope(String),
     /// `unsupported_grant_type`
     UnsupportedGrantType(String),
+    /// `unauthorized_client`: a client that nobody can sign in for here.
+    UnauthorizedClient(String),
+    /// `unsupported_response_type`
+    UnsupportedResponseType(String),
+    /// `access_denied`
+    AccessDenied(String),
+    /// `invalid_grant` for a code. The cause is for the log.
+    InvalidCode(&'static str),
+    /// `invalid_grant` for a refresh token. The cause is for the log; clients know the one text.
+    InvalidRefreshToken(&'static str),
+}
+
+impl Refusal {
+    /// What the wire does not say.
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::InvalidClient(cause) | Self::InvalidCode(cause) | Self::InvalidRefreshToken(cause) => Some(cause),
+            _ => None,
+        }
+    }
 }
 
 impl From<Refusal> for Denial {
@@ -210,15 +238,13 @@ impl From<Refusal> for Denial {
     }
 }
 
-/// A request for an access token by client credentials. The secret is hashed as it is read.
+/// A request for an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenRequest {
-    /// The service principal's application id.
-    pub client_id: String,
-    /// The hash of the secret that it presented.
-    pub secret: SecretHash,
-    /// The scopes, separated by spaces.
-    pub scope: String,
+pub enum TokenRequest {
+    /// By a service principal.
+    ClientCredentials(ClientCredentials),
+    /// By the client that somebody signed in with.
+    SignIn(Redemption),
 }
 
 impl TokenRequest {
@@ -230,10 +256,36 @@ impl TokenRequest {
     /// authenticate otherwise.
     pub fn read(basic: Option<(String, String)>, form: &[(String, String)]) -> Result<Self, Refusal> {
         match parameter(form, "grant_type")? {
-            None => return Err(Refusal::InvalidRequest("grant_type is missing".into())),
-            Some(CLIENT_CREDENTIALS) => {}
-            Some(other) => return Err(Refusal::UnsupportedGrantType(unsupported(other))),
+            None => Err(Refusal::InvalidRequest("grant_type is missing".into())),
+            Some(CLIENT_CREDENTIALS) => ClientCredentials::read(basic, form).map(Self::ClientCredentials),
+            Some(AUTHORIZATION_CODE) => Redemption::read_code(basic.is_some(), form).map(Self::SignIn),
+            Some(REFRESH_TOKEN) => Redemption::read_refresh(basic.is_some(), form).map(Self::SignIn),
+            Some(other) => Err(Refusal::UnsupportedGrantType(unsupported(other))),
         }
+    }
+
+    /// The grant that it asks by.
+    pub fn grant_type(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials(_) => CLIENT_CREDENTIALS,
+            Self::SignIn(redemption) => redemption.grant_type(),
+        }
+    }
+}
+
+/// What a service principal shows. The secret is hashed as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCredentials {
+    /// The service principal's application id.
+    pub client_id: String,
+    /// The hash of the secret that it presented.
+    pub secret: SecretHash,
+    /// The scopes, separated by spaces.
+    pub scope: String,
+}
+
+impl ClientCredentials {
+    fn read(basic: Option<(String, String)>, form: &[(String, String)]) -> Result<Self, Refusal> {
         let (id, secret) = (parameter(form, "client_id")?, parameter(form, "client_secret")?);
         let (client_id, secret) = match (basic, id, secret) {
             (Some(_), _, Some(_)) => {
@@ -263,7 +315,7 @@ fn unsupported(grant: &str) -> String {
 }
 
 /// A parameter's value. An empty one counts as absent, and two are too many (RFC 6749 §3.2).
-fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Refusal> {
+pub(super) fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = form.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (value, None) => Ok(value.map(String::as_str)),
@@ -271,7 +323,7 @@ fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Result<Option<&'a 
     }
 }
 
-fn checked_scope(text: &str) -> Result<String, Refusal> {
+pub(super) fn checked_scope(text: &str) -> Result<String, Refusal> {
     let names: Vec<&str> = text.split(' ').filter(|name| !name.is_empty()).collect();
     if names.is_empty() {
         return Ok(scope::ALL_APIS.to_owned());
@@ -359,18 +411,21 @@ mod tests {
 
     #[test]
     fn clients_authenticate_in_the_header_or_in_the_body() {
-        let expected = TokenRequest { client_id: "c".into(), secret: SecretHash::of("s"), scope: "all-apis".into() };
+        let expected = |scope: &str| {
+            let (client_id, secret) = ("c".into(), SecretHash::of("s"));
+            TokenRequest::ClientCredentials(ClientCredentials { client_id, secret, scope: scope.into() })
+        };
         for (header, body) in [
             (Some(basic("c", "s")), "grant_type=client_credentials&scope=all-apis"),
             (Some(basic("c", "s")), "scope=all-apis&grant_type=client_credentials"),
             (Some(basic("c", "s")), "grant_type=client_credentials&client_id=c&resource=x&scope="),
             (None, "client_secret=s&grant_type=client_credentials&client_id=c&authorization_details=%5B%5D"),
         ] {
-            assert_eq!(TokenRequest::read(header, &form(body)), Ok(expected.clone()), "{body}");
+            assert_eq!(TokenRequest::read(header, &form(body)), Ok(expected("all-apis")), "{body}");
         }
         let scopes =
             TokenRequest::read(Some(basic("c", "s")), &form("grant_type=client_credentials&scope=sql+jobs%20x"));
-        assert_eq!(scopes.unwrap().scope, "sql jobs x");
+        assert_eq!(scopes, Ok(expected("sql jobs x")));
     }
 
     #[test]

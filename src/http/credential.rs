@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::{NamedWorkspace, Presented};
 use crate::domain::jwt::AccessToken;
+use crate::domain::sign_in::TicketKind;
 use crate::domain::token::TokenValue;
 
 /// The credential in `Authorization`: `Bearer TOKEN`, or `Basic` with the user name `token` and the
@@ -66,11 +67,22 @@ pub fn named_workspace(headers: &HeaderMap, uri: &Uri) -> NamedWorkspace {
     named
 }
 
-/// How secrets begin, and what may follow: token values, client secrets, access tokens.
-const SECRETS: [(&str, Bytes); 3] =
-    [("dapi", |byte| byte.is_ascii_hexdigit()), ("dose", |byte| byte.is_ascii_hexdigit()), ("eyJ", is_of_a_jwt)];
+/// How secrets begin, and what may follow: token values, client secrets, what continues a sign-in,
+/// access tokens.
+const SECRETS: [(&str, Bytes); 6] = [
+    ("dapi", is_hex),
+    ("dose", is_hex),
+    (TicketKind::Choice.prefix(), is_hex),
+    (TicketKind::Code.prefix(), is_hex),
+    (TicketKind::Refresh.prefix(), is_hex),
+    ("eyJ", is_of_a_jwt),
+];
 
 type Bytes = fn(u8) -> bool;
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
 
 fn is_of_a_jwt(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)

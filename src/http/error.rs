@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use super::sign_in::refusal_page;
 use crate::domain::Denial;
 use crate::domain::denial::Feature;
 use crate::domain::identity::{Directory, PrincipalKind};
@@ -237,7 +238,10 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
                 Code::Numeric,
                 format!("Provided OAuth token does not have required scopes: {scope} [ReqId: {request_id}]").into(),
             ),
-            Denial::OAuth(refusal) => oauth(refusal),
+            Denial::OAuth(refusal) => {
+                let (status, error, description) = oauth(refusal);
+                (status, Code::OAuth(error), description)
+            }
             Denial::AccountNotFound(id) => {
                 (404, RESOURCE_DOES_NOT_EXIST, format!("Account {id} does not exist").into())
             }
@@ -284,14 +288,20 @@ fn details(error: &ApiError) -> Option<Value> {
     }]))
 }
 
-/// RFC 6749 §5.2; the status of `invalid_client` is the RFC's \[inferred\].
-fn oauth(refusal: &Refusal) -> (u16, Code, Cow<'static, str>) {
+/// RFC 6749 §4.1.2.1 and §5.2; the status of `invalid_client` is the RFC's \[inferred\]. What caused the
+/// terse ones is in the log only.
+pub(super) fn oauth(refusal: &Refusal) -> (u16, &'static str, Cow<'static, str>) {
     match refusal {
-        // The cause is in the log only.
-        Refusal::InvalidClient(_) => (401, Code::OAuth("invalid_client"), "Client authentication failed".into()),
-        Refusal::InvalidRequest(text) => (400, Code::OAuth("invalid_request"), text.clone().into()),
-        Refusal::InvalidScope(text) => (400, Code::OAuth("invalid_scope"), text.clone().into()),
-        Refusal::UnsupportedGrantType(text) => (400, Code::OAuth("unsupported_grant_type"), text.clone().into()),
+        Refusal::InvalidClient(_) => (401, "invalid_client", "Client authentication failed".into()),
+        Refusal::InvalidRequest(text) => (400, "invalid_request", text.clone().into()),
+        Refusal::InvalidScope(text) => (400, "invalid_scope", text.clone().into()),
+        Refusal::UnsupportedGrantType(text) => (400, "unsupported_grant_type", text.clone().into()),
+        Refusal::UnauthorizedClient(text) => (400, "unauthorized_client", text.clone().into()),
+        Refusal::UnsupportedResponseType(text) => (400, "unsupported_response_type", text.clone().into()),
+        Refusal::AccessDenied(text) => (403, "access_denied", text.clone().into()),
+        Refusal::InvalidCode(_) => (400, "invalid_grant", "Authorization code is invalid".into()),
+        // The Go SDK and the CLI know this text (research/api-identity-auth.md §3.4).
+        Refusal::InvalidRefreshToken(_) => (400, "invalid_grant", "Refresh token is invalid".into()),
     }
 }
 
@@ -328,6 +338,9 @@ fn identity_exists(directory: Directory, kind: PrincipalKind, name: &str) -> Str
 /// The answer, in the envelope of the API that the path belongs to.
 pub fn render(error: &ApiError, path: &str, request_id: &str) -> Response {
     let wire = wire(error, request_id);
+    if path.starts_with("/oidc/") && path.ends_with("/v1/authorize") {
+        return refusal_page(wire.status, &wire.message, request_id);
+    }
     if path.contains("/scim/v2/") && speaks_scim(error) { wire.render_scim(scim_type(error)) } else { wire.render() }
 }
 
@@ -487,6 +500,11 @@ mod tests {
             Refusal::InvalidRequest("grant_type is missing".into()).into(),
             Refusal::InvalidScope("'\"' is not a scope".into()).into(),
             Refusal::UnsupportedGrantType("There is no grant type x".into()).into(),
+            Refusal::UnauthorizedClient("The client x is not emulated".into()).into(),
+            Refusal::UnsupportedResponseType("Only response_type=code is emulated".into()).into(),
+            Refusal::AccessDenied("No user was chosen".into()).into(),
+            Refusal::InvalidCode("the log's business").into(),
+            Refusal::InvalidRefreshToken("the log's business").into(),
             Denial::AccountNotFound("a".into()),
             Denial::SecretQuotaExceeded,
             Denial::SecretNotFound("s".into()),

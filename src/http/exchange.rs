@@ -23,7 +23,6 @@ use super::token::token_request;
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Presented, Step};
-use crate::domain::oauth::Refusal;
 use crate::service::Explained;
 
 /// How much of a path is kept for explanations.
@@ -108,7 +107,7 @@ fn log_refusal(
     let because: &str = match (error, step) {
         (_, Some(step)) => &step.because,
         (ApiError::Denied(Denial::MalformedRequest(detail)), None) => detail,
-        (ApiError::Denied(Denial::OAuth(Refusal::InvalidClient(cause))), None) => cause,
+        (ApiError::Denied(Denial::OAuth(refusal)), None) => refusal.cause().unwrap_or(message),
         _ => message,
     };
     tracing::info!(

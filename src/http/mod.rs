@@ -10,11 +10,13 @@ pub mod extract;
 pub mod guard;
 pub mod health;
 pub mod oidc;
+pub mod page;
 pub mod permissions;
 pub mod routes;
 pub mod scim;
 pub mod secrets;
 pub mod settings;
+pub mod sign_in;
 pub mod token;
 pub mod token_management;
 pub mod workspace_conf;
@@ -24,6 +26,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use sign_in::SignInPolicy;
+
 use crate::service::Service;
 
 /// What every handler gets.
@@ -31,6 +35,8 @@ use crate::service::Service;
 pub struct App {
     /// The use cases.
     pub service: Service,
+    /// Who may sign in as whom.
+    pub sign_in: SignInPolicy,
 }
 
 /// The whole HTTP surface: every route behind its guard, and what answers elsewhere.

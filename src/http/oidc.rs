@@ -1,66 +1,87 @@
-//! `/oidc/*`: OAuth for machines (research/api-identity-auth.md §3). Open, as clients come here to
-//! get a credential.
+//! `/oidc/*`: OAuth's discovery and token endpoint (research/api-identity-auth.md §3). Open, as clients
+//! come here to get a credential.
 
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::App;
 use super::credential::{basic, named_workspace};
 use super::discovery::base_url;
 use super::error::ApiError;
-use super::exchange::Received;
-use super::extract::{Segment, ok};
-use crate::domain::AccountId;
+use super::exchange::{Received, RequestOrigin};
+use super::extract::{Called, Segments, ok};
+use crate::domain::Denial;
 use crate::domain::jwt::{LIFETIME_SECONDS, VerifyingKey};
-use crate::domain::oauth::{CLIENT_CREDENTIALS, TokenRequest};
-use crate::service::{Issuer, issuer_of};
+use crate::domain::oauth::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN, TokenRequest};
+use crate::domain::sign_in::{Issuer, OFFLINE_ACCESS, S256};
+use crate::service::issuer_of;
 
-/// RFC 8414's metadata with the real service's members. What it announces is what works here: the
-/// authorization endpoint is named because one client fails without.
+/// The authorization server that a path speaks of: the workspace's, or the account's where the path
+/// names one.
+#[derive(Debug)]
+pub struct Server {
+    /// Which.
+    pub issuer: Issuer,
+    /// Its issuer identifier, by the address that the client reached.
+    pub url: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Account {
+    account_id: Option<String>,
+}
+
+impl FromRequestParts<App> for Server {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Segments(Account { account_id }) = Segments::from_request_parts(parts, app).await?;
+        let account = match account_id {
+            Some(text) => Some(app.service.account_named(&text).await?),
+            None => None,
+        };
+        let workspace = || Issuer::Workspace(named_workspace(&parts.headers, &parts.uri));
+        let issuer = account.map_or_else(workspace, Issuer::Account);
+        Ok(Self { issuer, url: issuer_of(&base_url(&parts.headers), account) })
+    }
+}
+
+/// RFC 8414's metadata with the real service's members. What it announces is what works here.
 #[derive(Debug, Serialize)]
 struct ServerMetadata {
     authorization_endpoint: String,
     token_endpoint: String,
     issuer: String,
     jwks_uri: String,
-    scopes_supported: [&'static str; 2],
-    response_types_supported: [&'static str; 0],
-    grant_types_supported: [&'static str; 1],
-    token_endpoint_auth_methods_supported: [&'static str; 2],
+    scopes_supported: [&'static str; 3],
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 1],
+    grant_types_supported: [&'static str; 3],
+    code_challenge_methods_supported: [&'static str; 1],
+    token_endpoint_auth_methods_supported: [&'static str; 3],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: [&'static str; 1],
     claims_supported: [&'static str; 6],
 }
 
-/// `GET /oidc/.well-known/oauth-authorization-server` and `openid-configuration`.
-pub async fn metadata(headers: HeaderMap) -> Response {
-    server_metadata(&headers, None)
-}
-
-/// The twins under `/oidc/accounts/{account_id}`.
-pub async fn account_metadata(
-    State(app): State<App>,
-    Segment(account): Segment,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let account = app.service.account_named(&account).await?;
-    Ok(server_metadata(&headers, Some(account)))
-}
-
-fn server_metadata(headers: &HeaderMap, account: Option<AccountId>) -> Response {
-    let issuer = issuer_of(&base_url(headers), account);
+/// `GET …/.well-known/oauth-authorization-server` and `openid-configuration`.
+pub async fn metadata(Server { url: issuer, .. }: Server) -> Response {
     ok(&ServerMetadata {
         authorization_endpoint: format!("{issuer}/v1/authorize"),
         token_endpoint: format!("{issuer}/v1/token"),
         jwks_uri: format!("{issuer}/jwks.json"),
         issuer,
-        scopes_supported: ["all-apis", "sql"],
-        response_types_supported: [],
-        grant_types_supported: [CLIENT_CREDENTIALS],
-        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        scopes_supported: ["all-apis", OFFLINE_ACCESS, "sql"],
+        response_types_supported: ["code"],
+        response_modes_supported: ["query"],
+        grant_types_supported: [CLIENT_CREDENTIALS, AUTHORIZATION_CODE, REFRESH_TOKEN],
+        code_challenge_methods_supported: [S256],
+        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: ["RS256"],
         claims_supported: ["iss", "sub", "aud", "iat", "exp", "jti"],
@@ -95,68 +116,60 @@ impl From<&VerifyingKey> for Jwk {
     }
 }
 
-/// `GET /oidc/jwks.json`: the keys of all accounts, as their workspaces may share this address.
-pub async fn jwks(State(app): State<App>) -> Result<Response, ApiError> {
-    key_set(&app, None).await
-}
-
-/// Its twin under `/oidc/accounts/{account_id}`.
-pub async fn account_jwks(State(app): State<App>, Segment(account): Segment) -> Result<Response, ApiError> {
-    let account = app.service.account_named(&account).await?;
-    key_set(&app, Some(account)).await
-}
-
-async fn key_set(app: &App, account: Option<AccountId>) -> Result<Response, ApiError> {
+/// `GET …/jwks.json`: the account's keys, or without one those of all, as their workspaces may share
+/// this address.
+pub async fn jwks(State(app): State<App>, server: Server) -> Result<Response, ApiError> {
+    let account = match server.issuer {
+        Issuer::Account(account) => Some(account),
+        Issuer::Workspace(_) => None,
+    };
     let keys = app.service.verifying_keys(account).await?;
     Ok(ok(&KeySet { keys: keys.iter().map(Jwk::from).collect() }))
 }
 
 #[derive(Debug, Serialize)]
-struct Issued<'a> {
+struct Tokens<'a> {
     access_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
     scope: &'a str,
     token_type: &'static str,
     expires_in: i64,
 }
 
-/// `POST /oidc/v1/token`
+/// `POST …/v1/token`
 pub async fn token(
     State(app): State<App>,
-    uri: Uri,
+    server: Server,
     headers: HeaderMap,
-    Extension(received): Extension<Received>,
-) -> Result<Response, ApiError> {
-    let issuer = Issuer::Workspace(named_workspace(&headers, &uri));
-    issue(&app, &issuer, &headers, received).await
-}
-
-/// `POST /oidc/accounts/{account_id}/v1/token`
-pub async fn account_token(
-    State(app): State<App>,
-    Segment(account): Segment,
-    headers: HeaderMap,
-    Extension(received): Extension<Received>,
-) -> Result<Response, ApiError> {
-    let issuer = Issuer::Account(app.service.account_named(&account).await?);
-    issue(&app, &issuer, &headers, received).await
-}
-
-async fn issue(
-    app: &App,
-    issuer: &Issuer,
-    headers: &HeaderMap,
-    Received(body): Received,
+    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
+    Extension(Received(body)): Extension<Received>,
 ) -> Result<Response, ApiError> {
     let form: Vec<(String, String)> = form_urlencoded::parse(&body?).into_owned().collect();
     let client = headers.get(AUTHORIZATION).and_then(basic);
-    let request = TokenRequest::read(client, &form).map_err(crate::domain::Denial::from)?;
-    let token = app.service.issue_access_token(issuer, &base_url(headers), &request).await?;
-    let mut response = ok(&Issued {
-        access_token: token.reveal(),
-        scope: &request.scope,
+    let request = TokenRequest::read(client, &form).map_err(Denial::from)?;
+    let issued = app.service.issue_access_token(&server.issuer, &server.url, &request, &origin).await?;
+    let mut response = ok(&Tokens {
+        access_token: issued.access_token.reveal(),
+        refresh_token: issued.refresh_token.map(|token| token.reveal()),
+        scope: &issued.scope,
         token_type: "Bearer",
         expires_in: LIFETIME_SECONDS,
     });
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// `GET /api/2.0/tokens/introspect`: where the credential is good, as the CLI asks after
+/// `auth login` without a host.
+pub async fn introspect(caller: Called) -> Response {
+    let caller = caller.call().caller;
+    ok(&json!({
+        "principal_context": {
+            "authentication_scope": {
+                "account_id": caller.account().to_string(),
+                "workspace_id": caller.workspace.id.0,
+            }
+        }
+    }))
 }

@@ -4,7 +4,7 @@ use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::{
-    App, account, discovery, health, oidc, permissions, scim, secrets, settings, token, token_management,
+    App, account, discovery, health, oidc, permissions, scim, secrets, settings, sign_in, token, token_management,
     workspace_conf,
 };
 use crate::domain::authorize::{Demand, Right};
@@ -171,12 +171,17 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/.well-known/databricks-config", "hostMetadata", OPEN, Level::Exact, || get(discovery::host_metadata)),
     row(Method::GET, "/oidc/.well-known/oauth-authorization-server", "oauth.metadata", OPEN, Level::Partial, || get(oidc::metadata)),
     row(Method::GET, "/oidc/.well-known/openid-configuration", "oauth.openidConfiguration", OPEN, Level::Partial, || get(oidc::metadata)),
-    row(Method::GET, "/oidc/accounts/{account_id}/.well-known/oauth-authorization-server", "oauth.accountMetadata", OPEN, Level::Partial, || get(oidc::account_metadata)),
-    row(Method::GET, "/oidc/accounts/{account_id}/.well-known/openid-configuration", "oauth.accountOpenidConfiguration", OPEN, Level::Partial, || get(oidc::account_metadata)),
+    row(Method::GET, "/oidc/accounts/{account_id}/.well-known/oauth-authorization-server", "oauth.accountMetadata", OPEN, Level::Partial, || get(oidc::metadata)),
+    row(Method::GET, "/oidc/accounts/{account_id}/.well-known/openid-configuration", "oauth.accountOpenidConfiguration", OPEN, Level::Partial, || get(oidc::metadata)),
     row(Method::GET, "/oidc/jwks.json", "oauth.jwks", OPEN, Level::Exact, || get(oidc::jwks)),
-    row(Method::GET, "/oidc/accounts/{account_id}/jwks.json", "oauth.accountJwks", OPEN, Level::Exact, || get(oidc::account_jwks)),
+    row(Method::GET, "/oidc/accounts/{account_id}/jwks.json", "oauth.accountJwks", OPEN, Level::Exact, || get(oidc::jwks)),
+    row(Method::GET, "/oidc/v1/authorize", "oauth.authorize", OPEN, Level::Partial, || get(sign_in::authorize)),
+    row(Method::POST, "/oidc/v1/authorize", "oauth.chooseUser", OPEN, Level::Own, || post(sign_in::choose)),
+    row(Method::GET, "/oidc/accounts/{account_id}/v1/authorize", "oauth.accountAuthorize", OPEN, Level::Partial, || get(sign_in::authorize)),
+    row(Method::POST, "/oidc/accounts/{account_id}/v1/authorize", "oauth.accountChooseUser", OPEN, Level::Own, || post(sign_in::choose)),
     row(Method::POST, "/oidc/v1/token", "oauth.token", OPEN, Level::Partial, || post(oidc::token)),
-    row(Method::POST, "/oidc/accounts/{account_id}/v1/token", "oauth.accountToken", OPEN, Level::Partial, || post(oidc::account_token)),
+    row(Method::POST, "/oidc/accounts/{account_id}/v1/token", "oauth.accountToken", OPEN, Level::Partial, || post(oidc::token)),
+    row(Method::GET, "/api/2.0/tokens/introspect", "tokens.introspect", ANY_CALLER, Level::Partial, || get(oidc::introspect)),
     row(Method::POST, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.create", SECRETS_PROXY, Level::Partial, || post(secrets::create)),
     row(Method::GET, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.list", SECRETS_PROXY, Level::Partial, || get(secrets::list)),
     row(Method::DELETE, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}", "servicePrincipalSecretsProxy.delete", SECRETS_PROXY, Level::Partial, || delete(secrets::delete)),

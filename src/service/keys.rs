@@ -104,6 +104,7 @@ mod tests {
             iat: 1,
             exp: 2,
             jti: "j".into(),
+            sid: None,
         };
         let token = sign(&key, &claims).unwrap();
         let token = AccessToken::parse(token.reveal()).unwrap();

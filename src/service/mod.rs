@@ -15,6 +15,7 @@ mod permissions;
 mod secrets;
 mod seed;
 mod settings;
+mod sign_in;
 mod time;
 mod tokens;
 mod what_if;
@@ -28,7 +29,7 @@ pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL
 pub use explain::{DryOutcome, DryRun, Explained, Explanations};
 pub use fates::TokenFate;
 pub use gates::Inside;
-pub use oauth::{Issuer, issuer_of};
+pub use oauth::{Issued, issuer_of};
 pub use secrets::CreatedSecret;
 pub use seed::Seeded;
 pub use settings::ALLOW_ALL;
@@ -89,6 +90,15 @@ pub struct Call<'a> {
     pub caller: &'a Caller,
     /// Where from.
     pub origin: &'a Origin,
+}
+
+/// What somebody did, for the audit log.
+struct Deed<'a> {
+    actor: &'a str,
+    origin: &'a Origin,
+    at: Millis,
+    directory: Directory,
+    action: Action,
 }
 
 /// The use cases over one store.
@@ -220,15 +230,35 @@ impl Service {
         directory: Directory,
         action: Action,
     ) -> Result<(), StoreError> {
-        let entropy = self.draw(writer, &call.caller.workspace).await?;
+        let Call { caller, origin } = call;
+        let deed = Deed { actor: &caller.name, origin, at: caller.now, directory, action };
+        self.append(writer, &caller.workspace, deed).await
+    }
+
+    /// The same where nobody has called yet: somebody signs in, or a client asks for a token.
+    async fn record_as(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        actor: &str,
+        origin: &Origin,
+        at: Millis,
+        action: Action,
+    ) -> Result<(), StoreError> {
+        self.append(writer, workspace, Deed { actor, origin, at, directory: Directory::Workspace, action }).await
+    }
+
+    async fn append(&self, writer: &mut Writer, workspace: &Workspace, deed: Deed<'_>) -> Result<(), StoreError> {
+        let Deed { actor, origin, at, directory, action } = deed;
+        let entropy = self.draw(writer, workspace).await?;
         writer
             .insert_events(&[NewEvent {
-                account: call.caller.account(),
-                workspace: call.caller.workspace.id,
+                account: workspace.account,
+                workspace: workspace.id,
                 event_id: entropy.uuid().to_string(),
-                at: call.caller.now,
-                actor: Some(&call.caller.name),
-                origin: call.origin,
+                at,
+                actor: Some(actor),
+                origin,
                 action,
                 status: 200,
                 error: None,

@@ -1,23 +1,36 @@
-//! Access tokens: issued for a service principal's secret, and looked at on every call.
+//! Access tokens: issued, and looked at on every call.
 
 use super::explain::owner_of;
 use super::keys::sign;
 use super::{Error, Service};
+use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Right};
 use crate::domain::clock::WorkspaceClock;
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identity::{Principal, PrincipalKind};
 use crate::domain::jwt::{AccessToken, Audience, Claims, Forgery, LIFETIME_SECONDS};
-use crate::domain::oauth::{Refusal, Secret, TokenRequest, find_secret};
-use crate::domain::{AccountId, Denial, Workspace};
-use crate::store::{Reader, StoreError};
+use crate::domain::oauth::{CLIENT_CREDENTIALS, ClientCredentials, Refusal, Secret, TokenRequest, find_secret};
+use crate::domain::sign_in::{Issuer, Ticket};
+use crate::domain::{AccountId, Denial, Millis, Workspace};
+use crate::store::{Lock, Reader, StoreError};
 
-/// The token endpoint that was asked: the workspace's or the account's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Issuer {
-    /// For one workspace: the named one, else the first that the principal is assigned to.
-    Workspace(NamedWorkspace),
-    /// For all of the account.
-    Account(AccountId),
+/// What the token endpoint gives.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The access token.
+    pub access_token: AccessToken,
+    /// Its scopes, separated by spaces.
+    pub scope: String,
+    /// What another one can be had for.
+    pub refresh_token: Option<Ticket>,
+}
+
+/// What an access token is to say.
+pub(super) struct AccessGrant<'a> {
+    pub(super) client_id: &'a str,
+    pub(super) sub: &'a str,
+    pub(super) scope: &'a str,
+    pub(super) audience: Audience,
+    pub(super) sid: Option<String>,
 }
 
 impl Service {
@@ -41,53 +54,81 @@ impl Service {
         Ok(workspace.ok_or_else(missing)?.account)
     }
 
-    /// Issues an access token. An inactive or unassigned service principal gets none \[inferred\]; the
-    /// checks of each call would refuse it anyway. `base` is the address that the client reached.
+    /// Issues an access token. `iss` is the issuer by the address that the client reached.
     ///
     /// # Errors
     /// [`Denial::OAuth`]
     pub async fn issue_access_token(
         &self,
         issuer: &Issuer,
-        base: &str,
+        iss: &str,
         request: &TokenRequest,
-    ) -> Result<AccessToken, Error> {
+        origin: &Origin,
+    ) -> Result<Issued, Error> {
+        match request {
+            TokenRequest::ClientCredentials(credentials) => {
+                self.issue_to_service_principal(issuer, iss, credentials, origin).await
+            }
+            TokenRequest::SignIn(redemption) => self.redeem(issuer, iss, redemption, origin).await,
+        }
+    }
+
+    /// An inactive or unassigned service principal gets none \[inferred\]; the checks of each call
+    /// would refuse it anyway.
+    async fn issue_to_service_principal(
+        &self,
+        issuer: &Issuer,
+        iss: &str,
+        presented: &ClientCredentials,
+        origin: &Origin,
+    ) -> Result<Issued, Error> {
         let mut reader = self.store.read().await?;
         let account = match issuer {
             Issuer::Account(account) => Some(*account),
             Issuer::Workspace(NamedWorkspace::Id(id)) => reader.find_workspace(*id).await?.map(|found| found.account),
             Issuer::Workspace(_) => None,
         };
-        let stored = reader.list_client_secrets(account, &request.client_id).await?;
-        let Some(secret) = find_secret(&request.secret, &stored) else {
+        let stored = reader.list_client_secrets(account, &presented.client_id).await?;
+        let Some(secret) = find_secret(&presented.secret, &stored) else {
             return Err(refused("there is no such client, or it has no such secret"));
         };
         let principal = reader.find_principal(secret.account, secret.principal).await?;
         let Some(principal) = principal.filter(|principal| principal.active) else {
             return Err(refused("the service principal is deactivated"));
         };
-        let (audience, clock) = audience(&mut reader, issuer, secret).await?;
+        let (audience, workspace) = audience(&mut reader, issuer, secret).await?;
         drop(reader);
+        let clock = workspace.as_ref().map_or(WorkspaceClock::Real, |workspace| workspace.clock);
         let now = clock.at(self.clock.now());
         if !secret.is_live(now) {
             return Err(refused("the secret is expired"));
         }
         let key = self.signing_key(secret.account).await?;
+        let (name, scope) = (principal.name.as_str(), presented.scope.as_str());
+        let grant = AccessGrant { client_id: name, sub: name, scope, audience, sid: None };
+        let access_token = sign(&key, &self.claims(iss, grant, now))?;
+        if let Some(workspace) = workspace {
+            let mut writer = self.store.write(Lock::Owner(workspace.id, principal.id)).await?;
+            let action = Action::mint_oauth_token(name, CLIENT_CREDENTIALS, scope);
+            self.record_as(&mut writer, &workspace, name, origin, now, action).await?;
+            writer.commit().await?;
+        }
+        Ok(Issued { access_token, scope: scope.to_owned(), refresh_token: None })
+    }
+
+    pub(super) fn claims(&self, iss: &str, grant: AccessGrant<'_>, now: Millis) -> Claims {
         let iat = now.0.div_euclid(1000);
-        let claims = Claims {
-            client_id: principal.name.clone(),
-            scope: request.scope.clone(),
-            iss: match issuer {
-                Issuer::Account(account) => issuer_of(base, Some(*account)),
-                Issuer::Workspace(_) => issuer_of(base, None),
-            },
-            aud: audience.to_string(),
-            sub: principal.name,
+        Claims {
+            client_id: grant.client_id.to_owned(),
+            scope: grant.scope.to_owned(),
+            iss: iss.to_owned(),
+            aud: grant.audience.to_string(),
+            sub: grant.sub.to_owned(),
             iat,
             exp: iat + LIFETIME_SECONDS,
             jti: self.entropy.uuid().to_string(),
-        };
-        sign(&key, &claims)
+            sid: grant.sid,
+        }
     }
 
     /// What the checks need to know about a presented access token.
@@ -124,21 +165,31 @@ impl Service {
             (Audience::Workspace(own), Some(workspace)) if workspace.id != own => Some(own),
             _ => None,
         };
-        let owner = match &workspace {
-            Some(workspace) => oauth_owner(&mut reader, workspace, &claims, demand).await?,
-            None => None,
+        let principal = match &claims.sid {
+            Some(sid) => match reader.find_signed_in(account, sid).await? {
+                Some(user) => Some(user),
+                None => return Ok(forged(Forgery::SignInEnded)),
+            },
+            None => reader.find_principal_named(account, None, PrincipalKind::ServicePrincipal, &claims.sub).await?,
+        };
+        let owner = match (&workspace, principal) {
+            (Some(workspace), Some(principal)) => Some(oauth_owner(&mut reader, workspace, principal, demand).await?),
+            _ => None,
         };
         Ok(Facts { workspace, token_belongs_to, found: Found::Access(claims), owner })
     }
 }
 
-/// Where the token will be good, and the clock that it goes by. An account has no clock of its own;
-/// it takes that of the workspace that answers for it.
-async fn audience(reader: &mut Reader, issuer: &Issuer, secret: &Secret) -> Result<(Audience, WorkspaceClock), Error> {
+/// Where the token will be good, and the workspace whose clock it goes by. An account has no clock of
+/// its own; it takes that of the workspace that answers for it.
+async fn audience(
+    reader: &mut Reader,
+    issuer: &Issuer,
+    secret: &Secret,
+) -> Result<(Audience, Option<Workspace>), Error> {
     let named = match issuer {
         Issuer::Account(account) => {
-            let workspace = reader.find_workspace_of_account(*account).await?;
-            return Ok((Audience::Account(*account), workspace.map_or(WorkspaceClock::Real, |found| found.clock)));
+            return Ok((Audience::Account(*account), reader.find_workspace_of_account(*account).await?));
         }
         Issuer::Workspace(named) => named,
     };
@@ -151,26 +202,22 @@ async fn audience(reader: &mut Reader, issuer: &Issuer, secret: &Secret) -> Resu
     let Some(workspace) = workspace else {
         return Err(refused("the service principal is not assigned to the workspace, or inactive in it"));
     };
-    Ok((Audience::Workspace(workspace.id), workspace.clock))
+    Ok((Audience::Workspace(workspace.id), Some(workspace)))
 }
 
 /// Whom an access token authenticates, as its workspace knows it now.
 async fn oauth_owner(
     reader: &mut Reader,
     workspace: &Workspace,
-    claims: &Claims,
+    principal: Principal,
     demand: Demand,
-) -> Result<Option<Owner>, Error> {
-    let kind = PrincipalKind::ServicePrincipal;
-    let Some(principal) = reader.find_principal_named(workspace.account, None, kind, &claims.sub).await? else {
-        return Ok(None);
-    };
+) -> Result<Owner, Error> {
     let active = principal.active;
     let mut owner = owner_of(reader, workspace, principal).await?;
     if demand.right == Right::AccountApi {
         owner.active = active;
     }
-    Ok(Some(owner))
+    Ok(owner)
 }
 
 /// `iss` and the issuer in discovery documents.

@@ -12,6 +12,7 @@ mod permissions;
 mod seeds;
 mod session;
 mod settings;
+mod sign_ins;
 mod tokens;
 mod workspaces;
 mod worlds;

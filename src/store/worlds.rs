@@ -25,9 +25,12 @@ const fn table(name: &'static str, own: Option<&'static str>, account: Option<&'
 const OF_WORKSPACE: Option<&str> = Some("workspace_id = {w}");
 const OF_ACCOUNT: Option<&str> = Some("account_id = {a}");
 
+/// The table of workspaces, whose row others refer to: a reset changes it in place.
+const WORKSPACES: &str = "workspaces";
+
 /// Every table that a reset puts back, those that others refer to first.
 const TABLES: &[Table] = &[
-    table("workspaces", OF_WORKSPACE, None),
+    table(WORKSPACES, OF_WORKSPACE, None),
     table("principals", Some("account_id = {a} AND workspace_id = {w}"), Some("account_id = {a} AND workspace_id = 0")),
     table(
         "group_members",
@@ -48,6 +51,7 @@ const TABLES: &[Table] = &[
     table("tombstones", OF_WORKSPACE, None),
     table("audit_events", OF_WORKSPACE, None),
     table("oauth_secrets", None, OF_ACCOUNT),
+    table("sign_ins", None, OF_ACCOUNT),
     table("rule_sets", None, OF_ACCOUNT),
 ];
 
@@ -56,7 +60,7 @@ const TABLES: &[Table] = &[
 pub const TABLES_KEPT: &[&str] = &["accounts", "oauth_keys", "checkpoints", "checkpoint_rows"];
 
 /// The tables that a copy makes anew: a secret alone tells whose client comes, so two may not share it.
-const NOT_COPIED: &[&str] = &["workspaces", "oauth_secrets"];
+const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins"];
 
 /// The names of the tables that a reset puts back.
 pub fn tables_put_back() -> impl Iterator<Item = &'static str> {
@@ -89,13 +93,14 @@ impl Place {
         parts.into_iter().flatten().map(|(text, is_account)| (filled(text), is_account)).collect()
     }
 
+    /// What empties the tables, all but the one of workspaces.
     fn delete_rows(&self) -> Vec<String> {
         let delete = |table: &Table| {
             let name = table.name;
             let conditions = self.conditions(table).into_iter();
             conditions.map(move |(condition, _)| format!("DELETE FROM {name} WHERE {condition}"))
         };
-        TABLES.iter().rev().flat_map(delete).collect()
+        TABLES.iter().rev().filter(|table| table.name != WORKSPACES).flat_map(delete).collect()
     }
 }
 
@@ -167,10 +172,15 @@ impl Writer {
             };
             // A number that the database itself gave out comes back as it was.
             let given = if self.is_postgres() { "OVERRIDING SYSTEM VALUE" } else { "" };
+            let in_place: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+            let in_place = match table.name {
+                WORKSPACES => format!("ON CONFLICT (workspace_id) DO UPDATE SET {}", in_place.join(", ")),
+                _ => String::new(),
+            };
             script.push(format!(
                 "INSERT INTO {0} ({1}) {given} SELECT {2} FROM checkpoint_rows r{from}
                  WHERE r.workspace_id = {3} AND r.checkpoint_name = '{4}' AND r.table_name = '{0}'
-                   AND (NOT r.is_account OR {with_account})",
+                   AND (NOT r.is_account OR {with_account}) {in_place}",
                 table.name,
                 columns.join(", "),
                 values.join(", "),
@@ -208,7 +218,7 @@ impl Writer {
     /// Removes a workspace with all that it holds, and its account when it is the only one there.
     pub async fn delete_workspace(&mut self, workspace: &Workspace, with_account: bool) -> Result<(), StoreError> {
         let mut script = Place::of(workspace, with_account).delete_rows();
-        for table in ["checkpoint_rows", "checkpoints"] {
+        for table in ["checkpoint_rows", "checkpoints", "sign_ins", WORKSPACES] {
             script.push(format!("DELETE FROM {table} WHERE workspace_id = {}", workspace.id));
         }
         if with_account {

@@ -23,12 +23,12 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard > 0 else 819
 class Server:
     """One `dapi-mock serve`. Its database may outlive it: `kill` and `start` again."""
 
-    def __init__(self, folder: Path, database: str):
+    def __init__(self, folder: Path, database: str, options: list[str]):
         self.admin_token = new_token_value()
         self.client_secret = f"dose{secrets.token_hex(16)}"
         self._folder = folder
         self._command = [BINARY, "serve", "--port", "0", "--database", database]
-        self._command += ["--admin-token", self.admin_token, "--admin-client-secret", self.client_secret]
+        self._command += ["--admin-token", self.admin_token, "--admin-client-secret", self.client_secret, *options]
         self._process = None
 
     def start(self):
@@ -81,8 +81,8 @@ def clean_environment(tmp_path, monkeypatch):
 def start_server(tmp_path):
     servers = []
 
-    def start(database: str = "sqlite::memory:") -> Server:
-        server = Server(tmp_path, database)
+    def start(database: str = "sqlite::memory:", options: list[str] = ()) -> Server:
+        server = Server(tmp_path, database, options)
         server.start()
         servers.append(server)
         return server

@@ -16,6 +16,7 @@ use dapi_mock::domain::settings::ConfValue;
 use dapi_mock::domain::token::{Token, TokenValue};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::entropy::{Entropy, SystemEntropy};
+use dapi_mock::http::SignInPolicy;
 use dapi_mock::run::surface;
 use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER, FirstStart, Service};
 use dapi_mock::store::{Database, Lock, Store};
@@ -104,7 +105,7 @@ impl World {
             ..FirstStart::default()
         };
         service.start(&wanted).await.unwrap();
-        let router = surface(&service, Access::Open);
+        let router = surface(&service, Access::Open, SignInPolicy::Open(None));
         Self { clock, service, backend, router, database, _folder: folder }
     }
 
@@ -116,7 +117,12 @@ impl World {
             self.service = Service::new(store, self.clock.clone(), Arc::new(SystemEntropy));
         }
         self.service.start(&FirstStart::default()).await.unwrap();
-        self.router = surface(&self.service, Access::Open);
+        self.set_policy(SignInPolicy::Open(None));
+    }
+
+    /// What the process would serve with other settings.
+    pub(crate) fn set_policy(&mut self, policy: SignInPolicy) {
+        self.router = surface(&self.service, Access::Open, policy);
     }
 
     /// Another workspace in an account of its own, with an admin who owns `token`.

@@ -28,6 +28,7 @@ mod requirements;
 mod scim;
 mod secrets;
 mod seeds;
+mod sign_in;
 mod store;
 mod sweep;
 mod time;

@@ -1,15 +1,17 @@
-//! Token values, client secrets and access tokens are in the answer that created them and in the first
-//! start's banner, and nowhere else; private keys are in the database only.
+//! Token values, client secrets, codes, refresh tokens and access tokens are in the answer that created
+//! them and in the first start's banner, and nowhere else; private keys are in the database only.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use dapi_mock::domain::AccountId;
-use dapi_mock::service::FirstStart;
+use dapi_mock::service::{ADMIN_USER, FirstStart};
 use dapi_mock::store::{Database, Store};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
+use crate::oauth::text;
 use crate::process::start;
+use crate::sign_in::{query, redemption};
 
 #[tokio::test]
 async fn no_value_is_in_the_files_the_log_or_another_answer() {
@@ -73,7 +75,14 @@ async fn no_secret_of_oauth_is_in_the_files_the_log_or_another_answer() {
     let server = start(&["--port", "0", "--log-level", "trace"]);
     let base = format!("http://127.0.0.1:{}", server.port);
     let (id, secret) = server.oauth().unwrap();
-    let client = Client::new();
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let authorize = format!("{base}/oidc/v1/authorize?{}", query(&[("login_hint", ADMIN_USER)]));
+    let back = client.get(authorize).send().await.unwrap();
+    let (_, back) = back.headers()["location"].to_str().unwrap().split_once("?code=").unwrap();
+    let code = back.split('&').next().unwrap().to_owned();
+    let form = redemption(&code, &[]);
+    let signed_in = client.post(format!("{base}/oidc/v1/token")).body(form).send().await.unwrap();
+    let signed_in: Value = signed_in.json().await.unwrap();
     let issue = async |path: &str| {
         let form = "grant_type=client_credentials";
         let request = client.post(format!("{base}{path}")).basic_auth(&id, Some(&secret)).body(form);
@@ -91,6 +100,7 @@ async fn no_secret_of_oauth_is_in_the_files_the_log_or_another_answer() {
 
     let mut values = vec![secret.clone(), created["secret"].as_str().unwrap().to_owned()];
     values.extend(tokens.clone());
+    values.extend([code, text(&signed_in["refresh_token"]), text(&signed_in["access_token"])]);
     let mut seen = String::new();
     for token in &tokens {
         let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);

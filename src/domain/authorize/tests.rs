@@ -172,6 +172,7 @@ fn by_oauth(change: impl FnOnce(&mut Claims)) -> Facts {
         iat: NOW.0 / 1000,
         exp: NOW.0 / 1000 + 1,
         jti: "j".into(),
+        sid: None,
     };
     change(&mut claims);
     Facts { found: Found::Access(claims), ..facts() }

@@ -1,11 +1,13 @@
 """The audit log in its three shapes: every action that can be caused is, its lines fit docs/schemas, and
 what public detection rules compute comes out as it should."""
 
+import base64
 import hashlib
 import json
 import secrets
 import sqlite3
 from collections import Counter
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -122,8 +124,26 @@ def cause_refusals(mock, bob):
         mock.ask("GET", f"{TOKEN}/list", token="dapi" + "f" * 32, status=403)
 
 
+def cause_oauth(mock):
+    """A sign-in, and a service principal's access token."""
+    verifier = "v" * 43
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    client = {"client_id": "databricks-cli", "redirect_uri": "http://localhost:8020"}
+    query = {"response_type": "code", "code_challenge": challenge, "code_challenge_method": "S256"}
+    url = f"{mock.server.host}/oidc/v1/authorize"
+    hint = {"login_hint": "admin@example.com"}
+    back = requests.get(url, {**client, **query, **hint}, allow_redirects=False, timeout=20).headers["Location"]
+    code = parse_qs(urlsplit(back).query)["code"][0]
+    code = {**client, "grant_type": "authorization_code", "code": code, "code_verifier": verifier}
+    machine = {"grant_type": "client_credentials", "client_id": "32743274-3274-4274-8274-327432743275"}
+    for form in (code, {**machine, "client_secret": mock.server.client_secret}):
+        answer = requests.post(f"{mock.server.host}/oidc/v1/token", form, timeout=20)
+        assert answer.ok, answer.text
+
+
 def cause_everything(mock):
     bob, leaving = cause_identities(mock)
+    cause_oauth(mock)
     _, by_owner = mock.create(comment="by owner", lifetime_seconds=100 * 86_400)
     _, by_admin = mock.create(comment="by admin")
     mock.ask("PATCH", f"{TOKEN}/{by_owner}", {"token": {"comment": "changed"}, "update_mask": "comment"})

@@ -1,0 +1,214 @@
+//! Signing in of people: who may be chosen, the choice, and the tokens that it gives.
+
+use super::keys::sign;
+use super::oauth::{AccessGrant, Issued};
+use super::{Error, Service};
+use crate::domain::audit::{Action, Origin};
+use crate::domain::authorize::NamedWorkspace;
+use crate::domain::identity::{Entry, PrincipalKind};
+use crate::domain::oauth::Refusal;
+use crate::domain::sign_in::{
+    AuthorizationRequest, Issuer, Person, Place, Proof, Redemption, ReturnAddress, SignIn, Ticket, TicketKind, Verdict,
+    search,
+};
+use crate::domain::{Denial, Millis, PrincipalId};
+use crate::store::{Lock, Reader, StoreError};
+
+impl Service {
+    /// Where somebody signs in who is sent to that authorization server.
+    ///
+    /// # Errors
+    /// [`Denial::OAuth`] when there is no such workspace.
+    pub async fn sign_in_place(&self, issuer: &Issuer) -> Result<Place, Error> {
+        let mut reader = self.store.read().await?;
+        let (workspace, whole_account) = match issuer {
+            Issuer::Account(account) => (reader.find_workspace_of_account(*account).await?, true),
+            Issuer::Workspace(NamedWorkspace::Id(id)) => (reader.find_workspace(*id).await?, false),
+            Issuer::Workspace(NamedWorkspace::Unnamed) => (reader.find_default_workspace().await?, false),
+            Issuer::Workspace(NamedWorkspace::Unusable(_)) => (None, false),
+        };
+        let missing = || Refusal::InvalidRequest("There is no such workspace to sign in to".into());
+        let workspace = workspace.ok_or_else(|| Denial::from(missing()))?;
+        Ok(Place { workspace, whole_account })
+    }
+
+    /// The active users there whose names hold `text`: the first ones, and how many there are.
+    pub async fn people(&self, place: &Place, text: &str) -> Result<(Vec<Person>, usize), Error> {
+        let workspace = &place.workspace;
+        let mut reader = self.store.read().await?;
+        let people: Vec<Person> = if place.whole_account {
+            let principals = reader.list_principals(workspace.account).await?.into_iter();
+            let active = principals.filter(|it| it.kind == PrincipalKind::User && it.active);
+            active
+                .map(|user| Person {
+                    id: user.id,
+                    name: user.name,
+                    display_name: user.display_name,
+                    admin: user.account_admin,
+                })
+                .collect()
+        } else {
+            let assigned = reader.list_assigned(workspace).await?;
+            let memberships = reader.list_memberships(workspace).await?;
+            let users = Entry::directory(Some(workspace.users_group), PrincipalKind::User, assigned, &memberships);
+            users.into_iter().filter_map(|user| Person::of_workspace(workspace, user)).collect()
+        };
+        Ok(search(people, text))
+    }
+
+    /// Begins a sign-in that the page asks about; the ticket goes into its form.
+    pub async fn ask_who(&self, place: &Place, request: AuthorizationRequest) -> Result<Ticket, Error> {
+        let now = self.now_at(place);
+        let ticket = self.new_ticket(TicketKind::Choice);
+        let mut writer = self.store.write(Lock::Workspace(place.workspace.id)).await?;
+        writer.insert_sign_in(&SignIn::ask(&ticket, place, request, now), now).await?;
+        writer.commit().await?;
+        Ok(ticket)
+    }
+
+    /// Signs somebody in by name, without a question. `None` when nobody active there has it.
+    pub async fn sign_in_as(
+        &self,
+        place: &Place,
+        request: AuthorizationRequest,
+        name: &str,
+        origin: &Origin,
+    ) -> Result<Option<Ticket>, Error> {
+        let (account, kind, now) = (place.workspace.account, PrincipalKind::User, self.now_at(place));
+        let code = self.new_ticket(TicketKind::Code);
+        let mut writer = self.store.write(Lock::Workspace(place.workspace.id)).await?;
+        let Some(user) = writer.find_principal_named(account, None, kind, name).await? else { return Ok(None) };
+        let Some(name) = active_user(&mut writer, place, user.id).await? else { return Ok(None) };
+        let sign_in = SignIn::ask(&code, place, request, now).approve(user.id, &code, now);
+        writer.insert_sign_in(&sign_in, now).await?;
+        let action = Action::browser_login(&name);
+        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        writer.commit().await?;
+        Ok(Some(code))
+    }
+
+    /// What the page of this ticket asks about.
+    ///
+    /// # Errors
+    /// [`Denial::OAuth`] when it was answered, or is too old.
+    pub async fn asked(&self, issuer: &Issuer, ticket: &str) -> Result<(Ticket, Place, AuthorizationRequest), Error> {
+        let ticket = Ticket::parse(TicketKind::Choice, ticket).ok_or_else(too_old)?;
+        let mut reader = self.store.read().await?;
+        let found = reader.find_sign_in(ticket.sign_in()).await?;
+        let sign_in = found.filter(|found| found.is_of(issuer)).ok_or_else(too_old)?;
+        let place = place_of(&mut reader, &sign_in).await?;
+        if !sign_in.is_open_to(&ticket, self.now_at(&place)) {
+            return Err(too_old().into());
+        }
+        Ok((ticket, place, sign_in.request))
+    }
+
+    /// Signs in who was chosen on the page. Answers the code, and where the client waits for it.
+    ///
+    /// # Errors
+    /// [`Denial::OAuth`] when the page was answered, or is too old, or they are not active there.
+    pub async fn choose(
+        &self,
+        place: &Place,
+        ticket: &Ticket,
+        person: PrincipalId,
+        origin: &Origin,
+    ) -> Result<(Ticket, ReturnAddress), Error> {
+        let now = self.now_at(place);
+        let code = Ticket::new(TicketKind::Code, ticket.sign_in(), self.entropy.secret());
+        let mut writer = self.store.write(Lock::Workspace(place.workspace.id)).await?;
+        let found = writer.find_sign_in(ticket.sign_in()).await?;
+        let sign_in = found.filter(|found| found.is_open_to(ticket, now)).ok_or_else(too_old)?;
+        let name = active_user(&mut writer, place, person).await?.ok_or_else(|| {
+            Denial::from(Refusal::AccessDenied("This user is deactivated, or not assigned here any more".into()))
+        })?;
+        let sign_in = sign_in.approve(person, &code, now);
+        writer.update_sign_in(&sign_in).await?;
+        let action = Action::browser_login(&name);
+        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        writer.commit().await?;
+        Ok((code, sign_in.request.back))
+    }
+
+    /// Gives tokens for a code or a refresh token, which works once.
+    pub(super) async fn redeem(
+        &self,
+        issuer: &Issuer,
+        iss: &str,
+        presented: &Redemption,
+        origin: &Origin,
+    ) -> Result<Issued, Error> {
+        let id = presented.ticket.sign_in();
+        let invalid = |cause| {
+            Error::from(Denial::from(match presented.proof {
+                Proof::Code { .. } => Refusal::InvalidCode(cause),
+                Proof::Refresh(_) => Refusal::InvalidRefreshToken(cause),
+            }))
+        };
+        let unknown = || invalid("there is no such sign-in at this endpoint");
+        let mut reader = self.store.read().await?;
+        let found = reader.find_sign_in(id).await?.filter(|found| found.is_of(issuer)).ok_or_else(unknown)?;
+        drop(reader);
+        let key = self.signing_key(found.account).await?;
+
+        let next = presented.ticket.next_turn(self.entropy.secret());
+        let mut writer = self.store.write(Lock::Workspace(found.workspace)).await?;
+        // Another request may have been faster.
+        let sign_in = writer.find_sign_in(id).await?.ok_or_else(unknown)?;
+        let place = place_of(&mut writer, &sign_in).await?;
+        let now = self.now_at(&place);
+        let (sign_in, person, scope) = match sign_in.judge(presented, &next, now) {
+            Verdict::Granted { sign_in, person, scope } => (sign_in, person, scope),
+            Verdict::Refused(refusal) => return Err(Denial::from(refusal).into()),
+            Verdict::Revoked(refusal) => {
+                writer.delete_sign_in(place.workspace.id, id).await?;
+                writer.commit().await?;
+                return Err(Denial::from(refusal).into());
+            }
+        };
+        let name = active_user(&mut writer, &place, person).await?;
+        let name = name.ok_or_else(|| invalid("the user is deactivated, or not assigned any more"))?;
+        writer.update_sign_in(&sign_in).await?;
+        let grant = AccessGrant {
+            client_id: &presented.client_id,
+            sub: &name,
+            scope: &scope,
+            audience: place.audience(),
+            sid: Some(id.to_string()),
+        };
+        let access_token = sign(&key, &self.claims(iss, grant, now))?;
+        let action = Action::mint_oauth_token(&presented.client_id, presented.grant_type(), &scope);
+        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        writer.commit().await?;
+        Ok(Issued { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
+    }
+
+    fn new_ticket(&self, kind: TicketKind) -> Ticket {
+        Ticket::new(kind, self.entropy.uuid(), self.entropy.secret())
+    }
+
+    fn now_at(&self, place: &Place) -> Millis {
+        place.workspace.clock.at(self.clock.now())
+    }
+}
+
+fn too_old() -> Denial {
+    Refusal::InvalidRequest("This page was used or is too old; begin again where you came from".into()).into()
+}
+
+async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<Place, StoreError> {
+    let missing = || StoreError::Unreadable("a sign-in's workspace".into());
+    let workspace = reader.find_workspace(sign_in.workspace).await?.ok_or_else(missing)?;
+    Ok(Place { workspace, whole_account: sign_in.whole_account })
+}
+
+/// The name of a user who is active there.
+async fn active_user(reader: &mut Reader, place: &Place, id: PrincipalId) -> Result<Option<String>, StoreError> {
+    let found = if place.whole_account {
+        reader.find_principal(place.workspace.account, id).await?
+    } else {
+        let assigned = reader.find_assigned(&place.workspace, id).await?;
+        assigned.filter(|(_, assignment)| assignment.active).map(|(user, _)| user)
+    };
+    Ok(found.filter(|user| user.active && user.kind == PrincipalKind::User).map(|user| user.name))
+}

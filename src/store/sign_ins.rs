@@ -1,0 +1,160 @@
+//! Sign-ins of people.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::StoreError;
+use super::identities::{PrincipalRow, principal_columns};
+use super::session::{Reader, Value, Writer, args};
+use crate::domain::identity::Principal;
+use crate::domain::oauth::SecretHash;
+use crate::domain::sign_in::{AuthorizationRequest, ReturnAddress, SignIn, Stage};
+use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
+
+#[derive(FromRow)]
+struct SignInRow {
+    sign_in_id: String,
+    workspace_id: i64,
+    account_id: String,
+    whole_account: bool,
+    client_id: String,
+    redirect_uri: String,
+    client_state: Option<String>,
+    scope: String,
+    code_challenge: String,
+    stage: String,
+    principal_id: Option<i64>,
+    secret_hash: String,
+    turn_hash: Option<String>,
+    expires_at: i64,
+}
+
+impl TryFrom<SignInRow> for SignIn {
+    type Error = StoreError;
+
+    fn try_from(row: SignInRow) -> Result<Self, StoreError> {
+        let unreadable = || StoreError::Unreadable("a sign-in".into());
+        let stage = match (row.stage.as_str(), row.principal_id.map(PrincipalId)) {
+            ("asked", None) => Stage::Asked,
+            ("approved", Some(person)) => Stage::Approved(person),
+            ("redeemed", Some(person)) => Stage::Redeemed(person),
+            _ => return Err(unreadable()),
+        };
+        Ok(Self {
+            id: Uuid::try_parse(&row.sign_in_id).map_err(|_| unreadable())?,
+            workspace: WorkspaceId(row.workspace_id),
+            account: AccountId::parse(&row.account_id).ok_or_else(unreadable)?,
+            whole_account: row.whole_account,
+            request: AuthorizationRequest {
+                client_id: row.client_id,
+                back: ReturnAddress { redirect_uri: row.redirect_uri, state: row.client_state },
+                scope: row.scope,
+                challenge: row.code_challenge,
+            },
+            stage,
+            secret: SecretHash::from_text(row.secret_hash),
+            turn: row.turn_hash.map(SecretHash::from_text),
+            expires_at: Millis(row.expires_at),
+        })
+    }
+}
+
+fn stage_parts(stage: Stage) -> (&'static str, Option<i64>) {
+    match stage {
+        Stage::Asked => ("asked", None),
+        Stage::Approved(person) => ("approved", Some(person.0)),
+        Stage::Redeemed(person) => ("redeemed", Some(person.0)),
+    }
+}
+
+impl Reader {
+    /// A sign-in by id.
+    pub async fn find_sign_in(&mut self, id: Uuid) -> Result<Option<SignIn>, StoreError> {
+        const SQL: &str = "SELECT sign_in_id, workspace_id, account_id, whole_account, client_id, redirect_uri,
+               client_state, scope, code_challenge, stage, principal_id, secret_hash, turn_hash, expires_at
+             FROM sign_ins WHERE sign_in_id = $1";
+        let id = id.to_string();
+        self.row::<SignInRow>(SQL, args![&id]).await?.map(SignIn::try_from).transpose()
+    }
+
+    /// Whose tokens a sign-in gave; `None` when it is no more.
+    pub async fn find_signed_in(&mut self, account: AccountId, id: &str) -> Result<Option<Principal>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            principal_columns!(),
+            " FROM sign_ins s JOIN principals p ON p.account_id = s.account_id AND p.principal_id = s.principal_id
+             WHERE s.sign_in_id = $1 AND s.account_id = $2 AND s.stage = 'redeemed'"
+        );
+        let account = account.to_string();
+        self.row::<PrincipalRow>(SQL, args![id, &account]).await?.map(Principal::try_from).transpose()
+    }
+
+    /// How many sign-ins a workspace has, ended ones too.
+    pub async fn count_sign_ins(&mut self, workspace: WorkspaceId) -> Result<i64, StoreError> {
+        self.count("SELECT COUNT(*) FROM sign_ins WHERE workspace_id = $1", args![workspace]).await
+    }
+}
+
+/// Most sign-ins without tokens that a workspace keeps: a clock that stands still ends none.
+const UNFINISHED_KEPT: i64 = 1000;
+/// Most rows that one insertion clears away.
+const PURGED_AT_ONCE: i64 = 100;
+
+impl Writer {
+    /// Adds a sign-in, and clears away some of the workspace's that have ended by `now`.
+    pub async fn insert_sign_in(&mut self, sign_in: &SignIn, now: Millis) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO sign_ins (sign_in_id, workspace_id, account_id, whole_account, client_id,
+               redirect_uri, client_state, scope, code_challenge, stage, principal_id, secret_hash, turn_hash, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+        const ENDED: &str = "DELETE FROM sign_ins WHERE workspace_id = $1 AND sign_in_id IN
+             (SELECT sign_in_id FROM sign_ins WHERE workspace_id = $1 AND expires_at <= $2
+              ORDER BY expires_at LIMIT $3)";
+        const TOO_MANY: &str = "DELETE FROM sign_ins WHERE workspace_id = $1 AND sign_in_id IN
+             (SELECT sign_in_id FROM sign_ins WHERE workspace_id = $1 AND stage <> 'redeemed'
+              ORDER BY expires_at DESC, sign_in_id LIMIT $2 OFFSET $3)";
+        let workspace = sign_in.workspace;
+        self.execute(ENDED, args![workspace, now, PURGED_AT_ONCE]).await?;
+        self.execute(TOO_MANY, args![workspace, PURGED_AT_ONCE, UNFINISHED_KEPT - 1]).await?;
+        let (id, account) = (sign_in.id.to_string(), sign_in.account.to_string());
+        let (stage, person) = stage_parts(sign_in.stage);
+        let AuthorizationRequest { client_id, back, scope, challenge } = &sign_in.request;
+        let values: &[Value<'_>] = args![
+            &id,
+            workspace,
+            &account,
+            sign_in.whole_account,
+            client_id,
+            &back.redirect_uri,
+            back.state.as_deref(),
+            scope,
+            challenge,
+            stage,
+            person,
+            sign_in.secret.as_str(),
+            sign_in.turn.as_ref().map(SecretHash::as_str),
+            sign_in.expires_at,
+        ];
+        self.execute(SQL, values).await?;
+        Ok(())
+    }
+
+    /// Stores how far a sign-in has come.
+    pub async fn update_sign_in(&mut self, sign_in: &SignIn) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE sign_ins SET stage = $3, principal_id = $4, secret_hash = $5, turn_hash = $6,
+               expires_at = $7 WHERE sign_in_id = $1 AND workspace_id = $2";
+        let id = sign_in.id.to_string();
+        let (stage, person) = stage_parts(sign_in.stage);
+        let turn = sign_in.turn.as_ref().map(SecretHash::as_str);
+        let values = args![&id, sign_in.workspace, stage, person, sign_in.secret.as_str(), turn, sign_in.expires_at];
+        self.execute(SQL, values).await?;
+        Ok(())
+    }
+
+    /// Ends a sign-in with all that it gave.
+    pub async fn delete_sign_in(&mut self, workspace: WorkspaceId, id: Uuid) -> Result<(), StoreError> {
+        let id = id.to_string();
+        let sql = "DELETE FROM sign_ins WHERE sign_in_id = $1 AND workspace_id = $2";
+        self.execute(sql, args![&id, workspace]).await?;
+        Ok(())
+    }
+}
