@@ -5,6 +5,7 @@ mod bootstrap;
 mod conf;
 mod explain;
 mod fates;
+mod faults;
 mod gates;
 mod identity;
 mod keys;
