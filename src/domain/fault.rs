@@ -430,7 +430,7 @@ pub static CATALOGUE: &[Named] = &[
     Named {
         name: "temporarily_unavailable",
         stands_for: "The service cannot authenticate for a moment.",
-        source: "microsoft/azure-pipelines Databricks task #31 (research/api-identity-auth.md §4.2)",
+        source: "Microsoft's Databricks task for Azure DevOps, issue 31 (research/api-identity-auth.md §4.2)",
         wanted: r#"{"effect": {"status": 503, "error_code": "TEMPORARILY_UNAVAILABLE",
             "message": "Authentication is temporarily unavailable. Please try again later."}}"#,
     },
