@@ -49,6 +49,8 @@ pub enum Command {
     Clock(ClockArgs),
     /// Say why a request was refused or allowed
     Explain(ExplainArgs),
+    /// Show, arm or clear the faults of a running server's workspace
+    Faults(FaultsArgs),
     /// Print the audit log of a running server's workspace as JSON lines
     Audit(AuditArgs),
     /// Write the world of a running server as a seed
@@ -376,6 +378,70 @@ pub struct ExplainArgs {
     /// The newest refusal
     #[arg(long)]
     pub last: bool,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `faults`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct FaultsArgs {
+    /// What to do; show them when absent.
+    #[command(subcommand)]
+    pub command: Option<FaultsCommand>,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// What `faults` does.
+#[derive(Debug, Subcommand)]
+pub enum FaultsCommand {
+    /// Arm a fault of the catalogue
+    Arm(ArmArgs),
+    /// Clear all faults
+    Clear(RunningArgs),
+    /// Show the faults that have a name
+    Catalogue(RunningArgs),
+}
+
+/// Settings of `faults arm`.
+#[derive(Debug, Args)]
+pub struct ArmArgs {
+    /// Its name, such as `rate_limited`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// How many requests fail; 0 for all that come
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub times: u32,
+
+    /// How many are let through first
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub offset: u32,
+
+    /// Only requests of this method
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+
+    /// Only this path; * is a whole segment, or any rest at the end
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+
+    /// Only this user or service principal
+    #[arg(long, value_name = "NAME")]
+    pub principal: Option<String>,
+
+    /// Only this token
+    #[arg(long, value_name = "ID")]
+    pub token_id: Option<String>,
+
+    /// Only clients whose User-Agent has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub client: Option<String>,
 
     /// Which server.
     #[command(flatten)]

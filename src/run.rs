@@ -60,6 +60,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Env(args)) => env(&args),
         Some(Command::Clock(args)) => run_client::clock(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Explain(args)) => run_client::explain(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Faults(args)) => run_client::faults(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Audit(args)) => run_client::audit(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Export(args)) => run_client::export(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::AdminToken(args)) => admin_token(args).await,

@@ -1,11 +1,12 @@
-//! The commands that speak to a running server: `clock`, `explain`, `audit`.
+//! The commands that speak to a running server: `clock`, `explain`, `faults`, `audit`.
 
 use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::config::{AuditArgs, ClockArgs, ExplainArgs, RunningArgs};
+use crate::config::{AuditArgs, ClockArgs, ExplainArgs, FaultsArgs, FaultsCommand, RunningArgs};
+use crate::domain::fault::Match;
 use crate::own_client::{Failure, OwnClient};
 use crate::run::say;
 
@@ -66,12 +67,10 @@ pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
         let mark = if step.get("passed") == Some(&Value::Bool(true)) { "ok" } else { "NO" };
         say(&format!("  {mark}  {:<24} {}\n", text(step, "/check"), text(step, "/because")));
     }
-    if let Some(message) = answer.get("message").and_then(Value::as_str) {
-        say(&format!(
-            "answered: {message}\nbecause:  {}\nremedy:   {}\n",
-            text(&answer, "/because"),
-            text(&answer, "/remedy")
-        ));
+    for (name, key) in [("answered: ", "/message"), ("because:  ", "/because"), ("remedy:   ", "/remedy")] {
+        if let Some(text) = answer.pointer(key).and_then(Value::as_str) {
+            say(&format!("{name}{text}\n"));
+        }
     }
     if answer.get("token").is_some() {
         let token = |key: &str| text(&answer, &format!("/token/{key}"));
@@ -80,6 +79,44 @@ pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
         if token("state") != "live" {
             say(&format!("          ended at {}: {} ({})\n", token("ended_at"), token("state"), token("ended_by")));
         }
+    }
+    Ok(())
+}
+
+/// Shows, arms or clears faults.
+pub(crate) async fn faults(args: FaultsArgs) -> Result<(), Failure> {
+    let path = |running: &RunningArgs| format!("workspaces/{}/faults", running.workspace);
+    let (method, path, body, running) = match args.command {
+        None => (Method::GET, path(&args.running), None, args.running),
+        Some(FaultsCommand::Clear(running)) => (Method::DELETE, path(&running), Some(json!({})), running),
+        Some(FaultsCommand::Catalogue(running)) => (Method::GET, "faults/catalogue".to_owned(), None, running),
+        Some(FaultsCommand::Arm(arm)) => {
+            let requests = Match {
+                method: arm.method,
+                path: arm.path,
+                principal: arm.principal,
+                token_id: arm.token_id,
+                client: arm.client,
+            };
+            let body = json!({ "name": arm.name, "times": arm.times, "offset": arm.offset, "match": requests });
+            (Method::POST, path(&arm.running), Some(body), arm.running)
+        }
+    };
+    let answer = client(&running).ask(method, &path, body.as_ref()).await?;
+    let answer: Value = serde_json::from_str(&answer.text)?;
+    let one = Some(&answer).filter(|answer| answer.get("id").is_some());
+    let faults = answer.pointer("/faults").and_then(Value::as_array);
+    for fault in one.into_iter().chain(faults.into_iter().flatten()) {
+        if fault.get("stands_for").is_some() {
+            say(&format!("{:<26} {}\n", text(fault, "/name"), text(fault, "/stands_for")));
+            continue;
+        }
+        let number = |key: &str| fault.get(key).and_then(Value::as_i64);
+        let of = |key: &str| number(key).unwrap_or_default();
+        let left = number("remaining").map_or("all".to_owned(), |left| left.to_string());
+        let name = Some(text(fault, "/rule/name")).filter(|name| !name.is_empty()).unwrap_or("(own)");
+        let about = fault.pointer("/rule/match").map(Value::to_string).unwrap_or_default();
+        say(&format!("{}  {name}  {about}  seen {}, fired {}, left {left}\n", of("id"), of("seen"), of("fired")));
     }
     Ok(())
 }

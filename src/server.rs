@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use crate::http::exchange::Peer;
+use crate::http::faults::is_dropped;
 
 /// How long open requests may still run once the server is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(1);
@@ -147,10 +148,12 @@ fn connection(
         async move {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer.ip()));
-            match gate.0.get() {
-                Some(router) => router.clone().oneshot(request).await,
-                None => Ok(starting(request.uri().path())),
-            }
+            let response = match gate.0.get() {
+                Some(router) => router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}),
+                None => starting(request.uri().path()),
+            };
+            // An error of the service ends the connection before the first byte.
+            if is_dropped(&response) { Err(io::Error::other("a fault drops it")) } else { Ok(response) }
         }
     });
     hyper::server::conn::http1::Builder::new()

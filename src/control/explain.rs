@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
+use super::faults::fault_json;
 use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use super::tokens::fate_json;
 use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::remedy;
+use crate::domain::fault::{Fault, When};
 use crate::domain::{Denial, TokenId};
 use crate::http::credential::redacted;
 use crate::http::error::{ApiError, wire};
@@ -30,6 +32,9 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
     let found = found.ok_or_else(missing)?;
     let mut out = decision(&found.trace, found.denial.as_ref(), found.status, &found.request_id);
     describe(&mut out, &found);
+    if let Some(fault) = found.answered_by() {
+        blame(&mut out, fault);
+    }
     if let (Some(workspace), Some(token)) = (found.workspace, &found.token)
         && let Some(fate) = control.service.token_fates(workspace, Some(token)).await?.first()
     {
@@ -45,7 +50,24 @@ fn describe(out: &mut Map<String, Value>, found: &Explained) {
     out.insert("path".into(), found.path.as_str().into());
     out.insert("workspace_id".into(), found.workspace.map(|id| id.to_string()).into());
     out.insert("caller".into(), found.caller.clone().into());
+    if !found.faults.is_empty() {
+        out.insert("faults".into(), found.faults.iter().map(fault_json).collect());
+    }
     out.insert("token_id".into(), found.token.as_ref().map(TokenId::as_str).into());
+}
+
+/// Says that a fault answered, whatever else would have been.
+fn blame(out: &mut Map<String, Value>, fault: &Fault) {
+    let name = fault.rule.name.as_deref().unwrap_or("without a name");
+    let did = match fault.rule.when {
+        When::Before => "in place of the handler, which did not run",
+        When::After => "after the handler, whose effect stays",
+    };
+    out.insert("allowed".into(), false.into());
+    out.insert("decided_by".into(), "a fault".into());
+    out.insert("because".into(), format!("Fault {} ({name}) answered {did}.", fault.id).into());
+    out.insert("message".into(), fault.rule.effect.message.clone().into());
+    out.insert("remedy".into(), "Send it again, or clear the fault: DELETE …/faults.".into());
 }
 
 /// The ordered checks, the deciding one, and the smallest change that would allow the request.

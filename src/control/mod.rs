@@ -4,6 +4,7 @@
 mod audit;
 mod clock;
 mod explain;
+mod faults;
 mod guard;
 mod reply;
 pub mod routes;

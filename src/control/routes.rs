@@ -4,7 +4,7 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use super::{Control, audit, clock, explain, settings, tokens, what_if, workspaces};
+use super::{Control, audit, clock, explain, faults, settings, tokens, what_if, workspaces};
 
 /// A route of the own API.
 #[derive(Debug)]
@@ -50,6 +50,12 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/workspaces/{workspace}/tokens", "every token, also those that ended, and why", || get(tokens::list)),
     row(Method::GET, "/v1/workspaces/{workspace}/audit", "the audit log as JSON lines", || get(audit::export)),
     row(Method::POST, "/v1/workspaces/{workspace}/audit/expect", "assert that something is in the audit log", || post(audit::expect)),
+    row(Method::POST, "/v1/workspaces/{workspace}/faults", "arm a fault", || post(faults::arm)),
+    row(Method::GET, "/v1/workspaces/{workspace}/faults", "the faults of a workspace, and how often they fired", || get(faults::list)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}/faults", "clear all faults of a workspace", || delete(faults::clear)),
+    row(Method::GET, "/v1/workspaces/{workspace}/faults/{id}", "a fault", || get(faults::show)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}/faults/{id}", "clear a fault", || delete(faults::clear_one)),
+    row(Method::GET, "/v1/faults/catalogue", "the faults that have a name", || get(faults::catalogue)),
     row(Method::GET, "/v1/explain/{request_id}", "why a request was refused or allowed", || get(explain::explain)),
     row(Method::POST, "/v1/workspaces/{workspace}/explain", "whether an imagined request would be allowed", || post(explain::dry_run)),
     row(Method::POST, "/v1/workspaces/{workspace}/what-if", "what would fail if settings or the time were different", || post(what_if::what_if)),

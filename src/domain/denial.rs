@@ -97,6 +97,8 @@ pub enum Denial {
     DefaultWorkspaceStays,
     /// Own API: the workspace has no such checkpoint.
     CheckpointNotFound(String),
+    /// Own API: the workspace has no such fault.
+    FaultNotFound(String),
     /// Own API: a clock cannot be set back.
     TimeGoesForward {
         /// What it shows.

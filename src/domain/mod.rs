@@ -8,6 +8,7 @@ pub mod clock;
 pub mod conf;
 pub mod denial;
 pub mod explain;
+pub mod fault;
 pub mod identity;
 pub mod ids;
 pub mod jwt;

@@ -35,6 +35,8 @@ pub struct Workspace {
     pub enable_tokens: Option<ConfValue>,
     /// `maxTokenLifetimeDays`, if it was ever set.
     pub max_token_lifetime: Option<ConfValue>,
+    /// Whether there are faults, which a request may meet.
+    pub has_faults: bool,
 }
 
 impl Workspace {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::sign_in::refusal_page;
 use crate::domain::Denial;
 use crate::domain::denial::Feature;
+use crate::domain::fault::Effect;
 use crate::domain::identity::{Directory, PrincipalKind};
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::scim::Fault;
@@ -25,6 +26,8 @@ use crate::service::{Error, StoreError};
 pub enum ApiError {
     /// The rules say no.
     Denied(Denial),
+    /// A fault that was armed on purpose.
+    Injected(Effect),
     /// The database does not answer.
     Unavailable,
     /// A defect of ours; the cause is in the log.
@@ -68,10 +71,12 @@ pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 /// An `error_code`. At the edge (authentication) the real service sends the status as a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Code {
     Numeric,
     Named(&'static str),
+    /// What a fault says.
+    Chosen(String),
     /// An `error` of RFC 6749, which has an envelope of its own.
     OAuth(&'static str),
 }
@@ -94,6 +99,8 @@ pub struct Wire {
     /// The text.
     pub message: Cow<'static, str>,
     details: Option<Value>,
+    /// Seconds.
+    retry_after: Option<u32>,
 }
 
 /// The table.
@@ -214,6 +221,9 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::CheckpointNotFound(name) => {
                 (404, RESOURCE_DOES_NOT_EXIST, format!("The workspace has no checkpoint '{name}'.").into())
             }
+            Denial::FaultNotFound(id) => {
+                (404, RESOURCE_DOES_NOT_EXIST, format!("The workspace has no fault '{id}'.").into())
+            }
             Denial::TimeGoesForward { now, wanted } => (
                 400,
                 INVALID_PARAMETER_VALUE,
@@ -255,6 +265,12 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
                 (404, RESOURCE_DOES_NOT_EXIST, format!("Secret with ID {id} does not exist").into())
             }
         },
+        ApiError::Injected(effect) => {
+            let status = effect.status.unwrap_or(500);
+            let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+            let message = effect.message.clone().map_or(reason.unwrap_or("Injected").into(), Cow::from);
+            (status, effect.error_code.clone().map_or(Code::Numeric, Code::Chosen), message)
+        }
         ApiError::Unavailable => (
             503,
             Code::Named("TEMPORARILY_UNAVAILABLE"),
@@ -265,7 +281,11 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
         }
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Wire { status, code, message, details: details(error) }
+    let retry_after = match error {
+        ApiError::Injected(effect) => effect.retry_after,
+        _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+    };
+    Wire { status, code, message, details: details(error), retry_after }
 }
 
 fn feature_name(feature: Feature) -> &'static str {
@@ -341,13 +361,22 @@ pub fn render(error: &ApiError, path: &str, request_id: &str) -> Response {
     if path.starts_with("/oidc/") && path.ends_with("/v1/authorize") {
         return refusal_page(wire.status, &wire.message, request_id);
     }
-    if path.contains("/scim/v2/") && speaks_scim(error) { wire.render_scim(scim_type(error)) } else { wire.render() }
+    match error {
+        ApiError::Injected(_) if path.starts_with("/oidc/") => wire.render_oauth(),
+        _ if path.contains("/scim/v2/") && speaks_scim(error) => wire.render_scim(scim_type(error)),
+        _ => wire.render(),
+    }
 }
 
 /// Failures of authentication and authorization, and ours, keep the REST envelope also under SCIM
 /// paths (research/api-identity-auth.md §7.7).
 fn speaks_scim(error: &ApiError) -> bool {
-    let ApiError::Denied(denial) = error else { return false };
+    let denial = match error {
+        ApiError::Denied(denial) => denial,
+        // Without a code it is from the edge.
+        ApiError::Injected(effect) => return effect.error_code.is_some(),
+        ApiError::Unavailable | ApiError::Internal => return false,
+    };
     !matches!(
         denial,
         Denial::NoCredential
@@ -380,9 +409,14 @@ impl Wire {
     /// The answer in the envelope of SCIM. The status is a text: with a number, the Go SDK does not
     /// read it (research/api-identity-auth.md §7.7).
     fn render_scim(&self, scim_type: Option<&'static str>) -> Response {
+        // What SCIM passes on of other services keeps its code in the text (databricks-sdk-go#721).
+        let detail = match &self.code {
+            Code::Chosen(code) => format!("{code}: {}", self.message),
+            _ => self.message.to_string(),
+        };
         let mut body = json!({
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
-            "detail": self.message,
+            "detail": detail,
             "status": self.status.as_str(),
         });
         if let (Some(object), Some(scim_type)) = (body.as_object_mut(), scim_type) {
@@ -390,21 +424,37 @@ impl Wire {
         }
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;
+        self.add_headers(response.headers_mut());
         let content_type = HeaderValue::from_static("application/scim+json; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response
     }
 
+    /// A fault's answer in the envelope of OAuth, whose codes are in small letters.
+    fn render_oauth(&self) -> Response {
+        let error = match &self.code {
+            Code::Chosen(code) => code.to_ascii_lowercase(),
+            _ if self.status.is_server_error() => "server_error".to_owned(),
+            _ => "invalid_request".to_owned(),
+        };
+        self.respond(&json!({ "error": error, "error_description": self.message }))
+    }
+
     /// The answer in the envelope of the REST APIs, or that of OAuth: compact JSON.
     fn render(&self) -> Response {
-        let mut body = match self.code {
+        let mut body = match &self.code {
             Code::Numeric => json!({ "error_code": self.status.as_u16(), "message": self.message }),
             Code::Named(name) => json!({ "error_code": name, "message": self.message }),
+            Code::Chosen(name) => json!({ "error_code": name, "message": self.message }),
             Code::OAuth(name) => json!({ "error": name, "error_description": self.message }),
         };
         if let (Some(details), Some(body)) = (&self.details, body.as_object_mut()) {
             body.insert("details".into(), details.clone());
         }
+        self.respond(&body)
+    }
+
+    fn respond(&self, body: &Value) -> Response {
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;
         self.add_headers(response.headers_mut());
@@ -414,17 +464,17 @@ impl Wire {
     fn add_headers(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = match self.code {
+            let challenge = match &self.code {
                 Code::OAuth(_) => "Basic realm=\"DatabricksRealm\"",
-                Code::Numeric | Code::Named(_) => "Bearer realm=\"DatabricksRealm\"",
+                Code::Numeric | Code::Named(_) | Code::Chosen(_) => "Bearer realm=\"DatabricksRealm\"",
             };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if matches!(self.code, Code::OAuth(_)) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         if self.code == Code::Numeric && self.status == StatusCode::FORBIDDEN {
             // A message that names what the client sent may hold bytes that no header takes.
@@ -481,6 +531,7 @@ mod tests {
             Denial::WorkspaceExists(WorkspaceId(12)),
             Denial::DefaultWorkspaceStays,
             Denial::CheckpointNotFound("before".into()),
+            Denial::FaultNotFound("7".into()),
             Denial::TimeGoesForward { now: Millis(2), wanted: Millis(1) },
             Denial::NothingComes("token.expired".into()),
             Denial::IdentityNotFound(PrincipalKind::User, "7".into()),

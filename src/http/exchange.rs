@@ -17,6 +17,7 @@ use hyper::body::{Body as _, Bytes};
 use super::App;
 use super::credential::redacted;
 use super::error::{ApiError, render, wire};
+use super::faults::{interrupted, is_dropped};
 use super::guard::Decided;
 use super::routes::Route;
 use super::token::token_request;
@@ -75,6 +76,7 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
         response.headers_mut().extend(parts.headers);
         *response.body_mut() = body;
     }
+    response = interrupted(response).await;
     if let Some(decided) = response.extensions_mut().remove::<Arc<Decided>>() {
         keep(&app, &origin, &method, &path, &decided, &received, &response);
     }
@@ -147,7 +149,8 @@ fn keep(
         caller: decided.owner.clone(),
         // A workspace named by header or query is told as it was sent.
         trace: decided.trace.iter().map(|step| Step { because: redacted(&step.because), ..step.clone() }).collect(),
-        status: response.status().as_u16(),
+        status: if is_dropped(response) { 0 } else { response.status().as_u16() },
+        faults: decided.met.0.clone(),
         denial: match response.extensions().get() {
             Some(ApiError::Denied(denial)) => Some(denial.clone()),
             _ => None,

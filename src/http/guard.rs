@@ -11,10 +11,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::error::{ApiError, wire};
 use super::exchange::RequestOrigin;
+use super::faults::{self, Met};
 use super::routes::Route;
 use super::{App, catalogue, credential};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Decision, Demand, Presented, Right, Step};
+use crate::domain::fault::When;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::service::{Authorized, Error};
 
@@ -36,6 +38,8 @@ pub struct Decided {
     pub trace: Vec<Step>,
     /// Where the request came from, with the id that it has once its workspace is known.
     pub origin: Arc<Origin>,
+    /// The faults that fired.
+    pub met: Met,
 }
 
 impl Decided {
@@ -54,26 +58,68 @@ impl Decided {
 pub async fn authorize(
     State((app, route)): State<(App, Option<&'static Route>)>,
     Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let demand = route.map_or(Demand::UNROUTED, |route| route.demand);
-    if demand.right == Right::Open {
-        return next.run(request).await;
-    }
+    let answered = match route {
+        _ if demand.right != Right::Open => check(&app, route, demand, &origin, request, next).await,
+        Some(route) if route.is_oauth_endpoint() => faults::at_oauth_endpoint(&app, route, origin, request, next).await,
+        _ => Ok(next.run(request).await),
+    };
+    answered.unwrap_or_else(|error| ApiError::from(error).into_response())
+}
+
+/// Runs the checks and lets the request meet its workspace's faults.
+async fn check(
+    app: &App,
+    route: Option<&'static Route>,
+    demand: Demand,
+    origin: &Arc<Origin>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
+    let mut authorized = app.service.authorize(&presented, &named, demand, origin).await?;
+    let mut met = Met::default();
+    if let Some(workspace) = authorized.faults_of {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let owner = authorized.decision.owner.as_deref();
+        let asked = faults::described(method.as_str(), &path, owner, &presented, origin);
+        met = Met::at(app, workspace, &asked).await?;
+        let delay = met.delay(When::Before);
+        if !delay.is_zero() {
+            // A reset does not wait for it, so the checks have to look again.
+            drop(authorized);
+            tokio::time::sleep(delay).await;
+            authorized = app.service.authorize(&presented, &named, demand, origin).await?;
+        }
+    }
+    pass(app, route, presented, authorized, met, request, next).await
+}
+
+/// Answers a request about which the checks have decided.
+async fn pass(
+    app: &App,
+    route: Option<&'static Route>,
+    presented: Presented,
+    authorized: Authorized,
+    met: Met,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Error> {
     // Held until the request has its answer.
-    let Authorized { decision, inside: _inside, origin } =
-        match app.service.authorize(&presented, &named, demand, &origin).await {
-            Ok(authorized) => authorized,
-            Err(error) => return ApiError::from(error).into_response(),
-        };
+    let Authorized { decision, inside, origin, .. } = authorized;
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
     let Decision { trace, outcome, workspace, owner, .. } = decision;
-    let decided = Arc::new(Decided { route, presented, workspace, owner, trace, origin: origin.clone() });
-    let mut response = match outcome {
-        Ok(caller) => {
+    let decided = Decided { route, presented, workspace, owner, trace, origin, met };
+    let Decided { met, origin, presented, .. } = &decided;
+    met.revoke(app, When::Before, workspace, presented).await?;
+    let response = match (met.answer(When::Before), outcome) {
+        (Some(response), _) => response,
+        (None, Ok(mut caller)) => {
+            met.slow_down(&mut caller);
             let (workspace, now) = (caller.workspace.id, caller.now);
             request.extensions_mut().insert(Arc::new(caller));
             let mut response = next.run(request).await;
@@ -83,15 +129,16 @@ pub async fn authorize(
             }
             response
         }
-        Err(denial) => ApiError::from(denial).into_response(),
+        (None, Err(denial)) => ApiError::from(denial).into_response(),
     };
-    if let Some(ApiError::Denied(denial)) = response.extensions().get()
-        && let Err(error) = record_refusal(&app, &decided, denial, &origin).await
-    {
-        return ApiError::from(error).into_response();
+    if let Some(ApiError::Denied(denial)) = response.extensions().get() {
+        record_refusal(app, &decided, denial, origin).await?;
     }
-    response.extensions_mut().insert(decided);
-    response
+    met.revoke(app, When::After, workspace, presented).await?;
+    drop(inside);
+    let mut response = met.end(response).await;
+    response.extensions_mut().insert(Arc::new(decided));
+    Ok(response)
 }
 
 /// Tells the audit log of a failed authentication, or of a refused action that it would tell of.

@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod error;
 pub mod exchange;
 pub mod extract;
+pub mod faults;
 pub mod guard;
 pub mod health;
 pub mod oidc;

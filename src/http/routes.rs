@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::authorize::{Demand, Right};
 use crate::domain::denial::Feature;
+use crate::domain::fault::path_fits;
 use crate::domain::identity::Directory::{Account, Workspace};
 use crate::domain::identity::PrincipalKind::{Group, ServicePrincipal, User};
 use crate::domain::scope::{self, EndpointScope};
@@ -42,13 +43,9 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether the path is one of this route's, a segment in braces standing for any.
-    fn takes(&self, path: &str) -> bool {
-        let mut parts = path.split('/');
-        let fits = self.path.split('/').all(|wanted| {
-            parts.next().is_some_and(|part| wanted == part || (wanted.starts_with('{') && !part.is_empty()))
-        });
-        fits && parts.next().is_none()
+    /// Whether it is one of OAuth's that a client goes through: open, and yet with faults.
+    pub fn is_oauth_endpoint(&self) -> bool {
+        self.path.starts_with("/oidc/") && (self.path.ends_with("/token") || self.path.ends_with("/authorize"))
     }
 
     /// Whether it creates a token.
@@ -82,7 +79,14 @@ impl Route {
 
 /// The route of a request, if it has one.
 pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
-    ROUTES.iter().find(|route| route.method == *method && route.takes(path))
+    ROUTES.iter().find(|route| route.method == *method && path_fits(route.path, path))
+}
+
+/// Whether requests to a path, or to a route's path as it is written here, never meet a fault: what clients
+/// ask first, health, and whatever is not of the emulated API.
+pub fn is_never_faulted(path: &str) -> bool {
+    let is_open = |route: &Route| route.demand.right == Right::Open && !route.is_oauth_endpoint();
+    path.starts_with("/_mock") || ROUTES.iter().any(|route| is_open(route) && path_fits(route.path, path))
 }
 
 const OPEN: Demand = Demand { right: Right::Open, scope: EndpointScope::Any, token_api: false, feature: None };

@@ -18,6 +18,8 @@ pub struct Authorized {
     pub inside: Option<Inside>,
     /// Where the request came from; its id is drawn from the workspace's seed, if it has one.
     pub origin: Arc<Origin>,
+    /// The workspace whose faults the request meets, if it has any.
+    pub faults_of: Option<WorkspaceId>,
 }
 
 impl Service {
@@ -48,6 +50,7 @@ impl Service {
             }
             _ => origin.clone(),
         };
+        let faults_of = facts.workspace.as_ref().filter(|workspace| workspace.has_faults).map(|workspace| workspace.id);
         let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
         if let (Ok(caller @ Caller { token: Some(token), .. }), Some(used)) = (&decision.outcome, &decision.used) {
             let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
@@ -56,7 +59,7 @@ impl Service {
             self.record(&mut writer, Call { caller, origin: &origin }, action).await?;
             writer.commit().await?;
         }
-        Ok(Authorized { decision, inside, origin })
+        Ok(Authorized { decision, inside, origin, faults_of })
     }
 
     /// Tells the audit log of what was refused: a failed authentication, or the action that it was to be.
@@ -152,7 +155,7 @@ fn pick(found: Vec<PresentedToken>, named: &NamedWorkspace) -> Pick {
 }
 
 /// The workspace that answers to a token which none knows.
-async fn answering(reader: &mut Reader, named: &NamedWorkspace) -> Result<Option<Workspace>, StoreError> {
+pub(super) async fn answering(reader: &mut Reader, named: &NamedWorkspace) -> Result<Option<Workspace>, StoreError> {
     match named {
         NamedWorkspace::Id(id) => reader.find_workspace(*id).await,
         NamedWorkspace::Unnamed => reader.find_default_workspace().await,

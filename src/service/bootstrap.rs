@@ -141,6 +141,7 @@ impl Service {
             entropy_seed: None,
             enable_tokens: None,
             max_token_lifetime: None,
+            has_faults: false,
         };
         writer.insert_account(workspace.account, now).await?;
         self.plant(writer, &workspace, wanted.users_may_use_tokens).await?;

@@ -33,7 +33,9 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         demand_tier(&workspace, plan.iter().map(|(key, _)| *key))?;
-        put_all(&mut writer, &workspace, &plan, now).await?;
+        // The caller's, which a fault may have slowed down.
+        let delay = call.caller.workspace.behaviour.propagation_delay_ms;
+        put_all(&mut writer, id, &plan, now, delay).await?;
         self.record(&mut writer, call, Action::edit_workspace_conf(&plan)).await?;
         writer.commit().await?;
         Ok(())
@@ -53,7 +55,7 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
-        put_all(&mut writer, &workspace, &plan, now).await?;
+        put_all(&mut writer, id, &plan, now, workspace.behaviour.propagation_delay_ms).await?;
         self.record_by_system(&mut writer, &workspace, vec![(Action::edit_workspace_conf(&plan), now)]).await?;
         writer.commit().await?;
         Ok(())
@@ -76,18 +78,19 @@ impl Service {
 /// Stores the new values; what was in effect stays so until the propagation delay is over.
 async fn put_all(
     writer: &mut Writer,
-    workspace: &Workspace,
+    workspace: WorkspaceId,
     plan: &[(&str, &str)],
     now: Millis,
+    delay_ms: i64,
 ) -> Result<(), StoreError> {
     for (key, value) in plan {
-        let old = writer.find_conf(workspace.id, key).await?;
+        let old = writer.find_conf(workspace, key).await?;
         let conf = ConfValue {
             value: (*value).to_owned(),
             previous: old.as_ref().and_then(|old| old.in_effect(now)).map(ToOwned::to_owned),
-            effective_at: now.plus(workspace.behaviour.propagation_delay_ms),
+            effective_at: now.plus(delay_ms),
         };
-        writer.put_conf(workspace.id, key, &conf).await?;
+        writer.put_conf(workspace, key, &conf).await?;
     }
     Ok(())
 }

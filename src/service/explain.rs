@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Error, Service};
 use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step};
 use crate::domain::clock::WorkspaceClock;
+use crate::domain::fault::Fault;
 use crate::domain::identity::{Principal, PrincipalKind};
 use crate::domain::token::{Token, TokenFacts, TokenRequest, plan_create};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
@@ -39,8 +40,10 @@ pub struct Explained {
     pub caller: Option<String>,
     /// The checks that ran, in order.
     pub trace: Vec<Step>,
-    /// The answer's status.
+    /// The answer's status; 0 when the connection was dropped instead.
     pub status: u16,
+    /// The faults that fired.
+    pub faults: Vec<Fault>,
     /// The refusal, where there was one.
     pub denial: Option<Denial>,
 }
@@ -48,7 +51,12 @@ pub struct Explained {
 impl Explained {
     fn size(&self) -> usize {
         let steps: usize = self.trace.iter().map(|step| 64 + step.because.len()).sum();
-        512 + self.path.len() + steps
+        512 + self.path.len() + steps + self.faults.len() * 512
+    }
+
+    /// The fault that decided about the answer, if one did.
+    pub fn answered_by(&self) -> Option<&Fault> {
+        self.faults.last().filter(|fault| fault.rule.answers())
     }
 }
 
@@ -93,10 +101,11 @@ impl Explanations {
         ring.bytes = ring.records.iter().map(|record| record.size()).sum();
     }
 
-    /// The newest refusal, or the newest decision where none was refused.
+    /// The newest refusal or fault, or the newest decision where none was refused.
     pub fn last(&self) -> Option<Arc<Explained>> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = ring.records.iter().rev().find(|record| record.denial.is_some());
+        let refused =
+            ring.records.iter().rev().find(|record| record.denial.is_some() || record.answered_by().is_some());
         refused.or_else(|| ring.records.back()).cloned()
     }
 }

@@ -6,6 +6,7 @@ mod bootstrap;
 mod conf;
 mod explain;
 mod fates;
+mod faults;
 mod gates;
 mod identity;
 mod keys;

@@ -115,6 +115,7 @@ impl Service {
             entropy_seed: new.entropy_seed,
             enable_tokens: None,
             max_token_lifetime: None,
+            has_faults: false,
         };
         let entropy = self.entropy_for(&workspace, "groups");
         workspace.admins_group = entropy.principal_id();

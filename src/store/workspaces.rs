@@ -14,7 +14,8 @@ macro_rules! workspace_columns {
         "w.workspace_id, w.account_id, w.name, w.deployment_name, w.created_at, w.is_default, w.admins_group_id,
          w.users_group_id, w.clock_mode, w.clock_value, w.behaviour, w.delete_at, w.entropy_seed,
          toggle.conf_value AS toggle_value, toggle.previous_value AS toggle_previous, toggle.effective_at AS toggle_at,
-         cap.conf_value AS cap_value, cap.previous_value AS cap_previous, cap.effective_at AS cap_at"
+         cap.conf_value AS cap_value, cap.previous_value AS cap_previous, cap.effective_at AS cap_at,
+         EXISTS (SELECT 1 FROM faults f WHERE f.workspace_id = w.workspace_id) AS has_faults"
     };
 }
 macro_rules! workspace_joins {
@@ -46,6 +47,7 @@ pub(super) struct WorkspaceRow {
     cap_value: Option<String>,
     cap_previous: Option<String>,
     cap_at: Option<i64>,
+    has_faults: bool,
 }
 
 fn conf(value: Option<String>, previous: Option<String>, at: Option<i64>) -> Option<ConfValue> {
@@ -72,6 +74,7 @@ impl TryFrom<WorkspaceRow> for Workspace {
             deployment_name: row.deployment_name,
             enable_tokens: conf(row.toggle_value, row.toggle_previous, row.toggle_at),
             max_token_lifetime: conf(row.cap_value, row.cap_previous, row.cap_at),
+            has_faults: row.has_faults,
         })
     }
 }

@@ -53,14 +53,18 @@ const TABLES: &[Table] = &[
     table("oauth_secrets", None, OF_ACCOUNT),
     table("sign_ins", None, OF_ACCOUNT),
     table("rule_sets", None, OF_ACCOUNT),
+    table("faults", OF_WORKSPACE, None),
 ];
 
 /// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, and
 /// the checkpoints.
 pub const TABLES_KEPT: &[&str] = &["accounts", "oauth_keys", "checkpoints", "checkpoint_rows"];
 
+/// The tables that no checkpoint has, so that a reset only empties them: what a test armed.
+const NOT_KEPT: &[&str] = &["faults"];
+
 /// The tables that a copy makes anew: a secret alone tells whose client comes, so two may not share it.
-const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins"];
+const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins", "faults"];
 
 /// The names of the tables that a reset puts back.
 pub fn tables_put_back() -> impl Iterator<Item = &'static str> {
@@ -132,7 +136,7 @@ impl Writer {
         let place = Place::of(workspace, with_account);
         let columns = self.columns().await?;
         let mut script = Vec::new();
-        for table in TABLES {
+        for table in TABLES.iter().filter(|table| !NOT_KEPT.contains(&table.name)) {
             let row = if self.is_postgres() {
                 "to_jsonb(x)".to_owned()
             } else {

@@ -132,6 +132,27 @@ fn the_audit_log_is_followed_by_a_command() {
     assert!(server.run(&["audit", "--shape", "csv"]).unwrap_err().contains("use delivery, system_table or azure"));
 }
 
+#[test]
+fn faults_are_armed_and_cleared_by_a_command() {
+    let server = start(&MEMORY);
+    let faults = |args: &[&str]| server.run(&[&["faults"], args].concat());
+    assert_eq!(faults(&[]).unwrap(), "");
+    let armed =
+        faults(&["arm", "rate_limited", "--times", "2", "--method", "GET", "--path", "/api/2.0/token/*"]).unwrap();
+    let about = "{\"method\":\"GET\",\"path\":\"/api/2.0/token/*\"}";
+    assert_eq!(armed, format!("1  rate_limited  {about}  seen 0, fired 0, left 2\n"));
+    assert!(server.list(ADMIN).starts_with("HTTP/1.1 429 "));
+    assert_eq!(faults(&[]).unwrap(), format!("1  rate_limited  {about}  seen 1, fired 1, left 1\n"));
+    assert!(server.run(&["explain", "--last"]).unwrap().contains("because:  Fault 1 (rate_limited) answered"));
+    assert!(faults(&["arm", "oidc_down", "--times", "0"]).unwrap().ends_with("left all\n"));
+    assert!(faults(&["arm", "oidc_up"]).unwrap_err().contains("there are: rate_limited"));
+    assert!(faults(&["--workspace", "12"]).unwrap_err().contains("12"));
+    assert!(faults(&["catalogue"]).unwrap().contains("reply_lost_after_create    The token is there"));
+    assert_eq!(faults(&["clear"]).unwrap(), "");
+    assert_eq!(faults(&[]).unwrap(), "");
+    assert!(server.list(ADMIN).starts_with("HTTP/1.1 200 "));
+}
+
 /// Waits until `found` says that it is there.
 fn eventually<T>(mut found: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();

@@ -16,6 +16,7 @@ mod authz_coverage;
 mod commands;
 mod documents;
 mod explain;
+mod faults;
 mod harness;
 mod hostile;
 mod model;

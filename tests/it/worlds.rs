@@ -26,7 +26,7 @@ on_every_store!(
 const LIST: &str = "/api/2.0/token/list";
 const USERS: &str = "/api/2.0/preview/scim/v2/Users";
 
-async fn own(world: &World, method: Method, path: &str, body: &Value) -> Value {
+pub(crate) async fn own(world: &World, method: Method, path: &str, body: &Value) -> Value {
     let answer = world.anonymous().own(method, path, body).await;
     assert!(answer.status.is_success(), "{answer:?}");
     answer.json()

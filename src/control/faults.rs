@@ -1,0 +1,94 @@
+//! `…/faults`: failures on purpose, and the catalogue of those with a name.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Control;
+use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
+use crate::domain::Denial;
+use crate::domain::fault::{CATALOGUE, Fault, Rule, Wanted};
+use crate::http::credential::redacted;
+use crate::http::routes;
+
+/// `{"name"?, "match"?, "offset"?, "times"?, "when"?, "effect"?}`: arms a fault after the others.
+pub(super) async fn arm(
+    State(control): State<Control>,
+    Path(workspace): Path<String>,
+    Input(wanted): Input<Wanted>,
+) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let rule = wanted.checked().map_err(Problem::bad_request)?;
+    if rule.requests.path.as_deref().is_some_and(routes::is_never_faulted) {
+        return Err(Problem::bad_request("match.path: discovery, keys, health and the own API have no faults."));
+    }
+    let text = rule_json(&rule).to_string();
+    if redacted(&text) != text {
+        return Err(Problem::bad_request("The rule holds a token or secret; name a token by its token_id."));
+    }
+    let fault = control.service.arm_fault(id, rule).await?;
+    Ok(json_answer(StatusCode::CREATED, &fault_json(&fault)))
+}
+
+/// The faults of a workspace, in order.
+pub(super) async fn list(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let faults = control.service.faults(id).await?;
+    Ok(ok(&json!({ "faults": faults.iter().map(fault_json).collect::<Vec<_>>() })))
+}
+
+/// One fault.
+pub(super) async fn show(State(control): State<Control>, Path((workspace, fault)): Path<(String, String)>) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    let number = number(&fault)?;
+    let faults = control.service.faults(id).await?;
+    let found = faults.iter().find(|fault| fault.id == number).ok_or(Denial::FaultNotFound(fault))?;
+    Ok(ok(&fault_json(found)))
+}
+
+/// Removes one fault.
+pub(super) async fn clear_one(
+    State(control): State<Control>,
+    Path((workspace, fault)): Path<(String, String)>,
+) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    control.service.clear_fault(id, number(&fault)?).await?;
+    Ok(ok(&json!({})))
+}
+
+/// Removes all faults of a workspace.
+pub(super) async fn clear(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
+    let id = workspace_id(&control.service, &workspace).await?;
+    control.service.clear_faults(id).await?;
+    Ok(ok(&json!({})))
+}
+
+/// The faults that have a name.
+pub(super) async fn catalogue() -> Reply {
+    let mut faults = Vec::new();
+    for named in CATALOGUE {
+        let rule = named.rule().map_err(Problem::bad_request)?;
+        faults.push(json!({
+            "name": named.name, "stands_for": named.stands_for, "source": named.source, "rule": rule_json(&rule),
+        }));
+    }
+    Ok(ok(&json!({ "faults": faults })))
+}
+
+fn number(text: &str) -> Result<i64, Denial> {
+    text.parse().map_err(|_| Denial::FaultNotFound(text.to_owned()))
+}
+
+fn rule_json(rule: &Rule) -> Value {
+    serde_json::to_value(rule).unwrap_or_default()
+}
+
+pub(super) fn fault_json(fault: &Fault) -> Value {
+    json!({
+        "id": fault.id,
+        "seen": fault.seen,
+        "fired": fault.rule.fired(fault.seen),
+        "remaining": fault.rule.remaining(fault.seen),
+        "rule": rule_json(&fault.rule),
+    })
+}

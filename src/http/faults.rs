@@ -1,0 +1,273 @@
+//! What faults do to an exchange: delay it, answer in its place, break its connection (spec §7).
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Bytes, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use super::App;
+use super::credential::{basic, named_workspace, redacted};
+use super::error::ApiError;
+use super::exchange::Received;
+use super::guard::Decided;
+use super::routes::Route;
+use crate::domain::audit::Origin;
+use crate::domain::authorize::{Caller, Presented};
+use crate::domain::fault::{self, Fault, Kind, MAX_DELAY_MS, When};
+use crate::domain::{TokenId, WorkspaceId};
+use crate::service::Error;
+
+/// The header with the numbers of the faults that fired in an exchange.
+pub const FAULT: HeaderName = HeaderName::from_static("x-dapi-mock-fault");
+
+/// The log-in page, as research/api-identity-auth.md §4.3 has it (databrickslabs/dbx#85).
+const LOGIN_PAGE: &str = "<!doctype html><html><head><meta charset=\"utf-8\"/>\
+    <meta http-equiv=\"Content-Language\" content=\"en\"/><title>Databricks - Sign In</title>\
+    <meta name=\"viewport\" content=\"width=960\"/></head><body class=\"light-mode\">\
+    <div id=\"login-page\"></div></body></html>";
+
+/// How long the first half of a truncated body has to go out.
+const TRUNCATED_AFTER: Duration = Duration::from_millis(10);
+
+/// What breaks an answer on its way; goes with it, the first to the server, the others to
+/// [`interrupted`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// The connection ends before the first byte.
+    Drop,
+    /// The connection ends in the middle of the body.
+    Truncate,
+    /// The body pauses in its middle.
+    Pause(Duration),
+}
+
+/// Whether a fault drops the connection in place of this answer.
+pub fn is_dropped(response: &Response) -> bool {
+    response.extensions().get() == Some(&Interruption::Drop)
+}
+
+/// The faults that fired at a request, in order; only the last one can decide about the answer.
+#[derive(Clone, Debug, Default)]
+pub struct Met(pub Vec<Fault>);
+
+impl Met {
+    /// Lets a request meet the faults of its workspace.
+    pub async fn at(app: &App, workspace: WorkspaceId, request: &fault::Request<'_>) -> Result<Self, Error> {
+        let fired = app.service.meet_faults(workspace, request).await?;
+        for fault in &fired {
+            let name = fault.rule.name.as_deref();
+            let path = redacted(request.path);
+            tracing::info!(fault = fault.id, name, method = request.method, path, "a fault fires");
+        }
+        Ok(Self(fired))
+    }
+
+    fn at_time(&self, when: When) -> impl Iterator<Item = &Fault> {
+        self.0.iter().filter(move |fault| fault.rule.when == when)
+    }
+
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Fault> {
+        self.0.iter().filter(move |fault| fault.rule.effect.kind == Some(kind))
+    }
+
+    /// How long the handler, or its answer, is delayed.
+    pub fn delay(&self, when: When) -> Duration {
+        let ms: u32 = self.at_time(when).map(|fault| fault.rule.delay_ms()).fold(0, u32::saturating_add);
+        Duration::from_millis(ms.min(MAX_DELAY_MS).into())
+    }
+
+    /// The answer in place of the handler's, or of the answer that it gave.
+    pub fn answer(&self, when: When) -> Option<Response> {
+        let effect = &self.at_time(when).find(|fault| fault.rule.answers())?.rule.effect;
+        match effect.kind {
+            None => Some(ApiError::Injected(effect.clone()).into_response()),
+            Some(Kind::LoginPage) => {
+                let content_type = HeaderValue::from_static("text/html; charset=utf-8");
+                Some(([(CONTENT_TYPE, content_type)], LOGIN_PAGE).into_response())
+            }
+            Some(Kind::DropConnection) => {
+                let mut response = Response::new(Body::empty());
+                response.extensions_mut().insert(Interruption::Drop);
+                Some(response)
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Revokes the presented token where a fault says so.
+    pub async fn revoke(&self, app: &App, when: When, at: Option<WorkspaceId>, shown: &Presented) -> Result<(), Error> {
+        let revokes = self.of_kind(Kind::RevokeToken).any(|fault| fault.rule.when == when);
+        match (at, shown) {
+            (Some(workspace), Presented::Token(id)) if revokes => app.service.revoke_by_fault(workspace, id).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Slows down what the caller is about to configure.
+    pub fn slow_down(&self, caller: &mut Caller) {
+        if let Some(fault) = self.of_kind(Kind::DelayPropagation).last() {
+            caller.workspace.behaviour.propagation_delay_ms = fault.rule.effect.delay_ms.unwrap_or(0).into();
+        }
+    }
+
+    /// The answer as it leaves: late, replaced, or marked to be broken on its way.
+    pub async fn end(&self, response: Response) -> Response {
+        if self.0.is_empty() {
+            return response;
+        }
+        let delay = self.delay(When::After);
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        let mut response = self.answer(When::After).unwrap_or(response);
+        if self.of_kind(Kind::TruncateBody).next().is_some() {
+            response.extensions_mut().insert(Interruption::Truncate);
+        }
+        if let Some(fault) = self.of_kind(Kind::SlowBody).last() {
+            let pause = Duration::from_millis(fault.rule.effect.delay_ms.unwrap_or(0).into());
+            response.extensions_mut().insert(Interruption::Pause(pause));
+        }
+        let ids: Vec<String> = self.0.iter().map(|fault| fault.id.to_string()).collect();
+        if let Ok(ids) = HeaderValue::from_str(&ids.join(", ")) {
+            response.headers_mut().insert(FAULT, ids);
+        }
+        response
+    }
+}
+
+/// What rules ask about a request.
+pub fn described<'a>(
+    method: &'a str,
+    path: &'a str,
+    principal: Option<&'a str>,
+    presented: &'a Presented,
+    origin: &'a Origin,
+) -> fault::Request<'a> {
+    let token: Option<&TokenId> = match presented {
+        Presented::Token(id) => Some(id),
+        Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
+    };
+    fault::Request { method, path, principal, token, client: &origin.user_agent }
+}
+
+/// An OAuth endpoint, which is open: the faults of the workspace that the request names, else of the
+/// default one. The principal is the client.
+pub async fn at_oauth_endpoint(
+    app: &App,
+    route: &'static Route,
+    origin: Arc<Origin>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let named = named_workspace(request.headers(), request.uri());
+    let workspace = app.service.answering_workspace(&named).await?;
+    let Some(workspace) = workspace.filter(|workspace| workspace.has_faults).map(|workspace| workspace.id) else {
+        return Ok(next.run(request).await);
+    };
+    let (method, path, client) = (request.method().clone(), request.uri().path().to_owned(), client_of(&request));
+    let asked = described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
+    let met = Met::at(app, workspace, &asked).await?;
+    sleep(met.delay(When::Before)).await;
+    let response = match met.answer(When::Before) {
+        Some(response) => response,
+        None => next.run(request).await,
+    };
+    let mut response = met.end(response).await;
+    if !met.0.is_empty() {
+        response.extensions_mut().insert(Arc::new(Decided {
+            route: Some(route),
+            presented: Presented::Nothing,
+            workspace: Some(workspace),
+            owner: client.as_deref().map(redacted),
+            trace: Vec::new(),
+            origin,
+            met,
+        }));
+    }
+    Ok(response)
+}
+
+/// The client that asks for an access token, whether it is one or not.
+fn client_of(request: &Request) -> Option<String> {
+    if let Some((client, _)) = request.headers().get(AUTHORIZATION).and_then(basic) {
+        return Some(client);
+    }
+    let Received(body) = request.extensions().get()?;
+    let mut form = form_urlencoded::parse(body.as_ref().ok()?);
+    form.find(|(key, _)| key == "client_id").map(|(_, client)| client.into_owned())
+}
+
+/// An answer that is to break in its middle, with the body that does. Where there is no body to break, the
+/// connection is dropped.
+pub async fn interrupted(response: Response) -> Response {
+    let Some(interruption) = response.extensions().get().copied() else { return response };
+    let (pause, breaks) = match interruption {
+        Interruption::Drop => return response,
+        Interruption::Truncate => (TRUNCATED_AFTER, true),
+        Interruption::Pause(pause) => (pause, false),
+    };
+    let (mut parts, body) = response.into_parts();
+    let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    if whole.is_empty() && breaks {
+        parts.extensions.insert(Interruption::Drop);
+    }
+    let body = Body::new(Halves::new(whole, pause, breaks));
+    Response::from_parts(parts, body)
+}
+
+/// A body that is announced in full, and stops in its middle.
+struct Halves {
+    first: Option<Bytes>,
+    rest: Option<Bytes>,
+    pause: Pin<Box<Sleep>>,
+    breaks: bool,
+}
+
+impl Halves {
+    fn new(mut first: Bytes, pause: Duration, breaks: bool) -> Self {
+        let rest = first.split_off(first.len() / 2);
+        let some = |part: Bytes| Some(part).filter(|part| !part.is_empty());
+        Self { first: some(first), rest: some(rest), pause: Box::pin(sleep(pause)), breaks }
+    }
+}
+
+impl hyper::body::Body for Halves {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = self.get_mut();
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if this.rest.is_some() {
+            // While it waits, the first half goes out.
+            ready!(this.pause.as_mut().poll(context));
+        }
+        Poll::Ready(match this.rest.take() {
+            Some(_) if this.breaks => Some(Err(io::Error::other("a fault ends the body"))),
+            rest => rest.map(|rest| Ok(Frame::data(rest))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let left = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        SizeHint::with_exact(u64::try_from(left(&self.first) + left(&self.rest)).unwrap_or(u64::MAX))
+    }
+}
