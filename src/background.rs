@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::audit_shape::Shape;
 use crate::domain::WorkspaceId;
 use crate::domain::audit::{Event, Filter};
+use crate::server::Doors;
 use crate::service::{Error, Service};
 
 /// How often the audit log's file is brought up to date.
@@ -24,8 +25,8 @@ const FILES_KEPT: u32 = 5;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Sweeps all workspaces again and again.
-pub async fn sweep(service: Service, every: Duration) {
+/// Sweeps all workspaces again and again, and removes those that were made for a time.
+pub async fn sweep(service: Service, doors: Doors, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         match service.sweep_all().await {
@@ -34,8 +35,12 @@ pub async fn sweep(service: Service, every: Duration) {
             Err(error) => tracing::warn!("the sweep did not finish, and will be tried again: {error}"),
         }
         match service.delete_outlived_workspaces().await {
-            Ok(0) => {}
-            Ok(deleted) => tracing::info!(deleted, "workspaces whose time is over"),
+            Ok(gone) => {
+                for id in gone {
+                    tracing::info!("the time of workspace {id} is over");
+                    doors.close(id);
+                }
+            }
             Err(error) => tracing::warn!("workspaces whose time is over stay for now: {error}"),
         }
     }

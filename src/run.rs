@@ -27,7 +27,7 @@ use crate::entropy::SystemEntropy;
 use crate::http::{self, App, SignInPolicy};
 use crate::own_client::{Failure, OwnClient};
 use crate::run_client;
-use crate::server::Listeners;
+use crate::server::{Doors, Listeners};
 use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, Seeded, Service, Started};
 use crate::store::{Database, Store};
 
@@ -89,16 +89,16 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     // From here on a signal ends the server in order, also as process 1, which has no default handlers.
     let mut stop = Stop::listen()?;
     let listeners = Listeners::bind(&args.host, args.port()?).await?;
-    let (url, let_in) = (listeners.url(), listeners.opener());
+    let (url, let_in, doors) = (listeners.url(), listeners.opener(), listeners.doors());
     let opening = async {
         let service = open(&args.database).await?;
         let started = service.start(&args.first_start()).await.map_err(sentence)?;
         for (file, seed) in seeds(&args)? {
             apply(&service, &file, &seed).await?;
         }
-        let_in(surface(&service, args.access(), args.sign_in()));
+        let_in(surface(&service, args.access(), args.sign_in(), Some(doors.clone())));
         let every = Duration::from_secs(args.sweep_interval.into());
-        tokio::spawn(background::sweep(service.clone(), every));
+        tokio::spawn(background::sweep(service.clone(), doors, every));
         let (stop_file, stopped) = oneshot::channel();
         let file = match args.audit_file() {
             Some(file) => Some(tokio::spawn(AuditWriter::open(service.clone(), file).await?.run(stopped))),
@@ -159,9 +159,10 @@ async fn apply(service: &Service, file: &str, seed: &Seed) -> Result<(), Failure
     Ok(())
 }
 
-/// Everything that the server answers: the emulated API, and the own one under `/_mock`.
-pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy) -> Router {
-    let own = control::router(Control::new(service.clone(), access));
+/// Everything that the server answers: the emulated API, and the own one under `/_mock`. Without `doors`
+/// no workspace gets a port of its own.
+pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy, doors: Option<Doors>) -> Router {
+    let own = control::router(Control::new(service.clone(), access, doors));
     http::router(App { service: service.clone(), sign_in }).nest("/_mock", own)
 }
 
@@ -230,7 +231,7 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0).await?;
     let service = open(&Database::SqliteMemory).await?;
     let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
-    listeners.opener()(surface(&service, Access::Open, SignInPolicy::Open(None)));
+    listeners.opener()(surface(&service, Access::Open, SignInPolicy::Open(None), Some(listeners.doors())));
     let (url, port) = (listeners.url(), listeners.port());
     let server = tokio::spawn(listeners.serve(std::future::pending()));
 

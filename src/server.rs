@@ -1,9 +1,10 @@
 //! Listening sockets and connections. Nothing here knows what is served.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,8 +16,12 @@ use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tower::ServiceExt;
 
+use crate::domain::WorkspaceId;
+use crate::http::credential::WORKSPACE_ID;
 use crate::http::exchange::Peer;
 use crate::http::faults::is_dropped;
 
@@ -34,6 +39,70 @@ pub struct Listeners {
     sockets: Vec<TcpListener>,
     port: u16,
     gate: Gate,
+    doors: Doors,
+    accepted: mpsc::Receiver<Accepted>,
+}
+
+/// A connection that has come in.
+#[derive(Debug)]
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// The workspace whose own port it came to.
+    workspace: Option<WorkspaceId>,
+}
+
+/// Opens more ports while the server runs: one that belongs to a workspace names it in each request, as a
+/// client's header would (spec §2).
+#[derive(Clone, Debug)]
+pub struct Doors {
+    hosts: Arc<[IpAddr]>,
+    accepted: mpsc::Sender<Accepted>,
+    open: Arc<Mutex<HashMap<WorkspaceId, Door>>>,
+}
+
+#[derive(Debug)]
+struct Door {
+    port: u16,
+    acceptors: Vec<AbortHandle>,
+}
+
+impl Doors {
+    /// Opens a port for a workspace; 0 takes a free one. Answers which; the one that it has, if it has one.
+    ///
+    /// # Errors
+    /// The operating system's, with the address.
+    pub async fn open(&self, port: u16, workspace: WorkspaceId) -> io::Result<u16> {
+        if let Some(port) = self.port_of(workspace) {
+            return Ok(port);
+        }
+        let (sockets, port) = bind(&self.hosts, port).await?;
+        let accept_on = |socket| tokio::spawn(accept(socket, Some(workspace), self.accepted.clone())).abort_handle();
+        let acceptors = sockets.into_iter().map(accept_on).collect();
+        let earlier = self.doors().insert(workspace, Door { port, acceptors });
+        shut(earlier);
+        Ok(port)
+    }
+
+    /// The port of a workspace, if it has one of its own.
+    pub fn port_of(&self, workspace: WorkspaceId) -> Option<u16> {
+        self.doors().get(&workspace).map(|door| door.port)
+    }
+
+    /// Closes the port of a workspace.
+    pub fn close(&self, workspace: WorkspaceId) {
+        shut(self.doors().remove(&workspace));
+    }
+
+    fn doors(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Door>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shut(door: Option<Door>) {
+    for acceptor in door.into_iter().flat_map(|door| door.acceptors) {
+        acceptor.abort();
+    }
 }
 
 /// What is served once it is there.
@@ -46,22 +115,10 @@ impl Listeners {
     /// # Errors
     /// The operating system's, with the address.
     pub async fn bind(hosts: &[IpAddr], port: u16) -> io::Result<Self> {
-        let mut sockets: Vec<TcpListener> = Vec::new();
-        let mut chosen = port;
-        for host in hosts {
-            let address = SocketAddr::new(*host, chosen);
-            match TcpListener::bind(address).await {
-                Ok(socket) => {
-                    chosen = socket.local_addr()?.port();
-                    sockets.push(socket);
-                }
-                Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && host.is_ipv6() && hosts.len() > 1 => {
-                    tracing::info!("not listening on {address}: {error}");
-                }
-                Err(error) => return Err(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))),
-            }
-        }
-        Ok(Self { sockets, port: chosen, gate: Gate::default() })
+        let (sockets, port) = bind(hosts, port).await?;
+        let (sender, accepted) = mpsc::channel(64);
+        let doors = Doors { hosts: hosts.into(), accepted: sender, open: Arc::default() };
+        Ok(Self { sockets, port, gate: Gate::default(), doors, accepted })
     }
 
     /// The port.
@@ -81,6 +138,11 @@ impl Listeners {
         }
     }
 
+    /// What opens further ports while [`serve`](Self::serve) runs.
+    pub fn doors(&self) -> Doors {
+        self.doors.clone()
+    }
+
     /// What opens the gate, also while [`serve`](Self::serve) runs: from then on its router answers.
     pub fn opener(&self) -> impl Fn(Router) + Send + Sync + 'static {
         let gate = self.gate.clone();
@@ -90,14 +152,15 @@ impl Listeners {
     /// Serves until `stop` completes, then lets open requests end, for [`DRAIN`] at most.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
-        let (connections, mut accepted) = tokio::sync::mpsc::channel::<(TcpStream, SocketAddr)>(64);
+        let (doors, mut accepted) = (self.doors, self.accepted);
         let acceptors: Vec<_> =
-            self.sockets.into_iter().map(|socket| tokio::spawn(accept(socket, connections.clone()))).collect();
+            self.sockets.into_iter().map(|socket| tokio::spawn(accept(socket, None, doors.accepted.clone()))).collect();
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
-                Some((stream, peer)) = accepted.recv() => {
-                    let connection = connection(stream, peer, self.gate.clone());
+                Some(came) = accepted.recv() => {
+                    let peer = came.peer;
+                    let connection = connection(came, self.gate.clone());
                     let watched = graceful.watch(connection);
                     tokio::spawn(async move {
                         if let Err(error) = watched.await {
@@ -117,11 +180,31 @@ impl Listeners {
     }
 }
 
-async fn accept(socket: TcpListener, connections: tokio::sync::mpsc::Sender<(TcpStream, SocketAddr)>) {
+/// Binds every address at one port; port 0 takes a free one.
+async fn bind(hosts: &[IpAddr], port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let mut sockets: Vec<TcpListener> = Vec::new();
+    let mut chosen = port;
+    for host in hosts {
+        let address = SocketAddr::new(*host, chosen);
+        match TcpListener::bind(address).await {
+            Ok(socket) => {
+                chosen = socket.local_addr()?.port();
+                sockets.push(socket);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && host.is_ipv6() && hosts.len() > 1 => {
+                tracing::info!("not listening on {address}: {error}");
+            }
+            Err(error) => return Err(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))),
+        }
+    }
+    Ok((sockets, chosen))
+}
+
+async fn accept(socket: TcpListener, workspace: Option<WorkspaceId>, connections: mpsc::Sender<Accepted>) {
     loop {
         match socket.accept().await {
-            Ok(connection) => {
-                if connections.send(connection).await.is_err() {
+            Ok((stream, peer)) => {
+                if connections.send(Accepted { stream, peer, workspace }).await.is_err() {
                     return;
                 }
             }
@@ -135,8 +218,7 @@ async fn accept(socket: TcpListener, connections: tokio::sync::mpsc::Sender<(Tcp
 }
 
 fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
+    Accepted { stream, peer, workspace }: Accepted,
     gate: Gate,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
     // Small answers must not wait for more to come.
@@ -148,6 +230,9 @@ fn connection(
         async move {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer.ip()));
+            if let Some(id) = workspace {
+                request.headers_mut().append(WORKSPACE_ID, id.0.into());
+            }
             let response = match gate.0.get() {
                 Some(router) => router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}),
                 None => starting(request.uri().path()),

@@ -21,6 +21,7 @@ use axum::middleware::from_fn_with_state;
 use sha2::{Digest, Sha256};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::server::Doors;
 use crate::service::Service;
 
 /// Who may use the own API.
@@ -65,12 +66,13 @@ impl fmt::Display for Access {
 pub struct Control {
     service: Service,
     access: Arc<Access>,
+    doors: Option<Doors>,
 }
 
 impl Control {
     /// The own API over the same service as the emulated one.
-    pub fn new(service: Service, access: Access) -> Self {
-        Self { service, access: Arc::new(access) }
+    pub fn new(service: Service, access: Access, doors: Option<Doors>) -> Self {
+        Self { service, access: Arc::new(access), doors }
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Wanted {
     entropy_seed: Option<i64>,
     admin_token: Option<String>,
     behaviour: BehaviourChange,
+    port: Option<u16>,
     template: Option<String>,
     seed: Option<Value>,
 }
@@ -79,9 +80,9 @@ impl Wanted {
 
 /// Creates a workspace; answers all that a client needs to reach it.
 pub(super) async fn create(State(control): State<Control>, headers: HeaderMap, Input(wanted): Input<Wanted>) -> Reply {
-    let seed = wanted.seed()?;
+    let (seed, port) = (wanted.seed()?, wanted.port);
     let created = control.service.create_workspace(&wanted.checked()?, seed.as_ref()).await?;
-    Ok(created_answer(&headers, &created))
+    created_answer(&control, &headers, &created, port).await
 }
 
 /// Copies a workspace into a new account.
@@ -95,17 +96,34 @@ pub(super) async fn fork(
     if wanted.seed.is_some() || wanted.template.is_some() {
         return Err(Problem::bad_request("A copy is what it is a copy of; it takes neither template nor seed."));
     }
+    let port = wanted.port;
     let new = wanted.checked()?;
     if new.account.is_some() {
         return Err(Problem::bad_request("account_id: a copy has an account of its own."));
     }
     let created = control.service.fork_workspace(id, &new).await?;
-    Ok(created_answer(&headers, &created))
+    created_answer(&control, &headers, &created, port).await
 }
 
-fn created_answer(headers: &HeaderMap, created: &CreatedWorkspace) -> axum::response::Response {
-    let mut out = workspace_json(&created.workspace);
-    let host = base_url(headers);
+async fn created_answer(
+    control: &Control,
+    headers: &HeaderMap,
+    created: &CreatedWorkspace,
+    port: Option<u16>,
+) -> Reply {
+    let id = created.workspace.id;
+    let mut host = base_url(headers);
+    if let Some(port) = port {
+        match open_door(control, port, id).await {
+            Ok(port) => host = at_port(&host, port),
+            // All or nothing: who asked for the port has no use for the rest.
+            Err(problem) => {
+                control.service.delete_workspace(id).await?;
+                return Err(problem);
+            }
+        }
+    }
+    let mut out = workspace_json(control, &created.workspace);
     let token = created.admin_token.reveal();
     out.insert("host".into(), host.as_str().into());
     out.insert("admin_token".into(), token.into());
@@ -117,10 +135,26 @@ fn created_answer(headers: &HeaderMap, created: &CreatedWorkspace) -> axum::resp
         "DATABRICKS_HOST": host, "DATABRICKS_TOKEN": token, "DATABRICKS_WORKSPACE_ID": created.workspace.id.to_string(),
     });
     out.insert("env".into(), env);
-    json_answer(StatusCode::CREATED, &out.into())
+    Ok(json_answer(StatusCode::CREATED, &out.into()))
 }
 
-fn workspace_json(workspace: &Workspace) -> Map<String, Value> {
+async fn open_door(control: &Control, port: u16, id: WorkspaceId) -> Result<u16, Problem> {
+    let none = || Problem::new(StatusCode::NOT_IMPLEMENTED, "port: this server opens no ports.");
+    let doors = control.doors.as_ref().ok_or_else(none)?;
+    doors.open(port, id).await.map_err(|error| Problem::new(StatusCode::CONFLICT, format!("port: {error}.")))
+}
+
+/// The same host at another port.
+fn at_port(host: &str, port: u16) -> String {
+    let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
+    let name = match rest.rsplit_once(':') {
+        Some((name, digits)) if digits.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => rest,
+    };
+    format!("{scheme}://{name}:{port}")
+}
+
+fn workspace_json(control: &Control, workspace: &Workspace) -> Map<String, Value> {
     let out = json!({
         "id": workspace.id.to_string(),
         "account_id": workspace.account.to_string(),
@@ -129,6 +163,7 @@ fn workspace_json(workspace: &Workspace) -> Map<String, Value> {
         "is_default": workspace.is_default,
         "delete_at": workspace.delete_at.map(Millis::rfc3339),
         "entropy_seed": workspace.entropy_seed,
+        "port": control.doors.as_ref().and_then(|doors| doors.port_of(workspace.id)),
     });
     match out {
         Value::Object(out) => out,
@@ -139,19 +174,22 @@ fn workspace_json(workspace: &Workspace) -> Map<String, Value> {
 /// All workspaces, by id.
 pub(super) async fn list(State(control): State<Control>) -> Reply {
     let workspaces = control.service.workspaces().await?;
-    Ok(ok(&json!({ "workspaces": workspaces.iter().map(workspace_json).collect::<Vec<_>>() })))
+    Ok(ok(&json!({ "workspaces": workspaces.iter().map(|it| workspace_json(&control, it)).collect::<Vec<_>>() })))
 }
 
 /// One workspace.
 pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    Ok(ok(&workspace_json(&control.service.workspace(id).await?).into()))
+    Ok(ok(&workspace_json(&control, &control.service.workspace(id).await?).into()))
 }
 
 /// Removes a workspace with all that it holds.
 pub(super) async fn remove(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     control.service.delete_workspace(id).await?;
+    if let Some(doors) = &control.doors {
+        doors.close(id);
+    }
     Ok(ok(&json!({})))
 }
 

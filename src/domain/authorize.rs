@@ -2,6 +2,7 @@
 //! function. Its answer carries the trace of the checks, because `explain` and the log show it.
 
 use super::access::Standing;
+use super::clock::WorkspaceClock;
 use super::denial::Feature;
 use super::identity::PrincipalKind;
 use super::jwt::{AccessToken, Claims, Forgery};
@@ -106,8 +107,9 @@ pub enum Found {
     Token(Token),
     /// One that has ended and left a tombstone.
     Ended(Token, Ended),
-    /// An access token of this server: its signature holds, its expiry is still to be looked at.
-    Access(Claims),
+    /// An access token of this server: its signature holds, its expiry is still to be looked at, on the
+    /// clock that it was issued by.
+    Access(Claims, WorkspaceClock),
     /// An access token that this server did not issue.
     Forged(Forgery),
 }
@@ -295,7 +297,7 @@ fn run(
     trace.owner = facts.owner.as_ref().map(|owner| owner.name.clone());
     let now = workspace.clock.at(system);
     let credential = match facts.found {
-        Found::Access(claims) => Credential::Access(unexpired(trace, claims, now)?),
+        Found::Access(claims, clock) => Credential::Access(unexpired(trace, claims, clock.at(system))?),
         found => Credential::Token(live_token(trace, found, &workspace, demand, now)?),
     };
     let owner = active_owner(trace, facts.owner, &workspace)?;
@@ -421,7 +423,7 @@ fn live_token(
             let because = format!("it ended at {}: {} ({actor})", at.rfc3339(), cause.as_str());
             return Err(trace.fail(check, because, Denial::InvalidAccessToken));
         }
-        Found::Nothing | Found::Access(_) | Found::Forged(_) => {
+        Found::Nothing | Found::Access(..) | Found::Forged(_) => {
             let because = format!("workspace {} has no such token", workspace.id);
             return Err(trace.fail(check, because, Denial::InvalidAccessToken));
         }

@@ -2,7 +2,7 @@
 
 use axum::extract::Query;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -11,6 +11,11 @@ use crate::domain::authorize::{NamedWorkspace, Presented};
 use crate::domain::jwt::AccessToken;
 use crate::domain::sign_in::TicketKind;
 use crate::domain::token::TokenValue;
+
+/// The header by which clients name a workspace.
+pub const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-databricks-workspace-id");
+/// Its older name, by which every answer names its workspace, too.
+pub const ORG_ID: HeaderName = HeaderName::from_static("x-databricks-org-id");
 
 /// The credential in `Authorization`: `Bearer TOKEN`, or `Basic` with the user name `token` and the
 /// token as password, which is what `curl -n` sends (governance D2). Other user names were retired
@@ -48,7 +53,7 @@ fn scheme_and_rest<'a>(header: &'a HeaderValue, wanted: &str) -> Option<&'a str>
 /// Several that agree are one; several that do not, or text that is no id, are unusable.
 pub fn named_workspace(headers: &HeaderMap, uri: &Uri) -> NamedWorkspace {
     let mut texts: Vec<String> = Vec::new();
-    for name in ["x-databricks-workspace-id", "x-databricks-org-id"] {
+    for name in [WORKSPACE_ID, ORG_ID] {
         texts.extend(headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()));
     }
     if uri.query().is_some_and(|query| query.contains("o=")) {

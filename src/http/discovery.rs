@@ -1,17 +1,19 @@
 //! What clients ask before they authenticate (spec §2, research/api-identity-auth.md §2).
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::HOST;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::App;
+use super::credential::named_workspace;
 use super::error::ApiError;
 use super::extract::ok;
+use crate::domain::authorize::NamedWorkspace;
 
 /// The host metadata. `oidc_endpoint` is always there, without which the Python SDK cannot do client
-/// credentials; ids only while the host serves one workspace.
+/// credentials; ids only while the host serves one workspace, or on a port that is one's own.
 #[derive(Debug, Serialize)]
 struct HostMetadata {
     oidc_endpoint: String,
@@ -30,9 +32,14 @@ struct NamedInMetadata {
 
 /// `GET /.well-known/databricks-config`: the first call of every current client; open, and never
 /// limited, delayed or faulted.
-pub async fn host_metadata(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn host_metadata(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let base = base_url(&headers);
-    let only_workspace = app.service.only_workspace().await?.map(|workspace| NamedInMetadata {
+    // Only the port of a workspace names one here; clients know of none yet.
+    let named = match named_workspace(&headers, &uri) {
+        NamedWorkspace::Id(id) => app.service.find_workspace(id).await?,
+        NamedWorkspace::Unnamed | NamedWorkspace::Unusable(_) => app.service.only_workspace().await?,
+    };
+    let only_workspace = named.map(|workspace| NamedInMetadata {
         account_id: workspace.account.to_string(),
         workspace_id: workspace.id.to_string(),
         cloud: workspace.behaviour.cloud.as_str(),

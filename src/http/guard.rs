@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::DATE;
-use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -19,9 +19,6 @@ use crate::domain::authorize::{Decision, Demand, Presented, Right, Step};
 use crate::domain::fault::When;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::service::{Authorized, Error};
-
-/// The header in which every answer names its workspace.
-pub const ORG_ID: HeaderName = HeaderName::from_static("x-databricks-org-id");
 
 /// What was decided about a request; goes with the answer to [`finish`](super::exchange::finish).
 #[derive(Clone, Debug)]
@@ -123,7 +120,7 @@ async fn pass(
             let (workspace, now) = (caller.workspace.id, caller.now);
             request.extensions_mut().insert(Arc::new(caller));
             let mut response = next.run(request).await;
-            response.headers_mut().insert(ORG_ID, HeaderValue::from(workspace.0));
+            response.headers_mut().insert(credential::ORG_ID, HeaderValue::from(workspace.0));
             if let Some(date) = http_date(now) {
                 response.headers_mut().insert(DATE, date);
             }

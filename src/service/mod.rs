@@ -157,6 +157,11 @@ impl Service {
         Ok(reader.find_default_workspace().await?)
     }
 
+    /// A workspace, if there is one of that id.
+    pub async fn find_workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, Error> {
+        Ok(self.store.read().await?.find_workspace(id).await?)
+    }
+
     /// The workspace that answers when nothing names one.
     pub async fn default_workspace(&self) -> Result<Option<Workspace>, Error> {
         Ok(self.store.read().await?.find_default_workspace().await?)

@@ -153,18 +153,6 @@ impl Service {
             audience => audience,
         };
         let Some(audience) = audience else { return Ok(forged(Forgery::Claims)) };
-        let workspace = match (named, audience) {
-            (NamedWorkspace::Id(id), _) => reader.find_workspace(*id).await?,
-            (NamedWorkspace::Unnamed, Audience::Workspace(own)) => reader.find_workspace(own).await?,
-            (NamedWorkspace::Unnamed, Audience::Account(_)) => reader.find_workspace_of_account(account).await?,
-            (NamedWorkspace::Unusable(_), _) => None,
-        };
-        // The keys of one account say nothing in another's workspaces.
-        let workspace = workspace.filter(|workspace| workspace.account == account);
-        let token_belongs_to = match (audience, &workspace) {
-            (Audience::Workspace(own), Some(workspace)) if workspace.id != own => Some(own),
-            _ => None,
-        };
         let principal = match &claims.sid {
             Some(sid) => match reader.find_signed_in(account, sid).await? {
                 Some(user) => Some(user),
@@ -172,11 +160,31 @@ impl Service {
             },
             None => reader.find_principal_named(account, None, PrincipalKind::ServicePrincipal, &claims.sub).await?,
         };
+        let issuing = match audience {
+            Audience::Workspace(own) => reader.find_workspace(own).await?,
+            Audience::Account(_) => reader.find_workspace_of_account(account).await?,
+        };
+        let clock = issuing.as_ref().map_or(WorkspaceClock::Real, |workspace| workspace.clock);
+        let workspace = match (named, audience, &principal) {
+            (NamedWorkspace::Id(id), ..) => reader.find_workspace(*id).await?,
+            (NamedWorkspace::Unnamed, Audience::Account(_), Some(principal)) => {
+                let assigned = reader.list_assigned_workspaces(account, principal.id).await?;
+                assigned.into_iter().next().or(issuing)
+            }
+            (NamedWorkspace::Unnamed, ..) => issuing,
+            (NamedWorkspace::Unusable(_), ..) => None,
+        };
+        // The keys of one account say nothing in another's workspaces.
+        let workspace = workspace.filter(|workspace| workspace.account == account);
+        let token_belongs_to = match (audience, &workspace) {
+            (Audience::Workspace(own), Some(workspace)) if workspace.id != own => Some(own),
+            _ => None,
+        };
         let owner = match (&workspace, principal) {
             (Some(workspace), Some(principal)) => Some(oauth_owner(&mut reader, workspace, principal, demand).await?),
             _ => None,
         };
-        Ok(Facts { workspace, token_belongs_to, found: Found::Access(claims), owner })
+        Ok(Facts { workspace, token_belongs_to, found: Found::Access(claims, clock), owner })
     }
 }
 
@@ -193,13 +201,18 @@ async fn audience(
         }
         Issuer::Workspace(named) => named,
     };
-    let mut assigned = reader.list_assigned_workspaces(secret.account, secret.principal).await?.into_iter();
-    let workspace = match named {
-        NamedWorkspace::Unnamed => assigned.next(),
-        NamedWorkspace::Id(id) => assigned.find(|workspace| workspace.id == *id),
-        NamedWorkspace::Unusable(_) => None,
-    };
-    let Some(workspace) = workspace else {
+    let mut assigned = reader.list_assigned_workspaces(secret.account, secret.principal).await?;
+    if *named == NamedWorkspace::Unnamed && assigned.len() > 1 {
+        // Clients name the workspace with each call, but not here; at the real service each has a host.
+        let workspace = reader.find_workspace_of_account(secret.account).await?;
+        return Ok((Audience::Account(secret.account), workspace));
+    }
+    match named {
+        NamedWorkspace::Unnamed => {}
+        NamedWorkspace::Id(id) => assigned.retain(|workspace| workspace.id == *id),
+        NamedWorkspace::Unusable(_) => assigned.clear(),
+    }
+    let Some(workspace) = assigned.pop() else {
         return Err(refused("the service principal is not assigned to the workspace, or inactive in it"));
     };
     Ok((Audience::Workspace(workspace.id), Some(workspace)))

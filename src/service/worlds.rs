@@ -182,8 +182,8 @@ impl Service {
         Ok(())
     }
 
-    /// Removes the workspaces whose time is over; answers how many.
-    pub async fn delete_outlived_workspaces(&self) -> Result<usize, Error> {
+    /// Removes the workspaces whose time is over; answers which.
+    pub async fn delete_outlived_workspaces(&self) -> Result<Vec<WorkspaceId>, Error> {
         let outlived = self.store.read().await?.list_outlived_workspaces(self.clock.now()).await?;
         for id in &outlived {
             match self.delete_workspace(*id).await {
@@ -192,7 +192,7 @@ impl Service {
                 Err(error) => return Err(error),
             }
         }
-        Ok(outlived.len())
+        Ok(outlived)
     }
 
     /// Keeps a workspace as it is now under a name.

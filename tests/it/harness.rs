@@ -105,7 +105,7 @@ impl World {
             ..FirstStart::default()
         };
         service.start(&wanted).await.unwrap();
-        let router = surface(&service, Access::Open, SignInPolicy::Open(None));
+        let router = surface(&service, Access::Open, SignInPolicy::Open(None), None);
         Self { clock, service, backend, router, database, _folder: folder }
     }
 
@@ -122,7 +122,7 @@ impl World {
 
     /// What the process would serve with other settings.
     pub(crate) fn set_policy(&mut self, policy: SignInPolicy) {
-        self.router = surface(&self.service, Access::Open, policy);
+        self.router = surface(&self.service, Access::Open, policy, None);
     }
 
     /// Another workspace in an account of its own, with an admin who owns `token`.

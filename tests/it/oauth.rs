@@ -354,11 +354,20 @@ async fn an_audience_is_one_workspace_or_the_account(world: World) {
     assert_eq!(world.in_workspace(&there, "12").await.status, 200);
     world.in_workspace(&there, HOME).await.refused(403, 403, &format!("Invalid access to Org: {HOME}"));
     assert_eq!(world.client(&there).get(ME).await.header("x-databricks-org-id"), "12", "the credential picks");
-    assert_eq!(part(&issue(TOKEN).await, 1)["aud"], HOME, "the default one comes first");
+    let unnamed = issue(TOKEN).await;
+    assert_eq!(part(&unnamed, 1)["aud"], account(), "clients name the workspace later, with each call");
+    assert_eq!(world.in_workspace(&unnamed, "12").await.header("x-databricks-org-id"), "12");
+    assert_eq!(world.client(&unnamed).get(ME).await.header("x-databricks-org-id"), HOME, "the default one comes first");
+    let advance = json!({"by": "30d"});
+    world.anonymous().own(Method::POST, "workspaces/12/clock/advance", &advance).await;
+    assert_eq!(world.in_workspace(&unnamed, "12").await.status, 200, "the account's clock has not moved");
+    world.in_workspace(&there, "12").await.refused(403, 403, "Invalid access token.");
 
     // Assigned to the other alone, as in a test's own workspace: no header is needed.
     world.set_active(id, false).await;
-    assert_eq!(part(&issue(TOKEN).await, 1)["aud"], "12");
+    let token = issue(TOKEN).await;
+    assert_eq!(part(&token, 1)["aud"], "12");
+    assert_eq!(world.client(&unnamed).get(ME).await.header("x-databricks-org-id"), "12");
     let unknown = "/oidc/accounts/00000000-0000-4000-8000-000000000000/v1/token";
     world.ask_for_token(unknown, basic, GRANT).await.refused(404, "RESOURCE_DOES_NOT_EXIST", "Account 00000000");
 }

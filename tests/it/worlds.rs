@@ -6,7 +6,8 @@ use axum::http::Method;
 use dapi_mock::store::{Store, TABLES_KEPT, tables_put_back};
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_TOKEN, DAY_MS, World, on_every_store};
+use crate::harness::{ADMIN_TOKEN, Backend, DAY_MS, World, on_every_store};
+use crate::process::{exchange, get, start};
 
 on_every_store!(
     a_new_workspace_is_a_world_of_its_own,
@@ -21,6 +22,7 @@ on_every_store!(
     a_copy_goes_its_own_way,
     the_same_seed_and_calls_give_the_same_values,
     requests_end_on_the_state_that_they_began_on,
+    parallel_tests_never_see_each_other,
 );
 
 const LIST: &str = "/api/2.0/token/list";
@@ -138,9 +140,9 @@ async fn a_removed_workspace_leaves_nothing(world: World) {
 async fn a_workspace_made_for_a_time_goes_by_itself(world: World) {
     let made = create(&world, &json!({"ttl": "1h"})).await;
     assert_eq!(text(&made, "delete_at"), "2026-11-24T09:00:00.000Z");
-    assert_eq!(world.service.delete_outlived_workspaces().await.unwrap(), 0);
+    assert_eq!(world.service.delete_outlived_workspaces().await.unwrap(), []);
     world.clock.advance(3_600_000);
-    assert_eq!(world.service.delete_outlived_workspaces().await.unwrap(), 1);
+    assert_eq!(world.service.delete_outlived_workspaces().await.unwrap().len(), 1);
     world.client(text(&made, "admin_token")).get(LIST).await.refused(403, 403, "Invalid access token.");
 }
 
@@ -379,4 +381,98 @@ async fn requests_end_on_the_state_that_they_began_on(world: World) {
             .await,
         0
     );
+}
+
+/// A test as its author would write it, in a workspace of its own: every number that it sees is its own.
+async fn one_test(world: &World, number: usize) {
+    let made = create(world, &json!({ "name": format!("test {number}") })).await;
+    let (id, token) = (text(&made, "id"), text(&made, "admin_token"));
+    let client = world.client(token);
+    let ours = format!("workspaces/{id}");
+    for _ in 0..2 {
+        for more in 2..=4 {
+            client.create(&json!({"comment": format!("{number}")})).await;
+            assert_eq!(managed(world, token).await.len(), more);
+        }
+        let fault = json!({"match": {"path": LIST}, "effect": {"status": 429, "error_code": "REQUEST_LIMIT_EXCEEDED"}});
+        own(world, Method::POST, &format!("{ours}/faults"), &fault).await;
+        client.get(LIST).await.refused(429, "REQUEST_LIMIT_EXCEEDED", "");
+        assert_eq!(client.get(LIST).await.status, 200);
+
+        client.patch("/api/2.0/workspace-conf", &json!({"enableTokensConfig": "false"})).await;
+        client.get(LIST).await.refused(404, "FEATURE_DISABLED", "Tokens are disabled.");
+        own(world, Method::PATCH, &format!("{ours}/conf"), &json!({"enableTokensConfig": "true"})).await;
+
+        let days = 60 + i64::try_from(number % 20).unwrap();
+        let clock =
+            own(world, Method::POST, &format!("{ours}/clock/advance"), &json!({"by": format!("{days}d")})).await;
+        assert_eq!(clock["offset_ms"], days * DAY_MS);
+        client.get(LIST).await;
+        let ended = own(world, Method::POST, &format!("{ours}/clock/advance"), &json!({"by": "31d"})).await;
+        assert_eq!(ended["events"].as_array().unwrap().len(), 3, "{ended}");
+        assert_eq!(managed(world, token).await.len(), 1);
+        reset(world, id, "empty").await;
+        assert_eq!(managed(world, token).await.len(), 1);
+    }
+}
+
+async fn parallel_tests_never_see_each_other(world: World) {
+    let tests: Vec<_> = (0..64).map(|number| one_test(&world, number)).collect();
+    futures_util::future::join_all(tests).await;
+    assert_eq!(managed(&world, ADMIN_TOKEN).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_thousand_workspaces_live_in_one_process() {
+    let world = World::new(Backend::Memory).await;
+    let mut made = Vec::new();
+    for _ in 0..1000 {
+        made.push(create(&world, &json!({})).await);
+    }
+    let tokens: HashSet<&str> = made.iter().map(|made| text(made, "admin_token")).collect();
+    assert_eq!(tokens.len(), 1000);
+    for made in made.iter().step_by(97) {
+        let me = world.client(text(made, "admin_token")).get("/api/2.0/preview/scim/v2/Me").await;
+        assert_eq!(me.header("x-databricks-org-id"), text(made, "id"));
+    }
+    one_test(&world, 1000).await;
+    let all = own(&world, Method::GET, "workspaces", &json!({})).await;
+    assert_eq!(all["workspaces"].as_array().unwrap().len(), 1002);
+}
+
+#[test]
+fn a_workspace_has_a_port_of_its_own() {
+    let server = start(&["--port", "0", "--database", "sqlite::memory:"]);
+    let shared = format!("127.0.0.1:{}", server.port);
+    let send = |method: &str, path: &str, body: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {shared}\r\nContent-Type: application/json\r\n");
+        let answer = exchange(&shared, &head, body);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+        (head.to_owned(), serde_json::from_str::<Value>(body).unwrap_or_else(|_| panic!("{answer}")))
+    };
+    let (_, made) = send("POST", "/_mock/v1/workspaces", r#"{"port": 0}"#);
+    let host = text(&made, "host").to_owned();
+    let address = host.strip_prefix("http://").unwrap().to_owned();
+    assert_ne!(address, shared);
+    assert_eq!(made["env"]["DATABRICKS_HOST"], host);
+    let (id, token) = (text(&made, "id"), text(&made, "admin_token"));
+
+    let metadata = get(&address, "/.well-known/databricks-config", "");
+    assert!(metadata.contains(&format!(r#""workspace_id":"{id}""#)), "{metadata}");
+    assert!(metadata.contains(&format!(r#""oidc_endpoint":"{host}/oidc""#)), "{metadata}");
+    let metadata = get(&shared, "/.well-known/databricks-config", "");
+    assert!(!metadata.contains("workspace_id"), "with several workspaces the shared port names none: {metadata}");
+    assert!(get(&address, LIST, token).starts_with("HTTP/1.1 200"));
+    assert!(get(&shared, LIST, token).starts_with("HTTP/1.1 200"), "and it answers at the shared port too");
+    let other = get(&address, LIST, &server.export("DATABRICKS_TOKEN"));
+    assert!(other.starts_with("HTTP/1.1 403") && other.contains(&format!("Invalid access to Org: {id}")), "{other}");
+
+    let taken = format!(r#"{{"port": {}}}"#, server.port);
+    let (head, problem) = send("POST", "/_mock/v1/workspaces", &taken);
+    assert!(head.starts_with("HTTP/1.1 409"), "{problem}");
+    let (_, all) = send("GET", "/_mock/v1/workspaces", "");
+    assert_eq!(all["workspaces"].as_array().unwrap().len(), 2, "it is not half made: {all}");
+    send("DELETE", &format!("/_mock/v1/workspaces/{id}"), "{}");
+    let closed = std::net::TcpStream::connect(&address);
+    assert!(closed.is_err(), "its port is closed");
 }

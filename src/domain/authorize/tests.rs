@@ -176,7 +176,7 @@ fn by_oauth(change: impl FnOnce(&mut Claims)) -> Facts {
         sid: None,
     };
     change(&mut claims);
-    Facts { found: Found::Access(claims), ..facts() }
+    Facts { found: Found::Access(claims, WorkspaceClock::Frozen(NOW)), ..facts() }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+import requests
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied, ResourceConflict, Unauthenticated
 from databricks.sdk.service.iam import ComplexValue, Patch, PatchOp, WorkspacePermission
@@ -122,9 +123,13 @@ def test_a_personal_token_is_refused(server, monkeypatch):
         list(a.workspaces.list())
 
 
-def test_a_script_counts_tokens_in_every_workspace(client):
+def test_a_script_counts_tokens_in_every_workspace(client, server):
     """What account admins run: the account has no list of tokens, so they ask one workspace after another."""
     a = client()
+    own = requests.Session()
+    second = own.post(f"{server.host}/_mock/v1/workspaces", json={"account_id": ACCOUNT_ID, "template": "leaky"}).json()
+    elsewhere = own.post(f"{server.host}/_mock/v1/workspaces", json={}).json()
+    own.post(f"{server.host}/_mock/v1/workspaces/{second['id']}/clock/advance", json={"by": "1d"})
     counts = Counter()
     for workspace in a.workspaces.list():
         w = client(WorkspaceClient, workspace_id=str(workspace.workspace_id))
@@ -132,4 +137,8 @@ def test_a_script_counts_tokens_in_every_workspace(client):
         for token in w.token_management.list():
             assert token.workspace_id == workspace.workspace_id
             counts[workspace.workspace_id, token.created_by_username] += 1
-    assert counts == {(WORKSPACE_ID, "admin@example.com"): 1, (WORKSPACE_ID, CLIENT_ID): 1}
+    assert {workspace for workspace, _ in counts} == {WORKSPACE_ID, int(second["id"])}
+    assert int(elsewhere["id"]) not in {workspace for workspace, _ in counts}, "another account's"
+    assert counts[WORKSPACE_ID, "admin@example.com"] == 1
+    assert counts[WORKSPACE_ID, CLIENT_ID] == counts[int(second["id"]), CLIENT_ID] == 1
+    assert counts[int(second["id"]), "erin.engineer@example.com"] == 2, "a day later, the third is gone"
