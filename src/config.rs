@@ -53,6 +53,8 @@ pub enum Command {
     Faults(FaultsArgs),
     /// Print the audit log of a running server's workspace as JSON lines
     Audit(AuditArgs),
+    /// Call an operation of the own API by its name; without one, list them
+    Call(CallArgs),
     /// Write the world of a running server as a seed
     Export(RunningArgs),
     /// Make another admin token, for whoever lost the one that the first start printed
@@ -334,6 +336,30 @@ pub struct RunningArgs {
     /// The workspace: an id, or default
     #[arg(long, default_value = "default", value_name = "ID")]
     pub workspace: String,
+}
+
+/// Settings of `call`.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The operation, such as `workspaces.create`
+    #[arg(value_name = "OPERATION")]
+    pub operation: Option<String>,
+
+    /// What its path asks for besides the workspace, in order
+    #[arg(value_name = "PARAMETER")]
+    pub parameters: Vec<String>,
+
+    /// The body
+    #[arg(long, value_name = "JSON")]
+    pub json: Option<String>,
+
+    /// A parameter of the query; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub query: Vec<String>,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
 }
 
 /// Settings of `clock`.

@@ -62,6 +62,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Explain(args)) => run_client::explain(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Faults(args)) => run_client::faults(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Audit(args)) => run_client::audit(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Call(args)) => run_client::call(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Export(args)) => run_client::export(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::AdminToken(args)) => admin_token(args).await,
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::config::{AuditArgs, ClockArgs, ExplainArgs, FaultsArgs, FaultsCommand, RunningArgs};
+use crate::config::{AuditArgs, CallArgs, ClockArgs, ExplainArgs, FaultsArgs, FaultsCommand, RunningArgs};
+use crate::control::routes::{ROUTES, Route};
 use crate::domain::fault::Match;
 use crate::own_client::{Failure, OwnClient};
 use crate::run::say;
@@ -48,6 +49,46 @@ pub(crate) async fn clock(args: ClockArgs) -> Result<(), Failure> {
         say(&format!("{} ({})\n", text(&answer, "/now/rfc3339"), text(&answer, "/mode")));
     }
     Ok(())
+}
+
+/// Calls an operation of the own API: each has its name in the route table.
+pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
+    let Some(name) = &args.operation else {
+        for route in ROUTES {
+            let parameters: String = positional(route).map(|name| format!(" {}", name.to_uppercase())).collect();
+            say(&format!("{:<40} {}\n", format!("{}{parameters}", route.operation), route.purpose));
+        }
+        return Ok(());
+    };
+    let route = ROUTES.iter().find(|route| route.operation == name);
+    let route = route.ok_or_else(|| format!("there is no operation {name}; `dapi-mock call` lists them"))?;
+    let wanted: Vec<&str> = positional(route).collect();
+    if wanted.len() != args.parameters.len() {
+        return Err(format!("{name} takes {} parameters: {}", wanted.len(), wanted.join(", ")).into());
+    }
+    let mut given = args.parameters.iter();
+    let filled = route.path.split('/').map(|part| match part {
+        "{workspace}" => percent_encoded(&args.running.workspace),
+        part if part.starts_with('{') => given.next().map_or_else(String::new, |value| percent_encoded(value)),
+        part => part.to_owned(),
+    });
+    let mut path = filled.collect::<Vec<_>>().join("/");
+    let mut separator = '?';
+    for pair in &args.query {
+        let (key, value) = pair.split_once('=').ok_or_else(|| format!("'{pair}': use NAME=VALUE"))?;
+        path += &format!("{separator}{}={}", percent_encoded(key), percent_encoded(value));
+        separator = '&';
+    }
+    let body = args.json.as_deref().map(serde_json::from_str::<Value>).transpose()?;
+    let body = body.or_else(|| (route.method != Method::GET).then(|| json!({})));
+    let path = path.trim_start_matches("/v1/");
+    say(&client(&args.running).ask(route.method.clone(), path, body.as_ref()).await?.text);
+    Ok(())
+}
+
+/// The parameters of a route's path that are given one by one; the workspace has its flag.
+fn positional(route: &Route) -> impl Iterator<Item = &'static str> {
+    route.parameters().filter(|name| *name != "workspace")
 }
 
 /// Writes the world as a seed.

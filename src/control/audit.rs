@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,8 +15,9 @@ use crate::audit_shape::Shape;
 use crate::domain::audit::{Event, Filter};
 use crate::domain::{Millis, span};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AuditExport")]
 pub(super) struct Export {
     shape: Option<String>,
     after: Option<i64>,
@@ -62,8 +64,9 @@ pub(super) async fn export(
     Ok((headers, Body::from(lines)).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AuditExpectation")]
 pub(super) struct Expectation {
     action: String,
     actor: Option<String>,

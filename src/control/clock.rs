@@ -1,6 +1,7 @@
 //! `…/clock`: a workspace's time.
 
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,7 +43,7 @@ fn advanced_json(advanced: &Advanced) -> Value {
     out
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SetClock {
     mode: String,
@@ -75,7 +76,7 @@ pub(super) async fn set(
     Ok(ok(&advanced_json(&advanced.await?)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Advance {
     by: Option<String>,
@@ -132,7 +133,7 @@ pub(super) async fn advance_account(
     Ok(ok(&json!({ "workspaces": workspaces })))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limit {
     limit: Option<usize>,

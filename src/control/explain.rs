@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -93,7 +94,7 @@ fn decision(trace: &[Step], denial: Option<&Denial>, status: u16, request_id: &s
     out
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Imagined {
     #[serde(rename = "as")]

@@ -6,6 +6,7 @@ mod clock;
 mod explain;
 mod faults;
 mod guard;
+pub mod openapi;
 mod reply;
 pub mod routes;
 mod settings;

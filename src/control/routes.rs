@@ -4,7 +4,13 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use super::{Control, audit, clock, explain, faults, settings, tokens, what_if, workspaces};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value};
+
+use super::{Control, audit, clock, explain, faults, openapi, settings, tokens, what_if, workspaces};
+
+/// Makes a JSON Schema.
+type Describe = fn(&mut SchemaGenerator) -> Schema;
 
 /// A route of the own API.
 #[derive(Debug)]
@@ -13,53 +19,76 @@ pub struct Route {
     pub method: Method,
     /// Its path below `/_mock`, in axum's syntax.
     pub path: &'static str,
+    /// Its name in the OpenAPI document and for `dapi-mock call`.
+    pub operation: &'static str,
     /// What it is for.
     pub purpose: &'static str,
+    pub(super) query: Option<Describe>,
+    pub(super) body: Option<Describe>,
     pub(super) handler: fn() -> MethodRouter<Control>,
 }
 
 const fn row(
     method: Method,
     path: &'static str,
+    operation: &'static str,
     purpose: &'static str,
     handler: fn() -> MethodRouter<Control>,
 ) -> Route {
-    Route { method, path, purpose, handler }
+    Route { method, path, operation, purpose, query: None, body: None, handler }
+}
+
+impl Route {
+    const fn query<T: JsonSchema>(mut self) -> Self {
+        self.query = Some(|generator| generator.root_schema_for::<T>());
+        self
+    }
+
+    const fn body<T: JsonSchema>(mut self) -> Self {
+        self.body = Some(|generator| generator.subschema_for::<T>());
+        self
+    }
+
+    /// The names of its path's parameters, in order.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
 }
 
 /// Every route of the own API.
 #[rustfmt::skip] // One row a route.
 pub static ROUTES: &[Route] = &[
-    row(Method::POST, "/v1/workspaces", "create a workspace", || post(workspaces::create)),
-    row(Method::GET, "/v1/workspaces", "all workspaces", || get(workspaces::list)),
-    row(Method::GET, "/v1/workspaces/{workspace}", "a workspace", || get(workspaces::show)),
-    row(Method::DELETE, "/v1/workspaces/{workspace}", "remove a workspace with all that it holds", || delete(workspaces::remove)),
-    row(Method::POST, "/v1/workspaces/{workspace}/fork", "copy a workspace", || post(workspaces::fork)),
-    row(Method::POST, "/v1/workspaces/{workspace}/reset", "put a workspace back to seed, empty or a checkpoint", || post(workspaces::reset)),
-    row(Method::GET, "/v1/workspaces/{workspace}/checkpoints", "the checkpoints of a workspace", || get(workspaces::checkpoints)),
-    row(Method::PUT, "/v1/workspaces/{workspace}/checkpoints/{name}", "keep a workspace as it is under a name", || put(workspaces::put_checkpoint)),
-    row(Method::DELETE, "/v1/workspaces/{workspace}/checkpoints/{name}", "forget a checkpoint", || delete(workspaces::delete_checkpoint)),
-    row(Method::POST, "/v1/seed", "add what a seed names and is not there", || post(workspaces::apply_seed)),
-    row(Method::GET, "/v1/seed", "the world as it is, as a seed", || get(workspaces::export_seed)),
-    row(Method::GET, "/v1/seed/schema", "the JSON Schema of seeds", || get(workspaces::seed_schema)),
-    row(Method::GET, "/v1/workspaces/{workspace}/clock", "what the clock shows", || get(clock::show)),
-    row(Method::POST, "/v1/workspaces/{workspace}/clock", "freeze the clock, set it forward, let it run", || post(clock::set)),
-    row(Method::POST, "/v1/workspaces/{workspace}/clock/advance", "advance by a span, to an instant, or until an event", || post(clock::advance)),
-    row(Method::GET, "/v1/workspaces/{workspace}/clock/upcoming", "what comes next", || get(clock::upcoming)),
-    row(Method::POST, "/v1/accounts/{account}/clock/advance", "advance all workspaces of an account", || post(clock::advance_account)),
-    row(Method::GET, "/v1/workspaces/{workspace}/tokens", "every token, also those that ended, and why", || get(tokens::list)),
-    row(Method::GET, "/v1/workspaces/{workspace}/audit", "the audit log as JSON lines", || get(audit::export)),
-    row(Method::POST, "/v1/workspaces/{workspace}/audit/expect", "assert that something is in the audit log", || post(audit::expect)),
-    row(Method::POST, "/v1/workspaces/{workspace}/faults", "arm a fault", || post(faults::arm)),
-    row(Method::GET, "/v1/workspaces/{workspace}/faults", "the faults of a workspace, and how often they fired", || get(faults::list)),
-    row(Method::DELETE, "/v1/workspaces/{workspace}/faults", "clear all faults of a workspace", || delete(faults::clear)),
-    row(Method::GET, "/v1/workspaces/{workspace}/faults/{id}", "a fault", || get(faults::show)),
-    row(Method::DELETE, "/v1/workspaces/{workspace}/faults/{id}", "clear a fault", || delete(faults::clear_one)),
-    row(Method::GET, "/v1/faults/catalogue", "the faults that have a name", || get(faults::catalogue)),
-    row(Method::GET, "/v1/explain/{request_id}", "why a request was refused or allowed", || get(explain::explain)),
-    row(Method::POST, "/v1/workspaces/{workspace}/explain", "whether an imagined request would be allowed", || post(explain::dry_run)),
-    row(Method::POST, "/v1/workspaces/{workspace}/what-if", "what would fail if settings or the time were different", || post(what_if::what_if)),
-    row(Method::PATCH, "/v1/workspaces/{workspace}/conf", "change the workspace configuration without a credential", || patch(settings::change_conf)),
-    row(Method::GET, "/v1/workspaces/{workspace}/behaviour", "the mock's own switches", || get(settings::show_behaviour)),
-    row(Method::PATCH, "/v1/workspaces/{workspace}/behaviour", "change the mock's own switches", || patch(settings::change_behaviour)),
+    row(Method::GET, "/v1/openapi.json", "openapi.get", "this API as an OpenAPI document", || get(openapi::show)),
+    row(Method::POST, "/v1/workspaces", "workspaces.create", "create a workspace", || post(workspaces::create)).body::<workspaces::Wanted>(),
+    row(Method::GET, "/v1/workspaces", "workspaces.list", "all workspaces", || get(workspaces::list)),
+    row(Method::GET, "/v1/workspaces/{workspace}", "workspaces.get", "a workspace", || get(workspaces::show)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}", "workspaces.delete", "remove a workspace with all that it holds", || delete(workspaces::remove)),
+    row(Method::POST, "/v1/workspaces/{workspace}/fork", "workspaces.fork", "copy a workspace", || post(workspaces::fork)).body::<workspaces::Wanted>(),
+    row(Method::POST, "/v1/workspaces/{workspace}/reset", "workspaces.reset", "put a workspace back to seed, empty or a checkpoint", || post(workspaces::reset)).body::<workspaces::Reset>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/checkpoints", "checkpoints.list", "the checkpoints of a workspace", || get(workspaces::checkpoints)),
+    row(Method::PUT, "/v1/workspaces/{workspace}/checkpoints/{name}", "checkpoints.put", "keep a workspace as it is under a name", || put(workspaces::put_checkpoint)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}/checkpoints/{name}", "checkpoints.delete", "forget a checkpoint", || delete(workspaces::delete_checkpoint)),
+    row(Method::POST, "/v1/seed", "seed.apply", "add what a seed names and is not there", || post(workspaces::apply_seed)).body::<crate::domain::seed::Seed>(),
+    row(Method::GET, "/v1/seed", "seed.export", "the world as it is, as a seed", || get(workspaces::export_seed)),
+    row(Method::GET, "/v1/seed/schema", "seed.schema", "the JSON Schema of seeds", || get(workspaces::seed_schema)),
+    row(Method::GET, "/v1/workspaces/{workspace}/clock", "clock.get", "what the clock shows", || get(clock::show)),
+    row(Method::POST, "/v1/workspaces/{workspace}/clock", "clock.set", "freeze the clock, set it forward, let it run", || post(clock::set)).body::<clock::SetClock>(),
+    row(Method::POST, "/v1/workspaces/{workspace}/clock/advance", "clock.advance", "advance by a span, to an instant, or until an event", || post(clock::advance)).body::<clock::Advance>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/clock/upcoming", "clock.upcoming", "what comes next", || get(clock::upcoming)).query::<clock::Limit>(),
+    row(Method::POST, "/v1/accounts/{account}/clock/advance", "accountClock.advance", "advance all workspaces of an account", || post(clock::advance_account)).body::<clock::Advance>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/tokens", "tokens.list", "every token, also those that ended, and why", || get(tokens::list)).query::<tokens::Wanted>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/audit", "audit.export", "the audit log as JSON lines", || get(audit::export)).query::<audit::Export>(),
+    row(Method::POST, "/v1/workspaces/{workspace}/audit/expect", "audit.expect", "assert that something is in the audit log", || post(audit::expect)).body::<audit::Expectation>(),
+    row(Method::POST, "/v1/workspaces/{workspace}/faults", "faults.arm", "arm a fault", || post(faults::arm)).body::<crate::domain::fault::Wanted>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/faults", "faults.list", "the faults of a workspace, and how often they fired", || get(faults::list)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}/faults", "faults.clear", "clear all faults of a workspace", || delete(faults::clear)),
+    row(Method::GET, "/v1/workspaces/{workspace}/faults/{id}", "faults.get", "a fault", || get(faults::show)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}/faults/{id}", "faults.delete", "clear a fault", || delete(faults::clear_one)),
+    row(Method::GET, "/v1/faults/catalogue", "faults.catalogue", "the faults that have a name", || get(faults::catalogue)),
+    row(Method::GET, "/v1/explain/{request_id}", "explain.get", "why a request was refused or allowed", || get(explain::explain)),
+    row(Method::POST, "/v1/workspaces/{workspace}/explain", "explain.imagine", "whether an imagined request would be allowed", || post(explain::dry_run)).body::<explain::Imagined>(),
+    row(Method::POST, "/v1/workspaces/{workspace}/what-if", "whatIf.ask", "what would fail if settings or the time were different", || post(what_if::what_if)).body::<what_if::WhatIf>(),
+    row(Method::PATCH, "/v1/workspaces/{workspace}/conf", "conf.change", "change the workspace configuration without a credential", || patch(settings::change_conf)).body::<Map<String, Value>>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/behaviour", "behaviour.get", "the mock's own switches", || get(settings::show_behaviour)),
+    row(Method::PATCH, "/v1/workspaces/{workspace}/behaviour", "behaviour.change", "change the mock's own switches", || patch(settings::change_behaviour)).body::<crate::domain::settings::BehaviourChange>(),
 ];

@@ -1,6 +1,7 @@
 //! `…/tokens`: every token, also those that ended, which the Databricks API no longer shows.
 
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,8 +11,9 @@ use crate::domain::token::EndCause;
 use crate::domain::{Millis, TokenId};
 use crate::service::TokenFate;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WantedTokens")]
 pub(super) struct Wanted {
     state: Option<String>,
     token_id: Option<String>,

@@ -1,6 +1,7 @@
 //! What would stop working if a setting, the permissions or the time were different.
 
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use crate::domain::conf::plan_change;
 use crate::domain::permissions::RequestedEntry;
 use crate::service::{Broken, Hypothesis};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WhatIf {
     #[serde(rename = "maxTokenLifetimeDays")]

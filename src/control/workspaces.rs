@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -17,8 +18,9 @@ use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, Wo
 use crate::http::discovery::base_url;
 use crate::service::{ADMIN_CLIENT_ID, CreatedWorkspace, NewWorkspace};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "NewWorkspace")]
 pub(super) struct Wanted {
     id: Option<Value>,
     account_id: Option<String>,
@@ -193,7 +195,7 @@ pub(super) async fn remove(State(control): State<Control>, Path(workspace): Path
     Ok(ok(&json!({})))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reset {
     to: Option<String>,

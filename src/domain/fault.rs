@@ -1,6 +1,7 @@
 //! Faults: the rules by which requests meet failures on purpose, and a catalogue of failures that clients of
 //! the real service know (research/peers.md §5c.7).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::TokenId;
@@ -15,7 +16,7 @@ const MAX_COUNT: u32 = 1_000_000;
 const MAX_TEXT: usize = 1024;
 
 /// Which requests a rule is about. What is absent fits any.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Match {
     /// The method, in capitals.
@@ -92,7 +93,7 @@ pub fn path_fits(pattern: &str, path: &str) -> bool {
 }
 
 /// Before or after the handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
     /// Instead of it: nothing happens but that a use of the token is recorded, as the checks have passed.
@@ -102,7 +103,7 @@ pub enum When {
 }
 
 /// What happens, where it is neither an error nor a delay alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The connection ends without an answer.
@@ -131,7 +132,7 @@ impl Kind {
 }
 
 /// What happens: an error (with `status`), a [`Kind`], or a delay alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Effect {
     /// What, where it is no error.
@@ -213,8 +214,9 @@ pub struct Rule {
 
 /// A rule as it is asked for. What is absent is as in the catalogue where it is named, else the default:
 /// once, at once, for every request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Fault")]
 pub struct Wanted {
     /// See [`Rule::name`].
     pub name: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::PermissionLevel;
@@ -10,7 +11,7 @@ use super::settings::PermissionLoss;
 use super::{Denial, PrincipalId};
 
 /// One entry of a request, its principal not yet looked up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RequestedEntry {
     /// A user, by `userName`.

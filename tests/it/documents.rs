@@ -46,6 +46,30 @@ fn the_schema_of_seeds_is_that_of_the_code() {
 }
 
 #[test]
+fn the_openapi_document_of_the_own_api_is_that_of_its_routes() {
+    let document = dapi_mock::control::openapi::document();
+    check("docs/schemas/own-api.openapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
+    let operations: std::collections::HashSet<&str> = own::ROUTES.iter().map(|route| route.operation).collect();
+    assert_eq!(operations.len(), own::ROUTES.len(), "each has a name of its own");
+    for (reference, name) in references(&document) {
+        assert!(document["components"]["schemas"].get(name).is_some(), "{reference}");
+    }
+}
+
+/// Every reference to a schema, with its name.
+fn references(value: &serde_json::Value) -> Vec<(&str, &str)> {
+    match value {
+        serde_json::Value::Object(members) => {
+            let here = members.get("$ref").and_then(|reference| reference.as_str());
+            let here = here.and_then(|text| Some((text, text.strip_prefix("#/components/schemas/")?)));
+            here.into_iter().chain(members.values().flat_map(references)).collect()
+        }
+        serde_json::Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
 fn the_own_api_is_documented_route_by_route() {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/own-api.md")).unwrap();
     for route in own::ROUTES {
