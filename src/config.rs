@@ -11,6 +11,7 @@ use crate::background::AuditFile;
 use crate::control::Access;
 use crate::domain::ids::MAX_NUMERIC_ID;
 use crate::domain::oauth::ClientSecret;
+use crate::domain::seed;
 use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
@@ -64,17 +65,22 @@ pub enum Command {
 /// Settings of the server.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
+    /// Defaults that go together: test (data in memory), dev (the usual ones), shared (for a team: all IPv4 addresses, and a control key has to be given), lab (for training: in memory, the leaky workspace when no seed is given)
+    #[arg(long, env = "DAPI_MOCK_PROFILE", default_value = "dev", value_name = "PROFILE")]
+    pub profile: Profile,
+
     /// Port; 0 picks a free one. PORT counts too
     #[arg(long, env = "DAPI_MOCK_PORT")]
     pub port: Option<u16>,
 
     /// Addresses to listen on, separated by commas
-    #[arg(long, env = "DAPI_MOCK_HOST", value_delimiter = ',', default_values_t = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)])]
+    #[arg(long, env = "DAPI_MOCK_HOST", value_delimiter = ',')]
     pub host: Vec<IpAddr>,
 
     #[expect(clippy::doc_markdown, reason = "it is the help text")]
     /// Where the data are: sqlite:PATH, sqlite::memory: or postgres://USER@HOST/DATABASE
-    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db")]
+    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db",
+        default_value_ifs([("profile", "test", "sqlite::memory:"), ("profile", "lab", "sqlite::memory:")]))]
     pub database: Database,
 
     /// A fixed admin token: dapi and 32 lower-case hex digits
@@ -170,6 +176,19 @@ pub struct ServeArgs {
     pub log: LogArgs,
 }
 
+/// Defaults that go together; a flag or variable of its own wins over them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Data in memory.
+    Test,
+    /// A file in the working directory, loopback.
+    Dev,
+    /// All IPv4 addresses; a control key has to be given.
+    Shared,
+    /// Data in memory, and a workspace to train on.
+    Lab,
+}
+
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -195,13 +214,41 @@ impl From<String> for Secret {
 }
 
 impl ServeArgs {
+    /// Refuses what does not go together.
+    ///
+    /// # Errors
+    /// A sentence that says what would be right.
+    pub fn check(&self) -> Result<(), &'static str> {
+        match (self.profile, &self.control_key) {
+            (Profile::Shared, None) => Err("--profile shared wants a --control-key, as others can reach the server"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The addresses to listen on.
+    pub fn hosts(&self) -> Vec<IpAddr> {
+        if !self.host.is_empty() {
+            return self.host.clone();
+        }
+        match self.profile {
+            Profile::Shared => vec![Ipv4Addr::UNSPECIFIED.into()],
+            Profile::Test | Profile::Dev | Profile::Lab => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        }
+    }
+
+    /// The seed of the profile, where none is given.
+    pub fn usual_seed(&self) -> Option<&'static str> {
+        let given = self.seed.is_some() || self.seed_json.is_some();
+        (self.profile == Profile::Lab && !given).then(|| seed::template_text("leaky")).flatten()
+    }
+
     /// Who may use the own API.
     pub fn access(&self) -> Access {
         self.access_when(self.control == OnOff::On)
     }
 
     fn access_when(&self, enabled: bool) -> Access {
-        let loopback_only = self.host.iter().all(IpAddr::is_loopback);
+        let loopback_only = self.hosts().iter().all(IpAddr::is_loopback);
         let key = self.control_key.as_ref().map(|key| key.0.as_str());
         Access::new(enabled, key, loopback_only, self.allow_open_control)
     }
@@ -571,6 +618,7 @@ pub fn settings_table() -> String {
         let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
         let default = match (flag, defaults.is_empty()) {
             ("port", _) => format!("`{DEFAULT_PORT}`"),
+            ("host", _) => "`127.0.0.1,::1`".to_owned(),
             (_, true) => "none".to_owned(),
             (_, false) => format!("`{}`", defaults.join(",")),
         };
@@ -591,10 +639,25 @@ mod tests {
     #[test]
     fn serve_is_the_default_command() {
         let cli = parse(&["--port", "0", "--database", "sqlite::memory:"]).unwrap();
-        assert!(cli.command.is_none() && cli.serve.port == Some(0) && cli.serve.host.len() == 2);
+        assert!(cli.command.is_none() && cli.serve.port == Some(0) && cli.serve.hosts().len() == 2);
         assert!(
             matches!(parse(&["serve", "--port", "1"]).unwrap().command, Some(Command::Serve(args)) if args.port == Some(1))
         );
+    }
+
+    #[test]
+    fn a_profile_is_a_set_of_defaults() {
+        let serve = |args: &[&str]| parse(args).unwrap().serve;
+        assert_eq!(serve(&[]).database, Database::SqliteFile("dapi-mock.db".into()));
+        assert_eq!(serve(&["--profile", "test"]).database, Database::SqliteMemory);
+        let file = ["--profile", "lab", "--database", "sqlite:x.db"];
+        assert_eq!(serve(&file).database, Database::SqliteFile("x.db".into()));
+        assert!(serve(&file).usual_seed().is_some() && serve(&["--profile", "test"]).usual_seed().is_none());
+        assert!(serve(&["--profile", "lab", "--seed", "x"]).usual_seed().is_none());
+        assert!(serve(&["--profile", "shared"]).check().is_err());
+        let shared = serve(&["--profile", "shared", "--control-key", "k"]);
+        assert!(shared.check().is_ok() && shared.hosts().iter().all(IpAddr::is_unspecified));
+        assert!(serve(&["--profile", "shared", "--host", "10.0.0.1"]).hosts() == [IpAddr::from([10, 0, 0, 1])]);
     }
 
     #[test]

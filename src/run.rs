@@ -83,13 +83,14 @@ fn sentence(error: service::Error) -> Failure {
 
 async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let began = Instant::now();
+    args.check()?;
     start_log(&args.log);
     for name in unknown_variables() {
         tracing::warn!("{name} is set, but there is no such setting; see dapi-mock --help");
     }
     // From here on a signal ends the server in order, also as process 1, which has no default handlers.
     let mut stop = Stop::listen()?;
-    let listeners = Listeners::bind(&args.host, args.port()?).await?;
+    let listeners = Listeners::bind(&args.hosts(), args.port()?).await?;
     let (url, let_in, doors) = (listeners.url(), listeners.opener(), listeners.doors());
     let opening = async {
         let service = open(&args.database).await?;
@@ -126,7 +127,8 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
 
 /// The seeds that the settings name, in their order, with the file that each comes from.
 fn seeds(args: &ServeArgs) -> Result<Vec<(String, Seed)>, Failure> {
-    let mut texts = Vec::new();
+    let mut texts: Vec<_> =
+        args.usual_seed().map(|text| ("the lab's seed".to_owned(), text.to_owned())).into_iter().collect();
     if let Some(path) = &args.seed {
         let named = |error: io::Error| format!("cannot read the seed {}: {error}", path.display());
         let mut files = vec![path.clone()];

@@ -55,8 +55,9 @@ pub(crate) async fn clock(args: ClockArgs) -> Result<(), Failure> {
 pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
     let Some(name) = &args.operation else {
         for route in ROUTES {
-            let parameters: String = positional(route).map(|name| format!(" {}", name.to_uppercase())).collect();
-            say(&format!("{:<40} {}\n", format!("{}{parameters}", route.operation), route.purpose));
+            let parameters = positional(route).map(str::to_uppercase);
+            let words: Vec<String> = std::iter::once(route.operation.to_owned()).chain(parameters).collect();
+            say(&format!("{:<40} {}\n", words.join(" "), route.purpose));
         }
         return Ok(());
     };
@@ -73,11 +74,13 @@ pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
         part => part.to_owned(),
     });
     let mut path = filled.collect::<Vec<_>>().join("/");
-    let mut separator = '?';
+    let mut query = Vec::new();
     for pair in &args.query {
         let (key, value) = pair.split_once('=').ok_or_else(|| format!("'{pair}': use NAME=VALUE"))?;
-        path += &format!("{separator}{}={}", percent_encoded(key), percent_encoded(value));
-        separator = '&';
+        query.push([percent_encoded(key), percent_encoded(value)].join("="));
+    }
+    if !query.is_empty() {
+        path = [path, query.join("&")].join("?");
     }
     let body = args.json.as_deref().map(serde_json::from_str::<Value>).transpose()?;
     let body = body.or_else(|| (route.method != Method::GET).then(|| json!({})));

@@ -40,12 +40,12 @@ const fn row(
 
 impl Route {
     const fn query<T: JsonSchema>(mut self) -> Self {
-        self.query = Some(|generator| generator.root_schema_for::<T>());
+        self.query = Some(SchemaGenerator::root_schema_for::<T>);
         self
     }
 
     const fn body<T: JsonSchema>(mut self) -> Self {
-        self.body = Some(|generator| generator.subschema_for::<T>());
+        self.body = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
 

@@ -467,8 +467,8 @@ fn a_workspace_has_a_port_of_its_own() {
     let other = get(&address, LIST, &server.export("DATABRICKS_TOKEN"));
     assert!(other.starts_with("HTTP/1.1 403") && other.contains(&format!("Invalid access to Org: {id}")), "{other}");
 
-    let taken = format!(r#"{{"port": {}}}"#, server.port);
-    let (head, problem) = send("POST", "/_mock/v1/workspaces", &taken);
+    let in_use = format!(r#"{{"port": {}}}"#, server.port);
+    let (head, problem) = send("POST", "/_mock/v1/workspaces", &in_use);
     assert!(head.starts_with("HTTP/1.1 409"), "{problem}");
     let (_, all) = send("GET", "/_mock/v1/workspaces", "");
     assert_eq!(all["workspaces"].as_array().unwrap().len(), 2, "it is not half made: {all}");

@@ -261,10 +261,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// The seeds of one workspace that come with the program, by name.
 pub const TEMPLATES: &[(&str, &str)] = &[("leaky", include_str!("../../../docs/seeds/leaky-workspace.yaml"))];
 
+/// The text of a template.
+pub fn template_text(name: &str) -> Option<&'static str> {
+    TEMPLATES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
 /// What a template puts into a workspace.
 pub fn template(name: &str) -> Option<WorkspaceSeed> {
-    let (_, text) = TEMPLATES.iter().find(|(known, _)| *known == name)?;
-    let mut seed = parse(text).ok()?;
+    let mut seed = parse(template_text(name)?).ok()?;
     if seed.workspaces.is_empty() { None } else { Some(seed.workspaces.swap_remove(0)) }
 }
 
