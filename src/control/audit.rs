@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Asked, Input, Problem, Reply, ok, parse_instant, workspace_id};
+use super::reply::{Asked, Input, Problem, Reply, ok, workspace_id};
 use crate::audit_shape::Shape;
 use crate::domain::audit::{Event, Filter};
-use crate::domain::span;
+use crate::domain::{Millis, span};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +40,7 @@ pub(super) async fn export(
     })?;
     let time = |name: &str, text: &Option<String>| match text {
         None => Ok(None),
-        Some(text) => parse_instant(text)
+        Some(text) => Millis::parse(text)
             .map(Some)
             .ok_or_else(|| Problem::bad_request(format!("{name}: use RFC 3339 or epoch milliseconds."))),
     };

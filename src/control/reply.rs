@@ -139,14 +139,9 @@ pub(super) fn instant(value: &Value) -> Result<Millis, Problem> {
     };
     match value {
         Value::Number(number) => number.as_i64().map(Millis).ok_or_else(advice),
-        Value::String(text) => parse_instant(text).ok_or_else(advice),
+        Value::String(text) => Millis::parse(text).ok_or_else(advice),
         _ => Err(advice()),
     }
-}
-
-pub(super) fn parse_instant(text: &str) -> Option<Millis> {
-    let rfc = chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| Millis(at.timestamp_millis()));
-    rfc.or_else(|| text.parse().ok().map(Millis))
 }
 
 /// An instant in both spellings.

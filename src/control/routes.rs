@@ -4,7 +4,16 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, patch, post};
 
-use super::{Control, audit, clock, explain, settings, tokens, what_if};
+use super::{Control, audit, clock, explain, report, settings, tokens, what_if};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Whoever runs the server, as its settings say.
+    Operator,
+    /// An account admin of the path's account, with an OAuth access token.
+    AccountAdmin,
+}
 
 /// A route of the own API.
 #[derive(Debug)]
@@ -15,6 +24,8 @@ pub struct Route {
     pub path: &'static str,
     /// What it is for.
     pub purpose: &'static str,
+    /// Who may call it.
+    pub who: Who,
     pub(super) handler: fn() -> MethodRouter<Control>,
 }
 
@@ -24,7 +35,16 @@ const fn row(
     purpose: &'static str,
     handler: fn() -> MethodRouter<Control>,
 ) -> Route {
-    Route { method, path, purpose, handler }
+    Route { method, path, purpose, who: Who::Operator, handler }
+}
+
+const fn console(
+    method: Method,
+    path: &'static str,
+    purpose: &'static str,
+    handler: fn() -> MethodRouter<Control>,
+) -> Route {
+    Route { method, path, purpose, who: Who::AccountAdmin, handler }
 }
 
 /// Every route of the own API.
@@ -44,4 +64,8 @@ pub static ROUTES: &[Route] = &[
     row(Method::PATCH, "/v1/workspaces/{workspace}/conf", "change the workspace configuration without a credential", || patch(settings::change_conf)),
     row(Method::GET, "/v1/workspaces/{workspace}/behaviour", "the mock's own switches", || get(settings::show_behaviour)),
     row(Method::PATCH, "/v1/workspaces/{workspace}/behaviour", "change the mock's own switches", || patch(settings::change_behaviour)),
+    console(Method::GET, "/v1/accounts/{account}/token-report", "the account's token report, page by page", || get(report::page)),
+    console(Method::GET, "/v1/accounts/{account}/token-report.csv", "the account's token report as CSV", || get(report::export)),
+    console(Method::POST, "/v1/accounts/{account}/token-report/revoke", "revoke tokens of the account's workspaces", || post(report::revoke)),
+    row(Method::GET, "/v1/accounts/{account}/token-report/statistics", "how often the token report was asked for", || get(report::statistics)),
 ];

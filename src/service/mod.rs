@@ -10,6 +10,7 @@ mod keys;
 mod management;
 mod oauth;
 mod permissions;
+mod report;
 mod secrets;
 mod settings;
 mod time;
@@ -23,6 +24,7 @@ pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL
 pub use explain::{DryOutcome, DryRun, Explained, Explanations};
 pub use fates::TokenFate;
 pub use oauth::{Issuer, issuer_of};
+pub use report::{Export, NamedRow, ReportPage, ReportStatistics, Revoked};
 pub use secrets::CreatedSecret;
 pub use settings::ALLOW_ALL;
 // What http has to name of the store comes through here.
@@ -84,6 +86,7 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     explanations: Explanations,
+    report_counts: report::ReportCounts,
     /// Held while a signing key is made, so that a first burst of requests makes one.
     key_making: Arc<Mutex<()>>,
 }
@@ -91,7 +94,14 @@ pub struct Service {
 impl Service {
     /// A service over an opened store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { store, clock, entropy, explanations: Explanations::default(), key_making: Arc::default() }
+        Self {
+            store,
+            clock,
+            entropy,
+            explanations: Explanations::default(),
+            report_counts: report::ReportCounts::default(),
+            key_making: Arc::default(),
+        }
     }
 
     /// The source of ids and secrets.

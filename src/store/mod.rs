@@ -9,6 +9,7 @@ mod audit;
 mod identities;
 mod oauth;
 mod permissions;
+mod report;
 mod session;
 mod settings;
 mod tokens;
@@ -23,6 +24,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
+pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
 pub use tokens::{ByTime, PresentedOwner, PresentedToken, StoredFate};

@@ -23,6 +23,7 @@ mod oauth_forgery;
 mod people;
 mod permission_matrix;
 mod process;
+mod report;
 mod requirements;
 mod scim;
 mod secrets;
