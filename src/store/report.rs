@@ -283,4 +283,5 @@ impl Reader {
     }
 }
 
-const NAMED: &[&str] = &["p.name_key", "t.owner_id", "t.creation_time", "t.token_id"];
+/// With the owner's id from the principal, so that SQLite sees that two indexes have this order between them.
+const NAMED: &[&str] = &["p.name_key", "p.principal_id", "t.creation_time", "t.token_id"];
