@@ -222,10 +222,10 @@ impl Reader {
         let sql = format!(
             "SELECT {}, p.kind AS owner_kind, p.name AS owner_name, p.active AS owner_active,
                a.active AS assignment_active
-             FROM ({} ORDER BY {} LIMIT {place}) found
-             JOIN tokens t ON t.token_id = found.token_id AND t.workspace_id = $4
+             FROM ({} ORDER BY {} LIMIT {place}) found CROSS JOIN tokens t
              LEFT JOIN principals p ON {owner}
-             LEFT JOIN workspace_assignments a ON a.workspace_id = $4 AND a.principal_id = t.owner_id",
+             LEFT JOIN workspace_assignments a ON a.workspace_id = $4 AND a.principal_id = t.owner_id
+             WHERE t.token_id = found.token_id AND t.workspace_id = $4",
             token_columns!(),
             statement.sql,
             columns.join(", "),
