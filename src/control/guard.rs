@@ -9,21 +9,25 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::reply::Problem;
+use super::routes::Who;
 use super::{Access, Control};
 use crate::browser::{has_known_host, is_foreign};
 
 /// Lets a request through that the settings and the browser's own words allow.
-pub(super) async fn check(State(control): State<Control>, request: Request, next: Next) -> Response {
-    match allowed(&control.access, request.method(), request.headers()) {
+pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
+    match allowed(&control.access, who, request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-fn allowed(access: &Access, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+fn allowed(access: &Access, who: Who, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let forbidden = |message: &str| Problem::new(StatusCode::FORBIDDEN, message);
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match access {
+        // The emulated account console is not the operator's. An OAuth access token opens it whatever the
+        // settings say of the own API, and as with the key, no page can have one.
+        Access::Off | Access::Closed | Access::Key(_) if who == Who::AccountAdmin => {}
         Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
         Access::Closed => {
             return Err(forbidden(
@@ -63,8 +67,13 @@ mod tests {
     use super::*;
 
     fn status(access: &Access, method: &Method, pairs: &[(&'static str, &str)]) -> u16 {
+        status_for(Who::Operator, access, method, pairs)
+    }
+
+    fn status_for(who: Who, access: &Access, method: &Method, pairs: &[(&'static str, &str)]) -> u16 {
         let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        allowed(access, method, &headers).map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
+        allowed(access, who, method, &headers)
+            .map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
     }
 
     #[test]
@@ -101,5 +110,21 @@ mod tests {
             assert_eq!(status(&open, &Method::POST, &[host, ("content-type", form)]), 415, "{form}");
         }
         assert_eq!(status(&open, &Method::POST, &[host]), 415);
+    }
+
+    #[test]
+    fn what_account_admins_call_asks_no_key_and_keeps_pages_out_all_the_same() {
+        let ask = |access: &Access, method: Method, pairs: &[(&'static str, &str)]| {
+            status_for(Who::AccountAdmin, access, &method, pairs)
+        };
+        let (host, json) = (("host", "mock.example.com"), ("content-type", "application/json"));
+        for access in [Access::Off, Access::Closed, Access::new(true, Some("secret"), false, true)] {
+            assert_eq!(ask(&access, Method::GET, &[host, ("authorization", "Bearer eyJ")]), 200, "{access}");
+            assert_eq!(ask(&access, Method::POST, &[host, json]), 200, "{access}");
+            assert_eq!(ask(&access, Method::POST, &[host]), 415, "{access}");
+            assert_eq!(ask(&access, Method::GET, &[host, ("origin", "http://evil.example.com")]), 403, "{access}");
+        }
+        assert_eq!(ask(&Access::Open, Method::GET, &[host]), 403, "a domain that points to loopback");
+        assert_eq!(ask(&Access::Open, Method::GET, &[("host", "127.0.0.1:3274")]), 200);
     }
 }

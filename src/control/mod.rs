@@ -8,6 +8,7 @@ mod faults;
 mod guard;
 pub mod openapi;
 mod reply;
+mod report;
 pub mod routes;
 mod settings;
 mod tokens;
@@ -19,9 +20,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::routing::any;
 use sha2::{Digest, Sha256};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::routes::Who;
 use crate::server::Doors;
 use crate::service::Service;
 
@@ -79,14 +82,15 @@ impl Control {
 
 /// The routes below `/_mock`. Nested last: nothing of the emulated API's layers touches them.
 pub fn router(control: Control) -> Router {
+    let guarded = |who| from_fn_with_state((control.clone(), who), guard::check);
+    let elsewhere = any(reply::not_found).layer(guarded(Who::Operator));
     let mut router = Router::new();
     for route in routes::ROUTES {
-        router = router.route(route.path, (route.handler)());
+        router = router.route(route.path, (route.handler)().layer(guarded(route.who)));
     }
     router
-        .fallback(reply::not_found)
-        .method_not_allowed_fallback(reply::not_found)
-        .layer(from_fn_with_state(control.clone(), guard::check))
+        .fallback(elsewhere.clone())
+        .method_not_allowed_fallback(elsewhere)
         .layer(CatchPanicLayer::custom(reply::panicked))
         .with_state(control)
 }

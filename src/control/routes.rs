@@ -7,10 +7,19 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 
-use super::{Control, audit, clock, explain, faults, openapi, settings, tokens, what_if, workspaces};
+use super::{Control, audit, clock, explain, faults, openapi, report, settings, tokens, what_if, workspaces};
 
 /// Makes a JSON Schema.
 type Describe = fn(&mut SchemaGenerator) -> Schema;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Whoever runs the server, as its settings say.
+    Operator,
+    /// An account admin of the path's account, with an OAuth access token.
+    AccountAdmin,
+}
 
 /// A route of the own API.
 #[derive(Debug)]
@@ -25,6 +34,8 @@ pub struct Route {
     pub purpose: &'static str,
     pub(super) query: Option<Describe>,
     pub(super) body: Option<Describe>,
+    /// Who may call it.
+    pub who: Who,
     pub(super) handler: fn() -> MethodRouter<Control>,
 }
 
@@ -35,7 +46,7 @@ const fn row(
     purpose: &'static str,
     handler: fn() -> MethodRouter<Control>,
 ) -> Route {
-    Route { method, path, operation, purpose, query: None, body: None, handler }
+    Route { method, path, operation, purpose, who: Who::Operator, query: None, body: None, handler }
 }
 
 impl Route {
@@ -53,6 +64,16 @@ impl Route {
     pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
+}
+
+const fn console(
+    method: Method,
+    path: &'static str,
+    operation: &'static str,
+    purpose: &'static str,
+    handler: fn() -> MethodRouter<Control>,
+) -> Route {
+    Route { method, path, operation, purpose, who: Who::AccountAdmin, query: None, body: None, handler }
 }
 
 /// Every route of the own API.
@@ -91,4 +112,8 @@ pub static ROUTES: &[Route] = &[
     row(Method::PATCH, "/v1/workspaces/{workspace}/conf", "conf.change", "change the workspace configuration without a credential", || patch(settings::change_conf)).body::<Map<String, Value>>(),
     row(Method::GET, "/v1/workspaces/{workspace}/behaviour", "behaviour.get", "the mock's own switches", || get(settings::show_behaviour)),
     row(Method::PATCH, "/v1/workspaces/{workspace}/behaviour", "behaviour.change", "change the mock's own switches", || patch(settings::change_behaviour)).body::<crate::domain::settings::BehaviourChange>(),
+    console(Method::GET, "/v1/accounts/{account}/token-report", "tokenReport.page", "the account's token report, page by page", || get(report::page)).query::<report::Wanted>(),
+    console(Method::GET, "/v1/accounts/{account}/token-report.csv", "tokenReport.export", "the account's token report as CSV", || get(report::export)).query::<report::Wanted>(),
+    console(Method::POST, "/v1/accounts/{account}/token-report/revoke", "tokenReport.revoke", "revoke tokens of the account's workspaces", || post(report::revoke)).body::<report::Selection>(),
+    row(Method::GET, "/v1/accounts/{account}/token-report/statistics", "tokenReport.statistics", "how often the token report was asked for", || get(report::statistics)),
 ];

@@ -1,5 +1,7 @@
 //! What would stop working if a setting, the permissions or the time were different.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Control;
 use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
+use crate::domain::PrincipalId;
 use crate::domain::conf::plan_change;
 use crate::domain::permissions::RequestedEntry;
 use crate::service::{Broken, Hypothesis};
@@ -80,7 +83,11 @@ fn render(broken: &Broken) -> Value {
             })
         })
         .collect();
-    json!({ "tokens_that_would_fail": tokens, "requests_that_would_fail": requests, "looked_at": {
+    let owners: BTreeSet<PrincipalId> = broken.tokens.iter().map(|(token, ..)| token.owner).collect();
+    let clients: Vec<Value> =
+        broken.clients.iter().map(|(client, tokens)| json!({ "client": client, "tokens": tokens })).collect();
+    json!({ "impact": { "tokens": tokens.len(), "owners": owners.len(), "clients": clients },
+        "locked_out": broken.locked_out, "tokens_that_would_fail": tokens, "requests_that_would_fail": requests, "looked_at": {
         "tokens": broken.tokens_looked_at, "requests": broken.requests_looked_at,
     } })
 }

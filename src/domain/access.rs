@@ -4,6 +4,10 @@ use std::collections::{HashSet, VecDeque};
 
 use super::PrincipalId;
 
+/// Whether users have a way in without a token: they sign in by OAuth at the real service, so that disabled
+/// tokens lock none of them out.
+pub const USERS_SIGN_IN: bool = true;
+
 /// A permission level on tokens (spec §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PermissionLevel {

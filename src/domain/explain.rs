@@ -20,7 +20,9 @@ fn of_check(check: Check, denial: &Denial) -> &'static str {
         }
         Check::TokensEnabled => {
             "Enable tokens: PATCH /api/2.0/workspace-conf {\"enableTokensConfig\": \"true\"} as a workspace admin with an \
-             OAuth credential, or PATCH /_mock/v1/workspaces/{id}/conf without one."
+             OAuth access token (POST /oidc/v1/token with grant_type=client_credentials&scope=all-apis and a service \
+             principal's client id and secret as Basic), or PATCH /_mock/v1/workspaces/default/conf without one (the \
+             workspace's id in place of 'default', where it is another)."
         }
         Check::TokenKnown => {
             "Use a live token of this workspace; the tombstone, if there is one, says what ended this one."

@@ -27,16 +27,16 @@ impl Millis {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads RFC 3339, or epoch milliseconds.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rfc = chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()));
+        rfc.or_else(|| text.parse().ok().map(Self))
+    }
+
     /// RFC 3339 in UTC with milliseconds; the number as text where no calendar reaches.
     pub fn rfc3339(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0)
             .map_or_else(|| self.0.to_string(), |at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
-    }
-
-    /// Reads RFC 3339 or epoch milliseconds.
-    pub fn parse(text: &str) -> Option<Self> {
-        let rfc = chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()));
-        rfc.or_else(|| text.parse().ok().map(Self))
     }
 
     /// Midnight UTC of this instant's day (the precision of `last_used_day`, governance D8).

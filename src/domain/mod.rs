@@ -15,6 +15,7 @@ pub mod jwt;
 pub mod lifecycle;
 pub mod oauth;
 pub mod permissions;
+pub mod report;
 pub mod rule_sets;
 pub mod scim;
 pub mod scope;

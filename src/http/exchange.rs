@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, SERVER, USER_AGENT};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -24,7 +24,7 @@ use super::token::token_request;
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Presented, Step};
-use crate::service::Explained;
+use crate::service::{Explained, Service};
 
 /// How much of a path is kept for explanations.
 const PATH_KEPT: usize = 1024;
@@ -56,7 +56,7 @@ pub struct Received(pub Result<Bytes, Denial>);
 /// The outermost layer.
 pub async fn finish(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let origin = Arc::new(origin_of(&app, &request));
+    let origin = Arc::new(origin_of(&app.service, request.headers(), request.extensions()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
 
     let body = std::mem::take(request.body_mut());
@@ -158,11 +158,12 @@ fn keep(
     });
 }
 
-fn origin_of(app: &App, request: &Request) -> Origin {
-    let user_agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+/// Where a request comes from, under a new id.
+pub fn origin_of(service: &Service, headers: &HeaderMap, extensions: &Extensions) -> Origin {
+    let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     Origin {
-        request_id: app.service.entropy().uuid().to_string(),
-        source_ip: request.extensions().get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
+        request_id: service.entropy().uuid().to_string(),
+        source_ip: extensions.get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
         user_agent: user_agent.unwrap_or_default().replace('\0', ""),
     }
 }

@@ -1,10 +1,11 @@
 //! The workspace configuration (spec §5).
 
+use super::what_if::locked_out;
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
 use crate::domain::conf::{check_keys, is_premium, plan_change};
 use crate::domain::denial::Feature;
-use crate::domain::settings::{Behaviour, BehaviourChange, ConfValue, Tier};
+use crate::domain::settings::{Behaviour, BehaviourChange, ConfValue, ENABLE_TOKENS, Tier, parse_bool};
 use crate::domain::{Denial, Millis, Workspace, WorkspaceId};
 use crate::store::{Lock, StoreError, Writer};
 
@@ -37,7 +38,9 @@ impl Service {
         let delay = call.caller.workspace.behaviour.propagation_delay_ms;
         put_all(&mut writer, id, &plan, now, delay).await?;
         self.record(&mut writer, call, Action::edit_workspace_conf(&plan)).await?;
+        let shut_out = shut_out(&mut writer, &workspace, &plan, now).await?;
         writer.commit().await?;
+        warn_of_lock_out(id, &shut_out);
         Ok(())
     }
 
@@ -57,7 +60,9 @@ impl Service {
         let now = workspace.clock.at(self.system_now());
         put_all(&mut writer, id, &plan, now, workspace.behaviour.propagation_delay_ms).await?;
         self.record_by_system(&mut writer, &workspace, vec![(Action::edit_workspace_conf(&plan), now)]).await?;
+        let shut_out = shut_out(&mut writer, &workspace, &plan, now).await?;
         writer.commit().await?;
+        warn_of_lock_out(id, &shut_out);
         Ok(())
     }
 
@@ -93,6 +98,29 @@ async fn put_all(
         writer.put_conf(workspace, key, &conf).await?;
     }
     Ok(())
+}
+
+/// The admins that a change locks out, by name.
+async fn shut_out(
+    writer: &mut Writer,
+    workspace: &Workspace,
+    plan: &[(&str, &str)],
+    now: Millis,
+) -> Result<Vec<String>, StoreError> {
+    let disables = plan.iter().any(|(key, value)| *key == ENABLE_TOKENS && parse_bool(value) == Some(false));
+    if disables { locked_out(writer, workspace, now).await } else { Ok(Vec::new()) }
+}
+
+/// Says who does not get in any more, and how to change that: they will ask.
+fn warn_of_lock_out(id: WorkspaceId, names: &[String]) {
+    if !names.is_empty() {
+        tracing::warn!(
+            "tokens are disabled in workspace {id}, and these of its admins have no OAuth secret to get in with: {}. To \
+             enable tokens again, PATCH /api/2.0/workspace-conf {{\"enableTokensConfig\": \"true\"}} with an OAuth access \
+             token, or PATCH /_mock/v1/workspaces/{id}/conf",
+            names.join(", ")
+        );
+    }
 }
 
 fn demand_tier<'a>(workspace: &Workspace, mut keys: impl Iterator<Item = &'a str>) -> Result<(), Denial> {

@@ -13,6 +13,7 @@ mod keys;
 mod management;
 mod oauth;
 mod permissions;
+mod report;
 mod secrets;
 mod seed;
 mod settings;
@@ -31,6 +32,7 @@ pub use explain::{DryOutcome, DryRun, Explained, Explanations};
 pub use fates::TokenFate;
 pub use gates::Inside;
 pub use oauth::{Issued, issuer_of};
+pub use report::{Export, NamedRow, ReportPage, ReportStatistics, Revoked};
 pub use secrets::CreatedSecret;
 pub use seed::Seeded;
 pub use settings::ALLOW_ALL;
@@ -110,6 +112,7 @@ pub struct Service {
     entropy: Arc<dyn Entropy>,
     explanations: Explanations,
     gates: Gates,
+    report_counts: report::ReportCounts,
     /// Held while a signing key is made, so that a first burst of requests makes one.
     key_making: Arc<Mutex<()>>,
 }
@@ -123,6 +126,7 @@ impl Service {
             entropy,
             explanations: Explanations::default(),
             gates: Gates::default(),
+            report_counts: report::ReportCounts::default(),
             key_making: Arc::default(),
         }
     }

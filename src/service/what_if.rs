@@ -1,18 +1,20 @@
 //! What would stop working if a setting, the permissions or the time were different.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::explain::owner_of;
 use super::{Error, Explained, Service};
+use crate::domain::access::USERS_SIGN_IN;
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply};
 use crate::domain::settings::ConfValue;
 use crate::domain::token::{Horizon, Token, TokenFacts, plan_create};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use crate::store::Reader;
+use crate::store::{Reader, StoreError};
 
 /// What is imagined; `None` stays as it is.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +46,10 @@ pub struct Broken {
     pub tokens: Vec<(Token, Option<String>, Step)>,
     /// Kept requests that were answered without a refusal, and why they would be refused.
     pub requests: Vec<(Arc<Explained>, String)>,
+    /// Admins of the workspace that would not get in any more, by name.
+    pub locked_out: Vec<String>,
+    /// The clients that used those tokens last, and how many of them each did: most first.
+    pub clients: Vec<(String, usize)>,
     /// How many tokens were looked at.
     pub tokens_looked_at: usize,
     /// How many requests were looked at.
@@ -69,7 +75,8 @@ impl Service {
         let mut broken = Broken::default();
         let mut decided: HashMap<TokenId, Option<Step>> = HashMap::new();
         let mut owners: HashMap<PrincipalId, Option<Owner>> = HashMap::new();
-        for token in reader.list_tokens(id, None, None, Horizon::new(&present.behaviour, now)).await? {
+        let live = Horizon::new(&present.behaviour, now);
+        for token in reader.list_tokens(id, None, None, live).await? {
             if let Entry::Vacant(unknown) = owners.entry(token.owner) {
                 let owner = match reader.find_principal(present.account, token.owner).await? {
                     Some(principal) => Some(owner_of(&mut reader, &present, principal).await?),
@@ -89,6 +96,10 @@ impl Service {
         }
 
         let then = imagined.clock.at(now);
+        if !imagined.tokens_enabled(then) {
+            broken.locked_out = locked_out(&mut reader, &present, now).await?;
+        }
+        broken.clients = count_clients(reader.list_last_clients(id, live).await?, &broken.tokens);
         let cap = TokenFacts { cap_days: imagined.lifetime_cap_days(then), live_tokens: 0 };
         for request in self.explanations.of_workspace(id) {
             if request.denial.is_some() {
@@ -108,6 +119,34 @@ impl Service {
         }
         Ok(broken)
     }
+}
+
+/// The admins of a workspace that get in with a token and nothing else: service principals without an OAuth
+/// secret. Users sign in \[inferred\], see [`USERS_SIGN_IN`].
+pub(super) async fn locked_out(
+    reader: &mut Reader,
+    workspace: &Workspace,
+    now: Millis,
+) -> Result<Vec<String>, StoreError> {
+    let live = Horizon::new(&workspace.behaviour, now);
+    let mut names = Vec::new();
+    for owner in reader.list_owners_by_token_alone(workspace, live, now, USERS_SIGN_IN).await? {
+        if reader.standing(workspace, owner.id).await?.is_workspace_admin() {
+            names.push(owner.name);
+        }
+    }
+    Ok(names)
+}
+
+fn count_clients(last: Vec<(TokenId, String)>, tokens: &[(Token, Option<String>, Step)]) -> Vec<(String, usize)> {
+    let broken: HashSet<&TokenId> = tokens.iter().map(|(token, ..)| &token.id).collect();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, client) in last.into_iter().filter(|(token, _)| broken.contains(token)) {
+        *counts.entry(client).or_default() += 1;
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    counts
 }
 
 fn imagine(present: &Workspace, hypothesis: &Hypothesis, now: Millis) -> Workspace {

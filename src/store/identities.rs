@@ -109,7 +109,7 @@ macro_rules! is_present {
          WHERE g.workspace_id = 0 OR g.principal_id = p.principal_id)"
     };
 }
-pub(super) use is_present;
+pub(super) use {is_present, with_present};
 
 impl TryFrom<AssignedRow> for (Principal, Assignment) {
     type Error = StoreError;

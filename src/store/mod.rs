@@ -10,6 +10,7 @@ mod faults;
 mod identities;
 mod oauth;
 mod permissions;
+mod report;
 mod seeds;
 mod session;
 mod settings;
@@ -27,6 +28,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
+pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
 pub use tokens::{ByTime, PresentedOwner, PresentedToken, StoredFate};

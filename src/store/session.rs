@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, FromRow, Postgres, Sqlite, Transaction};
+use sqlx::{Arguments, AssertSqlSafe, FromRow, Postgres, SqlSafeStr, Sqlite, Transaction};
 
 use super::{Store, StoreError};
 use crate::domain::{AccountId, PrincipalId, TokenId, WorkspaceId};
@@ -129,7 +129,7 @@ pub struct Reader(Connection);
 impl Reader {
     pub(super) async fn rows<T: Record>(
         &mut self,
-        sql: &'static str,
+        sql: impl SqlSafeStr + Send,
         values: &[Value<'_>],
     ) -> Result<Vec<T>, StoreError> {
         refuse_nul(values)?;
@@ -140,7 +140,7 @@ impl Reader {
 
     pub(super) async fn row<T: Record>(
         &mut self,
-        sql: &'static str,
+        sql: impl SqlSafeStr + Send,
         values: &[Value<'_>],
     ) -> Result<Option<T>, StoreError> {
         refuse_nul(values)?;
@@ -154,7 +154,7 @@ impl Reader {
         matches!(self.0, Connection::Postgres(_) | Connection::PostgresTransaction(_))
     }
 
-    pub(super) async fn count(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<i64, StoreError> {
+    pub(super) async fn count(&mut self, sql: impl SqlSafeStr + Send, values: &[Value<'_>]) -> Result<i64, StoreError> {
         Ok(self.row::<(i64,)>(sql, values).await?.map_or(0, |(n,)| n))
     }
 }

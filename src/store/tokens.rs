@@ -47,6 +47,14 @@ macro_rules! within_horizon {
     };
 }
 
+/// The expiry time as indexed: none is the latest.
+macro_rules! expiry_key {
+    () => {
+        "COALESCE(t.expiry_time, 9223372036854775807)"
+    };
+}
+pub(super) use {expiry_key, token_columns, within_horizon};
+
 /// All that a presented value picks, from tokens or tombstones.
 macro_rules! presented {
     ($token:expr, $end:expr, $table:literal) => {
@@ -70,7 +78,7 @@ macro_rules! presented {
 }
 
 #[derive(Debug, FromRow)]
-struct TokenRow {
+pub(super) struct TokenRow {
     token_id: String,
     workspace_id: i64,
     owner_id: i64,
@@ -378,7 +386,11 @@ impl Reader {
         const EXPIRED: &str = concat!(
             "SELECT ",
             token_columns!(),
-            " FROM tokens t WHERE t.workspace_id = $1 AND t.expiry_time <= $2 ORDER BY t.expiry_time LIMIT $3"
+            " FROM tokens t WHERE t.workspace_id = $1 AND ",
+            expiry_key!(),
+            " <= $2 ORDER BY ",
+            expiry_key!(),
+            " LIMIT $3"
         );
         let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let mut rows = self.rows::<TokenRow>(IDLE, args![workspace, idle_cutoff, never_used_exempt, limit]).await?;
@@ -408,7 +420,9 @@ impl Reader {
             token_columns!(),
             " FROM tokens t WHERE ",
             within_horizon!(),
-            " AND t.workspace_id = $4 AND t.expiry_time IS NOT NULL ORDER BY t.expiry_time LIMIT $5"
+            " AND t.workspace_id = $4 AND t.expiry_time IS NOT NULL ORDER BY ",
+            expiry_key!(),
+            " LIMIT $5"
         );
         let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let sql = match order {

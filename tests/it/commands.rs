@@ -265,6 +265,32 @@ fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).unwrap_or_default().parse().unwrap_or_default()
 }
 
+/// Whoever disables tokens is told which admins that locks out, and how they come back.
+#[test]
+fn a_lock_out_is_in_the_log() {
+    let server = start(&MEMORY);
+    let ask = |method: &str, path: &str, body: &Value| -> Value {
+        let headers = format!("Host: {}\r\nAuthorization: Bearer {ADMIN}", server.address());
+        let answer =
+            exchange(&server.address(), &format!("{method} {path} HTTP/1.1\r\n{headers}\r\n"), &body.to_string());
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap_or_default()
+    };
+    let scim = "/api/2.0/preview/scim/v2";
+    let robot = ask("POST", &format!("{scim}/ServicePrincipals"), &json!({"displayName": "ci"}));
+    let admins = &ask("GET", &format!("{scim}/Groups?filter=displayName%20eq%20admins"), &json!({}))["Resources"][0];
+    let join = json!({"Operations": [{"op": "add", "path": "members", "value": [{"value": robot["id"]}]}]});
+    ask("PATCH", &format!("{scim}/Groups/{}", admins["id"].as_str().unwrap()), &join);
+    let application = json!({"application_id": robot["applicationId"]});
+    ask("POST", "/api/2.0/token-management/on-behalf-of/tokens", &application);
+    ask("PATCH", "/api/2.0/workspace-conf", &json!({"enableTokensConfig": "true", "maxTokenLifetimeDays": "90"}));
+    ask("PATCH", "/api/2.0/workspace-conf", &json!({"enableTokensConfig": "false"}));
+    let (_, log, _) = server.stop("TERM");
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    let name = robot["applicationId"].as_str().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains(&format!("no OAuth secret to get in with: {name}. ")), "{log}");
+    assert!(warnings[0].contains("/_mock/v1/workspaces/3274327432743274/conf"), "{log}");
+}
+
 #[test]
 fn a_control_key_is_asked_for() {
     let server = start(&[&MEMORY[..], &["--control-key", "sesame"]].concat());

@@ -25,6 +25,7 @@ mod oauth_forgery;
 mod people;
 mod permission_matrix;
 mod process;
+mod report;
 mod requirements;
 mod scim;
 mod secrets;

@@ -101,7 +101,6 @@ async fn r05_a_service_principal_finds_and_uses_oauth(world: World) {
     }
 }
 
-/// That the report flags the long one comes with the report.
 async fn r06_ninety_days_are_advice_until_they_are_the_cap(world: World) {
     let admin = world.admin();
     let (_, long) = admin.create_for_days(400).await;
@@ -110,8 +109,14 @@ async fn r06_ninety_days_are_advice_until_they_are_the_cap(world: World) {
     let lifetime = row["expiry_time"].as_i64().unwrap() - row["creation_time"].as_i64().unwrap();
     assert!(lifetime >= 90 * DAY_MS, "who looks for long ones finds it");
     admin.configure(&json!({"maxTokenLifetimeDays": "90"})).await;
-    admin.create_for_days(90).await;
+    let (_, at_the_cap) = admin.create_for_days(90).await;
     admin.too_long(days(90) + 1, "90 days").await;
+    let (_, short) = admin.create(&json!({"lifetime_seconds": days(90) - 1})).await;
+    let report = world.report("").await;
+    for (id, flagged) in [(&long, true), (&at_the_cap, true), (&short, false)] {
+        let row = report["tokens"].as_array().unwrap().iter().find(|row| row["token_id"] == id.as_str()).unwrap();
+        assert_eq!(row["long_lived"], flagged, "{row}");
+    }
 }
 
 async fn r07_default_maximum_is_730_days(world: World) {
@@ -228,14 +233,16 @@ async fn r11_managing_needs_an_admin(world: World) {
     }
 }
 
-/// As scripts do it: the account's list of workspaces, then the APIs of each. The account console's token
-/// report is yet to show both in one list.
+/// As scripts do it: the account's list of workspaces, then the APIs of each; and in one list of the account's
+/// token report.
 async fn r12_an_account_admin_reaches_every_workspace(world: World) {
     world.add_second_workspace(77, world.now(), ELSEWHERE).await;
     let (here, here_id) = world.admin().create(&json!({})).await;
     let (there, there_id) = world.client(ELSEWHERE).create(&json!({})).await;
     let account_admin = world.account_oauth().await;
     let account_admin = world.client(&account_admin);
+    let report = crate::report::ids(&world.report("").await);
+    assert!(report.contains(&here_id) && report.contains(&there_id));
     let workspaces = account_admin.get(&format!("/api/2.0/accounts/{}/workspaces", account())).await.json();
     let workspaces: Vec<i64> =
         workspaces.as_array().unwrap().iter().map(|row| row["workspace_id"].as_i64().unwrap()).collect();

@@ -1,0 +1,294 @@
+//! `/v1/accounts/{account}/token-report…`: the token report of the emulated account console. The real one
+//! has no API (governance D13), so it is here; but account admins call it, not the operator.
+
+use std::collections::HashMap;
+use std::future::ready;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use csv::{Terminator, WriterBuilder};
+use futures_util::{StreamExt, stream};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Control;
+use super::reply::{Asked, Input, Problem, Reply, ok};
+use crate::domain::audit::Origin;
+use crate::domain::authorize::{Caller, Demand, NamedWorkspace, Right};
+use crate::domain::identity::PrincipalKind;
+use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
+use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scope};
+use crate::http::credential::{presented, redacted};
+use crate::http::error::{ApiError, wire};
+use crate::http::exchange::{REQUEST_ID, origin_of};
+use crate::service::{Authorized, Call, Error, NamedRow};
+
+/// What the account console demands.
+const CONSOLE: Demand =
+    Demand { right: Right::AccountApi, scope: scope::AUTHENTICATION, token_api: false, feature: None };
+
+/// An account admin of the account in the path, by OAuth.
+#[derive(Debug)]
+pub(super) struct AccountAdmin {
+    caller: Caller,
+    origin: Arc<Origin>,
+}
+
+impl FromRequestParts<Control> for AccountAdmin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        let service = &control.service;
+        let origin = Arc::new(origin_of(service, &parts.headers, &parts.extensions));
+        let shown = presented(&parts.headers);
+        let Authorized { decision, origin, .. } =
+            service.authorize(&shown, &NamedWorkspace::Unnamed, CONSOLE, &origin).await?;
+        let caller = decision.outcome.map_err(|denial| {
+            let because = decision.trace.last().map(|step| redacted(&step.because)).unwrap_or_default();
+            tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
+            let wire = wire(&ApiError::Denied(denial), &origin.request_id);
+            Problem::new(wire.status, wire.message)
+        })?;
+        let segments = Path::<HashMap<String, String>>::from_request_parts(parts, control).await;
+        let account = segments.ok().and_then(|Path(mut segments)| segments.remove("account")).unwrap_or_default();
+        if AccountId::parse(&account) != Some(caller.account()) {
+            return Err(Denial::AccountNotFound(account).into());
+        }
+        Ok(Self { caller, origin })
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "TokenReportQuery")]
+pub(super) struct Wanted {
+    owner: Option<String>,
+    workspace_id: Option<String>,
+    created_from: Option<String>,
+    created_to: Option<String>,
+    expires_from: Option<String>,
+    expires_to: Option<String>,
+    last_used_from: Option<String>,
+    last_used_to: Option<String>,
+    #[serde(default)]
+    inactive_principals: bool,
+    #[serde(default)]
+    no_expiry: bool,
+    sort: Option<String>,
+    order: Option<String>,
+    limit: Option<usize>,
+    page_token: Option<String>,
+    count: Option<bool>,
+}
+
+impl Wanted {
+    fn query(&self) -> Result<Query, Problem> {
+        let range =
+            |name: &str, from: &Option<String>, to: &Option<String>| Range::parse(name, from.as_deref(), to.as_deref());
+        let descending = match self.order.as_deref() {
+            None | Some("asc") => false,
+            Some("desc") => true,
+            Some(other) => return Err(Problem::bad_request(format!("order: '{other}' is none; use asc or desc."))),
+        };
+        let workspace = self.workspace_id.as_deref().map(|text| {
+            WorkspaceId::parse(text)
+                .ok_or_else(|| Problem::bad_request(format!("workspace_id: '{text}' is no workspace id.")))
+        });
+        Ok(Query {
+            filter: Filter {
+                owner: self.owner.clone(),
+                workspace: workspace.transpose()?,
+                created: range("created", &self.created_from, &self.created_to)?,
+                expires: range("expires", &self.expires_from, &self.expires_to)?,
+                last_used: range("last_used", &self.last_used_from, &self.last_used_to)?,
+                inactive_principals: self.inactive_principals,
+                no_expiry: self.no_expiry,
+            },
+            order: Order { by: self.sort.as_deref().map_or(Ok(SortBy::default()), SortBy::parse)?, descending },
+        })
+    }
+}
+
+/// `?owner=&workspace_id=&created_from=&created_to=&expires_from=…&sort=&order=&limit=&page_token=&count=`
+pub(super) async fn page(State(control): State<Control>, admin: AccountAdmin, Asked(wanted): Asked<Wanted>) -> Reply {
+    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::bad_request(format!("limit: use 1 to {MAX_LIMIT}.")));
+    }
+    let (query, counted) = (wanted.query()?, wanted.count.unwrap_or(true));
+    let page_token = wanted.page_token.as_deref();
+    let page = control.service.token_report(admin.caller.account(), &query, page_token, limit, counted).await?;
+    let mut body = json!({ "tokens": page.rows.iter().map(row_json).collect::<Vec<_>>() });
+    if let Some(body) = body.as_object_mut() {
+        body.extend(page.total.map(|total| ("total".to_owned(), total.into())));
+        body.extend(page.next_page_token.map(|text| ("next_page_token".to_owned(), text.into())));
+    }
+    Ok(ok(&body))
+}
+
+fn owner_type(row: &Row) -> Option<&'static str> {
+    row.owner.as_ref().map(|owner| owner.kind).map(PrincipalKind::as_str)
+}
+
+fn is_active(row: &Row) -> bool {
+    row.owner.as_ref().is_some_and(|owner| owner.active)
+}
+
+/// Numbers and instants as token management has them.
+fn row_json((row, workspace_name): &NamedRow) -> Value {
+    let token = &row.token;
+    json!({
+        "token_id": token.id.as_str(),
+        "workspace_id": token.workspace.0,
+        "workspace_name": &**workspace_name,
+        "owner_id": token.owner.0,
+        "owner_name": row.owner.as_ref().map(|owner| &owner.name),
+        "owner_type": owner_type(row),
+        "owner_active": is_active(row),
+        "created_by_username": token.created_by_username,
+        "comment": token.comment,
+        "creation_time": token.creation_time.0,
+        "expiry_time": token.expiry_time.map(|at| at.0),
+        "last_used_day": token.last_used.map(|at| at.start_of_utc_day().0),
+        "long_lived": is_long_lived(token),
+        "scopes": token.scopes,
+    })
+}
+
+const HEADER: [&str; 14] = [
+    "token_id",
+    "workspace_id",
+    "workspace_name",
+    "owner_id",
+    "owner_name",
+    "owner_type",
+    "owner_active",
+    "created_by_username",
+    "comment",
+    "creation_time",
+    "expiry_time",
+    "last_used_day",
+    "long_lived",
+    "scopes",
+];
+
+/// What [`row_json`] has, as text: instants as ISO 8601, nothing for what is absent.
+fn row_cells((row, workspace_name): &NamedRow) -> [String; 14] {
+    let token = &row.token;
+    [
+        token.id.to_string(),
+        token.workspace.to_string(),
+        workspace_name.to_string(),
+        token.owner.to_string(),
+        row.owner.as_ref().map(|owner| owner.name.clone()).unwrap_or_default(),
+        owner_type(row).unwrap_or_default().to_owned(),
+        is_active(row).to_string(),
+        token.created_by_username.clone(),
+        token.comment.clone(),
+        token.creation_time.rfc3339(),
+        token.expiry_time.map(Millis::rfc3339).unwrap_or_default(),
+        token.last_used.map(|at| at.start_of_utc_day().rfc3339()).unwrap_or_default(),
+        is_long_lived(token).to_string(),
+        token.scopes.as_ref().map(|scopes| scopes.join(" ")).unwrap_or_default(),
+    ]
+}
+
+fn lines(rows: &[NamedRow], with_header: bool) -> Result<Bytes, csv::Error> {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    if with_header {
+        writer.write_record(HEADER)?;
+    }
+    for row in rows {
+        writer.write_record(row_cells(row).iter().map(|text| cell(text).into_owned()))?;
+    }
+    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?.into())
+}
+
+/// All rows of the filter in the order asked for, while they come from the database. When it fails on the
+/// way, the answer ends without its last chunk, so that no client takes it for whole.
+pub(super) async fn export(State(control): State<Control>, admin: AccountAdmin, Asked(wanted): Asked<Wanted>) -> Reply {
+    for (name, is_there) in [
+        ("limit", wanted.limit.is_some()),
+        ("page_token", wanted.page_token.is_some()),
+        ("count", wanted.count.is_some()),
+    ] {
+        if is_there {
+            return Err(Problem::bad_request(format!("{name}: the export has all rows.")));
+        }
+    }
+    let mut export = control.service.export_report(admin.caller.account(), wanted.query()?).await?;
+    let first = lines(&export.next_rows().await?, true).map_err(axum::Error::new);
+    let rest = stream::try_unfold(export, |mut export| async {
+        let rows = export.next_rows().await.map_err(logged)?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((lines(&rows, false).map_err(axum::Error::new)?, export)))
+    });
+    let day = admin.caller.now.rfc3339();
+    let name = format!("attachment; filename=\"token-report-{}.csv\"", day.get(..10).unwrap_or_default());
+    let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()), (CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::from_stream(stream::once(ready(first)).chain(rest))).into_response())
+}
+
+fn logged(error: Error) -> axum::Error {
+    tracing::error!("the export of the token report ended early: {error}");
+    axum::Error::new(error)
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Selection {
+    tokens: Vec<Selected>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Selected {
+    workspace_id: Value,
+    token_id: String,
+}
+
+impl Selected {
+    fn read(self) -> Result<(WorkspaceId, TokenId), Problem> {
+        let text = self.workspace_id.as_str().map_or_else(|| self.workspace_id.to_string(), ToOwned::to_owned);
+        let workspace = WorkspaceId::parse(&text)
+            .ok_or_else(|| Problem::bad_request(format!("workspace_id: {} is no workspace id.", self.workspace_id)))?;
+        Ok((workspace, TokenId::from_text(self.token_id)))
+    }
+}
+
+/// `{"tokens": [{"workspace_id", "token_id"}]}`: which of them are revoked now, and which there are not.
+pub(super) async fn revoke(
+    State(control): State<Control>,
+    admin: AccountAdmin,
+    Input(selection): Input<Selection>,
+) -> Reply {
+    if !(1..=MAX_LIMIT).contains(&selection.tokens.len()) {
+        return Err(Problem::bad_request(format!("tokens: name 1 to {MAX_LIMIT}.")));
+    }
+    let tokens = selection.tokens.into_iter().map(Selected::read).collect::<Result<Vec<_>, _>>()?;
+    let call = Call { caller: &admin.caller, origin: &admin.origin };
+    let outcome = control.service.revoke_reported(call, &tokens).await?;
+    let list = |tokens: &[(WorkspaceId, TokenId)]| -> Vec<Value> {
+        tokens.iter().map(|(id, token)| json!({ "workspace_id": id.0, "token_id": token.as_str() })).collect()
+    };
+    let body = json!({ "revoked": list(&outcome.revoked), "not_found": list(&outcome.not_found) });
+    let headers = [(REQUEST_ID, admin.origin.request_id.clone())];
+    Ok((headers, ok(&body)).into_response())
+}
+
+/// How often the report was asked for since the server began: only when an account admin does (R19).
+pub(super) async fn statistics(State(control): State<Control>, Path(account): Path<String>) -> Reply {
+    let account = control.service.account_named(&account).await?;
+    let statistics = control.service.report_statistics(account);
+    Ok(ok(&json!({
+        "report_queries_total": statistics.queries,
+        "report_statements_total": statistics.statements,
+    })))
+}

@@ -1,0 +1,366 @@
+//! The account's token report: pages of it, all of it, and revoking what it shows (requirements R18–R25).
+//! It asks the database when it is asked itself, and keeps nothing (R19).
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Call, Error, Service};
+use crate::domain::authorize::Caller;
+use crate::domain::identity::PrincipalKind;
+use crate::domain::report::{Key, Order, Place, Query, Row, SortBy};
+use crate::domain::token::{EndCause, Horizon};
+use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
+use crate::store::{Lock, Part, Reader, Reported};
+
+/// Rows that the export fetches at once.
+const CHUNK: usize = 1_000;
+/// Up to so many rows of a workspace, the export finds them by the filter, a chunk at a time; beyond that by
+/// the order, and reads each of the workspace's rows once.
+const FEW: i64 = 5_000;
+
+/// How often an account's report was asked for, in this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportStatistics {
+    /// Pages and exports.
+    pub queries: u64,
+    /// Statements about tokens that these made the database run.
+    pub statements: u64,
+}
+
+/// The statistics of all accounts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ReportCounts(Arc<Mutex<HashMap<AccountId, ReportStatistics>>>);
+
+impl ReportCounts {
+    fn change(&self, account: AccountId, change: impl FnOnce(&mut ReportStatistics)) {
+        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(account).or_default());
+    }
+}
+
+/// What rows are fetched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// One page, and the number of all rows where it is wanted.
+    Page { counted: bool },
+    /// All of them.
+    Export,
+}
+
+/// A row with its workspace's name.
+pub type NamedRow = (Row, Arc<str>);
+
+/// A page of the report.
+#[derive(Clone, Debug)]
+pub struct ReportPage {
+    /// Its rows.
+    pub rows: Vec<NamedRow>,
+    /// How many rows there are on all pages, where that was asked for.
+    pub total: Option<i64>,
+    /// The text by which the next page is asked for; `None` on the last.
+    pub next_page_token: Option<String>,
+}
+
+/// All rows of the report, a chunk at a time. Between two chunks it holds no connection.
+#[derive(Debug)]
+pub struct Export {
+    service: Service,
+    merge: Merge,
+}
+
+impl Export {
+    /// The next rows; none at the end.
+    pub async fn next_rows(&mut self) -> Result<Vec<NamedRow>, Error> {
+        let mut reader = self.service.store.read().await?;
+        self.merge.take(&self.service, &mut reader, CHUNK).await
+    }
+}
+
+/// What became of tokens that were to be revoked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revoked {
+    /// These are.
+    pub revoked: Vec<(WorkspaceId, TokenId)>,
+    /// The account has none such, or no longer.
+    pub not_found: Vec<(WorkspaceId, TokenId)>,
+}
+
+impl Service {
+    /// A page of the account's report, at most `limit` rows; the first one without a page token. `counted`
+    /// says whether to tell how many rows there are.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidParameter`] for a page token of something else.
+    pub async fn token_report(
+        &self,
+        account: AccountId,
+        query: &Query,
+        page_token: Option<&str>,
+        limit: usize,
+        counted: bool,
+    ) -> Result<ReportPage, Error> {
+        let after = page_token.map(|text| query.after(text)).transpose()?;
+        let mut reader = self.store.read().await?;
+        let mut merge =
+            self.open_report(&mut reader, account, query.clone(), after, Purpose::Page { counted }, limit + 1).await?;
+        let mut rows = merge.take(self, &mut reader, limit + 1).await?;
+        let mut next_page_token = None;
+        if rows.len() > limit {
+            rows.truncate(limit);
+            next_page_token = rows.last().map(|(row, _)| query.page_token(&query.order.place(row)));
+        }
+        Ok(ReportPage { rows, total: counted.then_some(merge.total), next_page_token })
+    }
+
+    /// All rows of the account's report.
+    pub async fn export_report(&self, account: AccountId, query: Query) -> Result<Export, Error> {
+        let mut reader = self.store.read().await?;
+        let merge = self.open_report(&mut reader, account, query, None, Purpose::Export, CHUNK).await?;
+        Ok(Export { service: self.clone(), merge })
+    }
+
+    /// Revokes tokens of the account, in whichever workspaces they are. Each one's audit event is in its
+    /// workspace, at the time there, with the caller as actor.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: a workspace's tokens are revoked in one transaction, so those of others may be by
+    /// then. To ask again does no harm.
+    pub async fn revoke_reported(&self, call: Call<'_>, tokens: &[(WorkspaceId, TokenId)]) -> Result<Revoked, Error> {
+        let mut wanted: BTreeMap<WorkspaceId, BTreeSet<&TokenId>> = BTreeMap::new();
+        for (workspace, token) in tokens {
+            wanted.entry(*workspace).or_default().insert(token);
+        }
+        let ours = self.workspaces_of(call.caller.account()).await?;
+        let mut outcome = Revoked::default();
+        for (id, tokens) in wanted {
+            if ours.contains(&id) {
+                self.revoke_in(call, id, tokens, &mut outcome).await?;
+            } else {
+                outcome.not_found.extend(tokens.into_iter().map(|token| (id, token.clone())));
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn revoke_in(
+        &self,
+        call: Call<'_>,
+        id: WorkspaceId,
+        tokens: BTreeSet<&TokenId>,
+        outcome: &mut Revoked,
+    ) -> Result<(), Error> {
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let now = workspace.clock.at(self.system_now());
+        let shown = Horizon::with_expired(&workspace.behaviour, now);
+        let there = Caller { workspace, now, ..call.caller.clone() };
+        let there = Call { caller: &there, ..call };
+        for token in tokens {
+            match writer.find_token(id, token).await?.filter(|found| shown.shows(found)) {
+                Some(found) => {
+                    self.end_token(&mut writer, there, &found, EndCause::RevokedByAccountAdmin).await?;
+                    outcome.revoked.push((id, token.clone()));
+                }
+                None => outcome.not_found.push((id, token.clone())),
+            }
+        }
+        writer.commit().await?;
+        Ok(())
+    }
+
+    /// How often an account's report was asked for since this process began.
+    pub fn report_statistics(&self, account: AccountId) -> ReportStatistics {
+        let counts = self.report_counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(&account).copied().unwrap_or_default()
+    }
+
+    async fn open_report(
+        &self,
+        reader: &mut Reader,
+        account: AccountId,
+        query: Query,
+        after: Option<Place>,
+        purpose: Purpose,
+        rows: usize,
+    ) -> Result<Merge, Error> {
+        let mut workspaces = reader.list_workspaces(account).await?;
+        workspaces.sort_by(|a, b| a.name.cmp(&b.name));
+        workspaces.retain(|workspace| query.filter.workspace.is_none_or(|id| id == workspace.id));
+        if query.order.descending {
+            workspaces.reverse();
+        }
+        let owners = match &query.filter.owner {
+            Some(owner) => Some(find_owners(reader, account, owner).await?),
+            None => None,
+        };
+        self.report_counts.change(account, |statistics| statistics.queries += 1);
+        // Nobody is meant: there is nothing to look for.
+        if owners.as_ref().is_some_and(Vec::is_empty) {
+            workspaces.clear();
+        }
+        let system = self.system_now();
+        let batch = (rows * 2).div_ceil(workspaces.len().max(1)).clamp(16.min(rows), rows);
+        let mut merge = Merge { account, query, owners, sources: VecDeque::new(), batch, total: 0 };
+        for workspace in workspaces {
+            let mut source = Source::new(workspace, system, merge.query.order);
+            let is_selective = merge.query.filter.is_selective();
+            source.by_order = !is_selective;
+            let at_most = match purpose {
+                Purpose::Page { counted: true } => Some(None),
+                Purpose::Export if is_selective => Some(Some(FEW + 1)),
+                Purpose::Page { counted: false } | Purpose::Export => None,
+            };
+            if let Some(at_most) = at_most {
+                let count = reader.count_reported(merge.asked(&source), at_most).await?;
+                self.report_counts.change(account, |statistics| statistics.statements += 1);
+                source.by_order |= at_most.is_some() && count > FEW;
+                merge.total += count;
+                if count == 0 {
+                    source.rest = None;
+                }
+            }
+            merge.sources.push_back(source);
+        }
+        if let Some(after) = after {
+            merge.skip_to(&after)?;
+        }
+        Ok(merge)
+    }
+}
+
+/// Whom a text names as owner: by name, as user or service principal, or by id.
+async fn find_owners(reader: &mut Reader, account: AccountId, text: &str) -> Result<Vec<PrincipalId>, Error> {
+    let mut found: Vec<PrincipalId> = PrincipalId::parse(text).into_iter().collect();
+    for kind in [PrincipalKind::User, PrincipalKind::ServicePrincipal] {
+        found.extend(reader.find_principal_named(account, None, kind, text).await?.map(|owner| owner.id));
+    }
+    Ok(found)
+}
+
+/// One workspace's rows in order, as far as they are fetched.
+#[derive(Debug)]
+struct Source {
+    workspace: Workspace,
+    name: Arc<str>,
+    horizon: Horizon,
+    by_order: bool,
+    fetched: VecDeque<(Place, Row)>,
+    /// What is still to be fetched, after which key and token; `None` when nothing is.
+    rest: Option<(Part, Option<(Key, String)>)>,
+}
+
+impl Source {
+    fn new(workspace: Workspace, system: Millis, order: Order) -> Self {
+        let first = if order.by == SortBy::Owner { Part::Named } else { Part::All };
+        Self {
+            name: workspace.name.as_str().into(),
+            horizon: Horizon::with_expired(&workspace.behaviour, workspace.clock.at(system)),
+            workspace,
+            by_order: true,
+            fetched: VecDeque::new(),
+            rest: Some((first, None)),
+        }
+    }
+
+    fn go_on_after(&mut self, place: &Place, order: Order) {
+        if self.rest.is_none() {
+            return;
+        }
+        let part = match place.key {
+            Key::GoneOwner(..) => Part::Gone,
+            Key::Owner(..) | Key::Time(_) if order.by == SortBy::Owner => Part::Named,
+            Key::Owner(..) | Key::Time(_) => Part::All,
+        };
+        let token = place.token_in(self.workspace.id).to_owned();
+        self.rest = Some((part, Some((place.key.clone(), token))));
+    }
+}
+
+/// The rows of several workspaces in one order. Each workspace has a clock of its own, so each is asked by
+/// itself, and for no more than is needed.
+#[derive(Debug)]
+struct Merge {
+    account: AccountId,
+    query: Query,
+    owners: Option<Vec<PrincipalId>>,
+    /// Those that may have more, in the order of the workspaces' names.
+    sources: VecDeque<Source>,
+    /// Rows that are fetched of one workspace at once.
+    batch: usize,
+    /// Rows of all workspaces, where they were counted.
+    total: i64,
+}
+
+impl Merge {
+    fn asked<'a>(&'a self, source: &'a Source) -> Reported<'a> {
+        Reported {
+            workspace: &source.workspace,
+            horizon: source.horizon,
+            filter: &self.query.filter,
+            owners: self.owners.as_deref(),
+        }
+    }
+
+    /// Leaves out what comes up to a place.
+    fn skip_to(&mut self, place: &Place) -> Result<(), Denial> {
+        let order = self.query.order;
+        if order.by != SortBy::Workspace {
+            self.sources.iter_mut().for_each(|source| source.go_on_after(place, order));
+            return Ok(());
+        }
+        let at = self.sources.iter().position(|source| source.workspace.id.0 == place.workspace);
+        let at = at.ok_or_else(|| Denial::parameter("page_token: its workspace is gone."))?;
+        self.sources.drain(..at);
+        self.sources.iter_mut().take(1).for_each(|source| source.go_on_after(place, order));
+        Ok(())
+    }
+
+    /// The next rows, at most `count`; fewer only at the end.
+    async fn take(&mut self, service: &Service, reader: &mut Reader, count: usize) -> Result<Vec<NamedRow>, Error> {
+        let mut rows = Vec::with_capacity(count);
+        while rows.len() < count {
+            // In the order of workspaces, one follows the other.
+            let side_by_side = if self.query.order.by == SortBy::Workspace { 1 } else { self.sources.len() };
+            for at in 0..side_by_side {
+                self.fetch(service, reader, at).await?;
+            }
+            self.sources.retain(|source| !source.fetched.is_empty() || source.rest.is_some());
+            if self.sources.is_empty() {
+                break;
+            }
+            let order = self.query.order;
+            let heads = self.sources.iter_mut().take(side_by_side).filter(|source| !source.fetched.is_empty());
+            let first = heads.min_by(|a, b| match (a.fetched.front(), b.fetched.front()) {
+                (Some((a, _)), Some((b, _))) => order.compare(a, b),
+                _ => Ordering::Equal,
+            });
+            // None where the workspace that was first had no more, and the next is still to be asked.
+            if let Some(first) = first {
+                rows.extend(first.fetched.pop_front().map(|(_, row)| (row, first.name.clone())));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Sees to it that a workspace's next row is there, if it has one.
+    async fn fetch(&mut self, service: &Service, reader: &mut Reader, at: usize) -> Result<(), Error> {
+        let order = self.query.order;
+        loop {
+            let Some(source) = self.sources.get(at).filter(|source| source.fetched.is_empty()) else { return Ok(()) };
+            let Some((part, after)) = &source.rest else { return Ok(()) };
+            let part = *part;
+            let after = after.as_ref().map(|(key, token)| (key, token.as_str()));
+            let limit = i64::try_from(self.batch).unwrap_or(i64::MAX);
+            let rows = reader.list_reported(self.asked(source), part, order, after, source.by_order, limit).await?;
+            service.report_counts.change(self.account, |statistics| statistics.statements += 1);
+            let is_all = rows.len() < self.batch;
+            let Some(source) = self.sources.get_mut(at) else { return Ok(()) };
+            source.fetched.extend(rows.into_iter().map(|row| (order.place(&row), row)));
+            source.rest = match (source.fetched.back(), part) {
+                (Some((place, _)), _) if !is_all => Some((part, Some((place.key.clone(), place.token.clone())))),
+                (_, Part::Named) => Some((Part::Gone, None)),
+                (_, Part::All | Part::Gone) => None,
+            };
+        }
+    }
+}
