@@ -142,3 +142,7 @@ def test_a_script_counts_tokens_in_every_workspace(client, server):
     assert counts[WORKSPACE_ID, "admin@example.com"] == 1
     assert counts[WORKSPACE_ID, CLIENT_ID] == counts[int(second["id"]), CLIENT_ID] == 1
     assert counts[int(second["id"]), "erin.engineer@example.com"] == 2, "a day later, the third is gone"
+
+    path = f"/_mock/v1/accounts/{ACCOUNT_ID}/token-report"
+    report = own.get(server.host + path, headers=a.config.authenticate(), params={"limit": 1000}).json()["tokens"]
+    assert Counter((row["workspace_id"], row["created_by_username"]) for row in report) == counts
