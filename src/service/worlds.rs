@@ -130,7 +130,9 @@ impl Service {
     /// # Errors
     /// [`Denial::WorkspaceNotFound`], and as [`create_workspace`](Self::create_workspace).
     pub async fn fork_workspace(&self, from: WorkspaceId, new: &NewWorkspace) -> Result<CreatedWorkspace, Error> {
-        let mut writer = self.store.write(Lock::Database).await?;
+        let account = self.workspace(from).await?.account;
+        // Whoever changes the original waits, so that the copy is of one moment.
+        let mut writer = self.store.write(Lock::Account(account)).await?;
         let source = writer.find_workspace(from).await?.ok_or(Denial::WorkspaceNotFound(from))?;
         let blank = self.blank(&mut writer, &NewWorkspace { account: None, ..new.clone() }).await?;
         let workspace = Workspace {
@@ -169,7 +171,8 @@ impl Service {
     /// [`Denial::WorkspaceNotFound`]; [`Denial::DefaultWorkspaceStays`].
     pub async fn delete_workspace(&self, id: WorkspaceId) -> Result<(), Error> {
         let closed = self.gates.close(id).await;
-        let mut writer = self.store.write(Lock::Database).await?;
+        let account = self.workspace(id).await?.account;
+        let mut writer = self.store.write(Lock::Account(account)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         if workspace.is_default {
             return Err(Denial::DefaultWorkspaceStays.into());
