@@ -4,7 +4,7 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use super::{Control, audit, clock, explain, faults, settings, tokens, what_if, workspaces};
+use super::{Control, audit, clock, explain, faults, requests, settings, tokens, tripwire, what_if, workspaces};
 
 /// A route of the own API.
 #[derive(Debug)]
@@ -56,6 +56,15 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/workspaces/{workspace}/faults/{id}", "a fault", || get(faults::show)),
     row(Method::DELETE, "/v1/workspaces/{workspace}/faults/{id}", "clear a fault", || delete(faults::clear_one)),
     row(Method::GET, "/v1/faults/catalogue", "the faults that have a name", || get(faults::catalogue)),
+    row(Method::GET, "/v1/workspaces/{workspace}/requests", "the last requests, as JSON, curl or HAR", || get(requests::list)),
+    row(Method::DELETE, "/v1/workspaces/{workspace}/requests", "empty the journal of a workspace", || delete(requests::clear)),
+    row(Method::POST, "/v1/workspaces/{workspace}/requests/verify", "assert that requests came, how many, in which order", || post(requests::verify)),
+    row(Method::GET, "/v1/workspaces/{workspace}/requests/{request_id}", "a request with its answer", || get(requests::show)),
+    row(Method::GET, "/v1/workspaces/{workspace}/census", "who uses which credential with which client", || get(requests::census)),
+    row(Method::GET, "/v1/tripwire", "who sent what looks like a real credential", || get(tripwire::show)),
+    row(Method::POST, "/v1/workspaces/{workspace}/decoys", "make a token value that belongs to nobody", || post(tripwire::make_decoy)),
+    row(Method::GET, "/v1/workspaces/{workspace}/decoys", "the decoys of a workspace, and who used them", || get(tripwire::decoys)),
+    row(Method::POST, "/v1/workspaces/{workspace}/decoys/verify", "assert that no decoy was used", || post(tripwire::verify_decoys)),
     row(Method::GET, "/v1/explain/{request_id}", "why a request was refused or allowed", || get(explain::explain)),
     row(Method::POST, "/v1/workspaces/{workspace}/explain", "whether an imagined request would be allowed", || post(explain::dry_run)),
     row(Method::POST, "/v1/workspaces/{workspace}/what-if", "what would fail if settings or the time were different", || post(what_if::what_if)),

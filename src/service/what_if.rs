@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::explain::owner_of;
-use super::{Error, Explained, Service};
+use super::{Error, Exchange, Service};
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply};
@@ -43,7 +43,7 @@ pub struct Broken {
     /// Tokens, with the owner's name and the check that would refuse them.
     pub tokens: Vec<(Token, Option<String>, Step)>,
     /// Kept requests that were answered without a refusal, and why they would be refused.
-    pub requests: Vec<(Arc<Explained>, String)>,
+    pub requests: Vec<(Arc<Exchange>, String)>,
     /// How many tokens were looked at.
     pub tokens_looked_at: usize,
     /// How many requests were looked at.
@@ -90,8 +90,8 @@ impl Service {
 
         let then = imagined.clock.at(now);
         let cap = TokenFacts { cap_days: imagined.lifetime_cap_days(then), live_tokens: 0 };
-        for request in self.explanations.of_workspace(id) {
-            if request.denial.is_some() {
+        for request in self.journal.of_workspace(&present).into_iter().rev() {
+            if request.trace.is_empty() || request.denial.is_some() {
                 continue;
             }
             broken.requests_looked_at += 1;
