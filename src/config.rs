@@ -13,10 +13,11 @@ use crate::domain::ids::MAX_NUMERIC_ID;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::seed;
 use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
+use crate::domain::stranger::Reaction;
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
 use crate::http::SignInPolicy;
-use crate::service::FirstStart;
+use crate::service::{FirstStart, JournalLimits};
 use crate::store::Database;
 
 /// "DAPI" on a phone keypad.
@@ -52,6 +53,12 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show, arm or clear the faults of a running server's workspace
     Faults(FaultsArgs),
+    /// Show the last requests to a running server's workspace
+    Requests(RequestsArgs),
+    /// Exit 0 when the requests came that were expected, 1 when not
+    Verify(VerifyArgs),
+    /// Show who uses which credential with which client
+    Census(CensusArgs),
     /// Print the audit log of a running server's workspace as JSON lines
     Audit(AuditArgs),
     /// Call an operation of the own API by its name; without one, list them
@@ -155,6 +162,18 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_SIGN_IN_AS", value_name = "USER")]
     pub sign_in_as: Option<String>,
 
+    /// How many requests the journal keeps of each workspace; 0 for none
+    #[arg(long, env = "DAPI_MOCK_JOURNAL_REQUESTS", default_value_t = JournalLimits::default().requests, value_name = "NUMBER")]
+    pub journal_requests: usize,
+
+    /// In how many bytes; 0 for none
+    #[arg(long, env = "DAPI_MOCK_JOURNAL_BYTES", default_value_t = JournalLimits::default().bytes, value_name = "BYTES")]
+    pub journal_bytes: usize,
+
+    /// What comes of production-looking credentials.
+    #[command(flatten)]
+    pub tripwire: TripwireArgs,
+
     /// Seconds between sweeps. When they run changes nothing that a client sees
     #[arg(long, env = "DAPI_MOCK_SWEEP_INTERVAL", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
     pub sweep_interval: u32,
@@ -187,6 +206,14 @@ pub enum Profile {
     Shared,
     /// Data in memory, and a workspace to train on.
     Lab,
+}
+
+/// Settings of the tripwire.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct TripwireArgs {
+    /// When a production-looking credential is sent: off, warn, or fail, so that the end is exit code 70
+    #[arg(long, env = "DAPI_MOCK_TRIPWIRE", default_value = "warn", value_parser = parse_name::<Reaction>, value_name = "REACTION")]
+    pub tripwire: Reaction,
 }
 
 /// On or off.
@@ -260,6 +287,11 @@ impl ServeArgs {
             Access::Key(key) => SignInPolicy::Key(key),
             Access::Closed | Access::Off => SignInPolicy::Closed,
         }
+    }
+
+    /// How much the journal keeps.
+    pub fn journal(&self) -> JournalLimits {
+        JournalLimits { requests: self.journal_requests, bytes: self.journal_bytes }
     }
 
     /// Where the audit log goes as a file.
@@ -355,6 +387,10 @@ pub struct ExecArgs {
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+
+    /// What comes of production-looking credentials.
+    #[command(flatten)]
+    pub tripwire: TripwireArgs,
 
     /// The log, on standard error.
     #[command(flatten)]
@@ -481,21 +517,9 @@ pub enum FaultsCommand {
     Catalogue(RunningArgs),
 }
 
-/// Settings of `faults arm`.
+/// Which requests, by what came.
 #[derive(Debug, Args)]
-pub struct ArmArgs {
-    /// Its name, such as `rate_limited`
-    #[arg(value_name = "NAME")]
-    pub name: String,
-
-    /// How many requests fail; 0 for all that come
-    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
-    pub times: u32,
-
-    /// How many are let through first
-    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
-    pub offset: u32,
-
+pub struct MatchArgs {
     /// Only requests of this method
     #[arg(long, value_name = "METHOD")]
     pub method: Option<String>,
@@ -515,6 +539,136 @@ pub struct ArmArgs {
     /// Only clients whose User-Agent has this in it
     #[arg(long, value_name = "TEXT")]
     pub client: Option<String>,
+}
+
+/// Settings of `faults arm`.
+#[derive(Debug, Args)]
+pub struct ArmArgs {
+    /// Its name, such as `rate_limited`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// How many requests fail; 0 for all that come
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub times: u32,
+
+    /// How many are let through first
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub offset: u32,
+
+    /// Which requests.
+    #[command(flatten)]
+    pub requests: MatchArgs,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Which requests, also by what was answered.
+#[derive(Debug, Args)]
+pub struct FilterArgs {
+    /// Which requests.
+    #[command(flatten)]
+    pub requests: MatchArgs,
+
+    /// Only those that were answered with this status
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+
+    #[expect(clippy::doc_markdown, reason = "it is the help text")]
+    /// Only with this credential: none, pat_bearer, pat_basic, oauth or malformed
+    #[arg(long, value_name = "KIND")]
+    pub credential: Option<String>,
+
+    /// Only this operation, such as tokens.create
+    #[arg(long, value_name = "NAME")]
+    pub operation: Option<String>,
+
+    /// Only those whose path has no route
+    #[arg(long)]
+    pub unmatched: bool,
+}
+
+impl FilterArgs {
+    /// Those that were given, by the names that the own API uses.
+    pub fn given(&self) -> Vec<(&'static str, &str)> {
+        let unmatched = self.unmatched.then_some("true");
+        let MatchArgs { method, path, principal, token_id, client } = &self.requests;
+        let all = [
+            ("method", method.as_deref()),
+            ("path", path.as_deref()),
+            ("principal", principal.as_deref()),
+            ("token_id", token_id.as_deref()),
+            ("client", client.as_deref()),
+            ("status", self.status.as_deref()),
+            ("credential", self.credential.as_deref()),
+            ("operation", self.operation.as_deref()),
+            ("unmatched", unmatched),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// Settings of `requests`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct RequestsArgs {
+    /// Which.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+
+    /// As curl commands
+    #[arg(long, group = "form")]
+    pub curl: bool,
+
+    /// As an HTTP archive
+    #[arg(long, group = "form")]
+    pub har: bool,
+
+    /// Go on as requests come
+    #[arg(long, group = "form")]
+    pub follow: bool,
+
+    /// Take them out of the journal
+    #[arg(long)]
+    pub consume: bool,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Which.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+
+    /// No fewer; 1 when nothing is said
+    #[arg(long, value_name = "NUMBER")]
+    pub at_least: Option<usize>,
+
+    /// No more
+    #[arg(long, value_name = "NUMBER")]
+    pub at_most: Option<usize>,
+
+    /// So many
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["at_least", "at_most"])]
+    pub exactly: Option<usize>,
+
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `census`.
+#[derive(Debug, Args)]
+pub struct CensusArgs {
+    /// What to group by: client, principal, credential or token
+    #[arg(long, default_value = "client", value_name = "WHAT")]
+    pub by: String,
 
     /// Which server.
     #[command(flatten)]

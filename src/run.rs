@@ -28,7 +28,7 @@ use crate::http::{self, App, SignInPolicy};
 use crate::own_client::{Failure, OwnClient};
 use crate::run_client;
 use crate::server::{Doors, Listeners};
-use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, Seeded, Service, Started};
+use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, JournalLimits, Seeded, Service, Started};
 use crate::store::{Database, Store};
 
 /// Variables that would make a client of `exec` authenticate otherwise, or refuse to choose.
@@ -47,6 +47,10 @@ const OTHER_CREDENTIALS: [&str; 12] = [
     "DATABRICKS_USERNAME",
 ];
 
+/// The exit code of a run in which a production-looking credential was sent, with `--tripwire fail`: a program
+/// error, as sysexits has it.
+const TRIPPED: u8 = 70;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -61,6 +65,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Clock(args)) => run_client::clock(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Explain(args)) => run_client::explain(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Faults(args)) => run_client::faults(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Requests(args)) => run_client::requests(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Verify(args)) => run_client::verify(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Census(args)) => run_client::census(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Audit(args)) => run_client::audit(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Call(args)) => run_client::call(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Export(args)) => run_client::export(args).await.map(|()| ExitCode::SUCCESS),
@@ -93,7 +100,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&args.hosts(), args.port()?).await?;
     let (url, let_in, doors) = (listeners.url(), listeners.opener(), listeners.doors());
     let opening = async {
-        let service = open(&args.database).await?;
+        let service = open(&args.database).await?.watching(args.journal(), args.tripwire.tripwire);
         let started = service.start(&args.first_start()).await.map_err(sentence)?;
         for (file, seed) in seeds(&args)? {
             apply(&service, &file, &seed).await?;
@@ -122,7 +129,14 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     }
     service.store().close().await;
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(verdict(&service, ExitCode::SUCCESS))
+}
+
+/// The exit code of a server that is to fail where the tripwire was touched; else the one given.
+fn verdict(service: &Service, otherwise: ExitCode) -> ExitCode {
+    let Some(why) = service.tripwire().verdict() else { return otherwise };
+    tracing::error!("{why}");
+    if otherwise == ExitCode::SUCCESS { ExitCode::from(TRIPPED) } else { otherwise }
 }
 
 /// The seeds that the settings name, in their order, with the file that each comes from.
@@ -232,7 +246,7 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     start_log(&args.log);
     let mut stop = Stop::listen()?;
     let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0).await?;
-    let service = open(&Database::SqliteMemory).await?;
+    let service = open(&Database::SqliteMemory).await?.watching(JournalLimits::default(), args.tripwire.tripwire);
     let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
     listeners.opener()(surface(&service, Access::Open, SignInPolicy::Open(None), Some(listeners.doors())));
     let (url, port) = (listeners.url(), listeners.port());
@@ -264,7 +278,7 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     };
     server.abort();
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    Ok(verdict(&service, ExitCode::from(u8::try_from(code).unwrap_or(1))))
 }
 
 fn terminate(child: &tokio::process::Child) {

@@ -1,17 +1,20 @@
-//! The commands that speak to a running server: `clock`, `explain`, `faults`, `audit`.
+//! The commands that speak to a running server: `clock`, `explain`, `faults`, `requests`, `audit` and so on.
 
 use std::time::Duration;
 
 use axum::http::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::config::{AuditArgs, CallArgs, ClockArgs, ExplainArgs, FaultsArgs, FaultsCommand, RunningArgs};
+use crate::config::{
+    AuditArgs, CallArgs, CensusArgs, ClockArgs, ExplainArgs, FaultsArgs, FaultsCommand, MatchArgs, RequestsArgs,
+    RunningArgs, VerifyArgs,
+};
 use crate::control::routes::{ROUTES, Route};
 use crate::domain::fault::Match;
 use crate::own_client::{Failure, OwnClient};
 use crate::run::say;
 
-/// How often `audit --follow` looks.
+/// How often `--follow` looks.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(300);
 
 fn client(running: &RunningArgs) -> OwnClient {
@@ -135,13 +138,8 @@ pub(crate) async fn faults(args: FaultsArgs) -> Result<(), Failure> {
         Some(FaultsCommand::Clear(running)) => (Method::DELETE, path(&running), Some(json!({})), running),
         Some(FaultsCommand::Catalogue(running)) => (Method::GET, "faults/catalogue".to_owned(), None, running),
         Some(FaultsCommand::Arm(arm)) => {
-            let requests = Match {
-                method: arm.method,
-                path: arm.path,
-                principal: arm.principal,
-                token_id: arm.token_id,
-                client: arm.client,
-            };
+            let MatchArgs { method, path: pattern, principal, token_id, client } = arm.requests;
+            let requests = Match { method, path: pattern, principal, token_id, client };
             let body = json!({ "name": arm.name, "times": arm.times, "offset": arm.offset, "match": requests });
             (Method::POST, path(&arm.running), Some(body), arm.running)
         }
@@ -161,6 +159,90 @@ pub(crate) async fn faults(args: FaultsArgs) -> Result<(), Failure> {
         let name = Some(text(fault, "/rule/name")).filter(|name| !name.is_empty()).unwrap_or("(own)");
         let about = fault.pointer("/rule/match").map(Value::to_string).unwrap_or_default();
         say(&format!("{}  {name}  {about}  seen {}, fired {}, left {left}\n", of("id"), of("seen"), of("fired")));
+    }
+    Ok(())
+}
+
+/// Prints the journal, and goes on when it is to follow.
+pub(crate) async fn requests(args: RequestsArgs) -> Result<(), Failure> {
+    let client = client(&args.running);
+    let format = match args {
+        RequestsArgs { curl: true, .. } => "curl",
+        RequestsArgs { har: true, .. } => "har",
+        _ => "json",
+    };
+    let mut base = format!("workspaces/{}/requests?format={format}&consume={}", args.running.workspace, args.consume);
+    for (name, value) in args.filter.given() {
+        base.extend(["&", name, "=", &percent_encoded(value)]);
+    }
+    let mut since = 0;
+    loop {
+        let answer = client.ask(Method::GET, &format!("{base}&since={since}"), None).await?;
+        if format != "json" {
+            say(&answer.text);
+            return Ok(());
+        }
+        let answer: Value = serde_json::from_str(&answer.text)?;
+        for request in answer.pointer("/requests").and_then(Value::as_array).into_iter().flatten() {
+            say(&request_line(request));
+        }
+        if !args.follow {
+            return Ok(());
+        }
+        since = answer.get("next_since").and_then(Value::as_u64).unwrap_or(since);
+        tokio::time::sleep(FOLLOW_INTERVAL).await;
+    }
+}
+
+fn request_line(request: &Value) -> String {
+    let status = request.get("status").and_then(Value::as_i64).unwrap_or_default();
+    let of = |path: &str| Some(text(request, path)).filter(|text| !text.is_empty()).unwrap_or("-");
+    let refused = Some(text(request, "/refused_by")).filter(|check| !check.is_empty());
+    format!(
+        "{}  {status}  {} {}  {} {}  {}  {}{}\n",
+        of("/time"),
+        of("/method"),
+        of("/path"),
+        of("/credential"),
+        of("/principal"),
+        of("/client/name"),
+        of("/request_id"),
+        refused.map_or_else(String::new, |check| format!("  NO {check}")),
+    )
+}
+
+/// Asserts that requests came.
+pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {
+    let wanted: Map<String, Value> =
+        args.filter.given().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let mut body = json!({ "match": wanted });
+    let counts = [("at_least", args.at_least), ("at_most", args.at_most), ("exactly", args.exactly)];
+    for (name, count) in counts.into_iter().filter_map(|(name, count)| Some((name, count?))) {
+        body.as_object_mut().map(|body| body.insert(name.to_owned(), count.into()));
+    }
+    let path = format!("workspaces/{}/requests/verify", args.running.workspace);
+    let answer = client(&args.running).ask(Method::POST, &path, Some(&body)).await?;
+    let answer: Value = serde_json::from_str(&answer.text)?;
+    say(&format!("met: {}\n", answer.get("count").and_then(Value::as_i64).unwrap_or_default()));
+    Ok(())
+}
+
+/// Prints who uses which credential with which client.
+pub(crate) async fn census(args: CensusArgs) -> Result<(), Failure> {
+    let path = format!("workspaces/{}/census?by={}", args.running.workspace, percent_encoded(&args.by));
+    let answer: Value = serde_json::from_str(&client(&args.running).ask(Method::GET, &path, None).await?.text)?;
+    for row in answer.pointer("/census").and_then(Value::as_array).into_iter().flatten() {
+        let number = |key: &str| row.get(key).and_then(Value::as_i64).unwrap_or_default();
+        let others = |key: &str| row.get(key).map(Value::to_string).unwrap_or_default();
+        say(&format!(
+            "{}  {} requests, {} refused, last {}  {} {}\n",
+            text(row, "/name"),
+            number("requests"),
+            number("refused"),
+            text(row, "/last"),
+            others("credentials"),
+            others(if args.by == "client" { "principals" } else { "clients" }),
+        ));
     }
     Ok(())
 }

@@ -14,20 +14,22 @@ use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::remedy;
 use crate::domain::fault::{Fault, When};
 use crate::domain::{Denial, TokenId};
-use crate::http::credential::redacted;
 use crate::http::error::{ApiError, wire};
+use crate::http::redaction;
 use crate::http::routes;
 use crate::http::token::token_request;
-use crate::service::{DryRun, Explained};
+use crate::service::{DryRun, Exchange};
 
 /// The decision about a request by the `X-Request-Id` of its answer; `last` is the newest refusal.
 pub(super) async fn explain(State(control): State<Control>, Path(request_id): Path<String>) -> Reply {
-    let kept = control.service.explanations();
+    let kept = control.service.journal();
     let found = if request_id == "last" { kept.last() } else { kept.find(&request_id) };
     let missing = || {
         Problem::new(
             StatusCode::NOT_FOUND,
-            format!("No decision about request '{request_id}' is kept; the last two thousand of this process are."),
+            format!(
+                "No request '{request_id}' is kept; the journal of this process has the last ones (--journal-requests)."
+            ),
         )
     };
     let found = found.ok_or_else(missing)?;
@@ -44,7 +46,7 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
     Ok(ok(&out.into()))
 }
 
-fn describe(out: &mut Map<String, Value>, found: &Explained) {
+fn describe(out: &mut Map<String, Value>, found: &Exchange) {
     out.insert("request_id".into(), found.request_id.as_str().into());
     out.insert("time".into(), found.at.rfc3339().into());
     out.insert("method".into(), found.method.as_str().into());
@@ -85,11 +87,15 @@ fn decision(trace: &[Step], denial: Option<&Denial>, status: u16, request_id: &s
     if let Some(denial) = denial {
         let answer = wire(&ApiError::Denied(denial.clone()), request_id);
         let decided_by = step.map_or("the operation itself", |step| step.check.as_str());
-        let message = redacted(&answer.message);
+        let message = redaction::line(&answer.message);
+        let cause = match denial {
+            Denial::OAuth(refusal) => refusal.cause(),
+            _ => step.map(|step| step.because.as_str()),
+        };
         out.insert("decided_by".into(), decided_by.into());
-        out.insert("because".into(), step.map_or(message.as_str(), |step| step.because.as_str()).into());
+        out.insert("because".into(), cause.unwrap_or(&message).into());
         out.insert("message".into(), message.into());
-        out.insert("remedy".into(), redacted(&remedy(denial, step)).into());
+        out.insert("remedy".into(), redaction::line(&remedy(denial, step)).into());
     }
     out
 }

@@ -1,4 +1,4 @@
-//! The mock's own API under `/_mock/v1`: time, explanations, tombstones, the audit log, what-if. It
+//! The mock's own API under `/_mock/v1`: time, requests, explanations, tombstones, the audit log, what-if. It
 //! has its own errors and its own guard, and no emulated module knows of it (spec §7).
 
 mod audit;
@@ -9,9 +9,11 @@ mod guard;
 pub mod openapi;
 mod reply;
 mod report;
+mod requests;
 pub mod routes;
 mod settings;
 mod tokens;
+mod tripwire;
 mod what_if;
 mod workspaces;
 

@@ -7,7 +7,9 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 
-use super::{Control, audit, clock, explain, faults, openapi, report, settings, tokens, what_if, workspaces};
+use super::{
+    Control, audit, clock, explain, faults, openapi, report, requests, settings, tokens, tripwire, what_if, workspaces,
+};
 
 /// Makes a JSON Schema.
 type Describe = fn(&mut SchemaGenerator) -> Schema;
@@ -106,6 +108,15 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/workspaces/{workspace}/faults/{id}", "faults.get", "a fault", || get(faults::show)),
     row(Method::DELETE, "/v1/workspaces/{workspace}/faults/{id}", "faults.delete", "clear a fault", || delete(faults::clear_one)),
     row(Method::GET, "/v1/faults/catalogue", "faults.catalogue", "the faults that have a name", || get(faults::catalogue)),
+    row(Method::GET, "/v1/workspaces/{workspace}/requests", "requests.list", "the last requests, as JSON, curl or HAR", || get(requests::list)).query::<requests::ListParameters>(),
+    row(Method::DELETE, "/v1/workspaces/{workspace}/requests", "requests.clear", "empty the journal of a workspace", || delete(requests::clear)),
+    row(Method::POST, "/v1/workspaces/{workspace}/requests/verify", "requests.verify", "assert that requests came, how many, in which order", || post(requests::verify)).body::<requests::Expectation>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/requests/{request_id}", "requests.get", "a request with its answer", || get(requests::show)).query::<requests::One>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/census", "census.get", "who uses which credential with which client", || get(requests::census)).query::<requests::Census>(),
+    row(Method::GET, "/v1/tripwire", "tripwire.get", "who sent what looks like a real credential", || get(tripwire::show)),
+    row(Method::POST, "/v1/workspaces/{workspace}/decoys", "decoys.create", "make a token value that belongs to nobody", || post(tripwire::make_decoy)).body::<tripwire::Wanted>(),
+    row(Method::GET, "/v1/workspaces/{workspace}/decoys", "decoys.list", "the decoys of a workspace, and who used them", || get(tripwire::decoys)),
+    row(Method::POST, "/v1/workspaces/{workspace}/decoys/verify", "decoys.verify", "assert that no decoy was used", || post(tripwire::verify_decoys)),
     row(Method::GET, "/v1/explain/{request_id}", "explain.get", "why a request was refused or allowed", || get(explain::explain)),
     row(Method::POST, "/v1/workspaces/{workspace}/explain", "explain.imagine", "whether an imagined request would be allowed", || post(explain::dry_run)).body::<explain::Imagined>(),
     row(Method::POST, "/v1/workspaces/{workspace}/what-if", "whatIf.ask", "what would fail if settings or the time were different", || post(what_if::what_if)).body::<what_if::WhatIf>(),

@@ -112,6 +112,8 @@ pub enum Found {
     Access(Claims, WorkspaceClock),
     /// An access token that this server did not issue.
     Forged(Forgery),
+    /// A decoy, laid out in that workspace.
+    Decoy(WorkspaceId),
 }
 
 /// What the store knows about the request's credential and workspace.
@@ -237,6 +239,8 @@ pub struct Decision {
     pub used: Option<Use>,
     /// The workspace that answers, once it is known.
     pub workspace: Option<WorkspaceId>,
+    /// What its clock showed.
+    pub now: Option<Millis>,
     /// The name of the credential's owner, once it is known.
     pub owner: Option<String>,
 }
@@ -252,6 +256,7 @@ pub struct Use {
 struct Trace {
     steps: Vec<Step>,
     workspace: Option<WorkspaceId>,
+    now: Option<Millis>,
     owner: Option<String>,
 }
 
@@ -275,12 +280,13 @@ pub fn authorize(
     facts: Facts,
     system: Millis,
 ) -> Decision {
-    let mut trace = Trace { steps: Vec::with_capacity(10), workspace: None, owner: None };
+    let mut trace = Trace { steps: Vec::with_capacity(10), workspace: None, now: None, owner: None };
     let (outcome, used) = match run(&mut trace, presented, named, demand, facts, system) {
         Ok((caller, used)) => (Ok(caller), used),
         Err(denial) => (Err(denial), None),
     };
-    Decision { trace: trace.steps, outcome, used, workspace: trace.workspace, owner: trace.owner }
+    let Trace { steps, workspace, now, owner } = trace;
+    Decision { trace: steps, outcome, used, workspace, now, owner }
 }
 
 fn run(
@@ -296,6 +302,7 @@ fn run(
     trace.workspace = Some(workspace.id);
     trace.owner = facts.owner.as_ref().map(|owner| owner.name.clone());
     let now = workspace.clock.at(system);
+    trace.now = Some(now);
     let credential = match facts.found {
         Found::Access(claims, clock) => Credential::Access(unexpired(trace, claims, clock.at(system))?),
         found => Credential::Token(live_token(trace, found, &workspace, demand, now)?),
@@ -421,6 +428,10 @@ fn live_token(
         Found::Ended(token, ended) if ended.cause.is_by_time() => (token, true),
         Found::Ended(_, Ended { cause, actor, at }) => {
             let because = format!("it ended at {}: {} ({actor})", at.rfc3339(), cause.as_str());
+            return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+        }
+        Found::Decoy(_) => {
+            let because = "it is a decoy, which belongs to nobody".to_owned();
             return Err(trace.fail(check, because, Denial::InvalidAccessToken));
         }
         Found::Nothing | Found::Access(..) | Found::Forged(_) => {

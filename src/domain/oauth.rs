@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 use super::ids::DAY_MS;
 use super::settings::PLATFORM_MAX_LIFETIME_DAYS;
 use super::sign_in::Redemption;
+use super::stranger::marked;
 use super::{AccountId, Denial, Millis, PrincipalId, scope};
 
 /// Most secrets that work at a time, of one service principal.
@@ -37,9 +38,9 @@ const OTHER_GRANTS: &[(&str, &str)] = &[
 pub struct ClientSecret(String);
 
 impl ClientSecret {
-    /// The secret made from 16 random bytes.
+    /// The secret made from 16 random bytes, two of which are a mark (see [`marked`]).
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(format!("dose{}", hex::encode(bytes)))
+        Self(format!("dose{}", hex::encode(marked(bytes))))
     }
 
     /// Reads a secret; `None` when it has not the form of one.

@@ -5,6 +5,7 @@ use std::fmt;
 use super::ids::DAY_MS;
 use super::scope::{self, EndpointScope};
 use super::settings::Behaviour;
+use super::stranger::marked;
 use super::{Denial, Millis, PrincipalId, TokenId, WorkspaceId};
 
 /// Most live tokens of one owner in one workspace (spec §3, governance §2.8).
@@ -24,10 +25,10 @@ const FORMER_UNLIMITED_LIFETIME: i64 = -1;
 pub struct TokenValue(String);
 
 impl TokenValue {
-    /// The value made from 16 random bytes: `dapi` and 32 lower-case hex digits, with a shard
-    /// suffix when the workspace's flavour has one (spec §3).
+    /// The value made from 16 random bytes, two of which are a mark (see [`marked`]): `dapi` and 32 lower-case hex
+    /// digits, with a shard suffix when the workspace's flavour has one (spec §3).
     pub fn from_random(bytes: [u8; 16], suffix: Option<u8>) -> Self {
-        let digits = hex::encode(bytes);
+        let digits = hex::encode(marked(bytes));
         Self(match suffix {
             None => format!("dapi{digits}"),
             Some(shard) => format!("dapi{digits}-{shard}"),

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::{NamedWorkspace, Presented};
+use crate::domain::journal::CredentialKind;
 use crate::domain::jwt::AccessToken;
 use crate::domain::sign_in::TicketKind;
 use crate::domain::token::TokenValue;
@@ -72,16 +73,39 @@ pub fn named_workspace(headers: &HeaderMap, uri: &Uri) -> NamedWorkspace {
     named
 }
 
+/// The secret in `Authorization`, whatever the scheme says of it: the bearer, or the password of `Basic`.
+pub fn secret(headers: &HeaderMap) -> Option<String> {
+    let header = headers.get(AUTHORIZATION)?;
+    let password = basic(header).map(|(_, password)| password);
+    password.or_else(|| scheme_and_rest(header, "bearer").map(str::to_owned))
+}
+
+/// What kind of credential it is, for the journal.
+pub fn kind(headers: &HeaderMap, presented: &Presented) -> CredentialKind {
+    let by_basic = headers.get(AUTHORIZATION).is_some_and(|header| basic(header).is_some());
+    match presented {
+        Presented::Nothing => CredentialKind::None,
+        Presented::Malformed => CredentialKind::Malformed,
+        Presented::Token(_) if by_basic => CredentialKind::PatBasic,
+        Presented::Token(_) => CredentialKind::PatBearer,
+        Presented::AccessToken(_) => CredentialKind::Oauth,
+    }
+}
+
 /// How secrets begin, and what may follow: token values, client secrets, what continues a sign-in,
-/// access tokens.
-const SECRETS: [(&str, Bytes); 6] = [
+/// access tokens. The real service's `dkea…` is never made here, but may be sent.
+const SECRETS: [(&str, Bytes); 7] = [
     ("dapi", is_hex),
+    ("dkea", is_of_a_jwt),
     ("dose", is_hex),
     (TicketKind::Choice.prefix(), is_hex),
     (TicketKind::Code.prefix(), is_hex),
     (TicketKind::Refresh.prefix(), is_hex),
     ("eyJ", is_of_a_jwt),
 ];
+
+/// What they begin with, so that a text is gone through once.
+const FIRST_LETTERS: [char; 2] = ['d', 'e'];
 
 type Bytes = fn(u8) -> bool;
 
@@ -93,26 +117,32 @@ fn is_of_a_jwt(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }
 
-/// `text` with everything that looks like a secret blanked, for logs: somebody may put one where an
-/// id belongs.
+/// `text` with everything that looks like a secret blanked, for logs and the journal: somebody may put one
+/// where an id belongs.
 pub fn redacted(text: &str) -> String {
-    SECRETS.iter().fold(text.to_owned(), |text, (prefix, goes_on)| blank(&text, prefix, *goes_on))
-}
-
-fn blank(text: &str, prefix: &str, goes_on: Bytes) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(prefix) {
+    while let Some(at) = rest.find(FIRST_LETTERS) {
         let (before, found) = rest.split_at(at);
-        let more = found.bytes().skip(prefix.len()).take_while(|byte| goes_on(*byte)).count();
-        let (secret, after) = found.split_at(prefix.len() + more);
         out.push_str(before);
-        out.push_str(if more >= 16 { prefix } else { secret });
-        out.push_str(if more >= 16 { "[redacted]" } else { "" });
-        rest = after;
+        let (letter_or_prefix, length) = match secret_at(found) {
+            Some((prefix, length)) => (prefix, length),
+            None => (found.get(..1).unwrap_or_default(), 1),
+        };
+        out.push_str(letter_or_prefix);
+        out.push_str(if length > 1 { "[redacted]" } else { "" });
+        rest = found.get(length..).unwrap_or_default();
     }
     out.push_str(rest);
     out
+}
+
+/// The secret with which a text begins: its prefix, and its length.
+fn secret_at(text: &str) -> Option<(&'static str, usize)> {
+    SECRETS.iter().find_map(|(prefix, goes_on)| {
+        let more = text.strip_prefix(prefix)?.bytes().take_while(|byte| goes_on(*byte)).count();
+        (more >= 16).then_some((*prefix, prefix.len() + more))
+    })
 }
 
 #[cfg(test)]
@@ -168,6 +198,8 @@ mod tests {
         assert_eq!(redacted(&format!("/tokens/{VALUE}/x{VALUE}")), "/tokens/dapi[redacted]/xdapi[redacted]");
         assert_eq!(redacted("dapi-mock, dapi, a dose of eyJ"), "dapi-mock, dapi, a dose of eyJ");
         assert_eq!(redacted(&VALUE.replace("dapi", "?o=dose")), "?o=dose[redacted]");
+        assert!(SECRETS.iter().all(|(prefix, _)| prefix.starts_with(FIRST_LETTERS)));
+        assert_eq!(redacted(&VALUE.replace("dapi", "édose dose")), "édose dose[redacted]");
         assert_eq!(redacted("/x/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln_-/y"), "/x/eyJ[redacted]/y");
     }
 }

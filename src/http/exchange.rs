@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, SERVER, USER_AGENT};
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -19,15 +19,23 @@ use super::credential::redacted;
 use super::error::{ApiError, render, wire};
 use super::faults::{interrupted, is_dropped};
 use super::guard::Decided;
+use super::redaction;
 use super::routes::Route;
 use super::token::token_request;
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Presented, Step};
-use crate::service::{Explained, Service};
+use crate::domain::token::TokenRequest;
+use crate::service::{Exchange, Headers, Service};
 
-/// How much of a path is kept for explanations.
-const PATH_KEPT: usize = 1024;
+/// How much of a path, of a query and of a header is kept.
+const TARGET_KEPT: usize = 1024;
+/// Which headers of a request are kept; never a credential.
+const KEPT_OF_REQUESTS: [&str; 6] =
+    ["host", "user-agent", "content-type", "accept", "x-databricks-workspace-id", "x-databricks-org-id"];
+/// Which of an answer.
+const KEPT_OF_ANSWERS: [&str; 5] =
+    ["content-type", "location", "retry-after", "x-databricks-org-id", "x-dapi-mock-fault"];
 
 /// The header with the id of the exchange.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,32 +61,51 @@ pub struct RequestOrigin(pub Arc<Origin>);
 #[derive(Clone, Debug)]
 pub struct Received(pub Result<Bytes, Denial>);
 
+/// A request, as the journal keeps it once it has its answer.
+struct Asked {
+    arrived: u64,
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    headers: Headers,
+    body: Result<Bytes, Denial>,
+}
+
 /// The outermost layer.
 pub async fn finish(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
+    let (arrived, started) = (app.service.journal().arrive(), Instant::now());
     let origin = Arc::new(origin_of(&app.service, request.headers(), request.extensions()));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let headers = kept_headers(request.headers(), &KEPT_OF_REQUESTS);
 
     let body = std::mem::take(request.body_mut());
-    let received = receive(body).await;
-    request.extensions_mut().insert(Received(received.clone()));
+    let body = receive(body).await;
+    request.extensions_mut().insert(Received(body.clone()));
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
+    let asked = Asked { arrived, started, method, uri, headers, body };
+    let Asked { method, uri, .. } = &asked;
 
     let mut response = next.run(request).await;
-    let origin = response.extensions().get::<Arc<Decided>>().map_or(origin, |decided| decided.origin.clone());
+    let decided = response.extensions_mut().remove::<Arc<Decided>>();
+    let origin = decided.as_ref().map_or(origin, |decided| decided.origin.clone());
     if let Some(error) = response.extensions().get::<ApiError>() {
         let message = wire(error, &origin.request_id).message;
-        log_refusal(&origin, &method, &path, error, &message, response.extensions().get());
-        let (parts, body) = render(error, &path, &origin.request_id).into_parts();
+        log_refusal(&origin, method, uri.path(), error, &message, decided.as_deref());
+        let (parts, body) = render(error, uri.path(), &origin.request_id).into_parts();
         *response.status_mut() = parts.status;
         // That of the empty body, which stood in for this one.
         response.headers_mut().remove(CONTENT_LENGTH);
         response.headers_mut().extend(parts.headers);
         *response.body_mut() = body;
     }
-    response = interrupted(response).await;
-    if let Some(decided) = response.extensions_mut().remove::<Arc<Decided>>() {
-        keep(&app, &origin, &method, &path, &decided, &received, &response);
+    match decided.filter(|_| app.service.journal().is_on() && !is_probe(method, uri)) {
+        Some(decided) => {
+            let answer;
+            (response, answer) = read(response).await;
+            response = interrupted(response).await;
+            keep(&app, &asked, &decided, &response, &answer);
+        }
+        None => response = interrupted(response).await,
     }
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("databricks"));
@@ -88,12 +115,36 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     tracing::debug!(
         request_id = origin.request_id,
         %method,
-        path = %redacted(&path),
+        path = %redacted(uri.path()),
         status = response.status().as_u16(),
-        us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        us = micros(started),
         "answered"
     );
     response
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What looks whether a port answers at all, and is no client.
+fn is_probe(method: &Method, uri: &Uri) -> bool {
+    method == Method::HEAD && uri.path() == "/"
+}
+
+/// An answer and what is in it; all of them are in memory.
+async fn read(response: Response) -> (Response, Bytes) {
+    let (parts, body) = response.into_parts();
+    let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    (Response::from_parts(parts, Body::from(whole.clone())), whole)
+}
+
+fn kept_headers(headers: &HeaderMap, names: &[&'static str]) -> Headers {
+    let shown = |name: &&'static str| {
+        let value = headers.get(*name)?;
+        Some((*name, redaction::start(&String::from_utf8_lossy(value.as_bytes()), TARGET_KEPT)))
+    };
+    names.iter().filter_map(shown).collect()
 }
 
 /// The wire answer says little, as the real one; the log says which check decided, and why.
@@ -103,9 +154,9 @@ fn log_refusal(
     path: &str,
     error: &ApiError,
     message: &str,
-    decided: Option<&Arc<Decided>>,
+    decided: Option<&Decided>,
 ) {
-    let step = decided.and_then(|decided| decided.refused_by());
+    let step = decided.and_then(Decided::refused_by);
     let because: &str = match (error, step) {
         (_, Some(step)) => &step.because,
         (ApiError::Denied(Denial::MalformedRequest(detail)), None) => detail,
@@ -122,26 +173,27 @@ fn log_refusal(
     );
 }
 
-/// Keeps the decision, so that it can be explained.
-fn keep(
-    app: &App,
-    origin: &Origin,
-    method: &Method,
-    path: &str,
-    decided: &Decided,
-    received: &Result<Bytes, Denial>,
-    response: &Response,
-) {
+/// Keeps the exchange, so that it can be found and explained. All secrets are blanked here, before.
+fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer: &[u8]) {
+    let path = asked.uri.path();
     let creates = decided.route.is_some_and(Route::creates_token);
-    let creates = received.as_ref().ok().filter(|_| creates).and_then(|body| token_request(body).ok());
-    app.service.explanations().keep(Explained {
-        request_id: origin.request_id.clone(),
+    let creates = asked.body.as_ref().ok().filter(|_| creates).and_then(|body| token_request(body).ok());
+    app.service.journal().keep(Exchange {
+        arrived: asked.arrived,
+        number: 0,
+        request_id: decided.origin.request_id.clone(),
         workspace: decided.workspace,
         at: app.service.system_now(),
-        method: method.to_string(),
-        path: redacted(path.get(..PATH_KEPT).unwrap_or(path)),
-        demand: decided.demand(),
-        creates,
+        workspace_at: decided.now,
+        took_us: micros(asked.started),
+        source_ip: decided.origin.source_ip.clone(),
+        method: asked.method.to_string(),
+        path: redaction::start(path, TARGET_KEPT),
+        query: asked.uri.query().map(|query| redaction::start(query, TARGET_KEPT)),
+        headers: asked.headers.clone(),
+        body: asked.body.as_ref().map(|body| redaction::body(body)).unwrap_or_default(),
+        operation: decided.route.map(|route| route.operation),
+        credential: decided.credential,
         token: match &decided.presented {
             Presented::Token(id) => Some(id.clone()),
             Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
@@ -149,12 +201,15 @@ fn keep(
         caller: decided.owner.clone(),
         // A workspace named by header or query is told as it was sent.
         trace: decided.trace.iter().map(|step| Step { because: redacted(&step.because), ..step.clone() }).collect(),
-        status: if is_dropped(response) { 0 } else { response.status().as_u16() },
         faults: decided.met.0.clone(),
         denial: match response.extensions().get() {
             Some(ApiError::Denied(denial)) => Some(denial.clone()),
             _ => None,
         },
+        creates: creates.map(|request| TokenRequest { comment: None, ..request }),
+        status: if is_dropped(response) { 0 } else { response.status().as_u16() },
+        answer_headers: kept_headers(response.headers(), &KEPT_OF_ANSWERS),
+        answer: redaction::body(answer),
     });
 }
 
@@ -164,7 +219,8 @@ pub fn origin_of(service: &Service, headers: &HeaderMap, extensions: &Extensions
     Origin {
         request_id: service.entropy().uuid().to_string(),
         source_ip: extensions.get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
-        user_agent: user_agent.unwrap_or_default().replace('\0', ""),
+        // Many places keep it.
+        user_agent: redacted(&user_agent.unwrap_or_default().replace('\0', "")),
     }
 }
 

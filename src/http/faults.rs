@@ -173,40 +173,39 @@ pub async fn at_oauth_endpoint(
 ) -> Result<Response, Error> {
     let named = named_workspace(request.headers(), request.uri());
     let workspace = app.service.answering_workspace(&named).await?;
-    let Some(workspace) = workspace.filter(|workspace| workspace.has_faults).map(|workspace| workspace.id) else {
-        return Ok(next.run(request).await);
-    };
-    let (method, path, client) = (request.method().clone(), request.uri().path().to_owned(), client_of(&request));
-    let asked = described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
-    let met = Met::at(app, workspace, &asked).await?;
-    sleep(met.delay(When::Before)).await;
+    let (client, secrets) = shown_to_oauth(&request);
+    let mut met = Met::default();
+    if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let asked = described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
+        met = Met::at(app, workspace.id, &asked).await?;
+        sleep(met.delay(When::Before)).await;
+    }
     let response = match met.answer(When::Before) {
         Some(response) => response,
         None => next.run(request).await,
     };
     let mut response = met.end(response).await;
-    if !met.0.is_empty() {
-        response.extensions_mut().insert(Arc::new(Decided {
-            route: Some(route),
-            presented: Presented::Nothing,
-            workspace: Some(workspace),
-            owner: client.as_deref().map(redacted),
-            trace: Vec::new(),
-            origin,
-            met,
-        }));
+    if response.extensions().get::<ApiError>().is_some() {
+        for secret in secrets {
+            app.service.meet_stranger(&secret, &origin).await?;
+        }
     }
+    let workspace = workspace.map(|workspace| workspace.id);
+    let owner = client.as_deref().map(redacted);
+    response.extensions_mut().insert(Arc::new(Decided { owner, met, ..Decided::open(route, workspace, origin) }));
     Ok(response)
 }
 
-/// The client that asks for an access token, whether it is one or not.
-fn client_of(request: &Request) -> Option<String> {
-    if let Some((client, _)) = request.headers().get(AUTHORIZATION).and_then(basic) {
-        return Some(client);
-    }
-    let Received(body) = request.extensions().get()?;
-    let mut form = form_urlencoded::parse(body.as_ref().ok()?);
-    form.find(|(key, _)| key == "client_id").map(|(_, client)| client.into_owned())
+/// The client that asks for an access token, whether it is one or not, and all that may be its secret.
+fn shown_to_oauth(request: &Request) -> (Option<String>, Vec<String>) {
+    let basic = request.headers().get(AUTHORIZATION).and_then(basic);
+    let body = request.extensions().get().and_then(|Received(body)| body.as_ref().ok());
+    let form: Vec<_> = form_urlencoded::parse(body.map_or(&[][..], |body| body)).into_owned().collect();
+    let in_form = form.iter().find(|(key, _)| key == "client_id").map(|(_, client)| client.clone());
+    let client = basic.as_ref().map(|(client, _)| client.clone()).or(in_form);
+    let secrets = basic.into_iter().chain(form).map(|(_, value)| value).collect();
+    (client, secrets)
 }
 
 /// An answer that is to break in its middle, with the body that does. Where there is no body to break, the

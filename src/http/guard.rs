@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::DATE;
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -17,6 +17,7 @@ use super::{App, catalogue, credential};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Decision, Demand, Presented, Right, Step};
 use crate::domain::fault::When;
+use crate::domain::journal::CredentialKind;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::service::{Authorized, Error};
 
@@ -27,8 +28,12 @@ pub struct Decided {
     pub route: Option<&'static Route>,
     /// What was shown as credential.
     pub presented: Presented,
+    /// Of what kind that is.
+    pub credential: CredentialKind,
     /// The workspace that answers.
     pub workspace: Option<WorkspaceId>,
+    /// What its clock showed.
+    pub now: Option<Millis>,
     /// The owner of the credential, where it is known.
     pub owner: Option<String>,
     /// The checks that ran.
@@ -40,6 +45,21 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// About an open route, where nothing is checked.
+    pub fn open(route: &'static Route, workspace: Option<WorkspaceId>, origin: Arc<Origin>) -> Self {
+        Self {
+            route: Some(route),
+            presented: Presented::Nothing,
+            credential: CredentialKind::None,
+            workspace,
+            now: None,
+            owner: None,
+            trace: Vec::new(),
+            origin,
+            met: Met::default(),
+        }
+    }
+
     /// What the path demands.
     pub fn demand(&self) -> Demand {
         self.route.map_or(Demand::UNROUTED, |route| route.demand)
@@ -62,6 +82,11 @@ pub async fn authorize(
     let answered = match route {
         _ if demand.right != Right::Open => check(&app, route, demand, &origin, request, next).await,
         Some(route) if route.is_oauth_endpoint() => faults::at_oauth_endpoint(&app, route, origin, request, next).await,
+        Some(route) if !route.is_of_health() => {
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(Arc::new(Decided::open(route, None, origin)));
+            Ok(response)
+        }
         _ => Ok(next.run(request).await),
     };
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
@@ -107,10 +132,16 @@ async fn pass(
     next: Next,
 ) -> Result<Response, Error> {
     // Held until the request has its answer.
-    let Authorized { decision, inside, origin, .. } = authorized;
+    let Authorized { decision, inside, origin, decoy_of, .. } = authorized;
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
-    let Decision { trace, outcome, workspace, owner, .. } = decision;
-    let decided = Decided { route, presented, workspace, owner, trace, origin, met };
+    let Decision { trace, outcome, workspace, now, owner, .. } = decision;
+    let credential = credential::kind(request.headers(), &presented);
+    let presented = if outcome.is_err() {
+        without_strangers(app, request.headers(), presented, decoy_of, &origin).await?
+    } else {
+        presented
+    };
+    let decided = Decided { route, presented, credential, workspace, now, owner, trace, origin, met };
     let Decided { met, origin, presented, .. } = &decided;
     met.revoke(app, When::Before, workspace, presented).await?;
     let response = match (met.answer(When::Before), outcome) {
@@ -136,6 +167,24 @@ async fn pass(
     let mut response = met.end(response).await;
     response.extensions_mut().insert(Arc::new(decided));
     Ok(response)
+}
+
+/// What was presented, as far as it may be kept: of somebody's real credential not even a hash is. The use of a
+/// decoy is recorded.
+async fn without_strangers(
+    app: &App,
+    headers: &HeaderMap,
+    presented: Presented,
+    decoy_of: Option<WorkspaceId>,
+    origin: &Origin,
+) -> Result<Presented, Error> {
+    if let (Some(workspace), Presented::Token(id)) = (decoy_of, &presented) {
+        app.service.record_decoy_use(workspace, id, origin).await?;
+        return Ok(presented);
+    }
+    let Some(secret) = credential::secret(headers) else { return Ok(presented) };
+    let is_stranger = app.service.meet_stranger(&secret, origin).await?;
+    Ok(if is_stranger && presented != Presented::Nothing { Presented::Malformed } else { presented })
 }
 
 /// Tells the audit log of a failed authentication, or of a refused action that it would tell of.

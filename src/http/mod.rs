@@ -13,6 +13,7 @@ pub mod health;
 pub mod oidc;
 pub mod page;
 pub mod permissions;
+pub mod redaction;
 pub mod routes;
 pub mod scim;
 pub mod secrets;

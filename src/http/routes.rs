@@ -12,6 +12,7 @@ use crate::domain::denial::Feature;
 use crate::domain::fault::path_fits;
 use crate::domain::identity::Directory::{Account, Workspace};
 use crate::domain::identity::PrincipalKind::{Group, ServicePrincipal, User};
+use crate::domain::journal::path_distance;
 use crate::domain::scope::{self, EndpointScope};
 
 /// How sure we are that a route behaves as the real one.
@@ -48,6 +49,11 @@ impl Route {
         self.path.starts_with("/oidc/") && (self.path.ends_with("/token") || self.path.ends_with("/authorize"))
     }
 
+    /// Whether it is for orchestrators.
+    pub fn is_of_health(&self) -> bool {
+        matches!(self.operation, "livez" | "readyz" | "health")
+    }
+
     /// Whether it creates a token.
     pub fn creates_token(&self) -> bool {
         matches!(self.operation, "tokens.create" | "tokenManagement.createOboToken")
@@ -80,6 +86,19 @@ impl Route {
 /// The route of a request, if it has one.
 pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
     ROUTES.iter().find(|route| route.method == *method && path_fits(route.path, path))
+}
+
+/// The routes that somebody may have meant who asked for one that there is not, nearest first: another method
+/// counts as a letter.
+pub fn nearest(method: &str, path: &str) -> Vec<&'static Route> {
+    let distance = |route: &Route| {
+        let other_method = !route.method.as_str().eq_ignore_ascii_case(method);
+        path_distance(route.path, path) + usize::from(other_method)
+    };
+    let mut near: Vec<_> = ROUTES.iter().map(|route| (distance(route), route)).collect();
+    near.retain(|(distance, _)| *distance <= 2 + path.len() / 6);
+    near.sort_by_key(|(distance, _)| *distance);
+    near.into_iter().take(3).map(|(_, route)| route).collect()
 }
 
 /// Whether requests to a path, or to a route's path as it is written here, never meet a fault: what clients

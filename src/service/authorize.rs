@@ -20,6 +20,8 @@ pub struct Authorized {
     pub origin: Arc<Origin>,
     /// The workspace whose faults the request meets, if it has any.
     pub faults_of: Option<WorkspaceId>,
+    /// The workspace in which the credential is a decoy.
+    pub decoy_of: Option<WorkspaceId>,
 }
 
 impl Service {
@@ -51,6 +53,10 @@ impl Service {
             _ => origin.clone(),
         };
         let faults_of = facts.workspace.as_ref().filter(|workspace| workspace.has_faults).map(|workspace| workspace.id);
+        let decoy_of = match facts.found {
+            Found::Decoy(id) => Some(id),
+            _ => None,
+        };
         let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
         if let (Ok(caller @ Caller { token: Some(token), .. }), Some(used)) = (&decision.outcome, &decision.used) {
             let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
@@ -59,7 +65,7 @@ impl Service {
             self.record(&mut writer, Call { caller, origin: &origin }, action).await?;
             writer.commit().await?;
         }
-        Ok(Authorized { decision, inside, origin, faults_of })
+        Ok(Authorized { decision, inside, origin, faults_of, decoy_of })
     }
 
     /// Tells the audit log of what was refused: a failed authentication, or the action that it was to be.
@@ -129,7 +135,21 @@ impl Service {
                 Facts { workspace: Some(workspace), token_belongs_to: None, found, owner }
             }
             Pick::Elsewhere(own) => Facts { token_belongs_to: Some(own), ..nothing },
-            Pick::Unknown => Facts { workspace: answering(&mut reader, named).await?, ..nothing },
+            Pick::Unknown => match reader.find_decoy(id).await? {
+                // It picks its workspace as a token does.
+                Some(own) => {
+                    let named_other = matches!(named, NamedWorkspace::Id(id) if *id != own);
+                    let at_own = NamedWorkspace::Id(own);
+                    let workspace = answering(&mut reader, if named_other { named } else { &at_own }).await?;
+                    Facts {
+                        workspace,
+                        token_belongs_to: named_other.then_some(own),
+                        found: Found::Decoy(own),
+                        ..nothing
+                    }
+                }
+                None => Facts { workspace: answering(&mut reader, named).await?, ..nothing },
+            },
         })
     }
 }

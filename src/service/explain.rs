@@ -1,114 +1,12 @@
-//! Why was a request refused, or allowed: the last decisions of this process, and dry runs.
-
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+//! Would a request be refused, or allowed: dry runs.
 
 use super::{Error, Service};
 use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step};
 use crate::domain::clock::WorkspaceClock;
-use crate::domain::fault::Fault;
 use crate::domain::identity::{Principal, PrincipalKind};
 use crate::domain::token::{Token, TokenFacts, TokenRequest, plan_create};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
 use crate::store::Reader;
-
-/// Most decisions that are kept.
-const RING_COUNT: usize = 2_000;
-/// Most bytes of them, roughly.
-const RING_BYTES: usize = 4 * 1024 * 1024;
-
-/// One request and how it was decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explained {
-    /// The answer's `X-Request-Id`.
-    pub request_id: String,
-    /// The workspace that answered.
-    pub workspace: Option<WorkspaceId>,
-    /// When, on the system's clock.
-    pub at: Millis,
-    /// The method.
-    pub method: String,
-    /// The path, without secrets.
-    pub path: String,
-    /// What the path demands.
-    pub demand: Demand,
-    /// What was asked for, where a token was to be created.
-    pub creates: Option<TokenRequest>,
-    /// The presented token.
-    pub token: Option<TokenId>,
-    /// Who called, where somebody could be identified.
-    pub caller: Option<String>,
-    /// The checks that ran, in order.
-    pub trace: Vec<Step>,
-    /// The answer's status; 0 when the connection was dropped instead.
-    pub status: u16,
-    /// The faults that fired.
-    pub faults: Vec<Fault>,
-    /// The refusal, where there was one.
-    pub denial: Option<Denial>,
-}
-
-impl Explained {
-    fn size(&self) -> usize {
-        let steps: usize = self.trace.iter().map(|step| 64 + step.because.len()).sum();
-        512 + self.path.len() + steps + self.faults.len() * 512
-    }
-
-    /// The fault that decided about the answer, if one did.
-    pub fn answered_by(&self) -> Option<&Fault> {
-        self.faults.last().filter(|fault| fault.rule.answers())
-    }
-}
-
-/// The last decisions, bounded in count and bytes.
-#[derive(Clone, Debug, Default)]
-pub struct Explanations(Arc<Mutex<Ring>>);
-
-#[derive(Debug, Default)]
-struct Ring {
-    records: VecDeque<Arc<Explained>>,
-    bytes: usize,
-}
-
-impl Explanations {
-    /// Keeps a decision; the oldest ones make room.
-    pub fn keep(&self, record: Explained) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.bytes += record.size();
-        ring.records.push_back(Arc::new(record));
-        while ring.records.len() > RING_COUNT || ring.bytes > RING_BYTES {
-            let Some(oldest) = ring.records.pop_front() else { break };
-            ring.bytes -= oldest.size();
-        }
-    }
-
-    /// The decision about a request.
-    pub fn find(&self, request_id: &str) -> Option<Arc<Explained>> {
-        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.records.iter().rev().find(|record| record.request_id == request_id).cloned()
-    }
-
-    /// The decisions about a workspace's requests, newest first.
-    pub fn of_workspace(&self, id: WorkspaceId) -> Vec<Arc<Explained>> {
-        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.records.iter().rev().filter(|record| record.workspace == Some(id)).cloned().collect()
-    }
-
-    /// Drops what there is about a workspace's requests.
-    pub fn forget(&self, id: WorkspaceId) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.records.retain(|record| record.workspace != Some(id));
-        ring.bytes = ring.records.iter().map(|record| record.size()).sum();
-    }
-
-    /// The newest refusal or fault, or the newest decision where none was refused.
-    pub fn last(&self) -> Option<Arc<Explained>> {
-        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused =
-            ring.records.iter().rev().find(|record| record.denial.is_some() || record.answered_by().is_some());
-        refused.or_else(|| ring.records.back()).cloned()
-    }
-}
 
 /// A request that is only imagined.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ mod fates;
 mod faults;
 mod gates;
 mod identity;
+mod journal;
 mod keys;
 mod management;
 mod oauth;
@@ -20,6 +21,7 @@ mod settings;
 mod sign_in;
 mod time;
 mod tokens;
+mod tripwire;
 mod what_if;
 mod worlds;
 
@@ -28,9 +30,10 @@ use std::sync::Arc;
 
 pub use authorize::Authorized;
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
-pub use explain::{DryOutcome, DryRun, Explained, Explanations};
+pub use explain::{DryOutcome, DryRun};
 pub use fates::TokenFate;
 pub use gates::Inside;
+pub use journal::{Exchange, Headers, Journal, JournalLimits, Kept};
 pub use oauth::{Issued, issuer_of};
 pub use report::{Export, NamedRow, ReportPage, ReportStatistics, Revoked};
 pub use secrets::CreatedSecret;
@@ -39,6 +42,7 @@ pub use settings::ALLOW_ALL;
 // What http has to name of the store comes through here.
 pub use crate::store::{StoreError, Versioned};
 pub use time::{Advanced, ClockState, Event, Target};
+pub use tripwire::{Strangers, Tripwire};
 pub use what_if::{Broken, Hypothesis};
 pub use worlds::{CreatedWorkspace, NewWorkspace};
 
@@ -50,6 +54,7 @@ use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
 use crate::domain::identity::Directory;
 use crate::domain::seed::SeedError;
+use crate::domain::stranger::Reaction;
 use crate::domain::{AccountId, Denial, Millis, Workspace, WorkspaceId};
 use crate::entropy::Entropy;
 use crate::store::{Store, Writer};
@@ -110,7 +115,8 @@ pub struct Service {
     store: Store,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    explanations: Explanations,
+    journal: Journal,
+    tripwire: Tripwire,
     gates: Gates,
     report_counts: report::ReportCounts,
     /// Held while a signing key is made, so that a first burst of requests makes one.
@@ -124,11 +130,18 @@ impl Service {
             store,
             clock,
             entropy,
-            explanations: Explanations::default(),
+            journal: Journal::new(JournalLimits::default()),
+            tripwire: Tripwire::default(),
             gates: Gates::default(),
             report_counts: report::ReportCounts::default(),
             key_making: Arc::default(),
         }
+    }
+
+    /// The same with another journal and tripwire.
+    #[must_use]
+    pub fn watching(self, limits: JournalLimits, reaction: Reaction) -> Self {
+        Self { journal: Journal::new(limits), tripwire: Tripwire::new(reaction), ..self }
     }
 
     /// The source of ids and secrets.
@@ -141,9 +154,14 @@ impl Service {
         self.clock.now()
     }
 
-    /// The last decisions of this process.
-    pub fn explanations(&self) -> &Explanations {
-        &self.explanations
+    /// The last requests.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Who came with what looks like a real credential.
+    pub fn tripwire(&self) -> &Tripwire {
+        &self.tripwire
     }
 
     /// The store, for its own tests and for shutting down.

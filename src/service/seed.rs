@@ -9,12 +9,13 @@ use super::{Error, Service};
 use crate::domain::access::PermissionLevel;
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::conf::plan_change;
+use crate::domain::decoy::Decoy;
 use crate::domain::identity::{Assignment, Attributes, Email, Member, Principal, PrincipalKind};
 use crate::domain::ids::DAY_MS;
 use crate::domain::oauth::{ClientSecret, Secret, SecretHash, plan_secret};
 use crate::domain::seed::{
-    AccountSeed, AssignedSeed, Chance, GroupSeed, Moment, SecretSeed, Seed, SeedError, ServicePrincipalSeed, Span,
-    Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
+    AccountSeed, AssignedSeed, Chance, DecoySeed, GroupSeed, Moment, SecretSeed, Seed, SeedError, ServicePrincipalSeed,
+    Span, Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
 };
 use crate::domain::settings::{BehaviourChange, ConfValue};
 use crate::domain::token::{Horizon, MAX_COMMENT_CHARS, Token, TokenValue};
@@ -225,6 +226,9 @@ impl Sower<'_> {
         for (index, token) in tokens.iter().enumerate() {
             self.token(&workspace, token, &mut values, now, &format!("{field}.tokens[{index}]")).await?;
         }
+        for (index, decoy) in seed.decoys.iter().enumerate() {
+            self.decoy(&workspace, decoy, now, &format!("{field}.decoys[{index}]")).await?;
+        }
         if is_first {
             self.service.keep(self.writer, &workspace, SEED).await?;
         }
@@ -428,15 +432,8 @@ impl Sower<'_> {
     ) -> Result<(), Error> {
         let wrong = |what: &str, sentence: &str| SeedError::at(&seed.owner, &format!("{field}.{what}"), sentence);
         let drawn = TokenValue::from_random(values.bytes(), workspace.behaviour.token_value_suffix);
-        let id = match (&seed.value, &seed.token_id) {
-            (None, None) => drawn.id(),
-            (Some(text), None) => TokenValue::parse(text.as_str())
-                .ok_or_else(|| SeedError::at(text, &format!("{field}.value"), "use dapi and 32 lower-case hex digits"))?
-                .id(),
-            (None, Some(text)) => TokenId::parse(text.as_str())
-                .ok_or_else(|| SeedError::at(text, &format!("{field}.token_id"), "use 64 lower-case hex digits"))?,
-            (Some(_), Some(_)) => return Err(wrong("value", "say one of value and token_id").into()),
-        };
+        let id = given_id(seed.value.as_ref(), ("token_id", seed.token_id.as_ref()), field)?;
+        let id = id.unwrap_or_else(|| drawn.id());
         let owner = self.find(workspace.account, None, &seed.owner, &format!("{field}.owner")).await?;
         if owner.kind == PrincipalKind::Group {
             return Err(wrong("owner", "a group has no tokens").into());
@@ -487,6 +484,49 @@ impl Sower<'_> {
         self.writer.insert_token(&token).await?;
         self.added.tokens += 1;
         Ok(())
+    }
+
+    async fn decoy(
+        &mut self,
+        workspace: &Workspace,
+        seed: &DecoySeed,
+        created_at: Millis,
+        field: &str,
+    ) -> Result<(), Error> {
+        let wrong = |sentence: &str| {
+            let (field, sentence) = (format!("{field}: "), sentence.to_owned());
+            SeedError { file: String::new(), line: 0, field, sentence }
+        };
+        let id = given_id(seed.value.as_ref(), ("decoy_id", seed.decoy_id.as_ref()), field)?;
+        let id = id.ok_or_else(|| wrong("say value or decoy_id"))?;
+        if seed.comment.chars().count() > MAX_COMMENT_CHARS {
+            return Err(wrong("comment: at most 255 characters").into());
+        }
+        let decoy = Decoy { id, comment: seed.comment.clone(), created_at, uses: 0, last_use: None };
+        self.writer.insert_decoy(workspace.id, &decoy).await?;
+        Ok(())
+    }
+}
+
+/// The id that a seed gives to a token or decoy: by its value, or as it is.
+fn given_id(
+    value: Option<&Text>,
+    (name, id): (&str, Option<&Text>),
+    field: &str,
+) -> Result<Option<TokenId>, SeedError> {
+    match (value, id) {
+        (None, None) => Ok(None),
+        (Some(text), None) => {
+            let wrong = || SeedError::at(text, &format!("{field}.value"), "use dapi and 32 lower-case hex digits");
+            TokenValue::parse(text.as_str()).map(|value| Some(value.id())).ok_or_else(wrong)
+        }
+        (None, Some(text)) => {
+            let wrong = || SeedError::at(text, &format!("{field}.{name}"), "use 64 lower-case hex digits");
+            TokenId::parse(text.as_str()).map(Some).ok_or_else(wrong)
+        }
+        (Some(text), Some(_)) => {
+            Err(SeedError::at(text, &format!("{field}.value"), format!("say one of value and {name}")))
+        }
     }
 }
 
@@ -608,6 +648,11 @@ async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Milli
             created_by: if token.created_by == token.owner { None } else { name(token.created_by) },
         })
     });
+    let decoys = reader.list_decoys(workspace.id).await?.into_iter().map(|decoy| DecoySeed {
+        value: None,
+        decoy_id: Some(decoy.id.as_str().to_owned().into()),
+        comment: decoy.comment,
+    });
     let behaviour = &workspace.behaviour;
     Ok(WorkspaceSeed {
         workspace_id: Some(workspace.id.to_string().into()),
@@ -638,6 +683,7 @@ async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Milli
         assigned: assigned.collect(),
         may_use_tokens: Some(permissions.collect()),
         tokens: tokens.collect(),
+        decoys: decoys.collect(),
         populations: Vec::new(),
     })
 }

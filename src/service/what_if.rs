@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::explain::owner_of;
-use super::{Error, Explained, Service};
+use super::{Error, Exchange, Service};
 use crate::domain::access::USERS_SIGN_IN;
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
 use crate::domain::clock::WorkspaceClock;
@@ -45,7 +45,7 @@ pub struct Broken {
     /// Tokens, with the owner's name and the check that would refuse them.
     pub tokens: Vec<(Token, Option<String>, Step)>,
     /// Kept requests that were answered without a refusal, and why they would be refused.
-    pub requests: Vec<(Arc<Explained>, String)>,
+    pub requests: Vec<(Arc<Exchange>, String)>,
     /// Admins of the workspace that would not get in any more, by name.
     pub locked_out: Vec<String>,
     /// The clients that used those tokens last, and how many of them each did: most first.
@@ -101,8 +101,8 @@ impl Service {
         }
         broken.clients = count_clients(reader.list_last_clients(id, live).await?, &broken.tokens);
         let cap = TokenFacts { cap_days: imagined.lifetime_cap_days(then), live_tokens: 0 };
-        for request in self.explanations.of_workspace(id) {
-            if request.denial.is_some() {
+        for request in self.journal.of_workspace(&present).into_iter().rev() {
+            if request.trace.is_empty() || request.denial.is_some() {
                 continue;
             }
             broken.requests_looked_at += 1;

@@ -180,7 +180,7 @@ impl Service {
         let alone = is_alone(&mut writer, &workspace).await?;
         writer.delete_workspace(&workspace, alone).await?;
         writer.commit().await?;
-        self.forget(id);
+        self.journal.forget(id);
         closed.removed();
         Ok(())
     }
@@ -256,8 +256,9 @@ impl Service {
         let mut found = found.ok_or_else(|| Denial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
         writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
+        writer.clear_decoy_uses(id).await?;
         writer.commit().await?;
-        self.forget(id);
+        self.journal.begin_anew(&workspace);
         closed.exchanged();
         Ok(found)
     }
@@ -273,11 +274,6 @@ impl Service {
         let (created_at, has_account) = (self.clock.now(), is_alone(writer, workspace).await?);
         writer.put_checkpoint(workspace, &name, has_account, created_at).await?;
         Ok(Checkpoint { name, created_at, has_account })
-    }
-
-    /// What this process remembers of a workspace's requests goes with its state.
-    fn forget(&self, id: WorkspaceId) {
-        self.explanations.forget(id);
     }
 
     /// Where the first ids and values of a new workspace come from, each purpose once.

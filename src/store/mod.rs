@@ -6,6 +6,7 @@
 //! with [`StoreError`]; only what is particular about its errors stands with a method.
 
 mod audit;
+mod decoys;
 mod faults;
 mod identities;
 mod oauth;

@@ -54,6 +54,7 @@ const TABLES: &[Table] = &[
     table("sign_ins", None, OF_ACCOUNT),
     table("rule_sets", None, OF_ACCOUNT),
     table("faults", OF_WORKSPACE, None),
+    table("decoys", OF_WORKSPACE, None),
 ];
 
 /// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, and
@@ -63,8 +64,9 @@ pub const TABLES_KEPT: &[&str] = &["accounts", "oauth_keys", "checkpoints", "che
 /// The tables that no checkpoint has, so that a reset only empties them: what a test armed.
 const NOT_KEPT: &[&str] = &["faults"];
 
-/// The tables that a copy makes anew: a secret alone tells whose client comes, so two may not share it.
-const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins", "faults"];
+/// The tables that a copy makes anew: a secret alone tells whose client comes, and a decoy where it was laid
+/// out, so two may not share it.
+const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins", "faults", "decoys"];
 
 /// The names of the tables that a reset puts back.
 pub fn tables_put_back() -> impl Iterator<Item = &'static str> {

@@ -1,5 +1,6 @@
 """Starts the built server for a test and points the Databricks clients at it."""
 
+import json
 import os
 import re
 import resource
@@ -7,6 +8,8 @@ import secrets
 import signal
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -99,6 +102,26 @@ def server(start_server, monkeypatch):
     monkeypatch.setenv("DATABRICKS_HOST", server.host)
     monkeypatch.setenv("DATABRICKS_TOKEN", server.admin_token)
     return server
+
+
+@pytest.fixture
+def own(server):
+    """Asks the own API about the default workspace; answers status and body."""
+
+    def ask(method, path, body=None):
+        request = urllib.request.Request(
+            f"{server.host}/_mock/v1/workspaces/default/{path}",
+            method=method,
+            data=None if method == "GET" else json.dumps(body or {}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    return ask
 
 
 @pytest.fixture

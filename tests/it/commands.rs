@@ -153,6 +153,36 @@ fn faults_are_armed_and_cleared_by_a_command() {
     assert!(server.list(ADMIN).starts_with("HTTP/1.1 200 "));
 }
 
+#[test]
+fn requests_are_shown_verified_and_counted_by_commands() {
+    let server = start(&MEMORY);
+    server.list(ADMIN);
+    get(&server.address(), "/api/2.0/token/lst", "");
+    let requests = |args: &[&str]| server.run(&[&["requests"], args].concat()).unwrap();
+    let lines = requests(&[]);
+    assert!(lines.contains("  200  GET /api/2.0/token/list  pat_bearer admin@example.com  -  "), "{lines}");
+    assert!(lines.trim_end().ends_with("  NO credential_well_formed"), "{lines}");
+    assert_eq!(requests(&["--principal", "nobody"]), "");
+    assert!(requests(&["--curl", "--status", "200"]).starts_with("curl -sS -X GET -H \"Authorization: Bearer $DATA"));
+    assert!(requests(&["--har"]).contains("\"version\":\"1.2\""));
+    let census = server.run(&["census", "--by", "credential"]).unwrap();
+    assert!(census.contains("pat_bearer  1 requests, 0 refused, last "), "{census}");
+    let verify = |args: &[&str]| server.run(&[&["verify", "--path", "/api/2.0/token/list"], args].concat());
+    assert_eq!(verify(&["--exactly", "1"]).unwrap(), "met: 1\n");
+    assert!(verify(&["--at-least", "2"]).unwrap_err().contains("Expected at least 2 of the requests with path"));
+    assert!(verify(&["--exactly", "1", "--at-most", "1"]).unwrap_err().contains("cannot be used with"));
+    assert_eq!(requests(&["--consume"]).lines().count(), 2);
+    let port = server.port.to_string();
+    let mut follower = command(&server.folder).args(["requests", "--follow", "--port", &port]).spawn().unwrap();
+    let mut came = BufReader::new(follower.stdout.take().unwrap()).lines();
+    for _ in 0..3 {
+        server.list(ADMIN);
+        assert!(came.next().unwrap().unwrap().contains("GET /api/2.0/token/list"), "as it comes");
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
 /// Waits until `found` says that it is there.
 fn eventually<T>(mut found: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();

@@ -13,12 +13,13 @@ use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::identity::{Assignment, Principal, PrincipalKind};
 use dapi_mock::domain::oauth::ClientSecret;
 use dapi_mock::domain::settings::ConfValue;
+use dapi_mock::domain::stranger::Reaction;
 use dapi_mock::domain::token::{Token, TokenValue};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::run::surface;
-use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER, FirstStart, Service};
+use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER, FirstStart, JournalLimits, Service};
 use dapi_mock::store::{Database, Lock, Store};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -123,6 +124,12 @@ impl World {
     /// What the process would serve with other settings.
     pub(crate) fn set_policy(&mut self, policy: SignInPolicy) {
         self.router = surface(&self.service, Access::Open, policy, None);
+    }
+
+    /// What the process would do with other settings of journal and tripwire.
+    pub(crate) fn watch(&mut self, limits: JournalLimits, reaction: Reaction) {
+        self.service = self.service.clone().watching(limits, reaction);
+        self.set_policy(SignInPolicy::Open(None));
     }
 
     /// Another workspace in an account of its own, with an admin who owns `token`.

@@ -69,6 +69,7 @@ workspaces:
         created_by: ann@example.com
         scopes: [sql]
       - {owner: ann@example.com, created: -400d, lifetime: 1460d, last_used: -1h}
+    decoys: [{value: dapi000000000000000000000000000000dd, comment: in the wiki}]
   - workspace_id: 77
     name: second
     frozen_at: 2026-06-01T00:00:00Z
@@ -176,6 +177,8 @@ async fn what_cannot_be_is_refused_with_its_place_and_adds_nothing(world: World)
             "workspaces:\n- populations: [{users: 3, user_name: x}]\n".into(),
             "workspaces[0].populations[0]: user_name: put {n}",
         ),
+        ("workspaces:\n- decoys: [{comment: x}]\n".into(), "workspaces[0].decoys[0]: say value or decoy_id"),
+        ("workspaces:\n- decoys: [{value: x}]\n".into(), "line 2: workspaces[0].decoys[0].value: use dapi"),
         (
             "accounts:\n- service_principals: [{display_name: a, application_id: b}]\n".into(),
             "accounts[0].service_principals[0].application_id: use a UUID",

@@ -187,6 +187,9 @@ pub struct WorkspaceSeed {
     /// Personal access tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<TokenSeed>,
+    /// Token values that belong to nobody, laid out to see who uses them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decoys: Vec<DecoySeed>,
     /// People and tokens by the number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub populations: Vec<Population>,
@@ -243,6 +246,21 @@ pub struct TokenSeed {
     /// Who created it on behalf of its owner; the owner when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Text>,
+}
+
+/// A decoy.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecoySeed {
+    /// Its value: dapi and 32 lower-case hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Text>,
+    /// Instead of the value, its SHA-256: how an export writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoy_id: Option<Text>,
+    /// Where it is laid out, say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
 }
 
 fn yes() -> bool {

@@ -2,7 +2,6 @@
 
 import json
 import time
-import urllib.request
 
 import pytest
 import requests
@@ -14,29 +13,20 @@ CLIENT_ID = "32743274-3274-4274-8274-327432743275"
 
 
 @pytest.fixture
-def faults(server):
+def faults(own):
     """Arms a fault and answers how often it was seen and fired, whenever asked."""
 
-    def own(method, path, body=None):
-        request = urllib.request.Request(
-            f"{server.host}/_mock/v1/workspaces/default/faults{path}",
-            method=method,
-            data=json.dumps(body or {}).encode() if method != "GET" else None,
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
-
     def arm(name=None, **rule):
-        armed = own("POST", "", {"name": name, **rule} if name else rule)
+        status, armed = own("POST", "faults", {"name": name, **rule} if name else rule)
+        assert status == 201, armed
 
         def counts():
-            fault = own("GET", f"/{armed['id']}")
+            _, fault = own("GET", f"faults/{armed['id']}")
             return fault["seen"], fault["fired"]
 
         return counts
 
-    arm.clear = lambda: own("DELETE", "")
+    arm.clear = lambda: own("DELETE", "faults")
     return arm
 
 
