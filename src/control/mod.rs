@@ -11,6 +11,7 @@ mod reply;
 mod report;
 pub mod routes;
 mod settings;
+mod tls;
 mod tokens;
 mod what_if;
 mod workspaces;

@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 
-use super::{Control, audit, clock, explain, faults, openapi, report, settings, tokens, what_if, workspaces};
+use super::{Control, audit, clock, explain, faults, openapi, report, settings, tls, tokens, what_if, workspaces};
 
 /// Makes a JSON Schema.
 type Describe = fn(&mut SchemaGenerator) -> Schema;
@@ -80,6 +80,7 @@ const fn console(
 #[rustfmt::skip] // One row a route.
 pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/openapi.json", "openapi.get", "this API as an OpenAPI document", || get(openapi::show)),
+    row(Method::GET, "/v1/tls/ca.pem", "tls.ca", "the certificate of the own CA", || get(tls::ca)),
     row(Method::POST, "/v1/workspaces", "workspaces.create", "create a workspace", || post(workspaces::create)).body::<workspaces::Wanted>(),
     row(Method::GET, "/v1/workspaces", "workspaces.list", "all workspaces", || get(workspaces::list)),
     row(Method::GET, "/v1/workspaces/{workspace}", "workspaces.get", "a workspace", || get(workspaces::show)),

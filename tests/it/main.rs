@@ -34,4 +34,5 @@ mod sign_in;
 mod store;
 mod sweep;
 mod time;
+mod tls;
 mod worlds;
