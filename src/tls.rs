@@ -50,7 +50,7 @@ enum Source {
 /// What the own CA has come to, made at first need: most users never do.
 #[derive(Default)]
 struct Made {
-    ca: Option<Ca>,
+    ca: Option<Box<Ca>>,
     /// By the name that was asked for, with the instant from which on it is made anew.
     configs: HashMap<String, (Arc<ServerConfig>, Millis)>,
 }
@@ -143,10 +143,11 @@ impl Tls {
 
 impl Made {
     fn ca(&mut self, folder: Option<&Path>) -> Result<&Ca, Failure> {
-        if self.ca.is_none() {
-            self.ca = Some(Ca::open(folder)?);
-        }
-        self.ca.as_ref().ok_or_else(|| "there is no CA".into())
+        let ca = match self.ca.take() {
+            Some(ca) => ca,
+            None => Box::new(Ca::open(folder)?),
+        };
+        Ok(self.ca.insert(ca))
     }
 }
 
