@@ -24,6 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::clock::Clock;
 use crate::domain::Millis;
+use crate::entropy::{Entropy, SystemEntropy};
 use crate::own_client::Failure;
 
 /// The first byte of every TLS connection: a handshake's record. No HTTP request begins so.
@@ -193,8 +194,10 @@ impl Ca {
 /// What a file holds, written first where there is none. Of several that write at once, one wins.
 fn kept(path: &Path, mode: u32, make: impl FnOnce() -> Result<String, Failure>) -> Result<String, Failure> {
     if !path.try_exists()? {
-        let draft = path.with_added_extension(std::process::id().to_string());
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&draft)?;
+        // Servers in containers share process ids, too.
+        let entropy: &dyn Entropy = &SystemEntropy;
+        let draft = path.with_added_extension(entropy.uuid().to_string());
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
         file.write_all(make()?.as_bytes())?;
         file.sync_all()?;
         // Unlike a rename, it leaves alone what another has put there meanwhile.
