@@ -2,12 +2,16 @@
 //! environment; a bad value refuses to start.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio_rustls::rustls::pki_types::ServerName;
 use uuid::Uuid;
 
 use crate::audit_shape::Shape;
 use crate::background::AuditFile;
+use crate::clock::SystemClock;
 use crate::control::Access;
 use crate::domain::ids::MAX_NUMERIC_ID;
 use crate::domain::oauth::ClientSecret;
@@ -17,8 +21,10 @@ use crate::domain::stranger::Reaction;
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
 use crate::http::SignInPolicy;
+use crate::own_client::Failure;
 use crate::service::{FirstStart, JournalLimits};
 use crate::store::Database;
+use crate::tls::Tls;
 
 /// "DAPI" on a phone keypad.
 pub const DEFAULT_PORT: u16 = 3274;
@@ -65,6 +71,8 @@ pub enum Command {
     Call(CallArgs),
     /// Write the world of a running server as a seed
     Export(RunningArgs),
+    /// Print the certificate of a running server's own CA, for clients that are to trust it
+    Ca(RunningArgs),
     /// Make another admin token, for whoever lost the one that the first start printed
     AdminToken(AdminTokenArgs),
 }
@@ -140,7 +148,7 @@ pub struct ServeArgs {
 
     /// A seed, YAML or JSON, or a folder of them in the order of their names; what is there stays as it is
     #[arg(long, env = "DAPI_MOCK_SEED", value_name = "PATH")]
-    pub seed: Option<std::path::PathBuf>,
+    pub seed: Option<PathBuf>,
 
     /// A seed as JSON, for CI services that cannot mount a file; applied after the other
     #[arg(long, env = "DAPI_MOCK_SEED_JSON", hide_env_values = true, value_name = "JSON")]
@@ -174,13 +182,33 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub tripwire: TripwireArgs,
 
+    /// Whether the port speaks TLS as well as plain HTTP
+    #[arg(long, env = "DAPI_MOCK_TLS", default_value = "on", value_name = "ON|OFF")]
+    pub tls: OnOff,
+
+    /// The folder of the own CA; by default dapi-mock-tls beside a SQLite file, and otherwise in memory
+    #[arg(long, env = "DAPI_MOCK_TLS_DIR", value_name = "PATH")]
+    pub tls_dir: Option<PathBuf>,
+
+    /// More names and addresses for its certificates, separated by commas; names that clients ask for, and the address that they reach, are in them anyway
+    #[arg(long, env = "DAPI_MOCK_TLS_NAME", value_delimiter = ',', value_parser = parse_tls_name, value_name = "NAME")]
+    pub tls_name: Vec<String>,
+
+    /// Your own certificate and then its chain, as PEM, instead of the own CA's
+    #[arg(long, env = "DAPI_MOCK_TLS_CERT", requires = "tls_key", conflicts_with_all = ["tls_dir", "tls_name"], value_name = "PATH")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Its key, as PEM
+    #[arg(long, env = "DAPI_MOCK_TLS_KEY", requires = "tls_cert", value_name = "PATH")]
+    pub tls_key: Option<PathBuf>,
+
     /// Seconds between sweeps. When they run changes nothing that a client sees
     #[arg(long, env = "DAPI_MOCK_SWEEP_INTERVAL", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
     pub sweep_interval: u32,
 
     /// A file for the audit log
     #[arg(long, env = "DAPI_MOCK_AUDIT_FILE", value_name = "PATH")]
-    pub audit_file: Option<std::path::PathBuf>,
+    pub audit_file: Option<PathBuf>,
 
     /// The shape of its lines: delivery, `system_table` or azure
     #[arg(long, env = "DAPI_MOCK_AUDIT_SHAPE", default_value = "delivery", value_parser = parse_shape, value_name = "SHAPE")]
@@ -292,6 +320,28 @@ impl ServeArgs {
     /// How much the journal keeps.
     pub fn journal(&self) -> JournalLimits {
         JournalLimits { requests: self.journal_requests, bytes: self.journal_bytes }
+    }
+
+    /// How TLS is spoken, where it is.
+    ///
+    /// # Errors
+    /// A sentence when what was asked for cannot be had.
+    pub fn tls(&self) -> Result<Option<Tls>, Failure> {
+        if self.tls == OnOff::Off {
+            return Ok(None);
+        }
+        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            return Tls::given(certificate, key).map(Some);
+        }
+        let folder = self.tls_dir.clone().or_else(|| match &self.database {
+            Database::SqliteFile(path) => Some(Path::new(path).with_file_name("dapi-mock-tls")),
+            Database::SqliteMemory | Database::Postgres(_) => None,
+        });
+        let tls = Tls::own(folder, self.tls_name.clone(), Arc::new(SystemClock));
+        if self.tls_dir.is_some() {
+            tls.ca()?;
+        }
+        Ok(Some(tls))
     }
 
     /// Where the audit log goes as a file.
@@ -746,6 +796,11 @@ fn parse_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
+fn parse_tls_name(text: &str) -> Result<String, String> {
+    let name = ServerName::try_from(text).map_err(|_| "use a host name or an IP address")?;
+    Ok(name.to_str().into_owned())
+}
+
 fn parse_account(text: &str) -> Result<AccountId, String> {
     Uuid::parse_str(text).map(AccountId).map_err(|_| "use a UUID".into())
 }
@@ -825,6 +880,8 @@ mod tests {
             (["--workspace-id", "0"], "use a number from 1"),
             (["--account-id", "x"], "use a UUID"),
             (["--log-level", "loud"], "possible values"),
+            (["--tls-name", "no name"], "use a host name or an IP address"),
+            (["--tls-cert", "x.pem"], "--tls-key"),
             (["--tier", "gold"], "expected `premium` or `standard`"),
             (["--workspace-created", "yesterday"], "use a day such as 2017-06-01"),
         ] {

@@ -17,3 +17,4 @@ mod run_client;
 pub mod server;
 pub mod service;
 pub mod store;
+pub mod tls;

@@ -30,6 +30,7 @@ use crate::run_client;
 use crate::server::{Doors, Listeners};
 use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, JournalLimits, Seeded, Service, Started};
 use crate::store::{Database, Store};
+use crate::tls::Tls;
 
 /// Variables that would make a client of `exec` authenticate otherwise, or refuse to choose.
 const OTHER_CREDENTIALS: [&str; 12] = [
@@ -71,6 +72,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Audit(args)) => run_client::audit(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Call(args)) => run_client::call(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Export(args)) => run_client::export(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Ca(args)) => run_client::ca(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::AdminToken(args)) => admin_token(args).await,
     }
 }
@@ -97,7 +99,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     }
     // From here on a signal ends the server in order, also as process 1, which has no default handlers.
     let mut stop = Stop::listen()?;
-    let listeners = Listeners::bind(&args.hosts(), args.port()?).await?;
+    let listeners = Listeners::bind(&args.hosts(), args.port()?, args.tls()?).await?;
     let (url, let_in, doors) = (listeners.url(), listeners.opener(), listeners.doors());
     let opening = async {
         let service = open(&args.database).await?.watching(args.journal(), args.tripwire.tripwire);
@@ -245,7 +247,8 @@ impl Stop {
 async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     start_log(&args.log);
     let mut stop = Stop::listen()?;
-    let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0).await?;
+    let tls = Tls::own(None, Vec::new(), Arc::new(SystemClock));
+    let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0, Some(tls)).await?;
     let service = open(&Database::SqliteMemory).await?.watching(JournalLimits::default(), args.tripwire.tripwire);
     let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
     listeners.opener()(surface(&service, Access::Open, SignInPolicy::Open(None), Some(listeners.doors())));

@@ -1,4 +1,4 @@
-//! The commands that speak to a running server: `clock`, `explain`, `faults`, `requests`, `audit` and so on.
+//! The commands that speak to a running server.
 
 use std::time::Duration;
 
@@ -100,6 +100,12 @@ fn positional(route: &Route) -> impl Iterator<Item = &'static str> {
 /// Writes the world as a seed.
 pub(crate) async fn export(running: RunningArgs) -> Result<(), Failure> {
     say(&client(&running).ask(Method::GET, "seed", None).await?.text);
+    Ok(())
+}
+
+/// Prints the certificate of the own CA.
+pub(crate) async fn ca(running: RunningArgs) -> Result<(), Failure> {
+    say(&client(&running).ask(Method::GET, "tls/ca.pem", None).await?.text);
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -22,13 +23,15 @@ use tower::ServiceExt;
 
 use crate::domain::WorkspaceId;
 use crate::http::credential::WORKSPACE_ID;
-use crate::http::exchange::Peer;
+use crate::http::exchange::{ByTls, Peer};
 use crate::http::faults::is_dropped;
+use crate::tls::{HANDSHAKE, Tls};
 
 /// How long open requests may still run once the server is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(1);
-/// How long a client may take to send its headers. hyper counts the time between two requests on a
-/// kept connection too, so it must not be short: a client may just be sending when it is over.
+/// How long a client may take up to its first byte and through TLS's handshake, and then to send its headers.
+/// hyper counts the time between two requests on a kept connection too, so it must not be short: a client
+/// may just be sending when it is over.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// Bounds what a client can make the server hold before a request is understood.
 const HEADER_BYTES: usize = 64 * 1024;
@@ -43,10 +46,15 @@ pub struct Listeners {
     accepted: mpsc::Receiver<Accepted>,
 }
 
-/// A connection that has come in.
-#[derive(Debug)]
+/// What HTTP is spoken over.
+trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// A connection that has come in, and has said whether it is by TLS.
 struct Accepted {
-    stream: TcpStream,
+    stream: Box<dyn Transport>,
+    by_tls: bool,
     peer: SocketAddr,
     /// The workspace whose own port it came to.
     workspace: Option<WorkspaceId>,
@@ -57,6 +65,7 @@ struct Accepted {
 #[derive(Clone, Debug)]
 pub struct Doors {
     hosts: Arc<[IpAddr]>,
+    tls: Option<Arc<Tls>>,
     accepted: mpsc::Sender<Accepted>,
     open: Arc<Mutex<HashMap<WorkspaceId, Door>>>,
 }
@@ -77,8 +86,7 @@ impl Doors {
             return Ok(port);
         }
         let (sockets, port) = bind(&self.hosts, port).await?;
-        let accept_on = |socket| tokio::spawn(accept(socket, Some(workspace), self.accepted.clone())).abort_handle();
-        let acceptors = sockets.into_iter().map(accept_on).collect();
+        let acceptors = sockets.into_iter().map(|socket| self.accept_on(socket, Some(workspace))).collect();
         let earlier = self.doors().insert(workspace, Door { port, acceptors });
         shut(earlier);
         Ok(port)
@@ -92,6 +100,15 @@ impl Doors {
     /// Closes the port of a workspace.
     pub fn close(&self, workspace: WorkspaceId) {
         shut(self.doors().remove(&workspace));
+    }
+
+    /// The TLS that is spoken on all ports, where it is.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_deref()
+    }
+
+    fn accept_on(&self, socket: TcpListener, workspace: Option<WorkspaceId>) -> AbortHandle {
+        tokio::spawn(accept(socket, workspace, self.tls.clone(), self.accepted.clone())).abort_handle()
     }
 
     fn doors(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Door>> {
@@ -111,13 +128,14 @@ struct Gate(Arc<OnceLock<Router>>);
 
 impl Listeners {
     /// Binds every address at one port; port 0 takes a free one. A machine without IPv6 serves IPv4 alone.
+    /// With `tls` each port speaks that, too.
     ///
     /// # Errors
     /// The operating system's, with the address.
-    pub async fn bind(hosts: &[IpAddr], port: u16) -> io::Result<Self> {
+    pub async fn bind(hosts: &[IpAddr], port: u16, tls: Option<Tls>) -> io::Result<Self> {
         let (sockets, port) = bind(hosts, port).await?;
         let (sender, accepted) = mpsc::channel(64);
-        let doors = Doors { hosts: hosts.into(), accepted: sender, open: Arc::default() };
+        let doors = Doors { hosts: hosts.into(), tls: tls.map(Arc::new), accepted: sender, open: Arc::default() };
         Ok(Self { sockets, port, gate: Gate::default(), doors, accepted })
     }
 
@@ -153,8 +171,7 @@ impl Listeners {
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
         let (doors, mut accepted) = (self.doors, self.accepted);
-        let acceptors: Vec<_> =
-            self.sockets.into_iter().map(|socket| tokio::spawn(accept(socket, None, doors.accepted.clone()))).collect();
+        let acceptors: Vec<_> = self.sockets.into_iter().map(|socket| doors.accept_on(socket, None)).collect();
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -200,13 +217,27 @@ async fn bind(hosts: &[IpAddr], port: u16) -> io::Result<(Vec<TcpListener>, u16)
     Ok((sockets, chosen))
 }
 
-async fn accept(socket: TcpListener, workspace: Option<WorkspaceId>, connections: mpsc::Sender<Accepted>) {
+async fn accept(
+    socket: TcpListener,
+    workspace: Option<WorkspaceId>,
+    tls: Option<Arc<Tls>>,
+    connections: mpsc::Sender<Accepted>,
+) {
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => {
-                if connections.send(Accepted { stream, peer, workspace }).await.is_err() {
-                    return;
-                }
+                let (tls, connections) = (tls.clone(), connections.clone());
+                // By itself: who says nothing must not hold up the others.
+                tokio::spawn(async move {
+                    match tokio::time::timeout(HEADER_TIMEOUT, begin(stream, peer, tls.as_deref())).await {
+                        // Nobody takes it once the server ends.
+                        Ok(Ok((stream, by_tls))) => {
+                            drop(connections.send(Accepted { stream, by_tls, peer, workspace }).await);
+                        }
+                        Ok(Err(error)) => tracing::debug!("connection from {peer}: {error}"),
+                        Err(_) => tracing::debug!("connection from {peer}: it says nothing"),
+                    }
+                });
             }
             // Out of file descriptors, or a client that left: neither ends the server.
             Err(error) => {
@@ -217,19 +248,36 @@ async fn accept(socket: TcpListener, workspace: Option<WorkspaceId>, connections
     }
 }
 
-fn connection(
-    Accepted { stream, peer, workspace }: Accepted,
-    gate: Gate,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
+/// Tells TLS from plain HTTP by the first byte, and goes through the handshake.
+async fn begin(stream: TcpStream, peer: SocketAddr, tls: Option<&Tls>) -> io::Result<(Box<dyn Transport>, bool)> {
     // Small answers must not wait for more to come.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("nodelay: {error}");
     }
+    let mut first = [0];
+    match tls {
+        Some(tls) if stream.peek(&mut first).await? > 0 && first == [HANDSHAKE] => {
+            let stream = tls.accept(stream).await;
+            // Most often a client that was not given the CA, whose user looks here.
+            let stream = stream.inspect_err(|error| tracing::info!("TLS with {peer}: {error}"))?;
+            Ok((Box::new(stream), true))
+        }
+        _ => Ok((Box::new(stream), false)),
+    }
+}
+
+fn connection(
+    Accepted { stream, by_tls, peer, workspace }: Accepted,
+    gate: Gate,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let gate = gate.clone();
         async move {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer.ip()));
+            if by_tls {
+                request.extensions_mut().insert(ByTls);
+            }
             if let Some(id) = workspace {
                 request.headers_mut().append(WORKSPACE_ID, id.0.into());
             }

@@ -12,6 +12,7 @@ mod report;
 mod requests;
 pub mod routes;
 mod settings;
+mod tls;
 mod tokens;
 mod tripwire;
 mod what_if;

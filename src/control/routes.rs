@@ -8,7 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 use super::{
-    Control, audit, clock, explain, faults, openapi, report, requests, settings, tokens, tripwire, what_if, workspaces,
+    Control, audit, clock, explain, faults, openapi, report, requests, settings, tls, tokens, tripwire, what_if,
+    workspaces,
 };
 
 /// Makes a JSON Schema.
@@ -82,6 +83,7 @@ const fn console(
 #[rustfmt::skip] // One row a route.
 pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/openapi.json", "openapi.get", "this API as an OpenAPI document", || get(openapi::show)),
+    row(Method::GET, "/v1/tls/ca.pem", "tls.ca", "the certificate of the own CA", || get(tls::ca)),
     row(Method::POST, "/v1/workspaces", "workspaces.create", "create a workspace", || post(workspaces::create)).body::<workspaces::Wanted>(),
     row(Method::GET, "/v1/workspaces", "workspaces.list", "all workspaces", || get(workspaces::list)),
     row(Method::GET, "/v1/workspaces/{workspace}", "workspaces.get", "a workspace", || get(workspaces::show)),

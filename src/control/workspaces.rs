@@ -1,8 +1,8 @@
 //! `/v1/workspaces`: fresh worlds for tests, copies of them, and the way back.
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::domain::settings::BehaviourChange;
 use crate::domain::token::TokenValue;
 use crate::domain::workspace::SEED;
 use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, WorkspaceId, span};
-use crate::http::discovery::base_url;
+use crate::http::discovery::BaseUrl;
 use crate::service::{ADMIN_CLIENT_ID, CreatedWorkspace, NewWorkspace};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -81,17 +81,17 @@ impl Wanted {
 }
 
 /// Creates a workspace; answers all that a client needs to reach it.
-pub(super) async fn create(State(control): State<Control>, headers: HeaderMap, Input(wanted): Input<Wanted>) -> Reply {
+pub(super) async fn create(State(control): State<Control>, base: BaseUrl, Input(wanted): Input<Wanted>) -> Reply {
     let (seed, port) = (wanted.seed()?, wanted.port);
     let created = control.service.create_workspace(&wanted.checked()?, seed.as_ref()).await?;
-    created_answer(&control, &headers, &created, port).await
+    created_answer(&control, base, &created, port).await
 }
 
 /// Copies a workspace into a new account.
 pub(super) async fn fork(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    headers: HeaderMap,
+    base: BaseUrl,
     Input(wanted): Input<Wanted>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
@@ -104,17 +104,16 @@ pub(super) async fn fork(
         return Err(Problem::bad_request("account_id: a copy has an account of its own."));
     }
     let created = control.service.fork_workspace(id, &new).await?;
-    created_answer(&control, &headers, &created, port).await
+    created_answer(&control, base, &created, port).await
 }
 
 async fn created_answer(
     control: &Control,
-    headers: &HeaderMap,
+    BaseUrl(mut host): BaseUrl,
     created: &CreatedWorkspace,
     port: Option<u16>,
 ) -> Reply {
     let id = created.workspace.id;
-    let mut host = base_url(headers);
     if let Some(port) = port {
         match open_door(control, port, id).await {
             Ok(port) => host = at_port(&host, port),

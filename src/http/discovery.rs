@@ -1,7 +1,10 @@
 //! What clients ask before they authenticate (spec §2, research/api-identity-auth.md §2).
 
-use axum::extract::State;
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::HOST;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde::Serialize;
@@ -9,6 +12,7 @@ use serde::Serialize;
 use super::App;
 use super::credential::named_workspace;
 use super::error::ApiError;
+use super::exchange::ByTls;
 use super::extract::ok;
 use crate::domain::authorize::NamedWorkspace;
 
@@ -32,8 +36,12 @@ struct NamedInMetadata {
 
 /// `GET /.well-known/databricks-config`: the first call of every current client; open, and never
 /// limited, delayed or faulted.
-pub async fn host_metadata(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
-    let base = base_url(&headers);
+pub async fn host_metadata(
+    State(app): State<App>,
+    BaseUrl(base): BaseUrl,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     // Only the port of a workspace names one here; clients know of none yet.
     let named = match named_workspace(&headers, &uri) {
         NamedWorkspace::Id(id) => app.service.find_workspace(id).await?,
@@ -53,7 +61,22 @@ pub async fn host_metadata(State(app): State<App>, uri: Uri, headers: HeaderMap)
 }
 
 /// The address by which this client reached the server: containers and hosts use different ones.
-pub fn base_url(headers: &HeaderMap) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
-    format!("http://{host}")
+#[derive(Debug)]
+pub struct BaseUrl(pub String);
+
+impl BaseUrl {
+    /// That of a request.
+    pub fn of(parts: &Parts) -> Self {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
+        let scheme = if parts.extensions.get::<ByTls>().is_some() { "https" } else { "http" };
+        Self(format!("{scheme}://{host}"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for BaseUrl {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
+    }
 }

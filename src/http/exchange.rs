@@ -52,6 +52,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
+/// Put into each request that came by TLS, by the server.
+#[derive(Clone, Copy, Debug)]
+pub struct ByTls;
+
 /// Where the request came from.
 #[derive(Clone, Debug)]
 pub struct RequestOrigin(pub Arc<Origin>);

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::App;
 use super::credential::{basic, named_workspace};
-use super::discovery::base_url;
+use super::discovery::BaseUrl;
 use super::error::ApiError;
 use super::exchange::{Received, RequestOrigin};
 use super::extract::{Called, Segments, ok};
@@ -47,7 +47,7 @@ impl FromRequestParts<App> for Server {
         };
         let workspace = || Issuer::Workspace(named_workspace(&parts.headers, &parts.uri));
         let issuer = account.map_or_else(workspace, Issuer::Account);
-        Ok(Self { issuer, url: issuer_of(&base_url(&parts.headers), account) })
+        Ok(Self { issuer, url: issuer_of(&BaseUrl::of(parts).0, account) })
     }
 }
 

@@ -35,5 +35,6 @@ mod sign_in;
 mod store;
 mod sweep;
 mod time;
+mod tls;
 mod tripwire;
 mod worlds;
