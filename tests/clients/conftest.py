@@ -23,11 +23,11 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard > 0 else 819
 class Server:
     """One `dapi-mock serve`. Its database may outlive it: `kill` and `start` again."""
 
-    def __init__(self, folder: Path, database: str, options: list[str]):
+    def __init__(self, folder: Path, database: str, options: list[str], port: int):
         self.admin_token = new_token_value()
         self.client_secret = f"dose{secrets.token_hex(16)}"
         self._folder = folder
-        self._command = [BINARY, "serve", "--port", "0", "--database", database]
+        self._command = [BINARY, "serve", "--port", str(port), "--database", database]
         self._command += ["--admin-token", self.admin_token, "--admin-client-secret", self.client_secret, *options]
         self._process = None
 
@@ -81,8 +81,8 @@ def clean_environment(tmp_path, monkeypatch):
 def start_server(tmp_path):
     servers = []
 
-    def start(database: str = "sqlite::memory:", options: list[str] = ()) -> Server:
-        server = Server(tmp_path, database, options)
+    def start(database: str = "sqlite::memory:", options: list[str] = (), port: int = 0) -> Server:
+        server = Server(tmp_path, database, options, port)
         server.start()
         servers.append(server)
         return server
@@ -104,3 +104,30 @@ def server(start_server, monkeypatch):
 @pytest.fixture
 def binary() -> str:
     return BINARY
+
+
+@pytest.fixture
+def examples():
+    """examples(CLIENT, LANGUAGE): the fenced blocks in docs/clients/CLIENT.md, which must work as they stand."""
+
+    def blocks(client: str, language: str) -> list[str]:
+        page = (REPOSITORY / f"docs/clients/{client}.md").read_text()
+        found = [block.split("```")[0] for block in page.split(f"```{language}\n")[1:]]
+        assert found
+        return found
+
+    return blocks
+
+
+@pytest.fixture
+def shell_examples(examples):
+    """shell_examples(CLIENT, VARIABLE=…) runs the shell's blocks, one after the other, and answers what they print."""
+
+    def run(client: str, **variables: str) -> str:
+        script = "".join(examples(client, "sh"))
+        command = ["bash", "-euo", "pipefail", "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | variables)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -277,3 +277,12 @@ def test_hosts_that_it_refuses(cli, server):
         cli("configure", "--host", server.host, "--token")
     with pytest.raises(Failed, match="host must start with 'https://'"):
         cli("auth", "login", "--host", f"http://localhost:{server.port}", "--profile", "mock")
+
+
+@pytest.mark.usefixtures("server", "cli")
+def test_the_examples_of_the_page(shell_examples, tmp_path):
+    (tmp_path / "databricks").symlink_to(CLI)
+    printed = shell_examples("cli", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert f"User: {ADMIN}\n" in printed
+    assert "nightly job" in printed
+    assert printed.rstrip().endswith("}")

@@ -42,15 +42,9 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
-	home, err := os.MkdirTemp("", "dapi-mock-go")
-	if err != nil {
-		panic(err)
-	}
-	os.Setenv("HOME", home)
+	os.Setenv("DATABRICKS_CONFIG_FILE", "/nowhere")
 	os.Setenv("NO_PROXY", "127.0.0.1")
-	code := m.Run()
-	os.RemoveAll(home)
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 // server is one `dapi-mock serve`: each test has its own, which starts in milliseconds.

@@ -222,3 +222,11 @@ def test_rate_limits_are_waited_out(server, terraform):
     run = terraform(PROVIDERS + 'resource "databricks_token" "it" {\n  comment = "late"\n}\n')
     assert "Resources: 1 added" in run("apply")
     assert [token.comment for token in WorkspaceClient().tokens.list()][1:] == ["late"]
+
+
+def test_the_example_of_the_page(server, terraform, examples):
+    [text] = examples("terraform", "hcl")
+    run = terraform(text)
+    assert "Resources: 4 added" in run("apply")
+    assert unchanged(run)
+    assert "Resources: 4 destroyed." in run("destroy")

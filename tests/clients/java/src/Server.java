@@ -16,8 +16,6 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.function.Executable;
@@ -103,11 +101,5 @@ class Server implements AutoCloseable {
   static void refusedAsInvalid(WorkspaceClient w) {
     // A number on the wire, as the real service sends it.
     refused(PermissionDenied.class, "403", "Invalid access token.", () -> me(w));
-  }
-
-  /** The first fenced block of a language in docs/clients/java.md. */
-  static String example(String language) throws Exception {
-    String page = Files.readString(Path.of("../../../docs/clients/java.md"));
-    return page.split("```" + language + "\n")[1].split("```")[0];
   }
 }
