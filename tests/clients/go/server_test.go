@@ -56,7 +56,7 @@ type server struct {
 func serve(t *testing.T) *server {
 	t.Helper()
 	command := exec.Command(os.Getenv("DAPI_MOCK_BIN"), "serve", "--port", "0", "--database", "sqlite::memory:",
-		"--admin-token", adminToken, "--admin-client-secret", clientSecret, "--log-level", "off")
+		"--admin-token", adminToken, "--admin-client-secret", clientSecret)
 	command.Dir = t.TempDir()
 	stdout, err := command.StdoutPipe()
 	must(t, err)

@@ -42,9 +42,9 @@ class Server implements AutoCloseable {
     ProcessBuilder builder =
         new ProcessBuilder(
             System.getenv("DAPI_MOCK_BIN"), "serve", "--port", "0", "--database", "sqlite::memory:",
-            "--admin-token", ADMIN_TOKEN, "--admin-client-secret", CLIENT_SECRET, "--log-level", "off");
+            "--admin-token", ADMIN_TOKEN, "--admin-client-secret", CLIENT_SECRET);
     builder.environment().keySet().removeIf(name -> name.startsWith("DAPI_MOCK_"));
-    process = builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    process = builder.redirectError(ProcessBuilder.Redirect.DISCARD).start();
     BufferedReader lines = new BufferedReader(new InputStreamReader(process.getInputStream()));
     String found = null;
     for (String line; found == null && (line = lines.readLine()) != null; ) {
