@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -126,4 +127,30 @@ func TestPermissions(t *testing.T) {
 		RequestObjectType: "authorization", RequestObjectId: "tokens", AccessControlList: []iam.AccessControlRequest{stranger},
 	})
 	refused(t, err, apierr.ErrResourceDoesNotExist, "RESOURCE_DOES_NOT_EXIST", "nobody@example.com")
+}
+
+func TestRestrictingWorkspaceAdmins(t *testing.T) {
+	s := serve(t)
+	w := s.configured(&databricks.Config{ClientID: clientID, ClientSecret: clientSecret})
+	setting := w.Settings.RestrictWorkspaceAdmins()
+	start := need(setting.Get(ctx, settings.GetRestrictWorkspaceAdminsSettingRequest{}))(t)
+	update := func(etag string) (*settings.RestrictWorkspaceAdminsSetting, error) {
+		return setting.Update(ctx, settings.UpdateRestrictWorkspaceAdminsSettingRequest{
+			AllowMissing: true,
+			FieldMask:    "restrict_workspace_admins.status",
+			Setting: settings.RestrictWorkspaceAdminsSetting{
+				Etag:                    etag,
+				SettingName:             "default",
+				RestrictWorkspaceAdmins: settings.RestrictWorkspaceAdminsMessage{Status: "RESTRICT_TOKENS_AND_JOB_RUN_AS"},
+			},
+		})
+	}
+	need(update(start.Etag))(t)
+	_, err := update(start.Etag)
+	if !errors.Is(err, apierr.ErrResourceConflict) {
+		t.Errorf("%v", err)
+	}
+	admin := s.with(adminToken)
+	_, err = admin.TokenManagement.CreateOboToken(ctx, settings.CreateOboTokenRequest{ApplicationId: robot(t, admin).ApplicationId})
+	refused(t, err, apierr.ErrPermissionDenied, "PERMISSION_DENIED", "Service Principal User role")
 }

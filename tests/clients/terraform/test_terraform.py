@@ -125,6 +125,36 @@ def test_by_oauth(terraform):
     assert WorkspaceClient().workspace_conf.get_status("enableTokensConfig") == {"enableTokensConfig": "false"}
 
 
+@pytest.mark.usefixtures("by_oauth")
+def test_who_may_act_as_a_service_principal(terraform):
+    run = terraform(PROVIDERS + """
+variable "status" { default = "RESTRICT_TOKENS_AND_JOB_RUN_AS" }
+variable "role" { default = "roles/servicePrincipal.user" }
+
+resource "databricks_restrict_workspace_admins_setting" "this" {
+  restrict_workspace_admins { status = var.status }
+}
+
+resource "databricks_user" "ann" { user_name = "ann@example.com" }
+
+resource "databricks_service_principal" "ci" { display_name = "ci" }
+
+resource "databricks_access_control_rule_set" "ci" {
+  name = "accounts/32743274-3274-4274-8274-327432743274/servicePrincipals/${databricks_service_principal.ci.application_id}/ruleSets/default"
+  grant_rules {
+    principals = [databricks_user.ann.acl_principal_id]
+    role       = var.role
+  }
+}
+""")
+    assert "Resources: 4 added" in run("apply")
+    assert unchanged(run)
+    change = {"status": "ALLOW_ALL", "role": "roles/servicePrincipal.manager"}
+    assert "Resources: 0 added, 2 changed, 0 destroyed." in run("apply", **change)
+    assert unchanged(run, **change)
+    assert "Resources: 4 destroyed." in run("destroy", **change)
+
+
 def test_who_manages_the_toggle_by_token_locks_itself_out(server, terraform):
     """The provider ends what it set to "true" by "false": the real service locks out as much."""
     run = terraform(PROVIDERS + 'resource "databricks_workspace_conf" "this" {\n'
