@@ -39,7 +39,7 @@ def cli(tmp_path, monkeypatch):
 
 def own(server, path, body):
     request = urllib.request.Request(
-        f"{server.host}/_mock/v1/workspaces/default{path}",
+        f"{server.host}/_mock/v1/workspaces{path}",
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
@@ -198,9 +198,9 @@ def test_disabled_tokens(cli, server):
 
 def test_what_is_retried(cli, server):
     for fault in ("rate_limited", "temporarily_unavailable"):
-        own(server, "/faults", {"name": fault})
+        own(server, "/default/faults", {"name": fault})
         assert cli.json("current-user", "me")["userName"] == ADMIN
-    own(server, "/faults", {"effect": {"status": 500, "error_code": "INTERNAL_ERROR", "message": "No."}})
+    own(server, "/default/faults", {"effect": {"status": 500, "error_code": "INTERNAL_ERROR", "message": "No."}})
     with refused("INTERNAL_ERROR: No."):
         cli("current-user", "me")
 
@@ -277,6 +277,17 @@ def test_hosts_that_it_refuses(cli, server):
         cli("configure", "--host", server.host, "--token")
     with pytest.raises(Failed, match="host must start with 'https://'"):
         cli("auth", "login", "--host", f"http://localhost:{server.port}", "--profile", "mock")
+
+
+def test_two_workspaces_on_a_host(cli, server, tmp_path):
+    """The first command fills the cache with what the host served when it had one workspace."""
+    cli("current-user", "me")
+    second = own(server, "", {"id": 42, "ttl": "1h"})
+    assert cli.json("tokens", "list", **second["env"]) != cli.json("tokens", "list")
+    only_the_token = {"DATABRICKS_TOKEN": second["admin_token"]}
+    with refused("Invalid access to Org"):
+        cli("tokens", "list", **only_the_token)
+    assert cli.json("tokens", "list", **only_the_token, DATABRICKS_CACHE_DIR=str(tmp_path / "another"))
 
 
 @pytest.mark.usefixtures("server", "cli")

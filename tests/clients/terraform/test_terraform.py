@@ -66,7 +66,7 @@ def by_oauth(server, monkeypatch):
 
 def own(server, path, body):
     request = urllib.request.Request(
-        f"{server.host}/_mock/v1/workspaces/default{path}",
+        f"{server.host}/_mock/v1/workspaces{path}",
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
@@ -192,7 +192,7 @@ def test_what_others_took_away_is_made_again(server, terraform):
     w.token_management.delete(robots.token_id)
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in run("plan")
     # For a token on behalf of another, which stays readable, the provider asks its own machine's clock instead.
-    own(server, "/clock/advance", {"by": "1h"})
+    own(server, "/default/clock/advance", {"by": "1h"})
     assert "Plan: 2 to add, 0 to change, 0 to destroy." in run("plan")
     w.workspace_conf.set_status({"maxTokenLifetimeDays": "7"})
     w.token_management.set_permissions(access_control_list=[])
@@ -247,11 +247,22 @@ def test_refusals(server, terraform, resource, arguments, text):
 
 
 def test_rate_limits_are_waited_out(server, terraform):
-    own(server, "/faults", {"name": "rate_limited", "times": 2})
-    own(server, "/faults", {"name": "temporarily_unavailable", "times": 1})
+    own(server, "/default/faults", {"name": "rate_limited", "times": 2})
+    own(server, "/default/faults", {"name": "temporarily_unavailable", "times": 1})
     run = terraform(PROVIDERS + 'resource "databricks_token" "it" {\n  comment = "late"\n}\n')
     assert "Resources: 1 added" in run("apply")
     assert [token.comment for token in WorkspaceClient().tokens.list()][1:] == ["late"]
+
+
+def test_each_workspace_of_a_host_has_its_own(server, terraform, monkeypatch):
+    second = own(server, "", {"id": 42, "ttl": "1h"})
+    for name, value in second["env"].items():
+        monkeypatch.setenv(name, value)
+    run = terraform(WORLD)
+    assert "Resources: 9 added" in run("apply")
+    assert unchanged(run)
+    first = WorkspaceClient(token=server.admin_token, workspace_id="3274327432743274")
+    assert len(list(first.token_management.list())) == 1
 
 
 def test_the_example_of_the_page(server, terraform, examples):
