@@ -1,5 +1,6 @@
 """Starts the built server for a test and points the Databricks clients at it."""
 
+import json
 import os
 import re
 import resource
@@ -7,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,17 @@ class Server:
                 pytest.fail(f"The server did not get ready.\n{out.read_text()}\n{err.read_text()}")
             time.sleep(0.005)
         self.host, self.port = ready[1], int(ready[2])
+
+    def own(self, method: str, path: str, body: dict | None = None):
+        """Calls the mock's own API about workspaces."""
+        request = urllib.request.Request(
+            f"{self.host}/_mock/v1/workspaces{path}",
+            method=method,
+            data=json.dumps(body or {}).encode() if method != "GET" else None,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
 
     def kill(self):
         """Ends it as a power cut would."""

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -35,16 +34,6 @@ def cli(tmp_path, monkeypatch):
 
     run.json = lambda *arguments, **variables: json.loads(run(*arguments, "-o", "json", **variables))
     return run
-
-
-def own(server, path, body):
-    request = urllib.request.Request(
-        f"{server.host}/_mock/v1/workspaces{path}",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
 
 
 def refused(text):
@@ -198,9 +187,9 @@ def test_disabled_tokens(cli, server):
 
 def test_what_is_retried(cli, server):
     for fault in ("rate_limited", "temporarily_unavailable"):
-        own(server, "/default/faults", {"name": fault})
+        server.own("POST", "/default/faults", {"name": fault})
         assert cli.json("current-user", "me")["userName"] == ADMIN
-    own(server, "/default/faults", {"effect": {"status": 500, "error_code": "INTERNAL_ERROR", "message": "No."}})
+    server.own("POST", "/default/faults", {"effect": {"status": 500, "error_code": "INTERNAL_ERROR", "message": "No."}})
     with refused("INTERNAL_ERROR: No."):
         cli("current-user", "me")
 
@@ -282,7 +271,7 @@ def test_hosts_that_it_refuses(cli, server):
 def test_two_workspaces_on_a_host(cli, server, tmp_path):
     """The first command fills the cache with what the host served when it had one workspace."""
     cli("current-user", "me")
-    second = own(server, "", {"id": 42, "ttl": "1h"})
+    second = server.own("POST", "", {"id": 42, "ttl": "1h"})
     assert cli.json("tokens", "list", **second["env"]) != cli.json("tokens", "list")
     only_the_token = {"DATABRICKS_TOKEN": second["admin_token"]}
     with refused("Invalid access to Org"):

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/databricks/databricks-sdk-go"
 	"github.com/databricks/databricks-sdk-go/apierr"
@@ -35,13 +34,9 @@ func TestWhatIsRetriedAndWhatIsNot(t *testing.T) {
 		_, err := w.Tokens.Create(ctx, settings.CreateTokenRequest{Comment: comment})
 		return err
 	}
-	// 429, whose Retry-After this SDK ignores, and 503, POST included.
-	counts := s.arm(map[string]any{"name": "rate_limited", "effect": map[string]any{"retry_after": 20}})
-	began := time.Now()
+	// 429, whose Retry-After this SDK ignores (it would give up after five minutes), and 503, POST included.
+	counts := s.arm(map[string]any{"name": "rate_limited", "effect": map[string]any{"retry_after": 3600}})
 	must(t, create("after 429"))
-	if time.Since(began) > 15*time.Second {
-		t.Error("it waited for as long as Retry-After says")
-	}
 	equal(t, "429", counts(), [2]any{2, 1})
 	counts = s.arm(map[string]any{"name": "temporarily_unavailable"})
 	must(t, create("after 503"))

@@ -2,7 +2,6 @@
 
 import json
 import time
-import urllib.request
 
 import pytest
 import requests
@@ -17,26 +16,18 @@ CLIENT_ID = "32743274-3274-4274-8274-327432743275"
 def faults(server):
     """Arms a fault and answers how often it was seen and fired, whenever asked."""
 
-    def own(method, path, body=None):
-        request = urllib.request.Request(
-            f"{server.host}/_mock/v1/workspaces/default/faults{path}",
-            method=method,
-            data=json.dumps(body or {}).encode() if method != "GET" else None,
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
+    path = "/default/faults"
 
     def arm(name=None, **rule):
-        armed = own("POST", "", {"name": name, **rule} if name else rule)
+        armed = server.own("POST", path, {"name": name, **rule} if name else rule)
 
         def counts():
-            fault = own("GET", f"/{armed['id']}")
+            fault = server.own("GET", f"{path}/{armed['id']}")
             return fault["seen"], fault["fired"]
 
         return counts
 
-    arm.clear = lambda: own("DELETE", "")
+    arm.clear = lambda: server.own("DELETE", path)
     return arm
 
 

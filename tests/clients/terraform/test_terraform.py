@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -62,16 +61,6 @@ def by_oauth(server, monkeypatch):
     monkeypatch.delenv("DATABRICKS_TOKEN")
     monkeypatch.setenv("DATABRICKS_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", server.client_secret)
-
-
-def own(server, path, body):
-    request = urllib.request.Request(
-        f"{server.host}/_mock/v1/workspaces{path}",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
 
 
 def unchanged(run, **variables):
@@ -192,7 +181,7 @@ def test_what_others_took_away_is_made_again(server, terraform):
     w.token_management.delete(robots.token_id)
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in run("plan")
     # For a token on behalf of another, which stays readable, the provider asks its own machine's clock instead.
-    own(server, "/default/clock/advance", {"by": "1h"})
+    server.own("POST", "/default/clock/advance", {"by": "1h"})
     assert "Plan: 2 to add, 0 to change, 0 to destroy." in run("plan")
     w.workspace_conf.set_status({"maxTokenLifetimeDays": "7"})
     w.token_management.set_permissions(access_control_list=[])
@@ -247,15 +236,15 @@ def test_refusals(server, terraform, resource, arguments, text):
 
 
 def test_rate_limits_are_waited_out(server, terraform):
-    own(server, "/default/faults", {"name": "rate_limited", "times": 2})
-    own(server, "/default/faults", {"name": "temporarily_unavailable", "times": 1})
+    server.own("POST", "/default/faults", {"name": "rate_limited", "times": 2})
+    server.own("POST", "/default/faults", {"name": "temporarily_unavailable", "times": 1})
     run = terraform(PROVIDERS + 'resource "databricks_token" "it" {\n  comment = "late"\n}\n')
     assert "Resources: 1 added" in run("apply")
     assert [token.comment for token in WorkspaceClient().tokens.list()][1:] == ["late"]
 
 
 def test_each_workspace_of_a_host_has_its_own(server, terraform, monkeypatch):
-    second = own(server, "", {"id": 42, "ttl": "1h"})
+    second = server.own("POST", "", {"id": 42, "ttl": "1h"})
     for name, value in second["env"].items():
         monkeypatch.setenv(name, value)
     run = terraform(WORLD)

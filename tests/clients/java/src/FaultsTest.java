@@ -2,32 +2,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.databricks.sdk.WorkspaceClient;
 import com.databricks.sdk.core.DatabricksException;
 import com.databricks.sdk.core.error.platform.BadRequest;
 import com.databricks.sdk.core.error.platform.InternalError;
 import com.databricks.sdk.service.settings.CreateTokenRequest;
 import java.util.List;
 import java.util.function.Supplier;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-class FaultsTest {
-  private Server server;
-  private WorkspaceClient w;
-
-  @BeforeEach
-  void start() throws Exception {
-    server = new Server();
-    w = server.with(Server.ADMIN_TOKEN);
-  }
-
-  @AfterEach
-  void stop() throws Exception {
-    server.close();
-  }
-
+class FaultsTest extends OnServer {
   /** Arms a fault and answers how often it was seen and fired, whenever asked. */
   private Supplier<List<Integer>> arm(String rule) throws Exception {
     String id = server.own("POST", "/faults", rule).get("id").asText();

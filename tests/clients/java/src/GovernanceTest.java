@@ -31,25 +31,15 @@ import java.util.Objects;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-class GovernanceTest {
-  private Server server;
-  private WorkspaceClient w;
+class GovernanceTest extends OnServer {
   private ServicePrincipal robot;
 
   @BeforeEach
-  void start() throws Exception {
-    server = new Server();
-    w = server.with(Server.ADMIN_TOKEN);
+  void makeTheRobot() {
     robot = w.servicePrincipalsV2().create(new CreateServicePrincipalRequest().setDisplayName("ci").setActive(true));
-  }
-
-  @AfterEach
-  void stop() throws Exception {
-    server.close();
   }
 
   private CreateOboTokenResponse onBehalfOf() {

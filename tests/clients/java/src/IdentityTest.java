@@ -25,25 +25,9 @@ import com.databricks.sdk.service.settings.CreateOboTokenRequest;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.StreamSupport;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-class IdentityTest {
-  private Server server;
-  private WorkspaceClient w;
-
-  @BeforeEach
-  void start() throws Exception {
-    server = new Server();
-    w = server.with(Server.ADMIN_TOKEN);
-  }
-
-  @AfterEach
-  void stop() throws Exception {
-    server.close();
-  }
-
+class IdentityTest extends OnServer {
   private List<String> userNames(ListUsersRequest request) {
     return StreamSupport.stream(w.usersV2().list(request).spliterator(), false)
         .map(user -> user.getUserName())

@@ -14,25 +14,9 @@ import com.databricks.sdk.service.settings.UpdateTokenRequest;
 import com.google.protobuf.FieldMask;
 import java.util.List;
 import java.util.stream.StreamSupport;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-class TokensTest {
-  private Server server;
-  private WorkspaceClient w;
-
-  @BeforeEach
-  void start() throws Exception {
-    server = new Server();
-    w = server.with(Server.ADMIN_TOKEN);
-  }
-
-  @AfterEach
-  void stop() throws Exception {
-    server.close();
-  }
-
+class TokensTest extends OnServer {
   static List<String> comments(WorkspaceClient w) {
     return StreamSupport.stream(w.tokens().list().spliterator(), false)
         .map(PublicTokenInfo::getComment)
