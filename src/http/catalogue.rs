@@ -18,6 +18,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("genie/", "the Genie API"),
     ("git-credentials", "the Git credentials API"),
     ("global-init-scripts", "the global init scripts API"),
+    ("groups/", "the groups API"),
     ("instance-pools/", "the instance pools API"),
     ("instance-profiles/", "the instance profiles API"),
     ("ip-access-lists", "the IP access lists API"),

@@ -26,11 +26,11 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard > 0 else 819
 class Server:
     """One `dapi-mock serve`. Its database may outlive it: `kill` and `start` again."""
 
-    def __init__(self, folder: Path, database: str, options: list[str]):
+    def __init__(self, folder: Path, database: str, options: list[str], port: int):
         self.admin_token = new_token_value()
         self.client_secret = f"dose{secrets.token_hex(16)}"
         self._folder = folder
-        self._command = [BINARY, "serve", "--port", "0", "--database", database]
+        self._command = [BINARY, "serve", "--port", str(port), "--database", database]
         self._command += ["--admin-token", self.admin_token, "--admin-client-secret", self.client_secret, *options]
         self._process = None
 
@@ -45,6 +45,26 @@ class Server:
                 pytest.fail(f"The server did not get ready.\n{out.read_text()}\n{err.read_text()}")
             time.sleep(0.005)
         self.host, self.port = ready[1], int(ready[2])
+
+    def ask(self, method: str, path: str, body: dict | None = None):
+        """Asks the mock's own API about workspaces; answers status and body."""
+        request = urllib.request.Request(
+            f"{self.host}/_mock/v1/workspaces{path}",
+            method=method,
+            data=json.dumps(body or {}).encode() if method != "GET" else None,
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def own(self, method: str, path: str, body: dict | None = None):
+        """The same for what has to succeed."""
+        status, answer = self.ask(method, path, body)
+        assert status < 300, answer
+        return answer
 
     def kill(self):
         """Ends it as a power cut would."""
@@ -84,8 +104,8 @@ def clean_environment(tmp_path, monkeypatch):
 def start_server(tmp_path):
     servers = []
 
-    def start(database: str = "sqlite::memory:", options: list[str] = ()) -> Server:
-        server = Server(tmp_path, database, options)
+    def start(database: str = "sqlite::memory:", options: list[str] = (), port: int = 0) -> Server:
+        server = Server(tmp_path, database, options, port)
         server.start()
         servers.append(server)
         return server
@@ -107,23 +127,36 @@ def server(start_server, monkeypatch):
 @pytest.fixture
 def own(server):
     """Asks the own API about the default workspace; answers status and body."""
-
-    def ask(method, path, body=None):
-        request = urllib.request.Request(
-            f"{server.host}/_mock/v1/workspaces/default/{path}",
-            method=method,
-            data=None if method == "GET" else json.dumps(body or {}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-    return ask
+    return lambda method, path, body=None: server.ask(method, f"/default/{path}", body)
 
 
 @pytest.fixture
 def binary() -> str:
     return BINARY
+
+
+@pytest.fixture
+def examples():
+    """examples(CLIENT, LANGUAGE): the fenced blocks in docs/clients/CLIENT.md, which must work as they stand."""
+
+    def blocks(client: str, language: str) -> list[str]:
+        page = (REPOSITORY / f"docs/clients/{client}.md").read_text()
+        found = [block.split("```")[0] for block in page.split(f"```{language}\n")[1:]]
+        assert found
+        return found
+
+    return blocks
+
+
+@pytest.fixture
+def shell_examples(examples):
+    """shell_examples(CLIENT, VARIABLE=…) runs the shell's blocks, one after the other, and answers what they print."""
+
+    def run(client: str, **variables: str) -> str:
+        script = "".join(examples(client, "sh"))
+        command = ["bash", "-euo", "pipefail", "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | variables)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -101,3 +101,13 @@ def test_the_clis_calls(server):
     assert (status, json.loads(body)["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
     assert call("DELETE", f"{path}/{token['token_id']}") == (200, "{}")
     assert call("GET", path) == (403, INVALID)
+
+
+def test_the_examples_of_the_page(server, shell_examples):
+    oauth = {
+        "DATABRICKS_CLIENT_ID": "32743274-3274-4274-8274-327432743275",
+        "DATABRICKS_CLIENT_SECRET": server.client_secret,
+    }
+    printed = shell_examples("curl", **oauth)
+    assert printed.count("nightly job") == 2
+    assert '"token_type":"Bearer"' in printed

@@ -80,14 +80,6 @@ def sign_in(monkeypatch):
     return sign_in
 
 
-def own(server, method, path, body=None, key=None):
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    url = f"{server.host}/_mock/v1/workspaces/default/{path}"
-    answer = requests.request(method, url, json=body, headers=headers, timeout=20)
-    assert answer.ok, answer.text
-    return answer.json() if answer.content else None
-
-
 def test_a_person_signs_in_by_the_page_and_works(start_server, sign_in):
     server = start_server()
     browser = Browser("Workspace Admin")
@@ -124,7 +116,7 @@ def test_the_sdk_refreshes_and_signs_in_anew_when_it_cannot(start_server, sign_i
     server = start_server(options=["--sign-in-as", ADMIN])
     first = sign_in(server, Browser())
     assert first.current_user.me().user_name == ADMIN
-    own(server, "POST", "clock/advance", {"by": "1h"})
+    server.own("POST", "/default/clock/advance", {"by": "1h"})
     with pytest.raises(PermissionDenied, match="Invalid access token."):
         first.current_user.me()
 

@@ -1,0 +1,59 @@
+"""operations.py SUITE RECORD: which operations of docs/compatibility.md a client has used, as JSON, and how often.
+
+Told from the server's log. `refused` counts its answers of 400 and more."""
+
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+DOCUMENTS = HERE.parents[1] / "docs"
+# Where a suite pins its client. The pages must name what is tested.
+PINS = {
+    "cli": ("cli/go.mod", r"require github.com/databricks/cli v(\S+)"),
+    "go": ("go/go.mod", r"databricks-sdk-go v(\S+)"),
+    "java": ("java/pom.xml", r"<artifactId>databricks-sdk-java</artifactId>\s*<version>(.+)</version>"),
+    "legacy-cli": ("python/requirements.txt", r"databricks-cli==(\S+)"),
+    "python": ("python/requirements.txt", r"databricks-sdk==(\S+)"),
+    "terraform": ("terraform/provider/go.mod", r"terraform-provider-databricks v(\S+)"),
+}
+
+
+def version(suite):
+    if suite not in PINS:
+        return None
+    file, pattern = PINS[suite]
+    pinned = re.search(pattern, (HERE / file).read_text())[1]
+    page = DOCUMENTS / "clients" / f"{suite}.md"
+    tested = page.read_text().split("Tested: ")[1].split(",")[0]
+    assert pinned in tested, f"{page} has {tested!r}, but {pinned} is what is tested"
+    return pinned
+
+
+def routes():
+    """(method, pattern of its path, operation), those without parameters first."""
+    rows = re.findall(r"^\| (\w+) \| `(\S+)` \| (\S+) \|", (DOCUMENTS / "compatibility.md").read_text(), re.MULTILINE)
+    for method, path, operation in sorted(rows, key=lambda row: row[1].count("{")):
+        yield method, re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))), operation
+
+
+def main(suite, record):
+    table = list(routes())
+    used, refused = Counter(), Counter()
+    for line in Path(record).read_text().splitlines():
+        if '"message":"answered"' not in line:
+            continue
+        answer = json.loads(line)
+        for method, path, operation in table:
+            if method == answer["method"] and path.fullmatch(answer["path"]):
+                used[operation] += 1
+                refused[operation] += answer["status"] >= 400
+                break
+    operations = [{"operation": name, "used": used[name], "refused": refused[name]} for name in sorted(used)]
+    print(json.dumps({"client": suite, "version": version(suite), "operations": operations}, indent=1))
+    print(f"{suite}: {len(used)} operations, {used.total()} requests", file=sys.stderr)
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,262 @@
+"""The official Terraform provider: apply, an empty plan, change, import, drift, destroy."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import PermissionDenied
+
+ADMIN = "admin@example.com"
+CLIENT_ID = "32743274-3274-4274-8274-327432743275"
+WORLD = Path(__file__).with_name("world.tf").read_text()
+PROVIDERS = 'terraform {\n  required_providers {\n    databricks = { source = "databricks/databricks" }\n  }\n}\n'
+
+
+class Failed(Exception):
+    """It ended with an error: what it wrote on standard error, in one line."""
+
+
+@pytest.fixture
+def terraform(tmp_path, monkeypatch):
+    """terraform(CONFIGURATION)(ARGUMENTS…) runs a command on that configuration and answers what it printed."""
+    settings = tmp_path / "settings.tfrc"
+    overrides = f'dev_overrides {{ "databricks/databricks" = "{Path(os.environ["PROVIDER"]).parent}" }}'
+    settings.write_text(f"provider_installation {{\n  {overrides}\n}}\n")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(settings))
+
+    def configured(text):
+        folder = tmp_path / f"configuration-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        (folder / "main.tf").write_text(text)
+
+        def run(command, *arguments, **variables):
+            options = ["-no-color", *(["-auto-approve"] if command in ("apply", "destroy") else [])]
+            for name, value in variables.items():
+                options.append(f"-var={name}={value if isinstance(value, str) else json.dumps(value)}")
+            done = subprocess.run(
+                [os.environ["TOFU"], command, *options, *arguments],
+                cwd=folder, capture_output=True, text=True, timeout=120,
+            )
+            if done.returncode:
+                raise Failed(" ".join(re.sub("[│╵╷]", "", done.stderr).split()))
+            return done.stdout
+
+        def output(name):
+            done = subprocess.run([os.environ["TOFU"], "output", "-json", name], cwd=folder, capture_output=True, check=True)
+            return json.loads(done.stdout)
+
+        run.output = output
+        return run
+
+    return configured
+
+
+@pytest.fixture
+def by_oauth(server, monkeypatch):
+    """Terraform's credential is the admin service principal's secret, as no token can lock that out."""
+    monkeypatch.delenv("DATABRICKS_TOKEN")
+    monkeypatch.setenv("DATABRICKS_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", server.client_secret)
+
+
+def unchanged(run, **variables):
+    return "No changes." in run("plan", **variables)
+
+
+def test_the_whole_life(server, terraform):
+    w = WorkspaceClient()
+    run = terraform(WORLD)
+    assert "Resources: 9 added, 0 changed, 0 destroyed." in run("apply")
+    assert (run.output("me"), run.output("admins")) == (ADMIN, 2)
+    assert unchanged(run)
+
+    made = run.output("secrets")
+    assert WorkspaceClient(token=made["token"]).current_user.me().user_name == ADMIN
+    assert WorkspaceClient(token=made["obo"]).current_user.me().user_name == made["client"]
+    robot = WorkspaceClient(
+        host=server.host, client_id=made["client"], client_secret=made["secret"], auth_type="oauth-m2m"
+    )
+    assert robot.current_user.me().user_name == made["client"]
+    assert w.workspace_conf.get_status("maxTokenLifetimeDays") == {"maxTokenLifetimeDays": "90"}
+    [team] = w.groups.list(filter='displayName eq "team of Ann"')
+    assert [member.display for member in team.members] == ["Ann"]
+    acl = w.permissions.get("authorization", "tokens").access_control_list
+    holders = {entry.group_name or entry.service_principal_name for entry in acl}
+    assert holders == {"team of Ann", made["client"], "admins"}
+
+    change = {"conf": {"maxTokenLifetimeDays": "30"}, "comment": "changed", "name": "Anna"}
+    # The tokens are replaced, whose comments cannot change in this provider.
+    assert "Resources: 2 added, 5 changed, 2 destroyed." in run("apply", **change)
+    assert unchanged(run, **change)
+    with pytest.raises(PermissionDenied, match="Invalid access token."):
+        WorkspaceClient(token=made["token"]).current_user.me()
+    assert "changed" in [token.comment for token in w.tokens.list()]
+
+    assert "Resources: 9 destroyed." in run("destroy", **change)
+    assert [token.comment for token in w.token_management.list()] == ["dapi-mock admin token"]
+    assert w.workspace_conf.get_status("maxTokenLifetimeDays") == {"maxTokenLifetimeDays": ""}
+    assert list(w.groups.list(filter='displayName sw "team"')) == []
+
+
+@pytest.mark.usefixtures("by_oauth")
+def test_by_oauth(terraform):
+    conf = {"conf": {"enableTokensConfig": "true", "maxTokenLifetimeDays": "90"}}
+    run = terraform(WORLD)
+    assert "Resources: 9 added" in run("apply", **conf)
+    assert run.output("me") == CLIENT_ID
+    assert unchanged(run, **conf)
+    assert "Resources: 9 destroyed." in run("destroy", **conf)
+    # What it had set to a truth value it leaves as "false".
+    assert WorkspaceClient().workspace_conf.get_status("enableTokensConfig") == {"enableTokensConfig": "false"}
+
+
+@pytest.mark.usefixtures("by_oauth")
+def test_who_may_act_as_a_service_principal(terraform):
+    run = terraform(PROVIDERS + """
+variable "status" { default = "RESTRICT_TOKENS_AND_JOB_RUN_AS" }
+variable "role" { default = "roles/servicePrincipal.user" }
+
+resource "databricks_restrict_workspace_admins_setting" "this" {
+  restrict_workspace_admins { status = var.status }
+}
+
+resource "databricks_user" "ann" { user_name = "ann@example.com" }
+
+resource "databricks_service_principal" "ci" { display_name = "ci" }
+
+resource "databricks_access_control_rule_set" "ci" {
+  name = "accounts/32743274-3274-4274-8274-327432743274/servicePrincipals/${databricks_service_principal.ci.application_id}/ruleSets/default"
+  grant_rules {
+    principals = [databricks_user.ann.acl_principal_id]
+    role       = var.role
+  }
+}
+""")
+    assert "Resources: 4 added" in run("apply")
+    assert unchanged(run)
+    change = {"status": "ALLOW_ALL", "role": "roles/servicePrincipal.manager"}
+    assert "Resources: 0 added, 2 changed, 0 destroyed." in run("apply", **change)
+    assert unchanged(run, **change)
+    assert "Resources: 4 destroyed." in run("destroy", **change)
+
+
+def test_who_manages_the_toggle_by_token_locks_itself_out(server, terraform):
+    """The provider ends what it set to "true" by "false": the real service locks out as much."""
+    run = terraform(PROVIDERS + 'resource "databricks_workspace_conf" "this" {\n'
+                    '  custom_config = { enableTokensConfig = "true", maxTokenLifetimeDays = "90" }\n}\n')
+    run("apply")
+    with pytest.raises(Failed, match="cannot delete workspace conf: Invalid access token."):
+        run("destroy")
+
+
+def test_import(server, terraform):
+    made = terraform(WORLD)
+    made("apply")
+    w = WorkspaceClient()
+    [ann] = w.users.list(filter="userName eq ann@example.com")
+    [team] = w.groups.list(filter='displayName eq "team of Ann"')
+    [robot] = w.service_principals.list(filter='displayName eq "ci of Ann"')
+    run = terraform(WORLD)
+    for address, name in [
+        ("databricks_user.ann", ann.id),
+        ("databricks_group.team", team.id),
+        ("databricks_group_member.ann", f"{team.id}|{ann.id}"),
+        ("databricks_service_principal.ci", robot.id),
+        ("databricks_permissions.tokens", "/authorization/tokens"),
+    ]:
+        assert "Import successful!" in run("import", address, name)
+    targets = [f"-target={kind}" for kind in ("databricks_permissions.tokens", "databricks_group_member.ann")]
+    assert "No changes." in run("plan", *targets)
+
+
+def test_what_others_took_away_is_made_again(server, terraform):
+    w = WorkspaceClient()
+    run = terraform(WORLD)
+    run("apply")
+    [robots] = [token for token in w.token_management.list() if token.comment == "on behalf of Ann"]
+    w.token_management.delete(robots.token_id)
+    assert "Plan: 1 to add, 0 to change, 0 to destroy." in run("plan")
+    # For a token on behalf of another, which stays readable, the provider asks its own machine's clock instead.
+    server.own("POST", "/default/clock/advance", {"by": "1h"})
+    assert "Plan: 2 to add, 0 to change, 0 to destroy." in run("plan")
+    w.workspace_conf.set_status({"maxTokenLifetimeDays": "7"})
+    w.token_management.set_permissions(access_control_list=[])
+    assert "Resources: 3 added, 1 changed, 0 destroyed." in run("apply")
+
+
+def test_who_is_there_already_is_taken_over_on_demand(server, terraform):
+    w = WorkspaceClient()
+    user = w.users.create(user_name="ann@example.com", display_name="Before")
+    w.groups.create(display_name="team")
+    robot = w.service_principals.create(display_name="ci")
+    text = PROVIDERS + (
+        'resource "databricks_user" "ann" {\n  user_name = "ann@example.com"\n  display_name = "Ann"\nFORCE}\n'
+        'resource "databricks_group" "team" {\n  display_name = "team"\nFORCE}\n'
+        f'resource "databricks_service_principal" "ci" {{\n  application_id = "{robot.application_id}"\n'
+        '  display_name = "ci"\nFORCE}\n'
+    )
+    with pytest.raises(Failed) as caught:
+        terraform(text.replace("FORCE", ""))("apply")
+    for refusal in (
+        "User with username ann@example.com already exists.",
+        "Group with name team already exists.",
+        f"Service principal with application ID {robot.application_id} already exists.",
+    ):
+        assert refusal in str(caught.value)
+    run = terraform(text.replace("FORCE", "  force = true\n"))
+    assert "Resources: 3 added" in run("apply")
+    assert w.users.get(user.id).display_name == "Ann"
+    assert "No changes." in run("plan")
+
+
+@pytest.mark.parametrize(
+    "resource, arguments, text",
+    [
+        ("token", "lifetime_seconds = 63072001", "exceeds the maximum token lifetime of 730 days"),
+        ("obo_token", f'application_id = "{"0" * 8}-0000-4000-8000-{"0" * 12}"', "does not exist"),
+        ("workspace_conf", 'custom_config = { maxTokenLifetimeDays = "731" }', "Some values are not allowed"),
+        ("workspace_conf", 'custom_config = { enableNothing = "true" }', 'some new keys are invalid: enableNothing'),
+        (
+            "permissions",
+            'authorization = "tokens"\n access_control {\n user_name = "nobody@example.com"\n'
+            ' permission_level = "CAN_USE"\n }',
+            "Principal: UserName(nobody@example.com) does not exist",
+        ),
+    ],
+)
+def test_refusals(server, terraform, resource, arguments, text):
+    run = terraform(f'{PROVIDERS}resource "databricks_{resource}" "it" {{\n {arguments}\n}}\n')
+    with pytest.raises(Failed) as caught:
+        run("apply")
+    assert text in str(caught.value)
+
+
+def test_rate_limits_are_waited_out(server, terraform):
+    server.own("POST", "/default/faults", {"name": "rate_limited", "times": 2})
+    server.own("POST", "/default/faults", {"name": "temporarily_unavailable", "times": 1})
+    run = terraform(PROVIDERS + 'resource "databricks_token" "it" {\n  comment = "late"\n}\n')
+    assert "Resources: 1 added" in run("apply")
+    assert [token.comment for token in WorkspaceClient().tokens.list()][1:] == ["late"]
+
+
+def test_each_workspace_of_a_host_has_its_own(server, terraform, monkeypatch):
+    second = server.own("POST", "", {"id": 42, "ttl": "1h"})
+    for name, value in second["env"].items():
+        monkeypatch.setenv(name, value)
+    run = terraform(WORLD)
+    assert "Resources: 9 added" in run("apply")
+    assert unchanged(run)
+    first = WorkspaceClient(token=server.admin_token, workspace_id="3274327432743274")
+    assert len(list(first.token_management.list())) == 1
+
+
+def test_the_example_of_the_page(server, terraform, examples):
+    [text] = examples("terraform", "hcl")
+    run = terraform(text)
+    assert "Resources: 4 added" in run("apply")
+    assert unchanged(run)
+    assert "Resources: 4 destroyed." in run("destroy")
