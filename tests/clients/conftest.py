@@ -16,7 +16,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("DAPI_MOCK_BIN", str(REPOSITORY / "target/release/dapi-mock"))
-READY = re.compile(r"^dapi-mock ready host=(http://127\.0\.0\.1:(\d+)) in=\S+$", re.MULTILINE)
+READY = re.compile(r"^dapi-mock ready host=(https?://127\.0\.0\.1:(\d+)) in=\S+$", re.MULTILINE)
 
 # A thousand connections at once need more files than the usual soft limit, here and in the server.
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -263,7 +263,7 @@ def test_auth_login(cli, start_server):
 def test_hosts_that_it_refuses(cli, server):
     """What the README warns of."""
     with refused("must start with https://"):
-        cli("configure", "--host", server.host, "--token")
+        cli("configure", "--host", f"http://127.0.0.1:{server.port}", "--token")
     with pytest.raises(Failed, match="host must start with 'https://'"):
         cli("auth", "login", "--host", f"http://localhost:{server.port}", "--profile", "mock")
 

@@ -29,7 +29,8 @@ def curl(*arguments):
 @pytest.mark.parametrize("machine", ["127.0.0.1", "localhost"])
 def test_create_list_and_delete(server, netrc, machine):
     netrc(machine, server.admin_token)
-    api = f"http://{machine}:{server.port}/api/2.0/token"
+    scheme = server.host.split(":")[0]
+    api = f"{scheme}://{machine}:{server.port}/api/2.0/token"
 
     status, body = curl("-X", "POST", f"{api}/create", "-d", '{"comment": "from curl", "lifetime_seconds": 3600}')
     created = json.loads(body)

@@ -31,7 +31,7 @@ const (
 
 var (
 	ctx   = context.Background()
-	ready = regexp.MustCompile(`^dapi-mock ready host=(http://127\.0\.0\.1:\d+) `)
+	ready = regexp.MustCompile(`^dapi-mock ready host=(https?://127\.0\.0\.1:\d+) `)
 )
 
 // A developer's profile, variables and proxy may take no part.

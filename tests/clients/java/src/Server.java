@@ -33,7 +33,7 @@ class Server implements AutoCloseable {
   static final long WORKSPACE_ID = 3274327432743274L;
   static final long DAY = 24 * 60 * 60;
 
-  private static final Pattern READY = Pattern.compile("dapi-mock ready host=(http://127\\.0\\.0\\.1:\\d+) .*");
+  private static final Pattern READY = Pattern.compile("dapi-mock ready host=(https?://127\\.0\\.0\\.1:\\d+) .*");
 
   final String host;
   private final Process process;
