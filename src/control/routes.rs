@@ -4,13 +4,11 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 use super::{Control, audit, clock, explain, faults, openapi, report, settings, tokens, what_if, workspaces};
-
-/// Makes a JSON Schema.
-type Describe = fn(&mut SchemaGenerator) -> Schema;
+use crate::openapi::Describe;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +56,6 @@ impl Route {
     const fn body<T: JsonSchema>(mut self) -> Self {
         self.body = Some(SchemaGenerator::subschema_for::<T>);
         self
-    }
-
-    /// The names of its path's parameters, in order.
-    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 }
 

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::App;
@@ -14,8 +15,8 @@ use crate::domain::authorize::NamedWorkspace;
 
 /// The host metadata. `oidc_endpoint` is always there, without which the Python SDK cannot do client
 /// credentials; ids only while the host serves one workspace, or on a port that is one's own.
-#[derive(Debug, Serialize)]
-struct HostMetadata {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct HostMetadata {
     oidc_endpoint: String,
     #[serde(flatten)]
     only_workspace: Option<NamedInMetadata>,
@@ -23,7 +24,7 @@ struct HostMetadata {
     token_federation_default_oidc_audiences: [String; 1],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct NamedInMetadata {
     account_id: String,
     workspace_id: String,
