@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
-use super::{Control, audit, clock, explain, faults, openapi, report, settings, tokens, what_if, workspaces};
+use super::{Control, audit, clock, compat, explain, faults, openapi, report, settings, tokens, what_if, workspaces};
 use crate::openapi::Describe;
 
 /// Who may call a route.
@@ -73,6 +73,8 @@ const fn console(
 #[rustfmt::skip] // One row a route.
 pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/openapi.json", "openapi.get", "this API as an OpenAPI document", || get(openapi::show)),
+    row(Method::GET, "/v1/compat", "compat.get", "what is emulated, how faithfully, and which clients have proved it", || get(compat::ledger)),
+    row(Method::GET, "/v1/compat/openapi.json", "compat.openapi", "the emulated API as an OpenAPI document", || get(compat::document)),
     row(Method::POST, "/v1/workspaces", "workspaces.create", "create a workspace", || post(workspaces::create)).body::<workspaces::Wanted>(),
     row(Method::GET, "/v1/workspaces", "workspaces.list", "all workspaces", || get(workspaces::list)),
     row(Method::GET, "/v1/workspaces/{workspace}", "workspaces.get", "a workspace", || get(workspaces::show)),
