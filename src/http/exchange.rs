@@ -89,6 +89,7 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
         request_id = origin.request_id,
         %method,
         path = %redacted(&path),
+        client = %redacted(&origin.user_agent),
         status = response.status().as_u16(),
         us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "answered"
