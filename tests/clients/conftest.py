@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# Where `prove` wants the servers' logs of every request.
+PROVE_LOG = os.environ.get("PROVE_LOG")
 BINARY = os.environ.get("DAPI_MOCK_BIN", str(REPOSITORY / "target/release/dapi-mock"))
 READY = re.compile(r"^dapi-mock ready host=(http://127\.0\.0\.1:(\d+)) in=\S+$", re.MULTILINE)
 
@@ -29,6 +31,8 @@ class Server:
         self._folder = folder
         self._command = [BINARY, "serve", "--port", "0", "--database", database]
         self._command += ["--admin-token", self.admin_token, "--admin-client-secret", self.client_secret, *options]
+        if PROVE_LOG and "--log-level" not in options:
+            self._command += ["--log-level", "debug", "--log-format", "json"]
         self._process = None
 
     def start(self):
@@ -47,6 +51,12 @@ class Server:
         """Ends it as a power cut would."""
         self._process.kill()
         self._process.wait()
+        self._keep_log()
+
+    def _keep_log(self):
+        if PROVE_LOG:
+            with open(PROVE_LOG, "ab") as kept:
+                kept.write((self._folder / "stderr").read_bytes())
 
     def stop(self):
         if self._process.poll() is None:
@@ -56,6 +66,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
                 pytest.fail("The server did not stop on SIGTERM.")
+            self._keep_log()
             assert code == 0, "SIGTERM is a normal end"
 
 
