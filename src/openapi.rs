@@ -42,7 +42,7 @@ pub fn in_path(name: &str, description: &str) -> Value {
 }
 
 /// The OpenAPI 3.1 document.
-pub fn document(title: &str, description: &str, security: &Value, paths: Paths, components: &Value) -> Value {
+pub fn document(title: &str, description: &str, security: &Value, paths: &Paths, components: &Value) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {

@@ -32,7 +32,7 @@ pub fn document() -> Value {
         } },
     });
     let description = "What the real service has no call for. docs/own-api.md tells of each, with examples.";
-    openapi::document("dapi-mock: own API", description, &json!([{}, { "controlKey": [] }]), paths, &components)
+    openapi::document("dapi-mock: own API", description, &json!([{}, { "controlKey": [] }]), &paths, &components)
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {

@@ -36,7 +36,7 @@ pub fn document() -> Value {
     let description = "The part of the Databricks API that dapi-mock emulates. Bodies are read whatever their \
         Content-Type is; unknown members and parameters are ignored. docs/compatibility.md tells how faithful each \
         operation is. Faults that are armed on purpose may answer with any status.";
-    openapi::document("dapi-mock: emulated API", description, &json!([{ "token": [] }]), paths, &components)
+    openapi::document("dapi-mock: emulated API", description, &json!([{ "token": [] }]), &paths, &components)
 }
 
 fn operation(route: &Route, name: &str, generator: &mut SchemaGenerator) -> Value {

@@ -64,7 +64,7 @@ pub async fn levels() -> Response {
 
 /// Who may use tokens.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct AccessControl<'a> {
+pub(super) struct TokenPermissions<'a> {
     object_id: &'static str,
     object_type: &'static str,
     access_control_list: Vec<AccessControlEntry<'a>>,
@@ -80,11 +80,11 @@ struct AccessControlEntry<'a> {
     group_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<&'a str>,
-    all_permissions: Vec<Permission>,
+    all_permissions: Vec<HeldLevel>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct Permission {
+struct HeldLevel {
     permission_level: &'static str,
     inherited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,18 +97,18 @@ fn render(entries: &[(Principal, PermissionLevel)]) -> Response {
     // Nobody can take it from them, so it is an inheritance and not an entry.
     list.push(AccessControlEntry {
         group_name: Some("admins"),
-        all_permissions: vec![Permission {
+        all_permissions: vec![HeldLevel {
             permission_level: PermissionLevel::CanManage.as_str(),
             inherited: true,
             inherited_from_object: Some(["/authorization/"]),
         }],
         ..AccessControlEntry::default()
     });
-    ok(&AccessControl { object_id: "/authorization/tokens", object_type: "tokens", access_control_list: list })
+    ok(&TokenPermissions { object_id: "/authorization/tokens", object_type: "tokens", access_control_list: list })
 }
 
 fn entry(principal: &Principal, level: PermissionLevel) -> AccessControlEntry<'_> {
-    let permission = Permission { permission_level: level.as_str(), inherited: false, inherited_from_object: None };
+    let permission = HeldLevel { permission_level: level.as_str(), inherited: false, inherited_from_object: None };
     let mut entry = AccessControlEntry { all_permissions: vec![permission], ..AccessControlEntry::default() };
     let (name, display) = (Some(principal.name.as_str()), Some(principal.display_name.as_str()));
     match principal.kind {

@@ -351,17 +351,17 @@ pub static ROUTES: &[Route] = &[
     row(Method::PATCH, "/api/2.0/preview/workspace-conf", "workspaceConf.setStatus", CONFIGURATION, Level::Exact, || patch(workspace_conf::set_status))
         .evidence(CONF).body::<Map<String, Value>>().answers_nothing(),
     row(Method::GET, "/api/2.0/permissions/authorization/tokens", "tokenManagement.getPermissions", READ_PERMISSIONS, Level::Exact, || get(permissions::get))
-        .evidence(PERMISSIONS).answers::<permissions::AccessControl>(),
+        .evidence(PERMISSIONS).answers::<permissions::TokenPermissions>(),
     row(Method::PUT, "/api/2.0/permissions/authorization/tokens", "tokenManagement.setPermissions", CHANGE_PERMISSIONS, Level::Exact, || put(permissions::put))
-        .evidence(PERMISSIONS).body::<permissions::ChangeList>().answers::<permissions::AccessControl>(),
+        .evidence(PERMISSIONS).body::<permissions::ChangeList>().answers::<permissions::TokenPermissions>(),
     row(Method::PATCH, "/api/2.0/permissions/authorization/tokens", "tokenManagement.updatePermissions", CHANGE_PERMISSIONS, Level::Exact, || patch(permissions::patch))
-        .evidence(PERMISSIONS).body::<permissions::ChangeList>().answers::<permissions::AccessControl>(),
+        .evidence(PERMISSIONS).body::<permissions::ChangeList>().answers::<permissions::TokenPermissions>(),
     row(Method::GET, "/api/2.0/permissions/authorization/tokens/permissionLevels", "tokenManagement.getPermissionLevels", READ_PERMISSIONS, Level::Exact, || get(permissions::levels))
         .evidence(PERMISSIONS).answers::<permissions::PermissionLevels>(),
     row(Method::GET, "/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.get", CONFIGURATION, Level::Exact, || get(settings::get))
-        .evidence(RESTRICTED_ADMINS).parameters(ETAG).answers::<settings::Setting>(),
+        .evidence(RESTRICTED_ADMINS).parameters(ETAG).answers::<settings::VersionedSetting>(),
     row(Method::PATCH, "/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.update", RESTRICTION, Level::Exact, || patch(settings::update))
-        .evidence(RESTRICTED_ADMINS).body::<settings::UpdateSetting>().answers::<settings::Setting>(),
+        .evidence(RESTRICTED_ADMINS).body::<settings::UpdateSetting>().answers::<settings::VersionedSetting>(),
     row(Method::DELETE, "/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.delete", RESTRICTION, Level::Exact, || delete(settings::delete))
         .evidence(RESTRICTED_ADMINS).parameters(ETAG).answers::<settings::Etag>(),
     row(Method::GET, "/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.getRuleSet", ROLES, Level::Partial, || get(settings::get_rule_set))

@@ -62,7 +62,7 @@ pub(super) struct Etag<'a> {
 
 /// The setting with its version.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Setting<'a> {
+pub(super) struct VersionedSetting<'a> {
     setting_name: &'static str,
     restrict_workspace_admins: Status<'a>,
     etag: &'a str,
@@ -73,8 +73,12 @@ struct Status<'a> {
     status: &'a str,
 }
 
-fn setting(stored: &Versioned) -> Setting<'_> {
-    Setting { setting_name: "default", restrict_workspace_admins: Status { status: &stored.value }, etag: &stored.etag }
+fn setting(stored: &Versioned) -> VersionedSetting<'_> {
+    VersionedSetting {
+        setting_name: "default",
+        restrict_workspace_admins: Status { status: &stored.value },
+        etag: &stored.etag,
+    }
 }
 
 /// A rule set with its version.
