@@ -11,6 +11,7 @@ pub mod control;
 pub mod domain;
 pub mod entropy;
 pub mod http;
+pub mod openapi;
 pub mod own_client;
 pub mod run;
 mod run_client;

@@ -11,6 +11,7 @@ use crate::config::{
 };
 use crate::control::routes::{ROUTES, Route};
 use crate::domain::fault::Match;
+use crate::openapi::names_in_path;
 use crate::own_client::{Failure, OwnClient};
 use crate::run::say;
 
@@ -94,7 +95,7 @@ pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
 
 /// The parameters of a route's path that are given one by one; the workspace has its flag.
 fn positional(route: &Route) -> impl Iterator<Item = &'static str> {
-    route.parameters().filter(|name| *name != "workspace")
+    names_in_path(route.path).filter(|name| *name != "workspace")
 }
 
 /// Writes the world as a seed.

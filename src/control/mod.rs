@@ -3,6 +3,7 @@
 
 mod audit;
 mod clock;
+mod compat;
 mod explain;
 mod faults;
 mod guard;

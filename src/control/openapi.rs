@@ -1,11 +1,11 @@
 //! The own API as an OpenAPI document, made from its route table.
 
-use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::reply::{Reply, ok};
 use super::routes::{ROUTES, Route};
+use crate::openapi::{self, Paths, in_path, names_in_path};
 
 /// `GET /v1/openapi.json`
 pub(super) async fn show() -> Reply {
@@ -14,18 +14,10 @@ pub(super) async fn show() -> Reply {
 
 /// The OpenAPI 3.1 document.
 pub fn document() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.definitions_path = "/components/schemas".into();
-        settings.meta_schema = None;
-    });
-    let mut generator = settings.into_generator();
-    let mut paths: Map<String, Value> = Map::new();
+    let mut generator = openapi::generator();
+    let mut paths = Paths::default();
     for route in ROUTES {
-        let operation = operation(route, &mut generator);
-        let path = paths.entry(format!("/_mock{}", route.path)).or_insert_with(|| json!({}));
-        if let Some(path) = path.as_object_mut() {
-            path.insert(route.method.as_str().to_lowercase(), operation);
-        }
+        paths.insert(format!("/_mock{}", route.path), &route.method, operation(route, &mut generator));
     }
     let mut schemas = generator.take_definitions(true);
     let problem = json!({
@@ -33,36 +25,26 @@ pub fn document() -> Value {
         "properties": { "error": { "type": "string", "description": "What is wrong, and what would be right." } },
     });
     schemas.insert("Problem".into(), problem);
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "dapi-mock: own API",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "What the real service has no call for. docs/own-api.md tells of each, with examples.",
-            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
-        },
-        "servers": [{ "url": "http://127.0.0.1:3274" }],
-        "security": [{}, { "controlKey": [] }],
-        "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": { "controlKey": {
-                "type": "http", "scheme": "bearer", "description": "The key of --control-key, where there is one.",
-            } },
-        },
-    })
+    let components = json!({
+        "schemas": schemas,
+        "securitySchemes": { "controlKey": {
+            "type": "http", "scheme": "bearer", "description": "The key of --control-key, where there is one.",
+        } },
+    });
+    let description = "What the real service has no call for. docs/own-api.md tells of each, with examples.";
+    openapi::document("dapi-mock: own API", description, &json!([{}, { "controlKey": [] }]), &paths, &components)
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
-    let in_path = route.parameters().map(|name| {
+    let described = names_in_path(route.path).map(|name| {
         let description = match name {
             "workspace" => "A workspace's id, or default.",
             "account" | "account_id" => "An account's UUID.",
             _ => "",
         };
-        json!({ "name": name, "in": "path", "required": true, "description": description, "schema": { "type": "string" } })
+        in_path(name, description)
     });
-    let mut parameters: Vec<Value> = in_path.collect();
+    let mut parameters: Vec<Value> = described.collect();
     if let Some(query) = route.query {
         parameters.extend(in_query(&query(generator)));
     }

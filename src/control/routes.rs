@@ -4,16 +4,15 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 use super::{
-    Control, audit, clock, explain, faults, openapi, report, requests, settings, tls, tokens, tripwire, what_if,
-    workspaces,
+    Control, audit, clock, compat, explain, faults, openapi, report, requests, settings, tls, tokens, tripwire,
+    what_if, workspaces,
 };
 
-/// Makes a JSON Schema.
-type Describe = fn(&mut SchemaGenerator) -> Schema;
+use crate::openapi::Describe;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +61,6 @@ impl Route {
         self.body = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
-
-    /// The names of its path's parameters, in order.
-    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-    }
 }
 
 const fn console(
@@ -84,6 +78,8 @@ const fn console(
 pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/openapi.json", "openapi.get", "this API as an OpenAPI document", || get(openapi::show)),
     row(Method::GET, "/v1/tls/ca.pem", "tls.ca", "the certificate of the own CA", || get(tls::ca)),
+    row(Method::GET, "/v1/compat", "compat.get", "what is emulated, how faithfully, and which clients have proved it", || get(compat::ledger)),
+    row(Method::GET, "/v1/compat/openapi.json", "compat.openapi", "the emulated API as an OpenAPI document", || get(compat::document)),
     row(Method::POST, "/v1/workspaces", "workspaces.create", "create a workspace", || post(workspaces::create)).body::<workspaces::Wanted>(),
     row(Method::GET, "/v1/workspaces", "workspaces.list", "all workspaces", || get(workspaces::list)),
     row(Method::GET, "/v1/workspaces/{workspace}", "workspaces.get", "a workspace", || get(workspaces::show)),

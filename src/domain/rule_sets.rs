@@ -1,5 +1,6 @@
 //! Roles on a service principal, as access control rule sets give them (governance §2.8).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AccountId;
@@ -11,7 +12,7 @@ use super::identity::PrincipalKind;
 pub const SERVICE_PRINCIPAL_USER: &str = "roles/servicePrincipal.user";
 
 /// A role and who holds it, as on the wire.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GrantRule {
     /// Such as `roles/servicePrincipal.user`.

@@ -3,8 +3,9 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::App;
 use super::error::ApiError;
@@ -39,8 +40,8 @@ impl Target {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct WorkspaceInfo<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct WorkspaceInfo<'a> {
     account_id: String,
     workspace_id: i64,
     workspace_name: &'a str,
@@ -55,7 +56,7 @@ struct WorkspaceInfo<'a> {
 }
 
 /// Where it is, as each cloud says it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Place {
     Aws { aws_region: &'static str },
@@ -109,15 +110,55 @@ pub async fn get_workspace(
     Ok(ok(&WorkspaceInfo::from(&workspace)))
 }
 
-fn assignment(principal: &Principal, permission: Option<WorkspacePermission>) -> Value {
-    let name = match principal.kind {
-        PrincipalKind::User => "user_name",
-        PrincipalKind::ServicePrincipal => "service_principal_name",
-        PrincipalKind::Group => "group_name",
-    };
-    let who = json!({ "principal_id": principal.id.0, name: principal.name, "display_name": principal.display_name });
-    let permissions: Vec<&str> = permission.map(WorkspacePermission::as_str).into_iter().collect();
-    json!({ "principal": who, "permissions": permissions })
+/// Who is assigned, and as what.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AssignmentInfo<'a> {
+    principal: PrincipalInfo<'a>,
+    permissions: Vec<&'static str>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PrincipalInfo<'a> {
+    principal_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_principal_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_name: Option<&'a str>,
+    display_name: &'a str,
+}
+
+/// The assignments of a workspace.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AssignmentList<'a> {
+    permission_assignments: Vec<AssignmentInfo<'a>>,
+}
+
+/// What there is to assign.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AssignablePermissions {
+    permissions: Vec<AssignablePermission>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct AssignablePermission {
+    permission_level: &'static str,
+    description: &'static str,
+}
+
+fn assignment(principal: &Principal, permission: Option<WorkspacePermission>) -> AssignmentInfo<'_> {
+    let named = |kind| (principal.kind == kind).then_some(principal.name.as_str());
+    AssignmentInfo {
+        principal: PrincipalInfo {
+            principal_id: principal.id.0,
+            user_name: named(PrincipalKind::User),
+            service_principal_name: named(PrincipalKind::ServicePrincipal),
+            group_name: named(PrincipalKind::Group),
+            display_name: &principal.display_name,
+        },
+        permissions: permission.map(WorkspacePermission::as_str).into_iter().collect(),
+    }
 }
 
 /// `workspaceAssignment.list`
@@ -129,7 +170,7 @@ pub async fn list_assignments(
     called.in_own_account(&target.account)?;
     let assigned = app.service.assignments(called.call(), target.workspace()?).await?;
     let assigned = assigned.iter().map(|(principal, permission)| assignment(principal, Some(*permission)));
-    Ok(ok(&json!({ "permission_assignments": assigned.collect::<Value>() })))
+    Ok(ok(&AssignmentList { permission_assignments: assigned.collect() }))
 }
 
 /// `workspaceAssignment.get`: what there is to assign.
@@ -140,14 +181,14 @@ pub async fn permissions(
 ) -> Result<Response, ApiError> {
     called.in_own_account(&target.account)?;
     app.service.account_workspace(called.call(), target.workspace()?).await?;
-    let permissions = WorkspacePermission::ALL.map(
-        |(permission, description)| json!({ "permission_level": permission.as_str(), "description": description }),
-    );
-    Ok(ok(&json!({ "permissions": permissions })))
+    let permissions = WorkspacePermission::ALL
+        .iter()
+        .map(|(permission, description)| AssignablePermission { permission_level: permission.as_str(), description });
+    Ok(ok(&AssignablePermissions { permissions: permissions.collect() }))
 }
 
 /// The body of an assignment.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Requested {
     permissions: Option<Vec<String>>,
 }

@@ -7,6 +7,7 @@ use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::App;
@@ -18,8 +19,8 @@ use crate::domain::authorize::NamedWorkspace;
 
 /// The host metadata. `oidc_endpoint` is always there, without which the Python SDK cannot do client
 /// credentials; ids only while the host serves one workspace, or on a port that is one's own.
-#[derive(Debug, Serialize)]
-struct HostMetadata {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct HostMetadata {
     oidc_endpoint: String,
     #[serde(flatten)]
     only_workspace: Option<NamedInMetadata>,
@@ -27,7 +28,7 @@ struct HostMetadata {
     token_federation_default_oidc_audiences: [String; 1],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct NamedInMetadata {
     account_id: String,
     workspace_id: String,

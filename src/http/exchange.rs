@@ -120,6 +120,7 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
         request_id = origin.request_id,
         %method,
         path = %redacted(uri.path()),
+        client = origin.user_agent,
         status = response.status().as_u16(),
         us = micros(started),
         "answered"

@@ -2,20 +2,39 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::App;
 use super::error::ApiError;
 use super::extract::ok;
 
+/// That all is well.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Health {
+    status: &'static str,
+}
+
+const WELL: Health = Health { status: "ok" };
+
+/// All is well, with what it is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct HealthSummary {
+    status: &'static str,
+    name: &'static str,
+    version: &'static str,
+    /// The only workspace.
+    workspace_id: Option<String>,
+}
+
 /// The process runs.
 pub async fn live() -> Response {
-    ok(&json!({ "status": "ok" }))
+    ok(&WELL)
 }
 
 /// The database answers, is migrated and seeded; 503 until then.
 pub async fn ready(State(app): State<App>) -> Result<Response, ApiError> {
-    if app.service.is_ready().await { Ok(ok(&json!({ "status": "ok" }))) } else { Err(ApiError::Unavailable) }
+    if app.service.is_ready().await { Ok(ok(&WELL)) } else { Err(ApiError::Unavailable) }
 }
 
 /// A summary for people.
@@ -24,10 +43,10 @@ pub async fn summary(State(app): State<App>) -> Result<Response, ApiError> {
         return Err(ApiError::Unavailable);
     }
     let only = app.service.only_workspace().await?;
-    Ok(ok(&json!({
-        "status": "ok",
-        "name": "dapi-mock",
-        "version": env!("CARGO_PKG_VERSION"),
-        "workspace_id": only.map(|workspace| workspace.id.to_string()),
-    })))
+    Ok(ok(&HealthSummary {
+        status: "ok",
+        name: "dapi-mock",
+        version: env!("CARGO_PKG_VERSION"),
+        workspace_id: only.map(|workspace| workspace.id.to_string()),
+    }))
 }

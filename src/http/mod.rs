@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod catalogue;
+pub mod compatibility;
 pub mod credential;
 pub mod discovery;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod faults;
 pub mod guard;
 pub mod health;
 pub mod oidc;
+pub mod openapi;
 pub mod page;
 pub mod permissions;
 pub mod redaction;

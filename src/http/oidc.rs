@@ -6,8 +6,8 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::App;
 use super::credential::{basic, named_workspace};
@@ -52,8 +52,8 @@ impl FromRequestParts<App> for Server {
 }
 
 /// RFC 8414's metadata with the real service's members. What it announces is what works here.
-#[derive(Debug, Serialize)]
-struct ServerMetadata {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ServerMetadata {
     authorization_endpoint: String,
     token_endpoint: String,
     issuer: String,
@@ -88,12 +88,12 @@ pub async fn metadata(Server { url: issuer, .. }: Server) -> Response {
     })
 }
 
-#[derive(Debug, Serialize)]
-struct KeySet {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct KeySet {
     keys: Vec<Jwk>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Jwk {
     kty: &'static str,
     e: String,
@@ -127,8 +127,8 @@ pub async fn jwks(State(app): State<App>, server: Server) -> Result<Response, Ap
     Ok(ok(&KeySet { keys: keys.iter().map(Jwk::from).collect() }))
 }
 
-#[derive(Debug, Serialize)]
-struct Tokens<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Tokens<'a> {
     access_token: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
@@ -160,16 +160,28 @@ pub async fn token(
     Ok(response)
 }
 
+/// Where a credential is good.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Introspection {
+    principal_context: PrincipalContext,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PrincipalContext {
+    authentication_scope: AuthenticationScope,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct AuthenticationScope {
+    account_id: String,
+    workspace_id: i64,
+}
+
 /// `GET /api/2.0/tokens/introspect`: where the credential is good, as the CLI asks after
 /// `auth login` without a host.
 pub async fn introspect(caller: Called) -> Response {
     let caller = caller.call().caller;
-    ok(&json!({
-        "principal_context": {
-            "authentication_scope": {
-                "account_id": caller.account().to_string(),
-                "workspace_id": caller.workspace.id.0,
-            }
-        }
-    }))
+    let authentication_scope =
+        AuthenticationScope { account_id: caller.account().to_string(), workspace_id: caller.workspace.id.0 };
+    ok(&Introspection { principal_context: PrincipalContext { authentication_scope } })
 }

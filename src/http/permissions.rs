@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
@@ -18,7 +18,7 @@ pub async fn get(State(app): State<App>, called: Called) -> Result<Response, Api
 }
 
 /// The body of a change.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ChangeList {
     access_control_list: Option<Vec<RequestedEntry>>,
 }
@@ -38,40 +38,83 @@ async fn change(app: &App, called: &Called, body: ChangeList, mode: ChangeMode) 
     Ok(render(&app.service.change_token_permissions(called.call(), &requested, mode).await?))
 }
 
+/// What there is to grant.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PermissionLevels {
+    permission_levels: [PermissionLevelInfo; 2],
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PermissionLevelInfo {
+    permission_level: &'static str,
+    description: &'static str,
+}
+
 /// `tokenManagement.getPermissionLevels`
 pub async fn levels() -> Response {
-    let levels = PermissionLevel::ALL.map(|level| {
-        let description = match level {
+    let permission_levels = PermissionLevel::ALL.map(|level| PermissionLevelInfo {
+        permission_level: level.as_str(),
+        description: match level {
             PermissionLevel::CanUse => "Can create, use and revoke own personal access tokens",
             PermissionLevel::CanManage => "Can manage the personal access tokens of all users",
-        };
-        json!({ "permission_level": level.as_str(), "description": description })
+        },
     });
-    ok(&json!({ "permission_levels": levels }))
+    ok(&PermissionLevels { permission_levels })
+}
+
+/// Who may use tokens.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct TokenPermissions<'a> {
+    object_id: &'static str,
+    object_type: &'static str,
+    access_control_list: Vec<AccessControlEntry<'a>>,
+}
+
+#[derive(Debug, Default, Serialize, JsonSchema)]
+struct AccessControlEntry<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_principal_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a str>,
+    all_permissions: Vec<HeldLevel>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct HeldLevel {
+    permission_level: &'static str,
+    inherited: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inherited_from_object: Option<[&'static str; 1]>,
 }
 
 fn render(entries: &[(Principal, PermissionLevel)]) -> Response {
-    let mut list: Vec<Value> = entries.iter().map(|(principal, level)| entry(principal, *level)).collect();
+    let mut list: Vec<AccessControlEntry<'_>> =
+        entries.iter().map(|(principal, level)| entry(principal, *level)).collect();
     // Nobody can take it from them, so it is an inheritance and not an entry.
-    list.push(json!({
-        "group_name": "admins",
-        "all_permissions": [{
-            "permission_level": PermissionLevel::CanManage.as_str(),
-            "inherited": true,
-            "inherited_from_object": ["/authorization/"],
+    list.push(AccessControlEntry {
+        group_name: Some("admins"),
+        all_permissions: vec![HeldLevel {
+            permission_level: PermissionLevel::CanManage.as_str(),
+            inherited: true,
+            inherited_from_object: Some(["/authorization/"]),
         }],
-    }));
-    ok(&json!({ "object_id": "/authorization/tokens", "object_type": "tokens", "access_control_list": list }))
+        ..AccessControlEntry::default()
+    });
+    ok(&TokenPermissions { object_id: "/authorization/tokens", object_type: "tokens", access_control_list: list })
 }
 
-fn entry(principal: &Principal, level: PermissionLevel) -> Value {
-    let permissions = json!([{ "permission_level": level.as_str(), "inherited": false }]);
-    let (name, display) = (&principal.name, &principal.display_name);
+fn entry(principal: &Principal, level: PermissionLevel) -> AccessControlEntry<'_> {
+    let permission = HeldLevel { permission_level: level.as_str(), inherited: false, inherited_from_object: None };
+    let mut entry = AccessControlEntry { all_permissions: vec![permission], ..AccessControlEntry::default() };
+    let (name, display) = (Some(principal.name.as_str()), Some(principal.display_name.as_str()));
     match principal.kind {
-        PrincipalKind::User => json!({ "user_name": name, "display_name": display, "all_permissions": permissions }),
-        PrincipalKind::ServicePrincipal => {
-            json!({ "service_principal_name": name, "display_name": display, "all_permissions": permissions })
-        }
-        PrincipalKind::Group => json!({ "group_name": name, "all_permissions": permissions }),
+        PrincipalKind::User => (entry.user_name, entry.display_name) = (name, display),
+        PrincipalKind::ServicePrincipal => (entry.service_principal_name, entry.display_name) = (name, display),
+        PrincipalKind::Group => entry.group_name = name,
     }
+    entry
 }

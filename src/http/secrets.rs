@@ -4,6 +4,7 @@
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -13,8 +14,8 @@ use crate::domain::oauth::Secret;
 use crate::domain::{AccountId, Denial, PrincipalId};
 
 /// `SecretInfo`; with `secret` it is the answer to a creation.
-#[derive(Debug, Serialize)]
-struct SecretInfo<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SecretInfo<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
@@ -63,7 +64,7 @@ impl Target {
 }
 
 /// The body of a creation.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateSecret {
     lifetime: Option<String>,
 }
@@ -87,8 +88,8 @@ struct Paging {
     page_token: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct SecretList<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SecretList<'a> {
     secrets: Vec<SecretInfo<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page_token: Option<String>,

@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
@@ -18,18 +18,18 @@ pub async fn get(State(app): State<App>, called: Called) -> Result<Response, Api
 }
 
 /// The body of the update.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct UpdateSetting {
     setting: Option<NewSetting>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct NewSetting {
     etag: Option<String>,
     restrict_workspace_admins: Option<NewStatus>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct NewStatus {
     status: Option<String>,
 }
@@ -51,15 +51,42 @@ pub async fn update(
 pub async fn delete(State(app): State<App>, called: Called, parameters: Parameters) -> Result<Response, ApiError> {
     let etag = parameters.get("etag");
     let new = app.service.set_restrict_workspace_admins(called.call(), ALLOW_ALL, etag).await?;
-    Ok(ok(&json!({ "etag": new.etag })))
+    Ok(ok(&Etag { etag: &new.etag }))
 }
 
-fn setting(stored: &Versioned) -> Value {
-    json!({
-        "setting_name": "default",
-        "restrict_workspace_admins": { "status": stored.value },
-        "etag": stored.etag,
-    })
+/// The version of what was deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Etag<'a> {
+    etag: &'a str,
+}
+
+/// The setting with its version.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct VersionedSetting<'a> {
+    setting_name: &'static str,
+    restrict_workspace_admins: Status<'a>,
+    etag: &'a str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Status<'a> {
+    status: &'a str,
+}
+
+fn setting(stored: &Versioned) -> VersionedSetting<'_> {
+    VersionedSetting {
+        setting_name: "default",
+        restrict_workspace_admins: Status { status: &stored.value },
+        etag: &stored.etag,
+    }
+}
+
+/// A rule set with its version.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RuleSet<'a> {
+    name: &'a str,
+    etag: &'a str,
+    grant_rules: &'a [GrantRule],
 }
 
 /// `accountAccessControlProxy.getRuleSet`
@@ -70,17 +97,17 @@ pub async fn get_rule_set(
 ) -> Result<Response, ApiError> {
     let name = parameters.get("name").ok_or_else(|| Denial::parameter("name is required."))?;
     let (rules, etag) = app.service.rule_set(called.call(), name).await?;
-    Ok(ok(&json!({ "name": name, "etag": etag, "grant_rules": rules })))
+    Ok(ok(&RuleSet { name, etag: &etag, grant_rules: &rules }))
 }
 
 /// The body of the rule sets' update.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct UpdateRuleSet {
     name: Option<String>,
     rule_set: Option<NewRuleSet>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct NewRuleSet {
     etag: Option<String>,
     grant_rules: Option<Vec<GrantRule>>,
@@ -96,5 +123,5 @@ pub async fn update_rule_set(
     let rule_set = body.rule_set.ok_or_else(|| Denial::parameter("rule_set is required."))?;
     let rules = rule_set.grant_rules.unwrap_or_default();
     let etag = app.service.replace_rule_set(called.call(), &name, &rules, rule_set.etag.as_deref()).await?;
-    Ok(ok(&json!({ "name": name, "etag": etag, "grant_rules": rules })))
+    Ok(ok(&RuleSet { name: &name, etag: &etag, grant_rules: &rules }))
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -13,7 +14,7 @@ use crate::domain::{Denial, TokenId};
 
 /// `PublicTokenInfo`. `comment` is always there, for clients that need the key (governance §2.3);
 /// an absent expiry is -1.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenInfo<'a> {
     token_id: &'a str,
     creation_time: i64,
@@ -42,7 +43,7 @@ impl<'a> From<&'a Token> for TokenInfo<'a> {
 }
 
 /// The body of both creations.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateToken {
     /// On whose behalf; read by token management only.
     pub(super) application_id: Option<String>,
@@ -71,6 +72,14 @@ pub fn token_request(body: &[u8]) -> Result<TokenRequest, Denial> {
     parse_object::<CreateToken>(body).map(TokenRequest::from)
 }
 
+/// A new token, and for the only time its value.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Created{I}")]
+pub(super) struct CreatedToken<'a, I> {
+    pub(super) token_value: &'a str,
+    pub(super) token_info: I,
+}
+
 /// `tokens.create`
 pub async fn create(
     State(app): State<App>,
@@ -78,11 +87,11 @@ pub async fn create(
     Body(body): Body<CreateToken>,
 ) -> Result<Response, ApiError> {
     let (value, token) = app.service.create_token(called.call(), &body.into()).await?;
-    Ok(ok(&json!({ "token_value": value.reveal(), "token_info": TokenInfo::from(&token) })))
+    Ok(ok(&CreatedToken { token_value: value.reveal(), token_info: TokenInfo::from(&token) }))
 }
 
-#[derive(Debug, Serialize)]
-struct TokenInfos<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct TokenInfos<'a> {
     token_infos: Vec<TokenInfo<'a>>,
 }
 
@@ -93,7 +102,7 @@ pub async fn list(State(app): State<App>, called: Called) -> Result<Response, Ap
 }
 
 /// The body of `token/delete`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct DeleteToken {
     token_id: Option<String>,
 }
@@ -110,13 +119,13 @@ pub async fn delete(
 }
 
 /// The body of the update endpoints.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct UpdateToken {
     token: Option<UpdatedToken>,
     update_mask: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 struct UpdatedToken {
     comment: Option<String>,
     scopes: Option<Vec<String>>,

@@ -2,19 +2,20 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use super::App;
 use super::error::ApiError;
 use super::extract::{Body, Called, Parameters, Segment, ok};
-use super::token::{CreateToken, TokenInfo, UpdateToken};
+use super::token::{CreateToken, CreatedToken, TokenInfo, UpdateToken};
 use crate::domain::token::Token;
 use crate::domain::{Denial, PrincipalId, TokenId};
 
 /// `TokenInfo`: what the owner sees, and who and where. Numbers are numbers.
-#[derive(Debug, Serialize)]
-struct ManagedTokenInfo<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ManagedTokenInfo<'a> {
     #[serde(flatten)]
     public: TokenInfo<'a>,
     created_by_id: i64,
@@ -39,8 +40,8 @@ impl<'a> From<&'a Token> for ManagedTokenInfo<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct ManagedTokenInfos<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ManagedTokenInfos<'a> {
     token_infos: Vec<ManagedTokenInfo<'a>>,
 }
 
@@ -58,10 +59,16 @@ pub async fn list(State(app): State<App>, called: Called, parameters: Parameters
     Ok(ok(&ManagedTokenInfos { token_infos: tokens.iter().map(ManagedTokenInfo::from).collect() }))
 }
 
+/// A token, as one is asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ManagedToken<'a> {
+    token_info: ManagedTokenInfo<'a>,
+}
+
 /// `tokenManagement.get`
 pub async fn get(State(app): State<App>, called: Called, Segment(id): Segment) -> Result<Response, ApiError> {
     let token = app.service.managed_token(called.call(), &TokenId::from_text(id)).await?;
-    Ok(ok(&json!({ "token_info": ManagedTokenInfo::from(&token) })))
+    Ok(ok(&ManagedToken { token_info: ManagedTokenInfo::from(&token) }))
 }
 
 /// `tokenManagement.delete`
@@ -91,5 +98,5 @@ pub async fn create_on_behalf_of(
     let application = body.application_id.take().filter(|id| !id.is_empty());
     let application = application.ok_or_else(|| Denial::parameter("application_id is required."))?;
     let (value, token) = app.service.create_on_behalf_of(called.call(), &application, &body.into()).await?;
-    Ok(ok(&json!({ "token_value": value.reveal(), "token_info": ManagedTokenInfo::from(&token) })))
+    Ok(ok(&CreatedToken { token_value: value.reveal(), token_info: ManagedTokenInfo::from(&token) }))
 }

@@ -2,6 +2,7 @@
 
 Told from the server's log. `refused` counts its answers of 400 and more."""
 
+import contextlib
 import json
 import re
 import sys
@@ -39,21 +40,33 @@ def routes():
         yield method, re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))), operation
 
 
+def answers(record):
+    """The answered requests of a log; a kill may have cut a line short."""
+    for line in Path(record).read_text().splitlines():
+        if '"message":"answered"' in line:
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
+
+def operation_of(table, answer):
+    """The operation that an answered request was about, if it has one."""
+    for method, path, operation in table:
+        if method == answer["method"] and path.fullmatch(answer["path"]):
+            return operation
+    return None
+
+
 def main(suite, record):
     table = list(routes())
     used, refused = Counter(), Counter()
-    for line in Path(record).read_text().splitlines():
-        if '"message":"answered"' not in line:
-            continue
-        answer = json.loads(line)
-        for method, path, operation in table:
-            if method == answer["method"] and path.fullmatch(answer["path"]):
-                used[operation] += 1
-                refused[operation] += answer["status"] >= 400
-                break
+    for answer in answers(record):
+        if operation := operation_of(table, answer):
+            used[operation] += 1
+            refused[operation] += answer["status"] >= 400
     operations = [{"operation": name, "used": used[name], "refused": refused[name]} for name in sorted(used)]
     print(json.dumps({"client": suite, "version": version(suite), "operations": operations}, indent=1))
     print(f"{suite}: {len(used)} operations, {used.total()} requests", file=sys.stderr)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

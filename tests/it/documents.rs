@@ -1,10 +1,10 @@
 //! Generated parts of the documents. `DAPI_MOCK_UPDATE_DOCUMENTS=1 cargo test documents` writes them.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use dapi_mock::config::settings_table;
 use dapi_mock::control::routes as own;
+use dapi_mock::http::compatibility;
 use dapi_mock::http::routes::ROUTES;
 
 #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
@@ -27,16 +27,15 @@ fn the_readme_has_the_settings_of_the_flags() {
 
 #[test]
 fn the_compatibility_ledger_has_the_routes_of_the_table() {
-    let mut text = String::from(
-        "# What is emulated\n\nGenerated from the route table (`src/http/routes.rs`). Any other path answers 404 \
-         `ENDPOINT_NOT_FOUND` and says whether the real service has something there.\n\n\
-         | method | path | operation | level |\n|---|---|---|---|\n",
-    );
+    check("docs/compatibility.md", &compatibility::page());
     for route in ROUTES {
-        let level = format!("{:?}", route.level).to_lowercase();
-        writeln!(text, "| {} | `{}` | {} | {level} |", route.method, route.path, route.operation).unwrap();
+        assert!(!route.evidence.is_empty(), "{} {}", route.method, route.path);
     }
-    check("docs/compatibility.md", &text);
+    let proofs: serde_json::Value = serde_json::from_str(include_str!("../../src/http/proofs.json")).unwrap();
+    assert_eq!(compatibility::proved().count(), proofs.as_object().unwrap().len(), "each proof is read");
+    for operation in compatibility::proved() {
+        assert!(ROUTES.iter().any(|route| route.operation == operation), "{operation} is none");
+    }
 }
 
 #[test]
@@ -46,22 +45,29 @@ fn the_schema_of_seeds_is_that_of_the_code() {
 }
 
 #[test]
-fn the_openapi_document_of_the_own_api_is_that_of_its_routes() {
-    let document = dapi_mock::control::openapi::document();
-    check("docs/schemas/own-api.openapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
-    let operations: std::collections::HashSet<&str> = own::ROUTES.iter().map(|route| route.operation).collect();
-    assert_eq!(operations.len(), own::ROUTES.len(), "each has a name of its own");
-    for (reference, name) in references(&document) {
-        assert!(document["components"]["schemas"].get(name).is_some(), "{reference}");
+fn the_openapi_documents_are_those_of_the_route_tables() {
+    for (name, document, routes) in [
+        ("own-api", dapi_mock::control::openapi::document(), own::ROUTES.len()),
+        ("emulated", dapi_mock::http::openapi::document(), ROUTES.len()),
+    ] {
+        let text = serde_json::to_string_pretty(&document).unwrap();
+        check(&format!("docs/schemas/{name}.openapi.json"), &format!("{text}\n"));
+        let paths = document["paths"].as_object().unwrap();
+        let operations = paths.values().flat_map(|path| path.as_object().unwrap().values());
+        let operations: std::collections::HashSet<&str> =
+            operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+        assert_eq!(operations.len(), routes, "each has a name of its own");
+        for reference in references(&document) {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
     }
 }
 
-/// Every reference to a schema, with its name.
-fn references(value: &serde_json::Value) -> Vec<(&str, &str)> {
+/// Every reference to a part of the document.
+fn references(value: &serde_json::Value) -> Vec<&str> {
     match value {
         serde_json::Value::Object(members) => {
             let here = members.get("$ref").and_then(|reference| reference.as_str());
-            let here = here.and_then(|text| Some((text, text.strip_prefix("#/components/schemas/")?)));
             here.into_iter().chain(members.values().flat_map(references)).collect()
         }
         serde_json::Value::Array(items) => items.iter().flat_map(references).collect(),

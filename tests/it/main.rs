@@ -14,6 +14,7 @@ mod architecture;
 mod audit;
 mod authz_coverage;
 mod commands;
+mod conformance;
 mod documents;
 mod explain;
 mod faults;

@@ -3,6 +3,7 @@
 
 pub mod query;
 mod resource;
+pub mod schema;
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -10,9 +10,9 @@ CLIENT_ID = "32743274-3274-4274-8274-327432743275"
 @pytest.fixture
 def https(server, tmp_path, monkeypatch):
     ca = tmp_path / "ca.pem"
-    ca.write_text(requests.get(f"{server.host}/_mock/v1/tls/ca.pem").text)
+    ca.write_text(requests.get(f"http://127.0.0.1:{server.port}/_mock/v1/tls/ca.pem").text)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
-    host = server.host.replace("http://", "https://")
+    host = f"https://127.0.0.1:{server.port}"
     monkeypatch.setenv("DATABRICKS_HOST", host)
     return host
 
@@ -35,7 +35,8 @@ def test_oauth_over_https(https, server, monkeypatch):
 
 
 def test_whoever_was_not_given_the_ca_is_told(https, server, monkeypatch):
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         requests.get(f"{https}/livez")
-    assert requests.get(f"{server.host}/livez").ok
+    assert requests.get(f"http://127.0.0.1:{server.port}/livez").ok
