@@ -9,6 +9,7 @@ RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
  && cargo build --locked --release
 
 COPY migrations migrations
+COPY docs/seeds docs/seeds
 COPY src src
 # Cargo goes by the age of a file, and these may be older than their stand-ins above.
 RUN touch src/lib.rs src/main.rs && cargo build --locked --release

@@ -56,3 +56,26 @@ fn http_goes_through_the_service() {
     }
     forbid("http", &["crate::control"]);
 }
+
+/// No Docker engine builds the image here, so this at least is held.
+#[test]
+fn the_image_is_built_from_all_that_the_code_includes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let (dockerfile, ignored) = (read("Dockerfile"), read(".dockerignore"));
+    let mut outside = 0;
+    for (path, text) in sources("") {
+        for included in text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let file = path.parent().unwrap().join(included).canonicalize().unwrap();
+            let folder = file.parent().unwrap().strip_prefix(root.canonicalize().unwrap()).unwrap();
+            if folder.starts_with("src") {
+                continue;
+            }
+            outside += 1;
+            let folder = folder.display();
+            assert!(dockerfile.contains(&format!("COPY {folder} {folder}\n")), "{folder}");
+            assert!(ignored.contains(&format!("!{folder}\n")), "{folder}");
+        }
+    }
+    assert!(outside > 0);
+}
