@@ -85,6 +85,7 @@ async fn every_effect_is_as_it_says(world: World) {
                 world.admin().patch("/api/2.0/workspace-conf", &json!({"enableGp3": "true"})).await
             }
             "token_revoked_mid_flight" => world.client(&doomed).get(LIST).await,
+            "acl_propagation" => world.admin().get(LIST).await,
             _ => world.admin().get(ME).await,
         };
         assert_eq!(marks(&answer), "1", "{}: {answer:?}", named.name);
@@ -101,6 +102,10 @@ async fn every_effect_is_as_it_says(world: World) {
             "scim_overloaded" => assert_eq!(answer.json()["status"], "500"),
             "temporarily_unavailable" => assert_eq!(answer.status, 503),
             "quota_exceeded" => answer.refused(400, "QUOTA_EXCEEDED", "The maximum of 600 tokens"),
+            "acl_propagation" => {
+                answer.refused(403, "PERMISSION_DENIED", "User does not have permission to use tokens.");
+                assert_eq!(world.admin().get(LIST).await.status, 200, "then it is in force");
+            }
             "login_html_page" => {
                 assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/html; charset=utf-8"));
                 assert!(answer.text.contains("<title>Databricks - Sign In</title>"));
