@@ -52,6 +52,12 @@ const fn row(
 }
 
 impl Route {
+    /// It is the account console's, not the operator's.
+    const fn of_console(mut self) -> Self {
+        self.who = Who::AccountAdmin;
+        self
+    }
+
     const fn query<T: JsonSchema>(mut self) -> Self {
         self.query = Some(SchemaGenerator::root_schema_for::<T>);
         self
@@ -61,16 +67,6 @@ impl Route {
         self.body = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
-}
-
-const fn console(
-    method: Method,
-    path: &'static str,
-    operation: &'static str,
-    purpose: &'static str,
-    handler: fn() -> MethodRouter<Control>,
-) -> Route {
-    Route { method, path, operation, purpose, who: Who::AccountAdmin, query: None, body: None, handler }
 }
 
 /// Every route of the own API.
@@ -121,8 +117,8 @@ pub static ROUTES: &[Route] = &[
     row(Method::PATCH, "/v1/workspaces/{workspace}/conf", "conf.change", "change the workspace configuration without a credential", || patch(settings::change_conf)).body::<Map<String, Value>>(),
     row(Method::GET, "/v1/workspaces/{workspace}/behaviour", "behaviour.get", "the mock's own switches", || get(settings::show_behaviour)),
     row(Method::PATCH, "/v1/workspaces/{workspace}/behaviour", "behaviour.change", "change the mock's own switches", || patch(settings::change_behaviour)).body::<crate::domain::settings::BehaviourChange>(),
-    console(Method::GET, "/v1/accounts/{account}/token-report", "tokenReport.page", "the account's token report, page by page", || get(report::page)).query::<report::Wanted>(),
-    console(Method::GET, "/v1/accounts/{account}/token-report.csv", "tokenReport.export", "the account's token report as CSV", || get(report::export)).query::<report::Wanted>(),
-    console(Method::POST, "/v1/accounts/{account}/token-report/revoke", "tokenReport.revoke", "revoke tokens of the account's workspaces", || post(report::revoke)).body::<report::Selection>(),
+    row(Method::GET, "/v1/accounts/{account}/token-report", "tokenReport.page", "the account's token report, page by page", || get(report::page)).of_console().query::<report::Wanted>(),
+    row(Method::GET, "/v1/accounts/{account}/token-report.csv", "tokenReport.export", "the account's token report as CSV", || get(report::export)).of_console().query::<report::Wanted>(),
+    row(Method::POST, "/v1/accounts/{account}/token-report/revoke", "tokenReport.revoke", "revoke tokens of the account's workspaces", || post(report::revoke)).of_console().body::<report::Selection>(),
     row(Method::GET, "/v1/accounts/{account}/token-report/statistics", "tokenReport.statistics", "how often the token report was asked for", || get(report::statistics)),
 ];

@@ -1,6 +1,5 @@
 //! Whole workspaces: made, copied, kept under a name, put back, removed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Error, Service};
@@ -62,23 +61,33 @@ impl Service {
         {
             return Err(Denial::AccountNotFound(account.to_string()).into());
         }
-        let mut workspace = self.create_bare(&mut writer, new).await?;
+        let workspace = self.create_bare(&mut writer, new).await?;
+        let mut created = self.with_credentials(&mut writer, workspace, new).await?;
+        self.keep(&mut writer, &created.workspace, EMPTY).await?;
+        if let Some(seed) = seed {
+            let id = created.workspace.id;
+            self.fill_workspace(&mut writer, created.workspace.clone(), seed).await?;
+            created.workspace = writer.find_workspace(id).await?.unwrap_or(created.workspace);
+        }
+        writer.commit().await?;
+        Ok(created)
+    }
+
+    /// Gives a new workspace's admin a token, and the service principal of a new account a secret.
+    async fn with_credentials(
+        &self,
+        writer: &mut Writer,
+        workspace: Workspace,
+        new: &NewWorkspace,
+    ) -> Result<CreatedWorkspace, Error> {
         let entropy = self.entropy_for(&workspace, "credentials");
         let suffix = workspace.behaviour.token_value_suffix;
         let admin_token = new.admin_token.clone().unwrap_or_else(|| entropy.token_value(suffix));
-        self.ensure_admin_token(&mut writer, &workspace, &admin_token).await?;
-        let mut admin_client_secret = None;
-        if new.account.is_none() {
-            let secret = entropy.client_secret();
-            self.ensure_admin_secret(&mut writer, &workspace, &secret).await?;
-            admin_client_secret = Some(secret);
+        self.ensure_admin_token(writer, &workspace, &admin_token).await?;
+        let admin_client_secret = new.account.is_none().then(|| entropy.client_secret());
+        if let Some(secret) = &admin_client_secret {
+            self.ensure_admin_secret(writer, &workspace, secret).await?;
         }
-        self.keep(&mut writer, &workspace, EMPTY).await?;
-        if let Some(seed) = seed {
-            self.fill_workspace(&mut writer, workspace.clone(), seed).await?;
-            workspace = writer.find_workspace(workspace.id).await?.unwrap_or(workspace);
-        }
-        writer.commit().await?;
         Ok(CreatedWorkspace { workspace, admin_token, admin_client_secret })
     }
 
@@ -134,7 +143,9 @@ impl Service {
         // Whoever changes the original waits, so that the copy is of one moment.
         let mut writer = self.store.write(Lock::Account(account)).await?;
         let source = writer.find_workspace(from).await?.ok_or(Denial::WorkspaceNotFound(from))?;
-        let blank = self.blank(&mut writer, &NewWorkspace { account: None, ..new.clone() }).await?;
+        // A copy is alone in its account.
+        let new = &NewWorkspace { account: None, ..new.clone() };
+        let blank = self.blank(&mut writer, new).await?;
         let workspace = Workspace {
             id: blank.id,
             account: blank.account,
@@ -149,15 +160,10 @@ impl Service {
         writer.insert_account(workspace.account, self.clock.now()).await?;
         writer.insert_workspace(&workspace).await?;
         writer.copy_workspace(&source, &workspace).await?;
-        let entropy = self.entropy_for(&workspace, "credentials");
-        let suffix = workspace.behaviour.token_value_suffix;
-        let admin_token = new.admin_token.clone().unwrap_or_else(|| entropy.token_value(suffix));
-        self.ensure_admin_token(&mut writer, &workspace, &admin_token).await?;
-        let secret = entropy.client_secret();
-        self.ensure_admin_secret(&mut writer, &workspace, &secret).await?;
-        self.keep(&mut writer, &workspace, SEED).await?;
+        let created = self.with_credentials(&mut writer, workspace, new).await?;
+        self.keep(&mut writer, &created.workspace, SEED).await?;
         writer.commit().await?;
-        Ok(CreatedWorkspace { workspace, admin_token, admin_client_secret: Some(secret) })
+        Ok(created)
     }
 
     /// All workspaces, by id.
@@ -247,12 +253,10 @@ impl Service {
         let closed = self.gates.close(id).await;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
-        let mut known: HashMap<String, Checkpoint> = HashMap::new();
-        for checkpoint in writer.list_checkpoints(id).await? {
-            known.insert(checkpoint.name.as_str().to_owned(), checkpoint);
-        }
+        let known = writer.list_checkpoints(id).await?;
+        let named = |name: &str| known.iter().find(|checkpoint| checkpoint.name.as_str() == name).cloned();
         // What was never seeded was empty.
-        let found = known.remove(to.as_str()).or_else(|| known.remove(EMPTY).filter(|_| to.as_str() == SEED));
+        let found = named(to.as_str()).or_else(|| named(EMPTY).filter(|_| to.as_str() == SEED));
         let mut found = found.ok_or_else(|| Denial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
         writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
