@@ -24,6 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::clock::Clock;
 use crate::domain::Millis;
+use crate::domain::ids::DAY_MS;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::own_client::Failure;
 
@@ -34,7 +35,6 @@ pub const HANDSHAKE: u8 = 0x16;
 const VALID_DAYS: i64 = 397;
 /// A certificate that ends sooner is made anew.
 const RENEW_DAYS: i64 = 30;
-const DAY_MS: i64 = 86_400_000;
 /// How many names have their certificate kept; beyond, all are made anew.
 const NAMES_KEPT: usize = 64;
 /// Names that every certificate has.

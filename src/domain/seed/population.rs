@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Moment, Share, Span, TokenSeed, UserSeed, is_default};
+use crate::domain::ids::DAY_MS;
 
 /// Most users of one population, and most tokens.
 const MOST: usize = 1_000_000;
@@ -53,7 +54,7 @@ fn one() -> usize {
 }
 
 const fn days(count: i64) -> Span {
-    Span(count * 86_400_000)
+    Span(count * DAY_MS)
 }
 
 fn quarter() -> Span {
@@ -203,7 +204,7 @@ mod tests {
             Some(Moment::FromNow(ms)) => -ms,
             _ => 0,
         };
-        let day = 86_400_000;
+        let day = DAY_MS;
         let idle = tokens.iter().filter(|token| (80 * day..=95 * day).contains(&ago(token.last_used))).count();
         assert_eq!(idle, 20);
         assert!(tokens.iter().all(|token| ago(token.created) >= ago(token.last_used)));
