@@ -13,6 +13,8 @@ pub mod entropy;
 pub mod http;
 pub mod openapi;
 pub mod own_client;
+pub mod page;
+pub mod pages;
 pub mod run;
 mod run_client;
 pub mod server;

@@ -26,6 +26,7 @@ use crate::domain::token::TokenValue;
 use crate::entropy::SystemEntropy;
 use crate::http::{self, App, SignInPolicy};
 use crate::own_client::{Failure, OwnClient};
+use crate::pages::{self, Pages};
 use crate::run_client;
 use crate::server::{Doors, Listeners};
 use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, JournalLimits, Seeded, Service, Started};
@@ -178,11 +179,13 @@ async fn apply(service: &Service, file: &str, seed: &Seed) -> Result<(), Failure
     Ok(())
 }
 
-/// Everything that the server answers: the emulated API, and the own one under `/_mock`. Without `doors`
-/// no workspace gets a port of its own.
+/// Everything that the server answers: the emulated API, the own one under `/_mock`, and the pages. Without
+/// `doors` no workspace gets a port of its own.
 pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy, doors: Option<Doors>) -> Router {
-    let own = control::router(Control::new(service.clone(), access, doors));
-    http::router(App { service: service.clone(), sign_in }).nest("/_mock", own)
+    let own = control::router(Control::new(service.clone(), access.clone(), doors));
+    let apis = http::router(App { service: service.clone(), sign_in: sign_in.clone() }).nest("/_mock", own);
+    let pages = Pages::new(service.clone(), access, sign_in, apis.clone());
+    pages::router(pages).merge(apis)
 }
 
 fn banner(url: &str, database: &Database, access: &Access, started: &Started, took: Duration) {

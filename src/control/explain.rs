@@ -18,6 +18,7 @@ use crate::http::error::{ApiError, wire};
 use crate::http::redaction;
 use crate::http::routes;
 use crate::http::token::token_request;
+use crate::service::FatesWanted;
 use crate::service::{DryRun, Exchange};
 
 /// The decision about a request by the `X-Request-Id` of its answer; `last` is the newest refusal.
@@ -39,7 +40,7 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
         blame(&mut out, fault);
     }
     if let (Some(workspace), Some(token)) = (found.workspace, &found.token)
-        && let Some(fate) = control.service.token_fates(workspace, Some(token)).await?.first()
+        && let Some(fate) = control.service.token_fates(workspace, FatesWanted::one(token)).await?.first()
     {
         out.insert("token".into(), fate_json(fate));
     }

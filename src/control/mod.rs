@@ -69,6 +69,11 @@ impl fmt::Display for Access {
     }
 }
 
+/// In a request that our own pages make in the process, which have looked themselves who may use the own API. No
+/// request from outside has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ByPages;
+
 /// What every handler gets.
 #[derive(Clone, Debug)]
 pub struct Control {

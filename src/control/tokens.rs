@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::Control;
 use super::reply::{Asked, Problem, Reply, ok, workspace_id};
 use crate::domain::token::EndCause;
-use crate::domain::{Millis, TokenId};
-use crate::service::TokenFate;
+use crate::domain::{Millis, PrincipalId, TokenId};
+use crate::service::{FatesWanted, TokenFate};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -17,9 +17,10 @@ use crate::service::TokenFate;
 pub(super) struct Wanted {
     state: Option<String>,
     token_id: Option<String>,
+    owner_id: Option<String>,
 }
 
-/// `?state=live|ended|<cause>&token_id=`: live tokens and tombstones, oldest first.
+/// `?state=live|ended|<cause>&token_id=&owner_id=`: live tokens and tombstones, oldest first.
 pub(super) async fn list(
     State(control): State<Control>,
     Path(workspace): Path<String>,
@@ -33,7 +34,12 @@ pub(super) async fn list(
         ));
     }
     let one = wanted.token_id.map(TokenId::from_text);
-    let fates = control.service.token_fates(id, one.as_ref()).await?;
+    let owner = wanted.owner_id.as_deref().map(|text| {
+        PrincipalId::parse(text)
+            .ok_or_else(|| Problem::bad_request(format!("owner_id: '{text}' is no principal's id.")))
+    });
+    let wanted = FatesWanted { one: one.as_ref(), owner: owner.transpose()? };
+    let fates = control.service.token_fates(id, wanted).await?;
     let shown = fates.iter().filter(|fate| match (state, fate.end.as_ref()) {
         (None, _) | (Some("live"), None) | (Some("ended"), Some(_)) => true,
         (Some(state), Some(end)) => end.cause.as_str() == state,
@@ -54,6 +60,7 @@ pub(super) fn fate_json(fate: &TokenFate) -> Value {
         "expiry_time": token.expiry_time.map(Millis::rfc3339),
         "last_client": fate.last_client,
         "last_used": token.last_used.map(Millis::rfc3339),
+        "idle_at": fate.idle_at.filter(|_| fate.end.is_none()).map(Millis::rfc3339),
         "state": fate.end.as_ref().map_or("live", |end| end.cause.as_str()),
     });
     if let (Some(object), Some(end)) = (out.as_object_mut(), &fate.end) {

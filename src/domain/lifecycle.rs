@@ -19,9 +19,7 @@ pub struct End {
 
 /// The end that the token meets if it is not used again; `None` when it lives for ever.
 pub fn end_of(token: &Token, behaviour: &Behaviour) -> Option<End> {
-    let exempt = !behaviour.never_used_counts_from_creation && token.last_used.is_none();
-    let days = |days: i64| days.saturating_mul(DAY_MS);
-    let idle = (!exempt).then(|| token.idle_from().plus(days(behaviour.inactivity_days)));
+    let idle = idle_at(token, behaviour);
     let vacuum = token.expiry_time.map(|expiry| (expiry, expiry.plus(days(behaviour.expired_listed_days))));
     match (vacuum, idle) {
         (None, None) => None,
@@ -34,6 +32,16 @@ pub fn end_of(token: &Token, behaviour: &Behaviour) -> Option<End> {
             Some(End { cause: EndCause::Expired, at: expiry, gone_at: vacuum.min(idle) })
         }
     }
+}
+
+/// When the token is revoked for want of use, should it live that long without one; `None` when it is exempt.
+pub fn idle_at(token: &Token, behaviour: &Behaviour) -> Option<Millis> {
+    let exempt = !behaviour.never_used_counts_from_creation && token.last_used.is_none();
+    (!exempt).then(|| token.idle_from().plus(days(behaviour.inactivity_days)))
+}
+
+const fn days(days: i64) -> i64 {
+    days.saturating_mul(DAY_MS)
 }
 
 /// What the schedule and an advance of the clock tell of.

@@ -16,6 +16,7 @@ pub mod journal;
 pub mod jwt;
 pub mod lifecycle;
 pub mod oauth;
+pub mod page_session;
 pub mod permissions;
 pub mod report;
 pub mod rule_sets;

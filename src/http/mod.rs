@@ -13,7 +13,6 @@ pub mod guard;
 pub mod health;
 pub mod oidc;
 pub mod openapi;
-pub mod page;
 pub mod permissions;
 pub mod redaction;
 pub mod routes;

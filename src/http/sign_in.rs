@@ -1,10 +1,8 @@
 //! `/oidc/v1/authorize` and its twin of the account: the page that asks a person who they are, and the
 //! way back to the client (research/api-identity-auth.md §3.5).
 
-use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::header::{CACHE_CONTROL, LOCATION};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::html;
 use sha2::{Digest, Sha256};
@@ -15,11 +13,11 @@ use super::error::{ApiError, oauth};
 use super::exchange::{Received, RequestOrigin};
 use super::extract::Parameters;
 use super::oidc::Server;
-use super::page::Page;
 use crate::browser::{has_known_host, is_foreign};
 use crate::domain::oauth::Refusal;
-use crate::domain::sign_in::{AuthorizationRequest, PEOPLE_SHOWN, Place, Rejected, ReturnAddress, Ticket};
+use crate::domain::sign_in::{AuthorizationRequest, Place, Rejected, ReturnAddress, Ticket};
 use crate::domain::{Denial, PrincipalId};
+use crate::page::{self, Page, PeopleChoice};
 use crate::service::Error;
 
 /// Who may sign in as whom.
@@ -34,7 +32,11 @@ pub enum SignInPolicy {
 }
 
 impl SignInPolicy {
-    fn admits(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// Whether anybody may be signed in by whoever sent this.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let text = match self {
             Self::Closed => "The server is reachable from elsewhere: give it --control-key or --allow-open-control",
             // A page whose domain was pointed at this machine has that domain as host.
@@ -47,7 +49,7 @@ impl SignInPolicy {
     }
 
     /// Whether what was typed as the control key is it, in constant time; where there is none, anything.
-    fn takes(&self, typed: &str) -> bool {
+    pub fn takes(&self, typed: &str) -> bool {
         let typed: [u8; 32] = Sha256::digest(typed.as_bytes()).into();
         match self {
             Self::Open(_) => true,
@@ -144,12 +146,7 @@ fn refuse(back: &ReturnAddress, refusal: &Refusal, server: &Server) -> Response 
 
 /// 302: the CLI's own tests follow it and 301 only. Browsers go on with GET after a form, too.
 fn redirect(url: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(url) else { return ApiError::Internal.into_response() };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::FOUND;
-    response.headers_mut().insert(LOCATION, location);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    page::redirect(StatusCode::FOUND, url).unwrap_or_else(|| ApiError::Internal.into_response())
 }
 
 /// The page's question: who are you?
@@ -165,6 +162,17 @@ impl Question<'_> {
         let (people, found) = app.service.people(self.place, text).await?;
         let workspace = &self.place.workspace;
         let named = (!self.place.whole_account).then(|| workspace.id.to_string());
+        let mut search = self.request.query();
+        search.extend(named.as_deref().map(|id| ("o", id)));
+        let ticket = self.ticket.reveal();
+        let choice = PeopleChoice {
+            people: &people,
+            found,
+            text,
+            asks_key: matches!(app.sign_in, SignInPolicy::Key(_)),
+            search: &search,
+            choice: &[("ticket", &ticket)],
+        };
         let content = html! {
             p {
                 b { (self.request.client_id) } " asks to act for you in "
@@ -175,44 +183,10 @@ impl Question<'_> {
                 ". It asks for: " (self.request.scope) "."
             }
             @if let Some(notice) = &self.notice { p.notice role="alert" { (notice) } }
-            form.search method="get" role="search" {
-                @for (name, value) in self.request.query() { input type="hidden" name=(name) value=(value); }
-                @if let Some(id) = &named { input type="hidden" name="o" value=(id); }
-                div {
-                    label for="q" { "Search users" }
-                    input #q type="search" name="q" value=(text) autocomplete="off";
-                }
-                button type="submit" { "Search" }
-            }
-            form method="post" {
-                // Enter in the key's field is no choice.
-                button type="submit" disabled hidden { "Sign in" }
-                input type="hidden" name="ticket" value=(self.ticket.reveal());
-                @if matches!(app.sign_in, SignInPolicy::Key(_)) {
-                    div.field {
-                        label for="control_key" { "Control key of this server" }
-                        input #control_key type="password" name="control_key" required autocomplete="off";
-                    }
-                }
-                @if people.is_empty() { p { "No active user has a name like this." } }
-                ul aria-label="Users to sign in as" {
-                    @for person in &people {
-                        li {
-                            button type="submit" name="user" value=(person.id) {
-                                @if person.admin { span.badge { "admin" } }
-                                (person.display_name)
-                                @if person.display_name != person.name { br; span.soft { (person.name) } }
-                            }
-                        }
-                    }
-                }
-            }
-            @if found > people.len() {
-                p.soft { "The first " (PEOPLE_SHOWN) " of " (found) " users. Search to find others." }
-            }
+            (choice.forms())
         };
         let leads_to = Some(self.request.back.origin());
-        Ok(Page { status, title: "Who are you?", content, leads_to }.respond())
+        Ok(Page { status, leads_to, ..Page::new("Who are you?", content) }.respond())
     }
 }
 
@@ -222,5 +196,5 @@ pub(super) fn refusal_page(status: StatusCode, message: &str, request_id: &str) 
         p.notice role="alert" { (message) }
         p.soft { "Request " (request_id) }
     };
-    Page { status, title: "Nobody was signed in", content, leads_to: None }.respond()
+    Page { status, ..Page::new("Nobody was signed in", content) }.respond()
 }

@@ -2,10 +2,10 @@
 
 use super::{Error, Service};
 use crate::domain::audit::SYSTEM_USER;
-use crate::domain::lifecycle::end_of;
+use crate::domain::lifecycle::{end_of, idle_at};
 use crate::domain::token::{Ended, Token};
-use crate::domain::{Denial, TokenId, WorkspaceId};
-use crate::store::StoredFate;
+use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::store::{FatesWanted, StoredFate};
 
 /// Most tokens of either kind, live or ended, that one answer tells of.
 const FATES_TOLD: i64 = 10_000;
@@ -19,21 +19,22 @@ pub struct TokenFate {
     pub owner: Option<String>,
     /// The `User-Agent` of its last recorded use.
     pub last_client: Option<String>,
+    /// When it is revoked if it is not used until then; `None` when that never happens.
+    pub idle_at: Option<Millis>,
     /// Its end, if it has ended.
     pub end: Option<Ended>,
 }
 
 impl Service {
-    /// Every token of a workspace, live or ended, oldest first; only the one that is named, where one
-    /// is. That a token has ended does not wait for the sweep.
+    /// The tokens of a workspace that are wanted, live or ended, oldest first. That a token has ended does not wait for the sweep.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
-    pub async fn token_fates(&self, id: WorkspaceId, one: Option<&TokenId>) -> Result<Vec<TokenFate>, Error> {
+    pub async fn token_fates(&self, id: WorkspaceId, wanted: FatesWanted<'_>) -> Result<Vec<TokenFate>, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
-        let fates = reader.list_fates(&workspace, one, FATES_TOLD).await?;
+        let fates = reader.list_fates(&workspace, wanted, FATES_TOLD).await?;
         Ok(fates
             .into_iter()
             .map(|StoredFate { token, owner, last_client, end }| {
@@ -42,7 +43,8 @@ impl Service {
                     Some(Ended { cause: end.cause, actor: SYSTEM_USER.to_owned(), at: end.at })
                 };
                 let end = end.or_else(by_time);
-                TokenFate { token, owner, last_client, end }
+                let idle_at = idle_at(&token, &workspace.behaviour);
+                TokenFate { token, owner, last_client, idle_at, end }
             })
             .collect())
     }

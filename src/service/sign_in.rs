@@ -119,9 +119,7 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(place.workspace.id)).await?;
         let found = writer.find_sign_in(ticket.sign_in()).await?;
         let sign_in = found.filter(|found| found.is_open_to(ticket, now)).ok_or_else(too_old)?;
-        let name = active_user(&mut writer, place, person).await?.ok_or_else(|| {
-            Denial::from(Refusal::AccessDenied("This user is deactivated, or not assigned here any more".into()))
-        })?;
+        let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;
         let sign_in = sign_in.approve(person, &code, now);
         writer.update_sign_in(&sign_in).await?;
         let action = Action::browser_login(&name);
@@ -196,6 +194,10 @@ fn too_old() -> Denial {
     Refusal::InvalidRequest("This page was used or is too old; begin again where you came from".into()).into()
 }
 
+pub(super) fn no_longer_active() -> Denial {
+    Refusal::AccessDenied("This user is deactivated, or not assigned here any more".into()).into()
+}
+
 async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<Place, StoreError> {
     let missing = || StoreError::Unreadable("a sign-in's workspace".into());
     let workspace = reader.find_workspace(sign_in.workspace).await?.ok_or_else(missing)?;
@@ -203,7 +205,11 @@ async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<Place, StoreE
 }
 
 /// The name of a user who is active there.
-async fn active_user(reader: &mut Reader, place: &Place, id: PrincipalId) -> Result<Option<String>, StoreError> {
+pub(super) async fn active_user(
+    reader: &mut Reader,
+    place: &Place,
+    id: PrincipalId,
+) -> Result<Option<String>, StoreError> {
     let found = if place.whole_account {
         reader.find_principal(place.workspace.account, id).await?
     } else {

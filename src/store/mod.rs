@@ -10,6 +10,7 @@ mod decoys;
 mod faults;
 mod identities;
 mod oauth;
+mod page_sessions;
 mod permissions;
 mod report;
 mod seeds;
@@ -32,7 +33,7 @@ use sqlx::{ConnectOptions, PgPool, SqlitePool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
-pub use tokens::{ByTime, PresentedOwner, PresentedToken, StoredFate};
+pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
 pub use worlds::{TABLES_KEPT, tables_put_back};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

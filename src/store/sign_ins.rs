@@ -77,13 +77,17 @@ impl Reader {
         self.row::<SignInRow>(SQL, args![&id]).await?.map(SignIn::try_from).transpose()
     }
 
-    /// Whose tokens a sign-in gave; `None` when it is no more.
+    /// Whose tokens a sign-in gave, or a browser's session on the pages by the hash of its cookie; `None` when it
+    /// is no more.
     pub async fn find_signed_in(&mut self, account: AccountId, id: &str) -> Result<Option<Principal>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             principal_columns!(),
-            " FROM sign_ins s JOIN principals p ON p.account_id = s.account_id AND p.principal_id = s.principal_id
-             WHERE s.sign_in_id = $1 AND s.account_id = $2 AND s.stage = 'redeemed'"
+            " FROM principals p WHERE p.account_id = $2 AND p.principal_id IN
+             (SELECT s.principal_id FROM sign_ins s
+              WHERE s.sign_in_id = $1 AND s.account_id = $2 AND s.stage = 'redeemed'
+              UNION ALL
+              SELECT b.principal_id FROM page_sessions b WHERE b.session_hash = $1 AND b.account_id = $2)"
         );
         let account = account.to_string();
         self.row::<PrincipalRow>(SQL, args![id, &account]).await?.map(Principal::try_from).transpose()

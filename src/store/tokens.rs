@@ -245,6 +245,22 @@ struct ReachRow {
     active: bool,
 }
 
+/// Which tokens are wanted: all, unless one of these is said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FatesWanted<'a> {
+    /// This one alone.
+    pub one: Option<&'a TokenId>,
+    /// Those of this principal.
+    pub owner: Option<PrincipalId>,
+}
+
+impl<'a> FatesWanted<'a> {
+    /// A single token.
+    pub fn one(id: &'a TokenId) -> Self {
+        Self { one: Some(id), owner: None }
+    }
+}
+
 impl Reader {
     /// Every workspace's token with this value, first those of the default workspace. More than one
     /// only where workspaces were made from the same seed.
@@ -456,12 +472,12 @@ impl Reader {
         self.row::<TokenRow>(SQL, args![id, workspace]).await?.map(Token::try_from).transpose()
     }
 
-    /// Every token of a workspace, live or ended, oldest first, with the owner's name and last client;
-    /// at most `limit` of either, or the one that is named.
+    /// The tokens of a workspace that are wanted, live or ended, oldest first, with the owner's name and last
+    /// client; at most `limit` of either.
     pub async fn list_fates(
         &mut self,
         workspace: &Workspace,
-        one: Option<&TokenId>,
+        wanted: FatesWanted<'_>,
         limit: i64,
     ) -> Result<Vec<StoredFate>, StoreError> {
         const STORED: &str = concat!(
@@ -472,6 +488,7 @@ impl Reader {
             ", t.last_client, p.name AS owner_name
              FROM tokens t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
              WHERE t.workspace_id = $2 AND (CAST($3 AS TEXT) IS NULL OR t.token_id = $3)
+               AND (CAST($5 AS BIGINT) IS NULL OR t.owner_id = $5)
              ORDER BY t.creation_time, t.token_id LIMIT $4"
         );
         const ENDED: &str = concat!(
@@ -482,10 +499,12 @@ impl Reader {
             ", t.last_client, p.name AS owner_name
              FROM tombstones t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
              WHERE t.workspace_id = $2 AND (CAST($3 AS TEXT) IS NULL OR t.token_id = $3)
+               AND (CAST($5 AS BIGINT) IS NULL OR t.owner_id = $5)
              ORDER BY t.ended_at DESC, t.token_id LIMIT $4"
         );
         let account = workspace.account.to_string();
-        let values = args![&account, workspace.id, one.map(TokenId::as_str), limit];
+        let values =
+            args![&account, workspace.id, wanted.one.map(TokenId::as_str), limit, wanted.owner.map(|owner| owner.0)];
         let mut rows = self.rows::<FateRow>(STORED, values).await?;
         rows.extend(self.rows::<FateRow>(ENDED, values).await?);
         let mut fates: Vec<StoredFate> = rows.into_iter().map(StoredFate::try_from).collect::<Result<_, _>>()?;

@@ -57,9 +57,9 @@ const TABLES: &[Table] = &[
     table("decoys", OF_WORKSPACE, None),
 ];
 
-/// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, and
-/// the checkpoints.
-pub const TABLES_KEPT: &[&str] = &["accounts", "oauth_keys", "checkpoints", "checkpoint_rows"];
+/// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, who
+/// looks at the pages, and the checkpoints.
+pub const TABLES_KEPT: &[&str] = &["accounts", "oauth_keys", "page_sessions", "checkpoints", "checkpoint_rows"];
 
 /// The tables that no checkpoint has, so that a reset only empties them: what a test armed.
 const NOT_KEPT: &[&str] = &["faults"];
@@ -224,7 +224,7 @@ impl Writer {
     /// Removes a workspace with all that it holds, and its account when it is the only one there.
     pub async fn delete_workspace(&mut self, workspace: &Workspace, with_account: bool) -> Result<(), StoreError> {
         let mut script = Place::of(workspace, with_account).delete_rows();
-        for table in ["checkpoint_rows", "checkpoints", "sign_ins", WORKSPACES] {
+        for table in ["checkpoint_rows", "checkpoints", "sign_ins", "page_sessions", WORKSPACES] {
             script.push(format!("DELETE FROM {table} WHERE workspace_id = {}", workspace.id));
         }
         if with_account {

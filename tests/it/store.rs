@@ -116,7 +116,7 @@ async fn an_ended_token_leaves_a_tombstone(world: World) {
         let found = reader.find_ended(&token.id).await.unwrap();
         assert_eq!(found[0].ended, Some(Ended { cause, actor: "who".to_owned(), at }));
         let workspace = reader.find_workspace(workspace).await.unwrap().unwrap();
-        let fates = reader.list_fates(&workspace, Some(&token.id), 10).await.unwrap();
+        let fates = reader.list_fates(&workspace, FatesWanted::one(&token.id), 10).await.unwrap();
         assert_eq!(fates.iter().map(|fate| &fate.end).collect::<Vec<_>>(), [&found[0].ended]);
     }
 }

@@ -1,0 +1,16 @@
+-- Same tables, columns and unique keys as migrations/postgres/0013_page_sessions.sql.
+
+-- Browsers that are signed in to the pages; of their cookies only hashes. A cookie alone is presented, so it
+-- comes first in the key.
+CREATE TABLE page_sessions (
+  session_hash  TEXT NOT NULL,
+  workspace_id  INTEGER NOT NULL,
+  account_id    TEXT NOT NULL,
+  whole_account INTEGER NOT NULL,
+  principal_id  INTEGER NOT NULL,
+  -- On the system's clock.
+  began_at      INTEGER NOT NULL,
+  PRIMARY KEY (session_hash, workspace_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX page_sessions_by_age ON page_sessions (began_at);

@@ -1,0 +1,39 @@
+// Conveniences only: every page works without.
+'use strict';
+
+// A page that answered a form would send the form again when it is loaded again.
+if (document.querySelector('[data-once]')) history.replaceState(null, '', location.href);
+
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest('button[data-copy]');
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(field.value ?? field.textContent);
+    button.textContent = 'Copied';
+  } catch {
+    field.select?.();
+    button.textContent = 'Press Ctrl+C';
+  }
+});
+
+// Selects or clears all of a list.
+document.addEventListener('change', (event) => {
+  const all = event.target.closest('input[data-all]');
+  if (!all) return;
+  for (const box of document.querySelectorAll(`input[name="${all.dataset.all}"]`)) box.checked = all.checked;
+});
+
+// What is marked so is fetched anew every few seconds while the page is looked at.
+for (const part of document.querySelectorAll('[data-live]')) {
+  setInterval(async () => {
+    if (document.hidden || part.contains(document.activeElement)) return;
+    try {
+      const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(part.id);
+      if (answer.ok && fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
+    } catch {
+      // The server is away; the next time may do.
+    }
+  }, Number(part.dataset.live) * 1000);
+}

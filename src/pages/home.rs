@@ -1,0 +1,31 @@
+//! `/`: where a browser that only knows the address arrives.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use maud::html;
+
+use super::visit::Visit;
+use super::{Pages, access_tokens, advanced, wants_page};
+
+/// `GET /` of a browser; all else is the APIs'.
+pub(super) async fn show(State(pages): State<Pages>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET) || !wants_page(request.headers()) {
+        return pages.pass_on(request).await;
+    }
+    let (mut parts, _) = request.into_parts();
+    let visit = match Visit::from_request_parts(&mut parts, &pages).await {
+        Ok(visit) => visit,
+        Err(response) => return response.into_response(),
+    };
+    let content = html! {
+        p { "The personal-access-token service of Databricks, on your own machine. The clients speak to this same address." }
+        dl.cards {
+            div { dt { a href=(advanced::PATH) { "Workspace settings" } } dd { "Turn personal access tokens off and on, limit their lifetime, choose who may use them." } }
+            div { dt { a href=(access_tokens::PATH) { "Access tokens" } } dd { "Generate tokens of your own, see when they end, revoke them." } }
+            div { dt { a href="/account-console/security/token-report" { "Token report" } } dd { "All tokens of the account's workspaces, for account admins." } }
+            div { dt { a href="/_mock/" { "Console" } } dd { "Move the clock, see requests and why they were refused, arm faults, reset workspaces." } }
+        }
+    };
+    visit.page("Welcome", content)
+}

@@ -1,0 +1,97 @@
+//! Who uses the pages: a browser signs in as somebody, and what it does it does with an access token of theirs.
+
+use super::keys::sign;
+use super::oauth::AccessGrant;
+use super::sign_in::{active_user, no_longer_active};
+use super::{Error, Service};
+use crate::domain::audit::{Action, Origin};
+use crate::domain::jwt::AccessToken;
+use crate::domain::page_session::{LIFETIME_MS, PageCookie, PageSession};
+use crate::domain::scope::ALL_APIS;
+use crate::domain::sign_in::Place;
+use crate::domain::{Millis, PrincipalId};
+use crate::store::Lock;
+
+/// The OAuth client that the pages are.
+const CLIENT: &str = "dapi-mock-pages";
+
+/// Somebody in front of a browser.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Where.
+    pub place: Place,
+    /// Who.
+    pub id: PrincipalId,
+    /// Their `userName`.
+    pub name: String,
+    /// What the clock there shows.
+    pub now: Millis,
+    session: PageSession,
+}
+
+impl Service {
+    /// Signs a browser in as somebody. Answers its cookie, a new one, so that nobody can have laid it there before.
+    ///
+    /// # Errors
+    /// [`Denial::OAuth`](crate::domain::Denial::OAuth) when they are not active there.
+    pub async fn sign_in_to_pages(
+        &self,
+        place: &Place,
+        person: PrincipalId,
+        origin: &Origin,
+    ) -> Result<PageCookie, Error> {
+        let cookie = PageCookie::from_random(self.entropy.secret());
+        let (system, workspace) = (self.system_now(), &place.workspace);
+        let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
+        let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;
+        let session = PageSession {
+            hash: cookie.hash(),
+            workspace: workspace.id,
+            account: workspace.account,
+            whole_account: place.whole_account,
+            principal: person,
+            began_at: system,
+        };
+        writer.insert_page_session(&session, system.plus(-LIFETIME_MS)).await?;
+        let action = Action::browser_login(&name);
+        self.record_as(&mut writer, workspace, &name, origin, workspace.clock.at(system), action).await?;
+        writer.commit().await?;
+        Ok(cookie)
+    }
+
+    /// Who the browser with this cookie is, as long as they are active there.
+    pub async fn signed_in(&self, cookie: &PageCookie) -> Result<Option<SignedIn>, Error> {
+        let system = self.system_now();
+        let mut reader = self.store.read().await?;
+        let session = reader.find_page_session(&cookie.hash()).await?.filter(|session| session.is_live(system));
+        let Some(session) = session else { return Ok(None) };
+        let Some(workspace) = reader.find_workspace(session.workspace).await? else { return Ok(None) };
+        let place = Place { workspace, whole_account: session.whole_account };
+        let name = active_user(&mut reader, &place, session.principal).await?;
+        let now = place.workspace.clock.at(system);
+        Ok(name.map(|name| SignedIn { place, id: session.principal, name, now, session }))
+    }
+
+    /// An access token with which the pages act for somebody. It stays in the process, and ends with the session.
+    pub async fn access_token_of(&self, person: &SignedIn) -> Result<AccessToken, Error> {
+        let key = self.signing_key(person.session.account).await?;
+        let grant = AccessGrant {
+            client_id: CLIENT,
+            sub: &person.name,
+            scope: ALL_APIS,
+            audience: person.place.audience(),
+            sid: Some(person.session.hash.as_str().to_owned()),
+        };
+        sign(&key, &self.claims(CLIENT, grant, person.now))
+    }
+
+    /// Signs the browser with this cookie out.
+    pub async fn sign_out_of_pages(&self, cookie: &PageCookie) -> Result<(), Error> {
+        let hash = cookie.hash();
+        let Some(session) = self.store.read().await?.find_page_session(&hash).await? else { return Ok(()) };
+        let mut writer = self.store.write(Lock::Workspace(session.workspace)).await?;
+        writer.delete_page_session(&hash).await?;
+        writer.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! Browsers that are signed in to the pages.
+
+use sqlx::FromRow;
+
+use super::StoreError;
+use super::session::{Reader, Writer, args};
+use crate::domain::oauth::SecretHash;
+use crate::domain::page_session::PageSession;
+use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
+
+#[derive(FromRow)]
+struct PageSessionRow {
+    session_hash: String,
+    workspace_id: i64,
+    account_id: String,
+    whole_account: bool,
+    principal_id: i64,
+    began_at: i64,
+}
+
+impl TryFrom<PageSessionRow> for PageSession {
+    type Error = StoreError;
+
+    fn try_from(row: PageSessionRow) -> Result<Self, StoreError> {
+        let unreadable = || StoreError::Unreadable("a page session".into());
+        Ok(Self {
+            hash: SecretHash::from_text(row.session_hash),
+            workspace: WorkspaceId(row.workspace_id),
+            account: AccountId::parse(&row.account_id).ok_or_else(unreadable)?,
+            whole_account: row.whole_account,
+            principal: PrincipalId(row.principal_id),
+            began_at: Millis(row.began_at),
+        })
+    }
+}
+
+impl Reader {
+    /// The session of a cookie.
+    pub async fn find_page_session(&mut self, hash: &SecretHash) -> Result<Option<PageSession>, StoreError> {
+        const SQL: &str = "SELECT session_hash, workspace_id, account_id, whole_account, principal_id, began_at
+             FROM page_sessions WHERE session_hash = $1";
+        self.row::<PageSessionRow>(SQL, args![hash.as_str()]).await?.map(PageSession::try_from).transpose()
+    }
+}
+
+impl Writer {
+    /// Adds a session, and clears away those that began before `oldest`.
+    pub async fn insert_page_session(&mut self, session: &PageSession, oldest: Millis) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO page_sessions (session_hash, workspace_id, account_id, whole_account,
+               principal_id, began_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        self.execute("DELETE FROM page_sessions WHERE began_at < $1", args![oldest]).await?;
+        let account = session.account.to_string();
+        let values = args![
+            session.hash.as_str(),
+            session.workspace,
+            &account,
+            session.whole_account,
+            session.principal.0,
+            session.began_at,
+        ];
+        self.execute(SQL, values).await?;
+        Ok(())
+    }
+
+    /// Ends a session.
+    pub async fn delete_page_session(&mut self, hash: &SecretHash) -> Result<(), StoreError> {
+        self.execute("DELETE FROM page_sessions WHERE session_hash = $1", args![hash.as_str()]).await?;
+        Ok(())
+    }
+}
