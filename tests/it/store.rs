@@ -9,7 +9,7 @@ use dapi_mock::domain::identity::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
 use dapi_mock::domain::token::{EndCause, Ended, Horizon, Token};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
-use dapi_mock::store::{Database, Lock, OpenError, Store, StoreError};
+use dapi_mock::store::{Database, FatesWanted, Lock, OpenError, Store, StoreError};
 
 use crate::harness::{DAY_MS, START, World, on_every_store};
 
