@@ -312,7 +312,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
     let mut pages = 0;
     for by in [SortBy::Created, SortBy::Expires, SortBy::LastUsed, SortBy::Owner, SortBy::Workspace] {
         for descending in [false, true] {
-            let order = Order { by, descending };
+            let order = Order { by, descending, gone_first: false };
             let parts = if by == SortBy::Owner { &[Part::Named, Part::Gone][..] } else { &[Part::All] };
             for part in parts.iter().chain(parts).chain(parts) {
                 let mut range = || {
@@ -322,7 +322,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
                     Range { from, until }
                 };
                 let filter = Filter { created: range(), expires: range(), last_used: range(), ..Filter::default() };
-                let asked = Reported { workspace: &workspace, horizon, filter: &filter, owners: None };
+                let asked = Reported { workspace: &workspace, horizon, filter: &filter, owners: None, tokens: None };
                 let mut after: Option<Place> = None;
                 loop {
                     let place = after.as_ref().map(|place| (&place.key, place.token.as_str()));
