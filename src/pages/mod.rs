@@ -8,6 +8,7 @@ mod advanced;
 mod frame;
 mod home;
 mod sign_in;
+mod token_report;
 mod visit;
 
 use std::any::Any;
@@ -67,6 +68,9 @@ pub fn router(pages: Pages) -> Router {
         .route(advanced::PERMISSIONS, get(advanced::show_permissions).post(advanced::change_permissions))
         .route(access_tokens::PATH, get(access_tokens::show).post(access_tokens::generate))
         .route(access_tokens::REVOKE, post(access_tokens::revoke))
+        .route(token_report::PATH, get(token_report::show))
+        .route(token_report::EXPORT, get(token_report::export))
+        .route(token_report::REVOKE, get(token_report::back).post(token_report::revoke))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(pages)
 }

@@ -92,6 +92,22 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
+impl Refusal {
+    async fn read(response: Response) -> Self {
+        let status = response.status();
+        let answer = read(response).await;
+        let text = ["message", "error", "detail"].iter().find_map(|name| answer.get(name)?.as_str());
+        let message = text.map_or_else(|| format!("The API answered {status}."), ToOwned::to_owned);
+        Self { status, message }
+    }
+}
+
+/// An API's answer; nothing where it is no JSON.
+async fn read(response: Response) -> Value {
+    let bytes = to_bytes(response.into_body(), ANSWER_LIMIT).await.unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let Wire { status, message, .. } = wire(&error.into(), "");
@@ -236,15 +252,20 @@ impl Visit {
     /// What it refused.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refusal> {
         let response = self.exchange(method, path, body).await?;
-        let status = response.status();
-        let bytes = to_bytes(response.into_body(), ANSWER_LIMIT).await.unwrap_or_default();
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        if status.is_success() {
-            return Ok(answer);
+        let is_success = response.status().is_success();
+        if is_success { Ok(read(response).await) } else { Err(Refusal::read(response).await) }
+    }
+
+    /// What there is at a path, as it comes; what cannot be had is a page of its own.
+    ///
+    /// # Errors
+    /// That page.
+    pub(super) async fn fetch(&self, path: &str) -> Result<Response, Stop> {
+        let response = self.exchange(Method::GET, path, None).await.map_err(|refusal| self.refused_by(&refusal))?;
+        if response.status().is_success() {
+            return Ok(response);
         }
-        let text = ["message", "error", "detail"].iter().find_map(|name| answer.get(name)?.as_str());
-        let message = text.map_or_else(|| format!("The API answered {status}."), ToOwned::to_owned);
-        Err(Refusal { status, message })
+        Err(self.refused_by(&Refusal::read(response).await))
     }
 
     /// The same, as a type; what cannot be had is a page of its own.
@@ -267,7 +288,7 @@ impl Visit {
         self.refused(refusal.status, &refusal.message)
     }
 
-    /// The API's answer as it is.
+    /// The API's answer, whatever it is.
     pub(super) async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Refusal> {
         let mut request = Request::builder().method(method).uri(path).header(USER_AGENT, CLIENT);
         if let Some(host) = self.parts.headers.get(HOST) {
@@ -338,7 +359,6 @@ impl Submission {
     }
 
     /// All texts of a field.
-    #[expect(dead_code, reason = "the report comes next")]
     pub(super) fn all(&self, name: &str) -> Vec<&str> {
         self.fields.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }

@@ -44,7 +44,7 @@ pub(crate) struct Browser<'a> {
     world: &'a World,
     pub(crate) cookies: BTreeMap<String, String>,
     host: String,
-    form_token: String,
+    pub(crate) form_token: String,
 }
 
 impl World {
@@ -73,7 +73,7 @@ impl Browser<'_> {
         self.submit_as(path, fields, &form_token, &own).await
     }
 
-    async fn submit_as(
+    pub(crate) async fn submit_as(
         &mut self,
         path: &str,
         fields: &[(&str, &str)],
