@@ -181,7 +181,9 @@ pub(super) async fn list(State(control): State<Control>) -> Reply {
 /// One workspace.
 pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    Ok(ok(&workspace_json(&control, &control.service.workspace(id).await?).into()))
+    let mut out = workspace_json(&control, &control.service.workspace(id).await?);
+    out.insert("live_tokens".into(), control.service.live_tokens(id).await?.into());
+    Ok(ok(&out.into()))
 }
 
 /// Removes a workspace with all that it holds.

@@ -5,8 +5,10 @@
 
 mod access_tokens;
 mod advanced;
+mod console;
 mod frame;
 mod home;
+mod once;
 mod sign_in;
 mod visit;
 
@@ -37,12 +39,14 @@ pub struct Pages {
     sign_in: Arc<SignInPolicy>,
     /// Both APIs.
     apis: Router,
+    /// What is told after a change.
+    told: once::Once,
 }
 
 impl Pages {
     /// Pages over these APIs.
     pub fn new(service: Service, access: Access, sign_in: SignInPolicy, apis: Router) -> Self {
-        Self { service, access: Arc::new(access), sign_in: Arc::new(sign_in), apis }
+        Self { service, access: Arc::new(access), sign_in: Arc::new(sign_in), apis, told: once::Once::default() }
     }
 
     /// Hands a request on to the APIs.
@@ -67,6 +71,7 @@ pub fn router(pages: Pages) -> Router {
         .route(advanced::PERMISSIONS, get(advanced::show_permissions).post(advanced::change_permissions))
         .route(access_tokens::PATH, get(access_tokens::show).post(access_tokens::generate))
         .route(access_tokens::REVOKE, post(access_tokens::revoke))
+        .merge(console::routes())
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(pages)
 }

@@ -1,6 +1,6 @@
 //! A browser that asks for a page: who it is signed in as, and how the page reaches the APIs for it.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
@@ -165,7 +165,6 @@ impl Visit {
     ///
     /// # Errors
     /// The page that says why not, or where one signs in.
-    #[expect(dead_code, reason = "the console comes next")]
     pub(super) fn operator(&self) -> Result<(), Stop> {
         match *self.pages.access {
             Access::Off => Err(self.refused(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
@@ -235,13 +234,27 @@ impl Visit {
     /// # Errors
     /// What it refused.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refusal> {
-        let response = self.exchange(method, path, body).await?;
-        let status = response.status();
-        let bytes = to_bytes(response.into_body(), ANSWER_LIMIT).await.unwrap_or_default();
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let (_, bytes) = self.fetch(method, path, body).await?;
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// The same where the answer is no JSON, with its headers.
+    ///
+    /// # Errors
+    /// What the API refused.
+    pub(super) async fn fetch(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(HeaderMap, Bytes), Refusal> {
+        let (parts, body) = self.exchange(method, path, body).await?.into_parts();
+        let status = parts.status;
+        let bytes = to_bytes(body, ANSWER_LIMIT).await.unwrap_or_default();
         if status.is_success() {
-            return Ok(answer);
+            return Ok((parts.headers, bytes));
         }
+        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let text = ["message", "error", "detail"].iter().find_map(|name| answer.get(name)?.as_str());
         let message = text.map_or_else(|| format!("The API answered {status}."), ToOwned::to_owned);
         Err(Refusal { status, message })
