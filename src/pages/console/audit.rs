@@ -63,7 +63,7 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     let events = events.map_err(|error| visit.unreadable(&console.path(), &error))?;
     let link = |before: &str| query(&[("action", &action), ("actor", &actor), ("before", before)]);
     let content = html! {
-        form.inline method="get" {
+        form.fields method="get" {
             (field("action", "action", "Action", &action, "Such as generateDbToken or tokenLogin."))
             (field("actor", "actor", "Actor", &actor, "A userName, an application id, or System-User."))
             button { "Show" }
@@ -104,7 +104,7 @@ fn row(event: &Event, whole: &Value) -> Markup {
                 @if event.audit_level == "ACCOUNT_LEVEL" { " " span.soft { "account" } }
                 details {
                     summary.soft { "Details" }
-                    pre tabindex="0" role="region" aria-label="Event" { (format!("{whole:#}")) }
+                    pre { (format!("{whole:#}")) }
                 }
             }
             td data-label="Actor" { (event.user_identity.email) }

@@ -148,7 +148,7 @@ fn buttons(console: &Console<'_>, next: Option<&Event>, form: Option<&Submission
                 @for (span, shown) in SPANS { button name="by" value=(span) { (shown) } }
                 button name="until" value=(until.unwrap_or_default()) disabled[until.is_none()] { "Until the next event" }
             }
-            form.inline method="post" action=(path) {
+            form.fields method="post" action=(path) {
                 (console.form_token())
                 (field("target", "target", "By a span, or to an instant", &typed(form, "target"),
                     "Such as 2w, 1h30m, PT2H, or 2027-01-01T00:00:00Z."))

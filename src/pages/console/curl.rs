@@ -93,7 +93,7 @@ pub(super) fn as_curl(visit: &Visit, id: &str, calls: &[Call]) -> Markup {
     html! {
         details.curl {
             summary { "As curl" }
-            pre #(id) tabindex="0" role="region" aria-label="Commands" { (commands.join("\n")) }
+            pre #(id) { (commands.join("\n")) }
             button.small type="button" data-copy=(id) { "Copy" }
         }
     }

@@ -157,7 +157,7 @@ fn whole(rule: &Map<String, Value>) -> Markup {
     html! {
         details {
             summary.soft { "Rule" }
-            pre tabindex="0" role="region" aria-label="Rule" { (format!("{:#}", Value::Object(rule.clone()))) }
+            pre { (format!("{:#}", Value::Object(rule.clone()))) }
         }
     }
 }
@@ -171,7 +171,7 @@ fn catalogue_form(console: &Console<'_>, catalogue: &[Named], form: Option<&Subm
                 // Enter in a field is no choice.
                 button type="submit" disabled hidden { "Arm" }
                 (console.form_token())
-                div.inline {
+                div.fields {
                     (field("times", "times", "Times", &typed("times"), "How many requests; 0 for all."))
                     (field("path", "path", "Path", &typed("path"), "Such as /api/2.0/token/*."))
                     (field("principal", "principal", "Principal", &typed("principal"), "A userName or application id."))

@@ -76,6 +76,7 @@ impl Tab {
 /// The console's routes.
 pub(super) fn routes() -> Router<Pages> {
     Router::new()
+        .route("/_mock", get(enter))
         .route("/_mock/", get(enter))
         .route("/_mock/console", get(enter))
         .route("/_mock/console/{workspace}", get(overview))

@@ -135,7 +135,7 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     ]);
     let (Exchanges { requests }, refusal) = console.ask(&call).await?;
     let content = html! {
-        form.inline method="get" {
+        form.fields method="get" {
             (field("path", "path", "Path", path, "A * is one segment, at the end any rest."))
             (field("principal", "principal", "Principal", principal, ""))
             (field("client", "client", "Client", client, "A part of its User-Agent."))
@@ -220,11 +220,11 @@ pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(
         p { a href=(console.path()) { "All requests" } }
         (facts(&it))
         (decision(&console, &it, &explanation))
-        (message("The request", &it.request))
-        (message("The answer", &it.answer))
+        (message("The request", &format!("{} {}", it.method, it.target()), &it.request))
+        (message("The answer", &it.status.to_string(), &it.answer))
         section aria-labelledby="again" {
             h2 #again { "Send it again" }
-            pre #again-command tabindex="0" role="region" aria-label="Command" { (command.trim_end()) }
+            pre #again-command { (command.trim_end()) }
             button.small type="button" data-copy="again-command" { "Copy" }
         }
         (console.as_curl("curl-request", &[one, why, again]))
@@ -289,14 +289,14 @@ fn checks(checks: &[Check]) -> Markup {
     }
 }
 
-fn message(title: &str, message: &Message) -> Markup {
+fn message(title: &str, first: &str, message: &Message) -> Markup {
     html! {
         section {
             h2 { (title) }
-            pre tabindex="0" role="region" aria-label=(title) {
+            pre {
+                (first) "\n"
                 @for (name, value) in &message.headers { (name) ": " (value) "\n" }
-                "\n"
-                (message.body)
+                @if !message.body.is_empty() { "\n" (message.body) }
             }
             @if message.body_cut { p.soft { "The body is longer: " (message.body_bytes) " bytes." } }
         }

@@ -108,7 +108,7 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     tokens.truncate(SHOWN);
     let content = html! {
         p { "Every token that there is or was, also those that the Databricks API no longer shows, and what ended them." }
-        form.inline method="get" {
+        form.fields method="get" {
             (choices("state", "state", "State", &STATES, &state))
             (field("owner", "owner", "Owner", &owner, ""))
             (field("token_id", "token_id", "Token id", &token_id, ""))

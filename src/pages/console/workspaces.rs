@@ -18,6 +18,9 @@ use crate::shell::quoted;
 /// Most workspaces on the page.
 const SHOWN: usize = 50;
 
+/// The states that each workspace can go back to by itself, beside the checkpoints that somebody keeps.
+const MADE: [(&str, &str); 2] = [("seed", "seed, with its seed in it"), ("empty", "empty, before that")];
+
 /// What can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -187,7 +190,7 @@ impl Created {
         html! {
             h2 { "Workspace " (self.name) " (" (self.id) ") is there" }
             p { "Copy this now: the token is not shown again." }
-            pre #exports tabindex="0" role="region" aria-label="Environment" { (text) }
+            pre #exports { (text) }
             button.small type="button" data-copy="exports" { "Copy" }
         }
     }
@@ -195,7 +198,8 @@ impl Created {
 
 async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Submission>) -> Shown {
     let checkpoints = console.get("/checkpoints");
-    let (Checkpoints { checkpoints: kept }, unknown) = console.ask(&checkpoints).await?;
+    let (Checkpoints { checkpoints: mut kept }, unknown) = console.ask(&checkpoints).await?;
+    kept.retain(|it| MADE.iter().all(|(name, _)| it.name != *name));
     let content = html! {
         (list(console).await?)
         (create(console, form))
@@ -267,7 +271,7 @@ fn action_form(
     let mine = form.filter(|form| form.text("action") == action.as_str());
     let call = action.call(console, &|name| if name == "checkpoint" { "NAME".into() } else { typed(mine, name) });
     html! {
-        form.inline method="post" action=(console.path()) {
+        form.fields[!fields.0.is_empty()].actions[fields.0.is_empty()] method="post" action=(console.path()) {
             (console.form_token())
             input type="hidden" name="action" value=(action.as_str());
             (fields)
@@ -302,12 +306,8 @@ fn here(console: &Console<'_>, kept: &[Checkpoint], form: Option<&Submission>) -
         (field("fork-name", "name", "Name of the copy", &typed(mine, "name"), ""))
         (field("fork-ttl", "ttl", "Goes by itself after", &typed(mine, "ttl"), "Such as 2h; empty for never."))
     };
-    let mut states = vec![("seed", "seed: as it was once its seed was in it"), ("empty", "empty: before that")];
-    states.extend(
-        kept.iter()
-            .map(|it| (it.name.as_str(), it.name.as_str()))
-            .filter(|(name, _)| !["seed", "empty"].contains(name)),
-    );
+    let mut states = MADE.to_vec();
+    states.extend(kept.iter().map(|it| (it.name.as_str(), it.name.as_str())));
     let reset = choices("reset-to", "to", "Back to", &states, "seed");
     let keep = field(
         "checkpoint",
