@@ -82,7 +82,11 @@ impl Wanted {
 
 /// Creates a workspace; answers all that a client needs to reach it.
 pub(super) async fn create(State(control): State<Control>, base: BaseUrl, Input(wanted): Input<Wanted>) -> Reply {
-    let (seed, port) = (wanted.seed()?, wanted.port);
+    let (mut seed, port) = (wanted.seed()?, wanted.port);
+    // What is asked for counts more than what a template says.
+    if let (Some(seed), Some(name)) = (&mut seed, &wanted.name) {
+        seed.name = Some(name.clone());
+    }
     let created = control.service.create_workspace(&wanted.checked()?, seed.as_ref()).await?;
     created_answer(&control, base, &created, port).await
 }
