@@ -102,10 +102,6 @@ fn row(event: &Event, whole: &Value) -> Markup {
             td data-label="Action" {
                 b { (event.action_name) } " " span.soft { (event.service_name) }
                 @if event.audit_level == "ACCOUNT_LEVEL" { " " span.soft { "account" } }
-                details {
-                    summary.soft { "Details" }
-                    pre { (format!("{whole:#}")) }
-                }
             }
             td data-label="Actor" { (event.user_identity.email) }
             td data-label="Outcome" {
@@ -113,6 +109,11 @@ fn row(event: &Event, whole: &Value) -> Markup {
                 @if let Some(error) = error_message { " " (error) }
             }
             td data-label="From" { (event.source_ip_address) br; span.soft { (event.user_agent) } }
+        }
+        tr.more {
+            td colspan="5" {
+                details { summary.soft { "Details" } pre { (format!("{whole:#}")) } }
+            }
         }
     }
 }

@@ -166,7 +166,7 @@ fn buttons(console: &Console<'_>, next: Option<&Event>, form: Option<&Submission
 fn coming(console: &Console<'_>, events: &[Event], tokens: &HashMap<&str, Fate>) -> Markup {
     let now = console.clock.now.millis();
     html! {
-        div.scroll tabindex="0" role="region" aria-label="What comes next" {
+        div.scroll tabindex="0" role="region" aria-label="Coming events" {
             table.stack {
                 thead { tr { th { "In" } th { "When" } th { "What" } th { "Token or setting" } th { span.hidden { "Change" } } } }
                 tbody {

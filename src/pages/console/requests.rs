@@ -136,7 +136,7 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     let (Exchanges { requests }, refusal) = console.ask(&call).await?;
     let content = html! {
         form.fields method="get" {
-            (field("path", "path", "Path", path, "A * is one segment, at the end any rest."))
+            (field("path", "path", "Path", path, "Such as /api/2.0/token/*."))
             (field("principal", "principal", "Principal", principal, ""))
             (field("client", "client", "Client", client, "A part of its User-Agent."))
             (field("status", "status", "Status", status, ""))
