@@ -47,11 +47,11 @@ impl Conf {
 /// `GET /settings/workspace/advanced`
 pub(super) async fn show(visit: Visit) -> Shown {
     visit.person()?;
-    settings(&visit, None).await
+    settings(&visit, None, None).await
 }
 
-/// The page, with what an API refused.
-async fn settings(visit: &Visit, refusal: Option<&Refusal>) -> Shown {
+/// The page, with what an API refused and the days that were typed.
+async fn settings(visit: &Visit, refusal: Option<&Refusal>, days: Option<&str>) -> Shown {
     let conf: Conf = visit.get(CONF).await?;
     let enabled = conf.is_enabled();
     let content = html! {
@@ -77,7 +77,7 @@ async fn settings(visit: &Visit, refusal: Option<&Refusal>) -> Shown {
                 (visit.form_token())
                 div {
                     label for="days" { "Maximum lifetime of new tokens, in days" }
-                    input #days name="days" value=(conf.days()) inputmode="numeric" placeholder=(LONGEST_DAYS)
+                    input #days name="days" value=(days.unwrap_or(conf.days())) inputmode="numeric" placeholder=(LONGEST_DAYS)
                         aria-describedby="days-help";
                 }
                 button { "Save" }
@@ -99,10 +99,9 @@ pub(super) async fn toggle(form: Submission) -> Shown {
     visit.person()?;
     let enable = if form.text("enable") == "true" { "true" } else { "false" };
     if form.has("confirm") {
-        return change_conf(visit, &json!({ "enableTokensConfig": enable })).await;
+        return change_conf(visit, &json!({ "enableTokensConfig": enable }), None).await;
     }
-    // Who may not see the settings gets no preview of them either.
-    let _: Conf = visit.get(CONF).await?;
+    admins_only(visit).await?;
     let fields = [("enable", enable)];
     let question = |effect: Markup| Question { action: TOGGLE, fields: &fields, effect, button: "Confirm", back: PATH };
     if enable == "true" {
@@ -110,6 +109,7 @@ pub(super) async fn toggle(form: Submission) -> Shown {
         return Ok(visit.page("Enable personal access tokens?", question(effect).form(visit)));
     }
     let impact = what_if(visit, &json!({ "enableTokensConfig": "false" })).await?;
+    let impact = impact.map_err(|refusal| visit.refused_by(&refusal))?;
     let effect = html! {
         p.warning role="note" {
             b { "Partner Connect" } " and partner integrations require personal access tokens to be enabled. \
@@ -124,13 +124,14 @@ pub(super) async fn toggle(form: Submission) -> Shown {
 /// `POST …/maximum-lifetime`
 pub(super) async fn change_lifetime(form: Submission) -> Shown {
     form.visit.person()?;
-    change_conf(&form.visit, &json!({ "maxTokenLifetimeDays": form.text("days") })).await
+    let days = form.text("days");
+    change_conf(&form.visit, &json!({ "maxTokenLifetimeDays": days }), Some(days)).await
 }
 
-async fn change_conf(visit: &Visit, change: &Value) -> Shown {
+async fn change_conf(visit: &Visit, change: &Value, days: Option<&str>) -> Shown {
     match visit.ask(Method::PATCH, "/api/2.0/workspace-conf", Some(change)).await {
         Ok(_) => Ok(visit.go(PATH)),
-        Err(refusal) => settings(visit, Some(&refusal)).await,
+        Err(refusal) => settings(visit, Some(&refusal), days).await,
     }
 }
 
@@ -161,11 +162,18 @@ struct FailingToken {
     comment: String,
 }
 
-async fn what_if(visit: &Visit, change: &Value) -> Result<WhatIf, Stop> {
+/// Previews tell of others' tokens, so only who may see the settings gets one.
+async fn admins_only(visit: &Visit) -> Result<(), Stop> {
+    visit.get::<Conf>(CONF).await.map(|_| ())
+}
+
+/// What the own API tells of a change; `Err` inside is what it refuses to imagine.
+async fn what_if(visit: &Visit, change: &Value) -> Result<Result<WhatIf, Refusal>, Stop> {
     let path = format!("/_mock/v1/workspaces/{}/what-if", visit.person()?.place.workspace.id);
-    let answer = visit.ask(Method::POST, &path, Some(change)).await;
-    let answer = answer.map_err(|refusal| visit.refused_by(&refusal))?;
-    serde_json::from_value(answer).map_err(|error| visit.unreadable(&path, &error))
+    match visit.ask(Method::POST, &path, Some(change)).await {
+        Ok(answer) => serde_json::from_value(answer).map(Ok).map_err(|error| visit.unreadable(&path, &error)),
+        Err(refusal) => Ok(Err(refusal)),
+    }
 }
 
 impl WhatIf {
@@ -397,9 +405,9 @@ pub(super) async fn change_permissions(form: Submission) -> Shown {
             Err(refusal) => permissions(visit, Some(&refusal), Some(change)).await,
         };
     }
-    let path = format!("/_mock/v1/workspaces/{}/what-if", visit.person()?.place.workspace.id);
-    let impact: WhatIf = match visit.ask(Method::POST, &path, Some(&after)).await {
-        Ok(answer) => serde_json::from_value(answer).map_err(|error| visit.unreadable(&path, &error))?,
+    admins_only(visit).await?;
+    let impact = match what_if(visit, &after).await? {
+        Ok(impact) => impact,
         Err(refusal) => return permissions(visit, Some(&refusal), Some(change)).await,
     };
     let effect = html! {

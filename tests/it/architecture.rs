@@ -51,10 +51,11 @@ fn the_service_knows_no_http_and_no_sql() {
 
 #[test]
 fn http_goes_through_the_service() {
-    for folder in ["http", "control"] {
+    for folder in ["http", "control", "pages"] {
         forbid(folder, &["sqlx", "crate::store", ".store()", "SELECT ", "INSERT ", "UPDATE ", "DELETE FROM"]);
     }
-    forbid("http", &["crate::control"]);
+    forbid("http", &["crate::control", "crate::pages"]);
+    forbid("control", &["crate::pages"]);
 }
 
 /// No Docker engine builds the image here, so this at least is held.

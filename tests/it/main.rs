@@ -24,6 +24,7 @@ mod journal;
 mod model;
 mod oauth;
 mod oauth_forgery;
+mod pages;
 mod pages_console;
 mod people;
 mod permission_matrix;

@@ -136,4 +136,10 @@ mod tests {
         let call = Call::get("/x").with_query(&[("a", "")]);
         assert_eq!(call.path, "/x");
     }
+
+    #[test]
+    fn a_query_stays_in_its_quotes() {
+        let call = Call::get("/x").with_query(&[("a", "'; rm -r /; '&\n")]);
+        assert_eq!(call.path, "/x?a=%27%3B+rm+-r+%2F%3B+%27%26%0A");
+    }
 }

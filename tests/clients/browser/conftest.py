@@ -1,0 +1,104 @@
+"""A workspace that an auditor would find, at a fixed time, and Chromium in front of it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+IMAGES = REPOSITORY / "docs/images"
+# What the accounts and the workspace are called at a first start.
+WORKSPACE_ADMIN, ACCOUNT_ADMIN = "Workspace Admin", "Account Admin"
+
+
+@pytest.fixture
+def site(start_server, tmp_path):
+    """The server with the seed for training, whose clock stands still, so that its pages look the same every day."""
+    seed = (REPOSITORY / "docs/seeds/leaky-workspace.yaml").read_text()
+    frozen = seed.replace("  - name: leaky\n", '  - name: leaky\n    frozen_at: "2026-12-01T09:30:00Z"\n')
+    assert frozen != seed
+    (tmp_path / "seed.yaml").write_text(frozen)
+    return start_server(options=["--seed", str(tmp_path / "seed.yaml")])
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with sync_playwright() as playwright:
+        # Chromium refuses to be root in its sandbox.
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(site, chromium):
+    """visit(PATH, …): a page of the site. Whatever its scripts complain of, and any dialog, fails the test."""
+    contexts, complaints = [], []
+
+    def open_page(path: str = "/", javascript: bool = True, width: int = 1100, scheme: str = "light") -> Page:
+        context = chromium.new_context(
+            base_url=site.host,
+            java_script_enabled=javascript,
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            ignore_https_errors=True,
+            accept_downloads=True,
+        )
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}") or dialog.dismiss())
+        # Chromium tells of each refusal's status here, too, and those are meant.
+        refusals = "Failed to load resource: the server responded with a status of 4"
+        page.on("console", lambda said: complaints.append(said.text) if refusals not in said.text else None)
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def sign_in(visit):
+    """sign_in(PERSON, PATH, …): opens a page that asks who one is, and answers."""
+
+    def choose(person: str, path: str, **options) -> Page:
+        page = visit(path, **options)
+        page.get_by_role("button", name=person).click()
+        return page
+
+    return choose
+
+
+@pytest.fixture
+def looks_well(chromium):
+    """looks_well(PAGE, NAME): axe finds nothing serious, nothing sticks out to the right, and its picture is kept.
+
+    A picture that differs from the one in docs/images takes its place there, for people to look at.
+    """
+    axe = Axe()
+
+    def check(page: Page, name: str) -> None:
+        # Without JavaScript axe cannot run; the markup is the same.
+        violations = axe.run(page).response["violations"]
+        serious = [
+            f"{found['id']}: {found['help']}: {[node['html'] for node in found['nodes']]}"
+            for found in violations
+            if found["impact"] in ("serious", "critical")
+        ]
+        assert not serious, f"{name}: {serious}"
+        too_wide = page.evaluate("document.scrollingElement.scrollWidth - document.documentElement.clientWidth")
+        assert too_wide <= 0, f"{name} is {too_wide} pixels too wide"
+        picture, kept = page.screenshot(full_page=True, animations="disabled"), IMAGES / f"{name}.png"
+        if not kept.exists() or kept.read_bytes() != picture:
+            IMAGES.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(picture)
+
+    return check
