@@ -638,12 +638,16 @@ pub struct FilterArgs {
     /// Only those whose path has no route
     #[arg(long)]
     pub unmatched: bool,
+
+    /// Only those whose answer is an error, or that got none
+    #[arg(long)]
+    pub refused: bool,
 }
 
 impl FilterArgs {
     /// Those that were given, by the names that the own API uses.
     pub fn given(&self) -> Vec<(&'static str, &str)> {
-        let unmatched = self.unmatched.then_some("true");
+        let [unmatched, refused] = [self.unmatched, self.refused].map(|flag| flag.then_some("true"));
         let MatchArgs { method, path, principal, token_id, client } = &self.requests;
         let all = [
             ("method", method.as_deref()),
@@ -655,6 +659,7 @@ impl FilterArgs {
             ("credential", self.credential.as_deref()),
             ("operation", self.operation.as_deref()),
             ("unmatched", unmatched),
+            ("refused", refused),
         ];
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }

@@ -19,5 +19,6 @@ pub mod run;
 mod run_client;
 pub mod server;
 pub mod service;
+mod shell;
 pub mod store;
 pub mod tls;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Asked, Input, Problem, Reply, ok, workspace_id};
+use super::reply::{Asked, Input, Problem, Reply, is_descending, ok, workspace_id};
 use crate::audit_shape::Shape;
 use crate::domain::audit::{Event, Filter};
 use crate::domain::{Millis, span};
@@ -21,6 +21,9 @@ use crate::domain::{Millis, span};
 pub(super) struct Export {
     shape: Option<String>,
     after: Option<i64>,
+    before: Option<i64>,
+    /// `asc`, the order of writing, or `desc`.
+    order: Option<String>,
     limit: Option<i64>,
     action: Option<String>,
     actor: Option<String>,
@@ -28,8 +31,8 @@ pub(super) struct Export {
     until: Option<String>,
 }
 
-/// `?shape=system_table|delivery|azure&after=&limit=&action=&actor=&since=&until=`: JSON lines in
-/// the order of writing. `X-Next-After` is where to go on.
+/// `?shape=system_table|delivery|azure&after=&before=&order=&limit=&action=&actor=&since=&until=`: JSON lines in the
+/// order of writing, or with `desc` against it. `X-Next-After` and `X-Next-Before` are where to go on.
 pub(super) async fn export(
     State(control): State<Control>,
     Path(workspace): Path<String>,
@@ -48,19 +51,21 @@ pub(super) async fn export(
     };
     let filter = Filter {
         after: wanted.after.unwrap_or(0),
-        up_to: i64::MAX,
+        up_to: wanted.before.map_or(i64::MAX, |before| before.saturating_sub(1)),
         limit: wanted.limit.unwrap_or(10_000).clamp(0, 100_000),
         since: time("since", &wanted.since)?,
         until: time("until", &wanted.until)?,
         action: wanted.action,
         actor: wanted.actor,
+        newest_first: is_descending(wanted.order.as_deref())?,
     };
     // What is due is in the log, whether the sweep has come by or not.
     control.service.sweep(id).await?;
     let (events, next) = control.service.audit_events(id, &filter).await?;
     let lines: Vec<String> = events.iter().map(|event| shape.render(event).to_string()).collect();
     let lines = if lines.is_empty() { String::new() } else { lines.join("\n") + "\n" };
-    let headers = [(CONTENT_TYPE.as_str(), "application/x-ndjson".to_owned()), ("x-next-after", next.to_string())];
+    let name = if filter.newest_first { "x-next-before" } else { "x-next-after" };
+    let headers = [(CONTENT_TYPE.as_str(), "application/x-ndjson".to_owned()), (name, next.to_string())];
     Ok((headers, Body::from(lines)).into_response())
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
     let mut out = decision(&found.trace, found.denial.as_ref(), found.status, &found.request_id);
     describe(&mut out, &found);
     if let Some(fault) = found.answered_by() {
-        blame(&mut out, fault);
+        describe_fault(&mut out, fault);
     }
     if let (Some(workspace), Some(token)) = (found.workspace, &found.token)
         && let Some(fate) = control.service.token_fates(workspace, FatesWanted::one(token)).await?.first()
@@ -45,6 +45,33 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
         out.insert("token".into(), fate_json(fate));
     }
     Ok(ok(&out.into()))
+}
+
+/// Why a request was refused, in words; `None` where no rule refused it.
+pub(super) fn why_refused(exchange: &Exchange) -> Option<String> {
+    if let Some(fault) = exchange.answered_by() {
+        return Some(blame(fault));
+    }
+    let (denial, step) = (exchange.denial.as_ref()?, deciding(&exchange.trace));
+    Some(cause(denial, step).map_or_else(|| said(denial, &exchange.request_id), ToOwned::to_owned))
+}
+
+/// The check that refused, if one did.
+fn deciding(trace: &[Step]) -> Option<&Step> {
+    trace.last().filter(|step| !step.passed)
+}
+
+/// Why, where the wire is not to say it.
+fn cause<'a>(denial: &'a Denial, step: Option<&'a Step>) -> Option<&'a str> {
+    match denial {
+        Denial::OAuth(refusal) => refusal.cause(),
+        _ => step.map(|step| step.because.as_str()),
+    }
+}
+
+/// What the wire says.
+fn said(denial: &Denial, request_id: &str) -> String {
+    redaction::line(&wire(&ApiError::Denied(denial.clone()), request_id).message)
 }
 
 fn describe(out: &mut Map<String, Value>, found: &Exchange) {
@@ -60,23 +87,28 @@ fn describe(out: &mut Map<String, Value>, found: &Exchange) {
     out.insert("token_id".into(), found.token.as_ref().map(TokenId::as_str).into());
 }
 
-/// Says that a fault answered, whatever else would have been.
-fn blame(out: &mut Map<String, Value>, fault: &Fault) {
+/// That a fault answered.
+fn blame(fault: &Fault) -> String {
     let name = fault.rule.name.as_deref().unwrap_or("without a name");
     let did = match fault.rule.when {
         When::Before => "in place of the handler, which did not run",
         When::After => "after the handler, whose effect stays",
     };
+    format!("Fault {} ({name}) answered {did}.", fault.id)
+}
+
+/// Says that a fault answered, whatever else would have been.
+fn describe_fault(out: &mut Map<String, Value>, fault: &Fault) {
     out.insert("allowed".into(), false.into());
     out.insert("decided_by".into(), "a fault".into());
-    out.insert("because".into(), format!("Fault {} ({name}) answered {did}.", fault.id).into());
+    out.insert("because".into(), blame(fault).into());
     out.insert("message".into(), fault.rule.effect.message.clone().into());
     out.insert("remedy".into(), "Send it again, or clear the fault: DELETE …/faults.".into());
 }
 
 /// The ordered checks, the deciding one, and the smallest change that would allow the request.
 fn decision(trace: &[Step], denial: Option<&Denial>, status: u16, request_id: &str) -> Map<String, Value> {
-    let step = trace.last().filter(|step| !step.passed);
+    let step = deciding(trace);
     let checks: Vec<Value> = trace
         .iter()
         .map(|step| json!({ "check": step.check.as_str(), "passed": step.passed, "because": step.because }))
@@ -86,15 +118,10 @@ fn decision(trace: &[Step], denial: Option<&Denial>, status: u16, request_id: &s
     out.insert("status".into(), status.into());
     out.insert("checks".into(), checks.into());
     if let Some(denial) = denial {
-        let answer = wire(&ApiError::Denied(denial.clone()), request_id);
         let decided_by = step.map_or("the operation itself", |step| step.check.as_str());
-        let message = redaction::line(&answer.message);
-        let cause = match denial {
-            Denial::OAuth(refusal) => refusal.cause(),
-            _ => step.map(|step| step.because.as_str()),
-        };
+        let message = said(denial, request_id);
         out.insert("decided_by".into(), decided_by.into());
-        out.insert("because".into(), cause.unwrap_or(&message).into());
+        out.insert("because".into(), cause(denial, step).unwrap_or(&message).into());
         out.insert("message".into(), message.into());
         out.insert("remedy".into(), redaction::line(&remedy(denial, step)).into());
     }

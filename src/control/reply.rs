@@ -144,6 +144,15 @@ pub(super) fn instant(value: &Value) -> Result<Millis, Problem> {
     }
 }
 
+/// Whether the last come first: `desc`.
+pub(super) fn is_descending(order: Option<&str>) -> Result<bool, Problem> {
+    match order {
+        None | Some("asc") => Ok(false),
+        Some("desc") => Ok(true),
+        Some(other) => Err(Problem::bad_request(format!("order: '{other}' is none; use asc or desc."))),
+    }
+}
+
 /// An instant in both spellings.
 pub(super) fn show_instant(at: Millis) -> Value {
     json!({ "ms": at.0, "rfc3339": at.rfc3339() })

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Asked, Input, Problem, Reply, ok};
+use super::reply::{Asked, Input, Problem, Reply, is_descending, ok};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Demand, NamedWorkspace, Right};
 use crate::domain::identity::PrincipalKind;
@@ -92,11 +92,7 @@ impl Wanted {
     fn query(&self) -> Result<Query, Problem> {
         let range =
             |name: &str, from: &Option<String>, to: &Option<String>| Range::parse(name, from.as_deref(), to.as_deref());
-        let descending = match self.order.as_deref() {
-            None | Some("asc") => false,
-            Some("desc") => true,
-            Some(other) => return Err(Problem::bad_request(format!("order: '{other}' is none; use asc or desc."))),
-        };
+        let descending = is_descending(self.order.as_deref())?;
         let workspace = self.workspace_id.as_deref().map(|text| {
             WorkspaceId::parse(text)
                 .ok_or_else(|| Problem::bad_request(format!("workspace_id: '{text}' is no workspace id.")))

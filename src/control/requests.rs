@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
+use super::explain::why_refused;
 use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::authorize::Check;
 use crate::domain::fault::path_fits;
@@ -22,6 +23,7 @@ use crate::domain::{Millis, TokenId, Workspace};
 use crate::http::redaction;
 use crate::http::routes::{self, ROUTES};
 use crate::service::{Exchange, Headers, Kept};
+use crate::shell::quoted;
 
 /// How many requests an answer names beside those that were asked for.
 const NAMED: usize = 5;
@@ -71,7 +73,7 @@ fn words(wanted: &Wanted) -> Result<String, Problem> {
     }
 }
 
-/// `?method=&path=&principal=&token_id=&client=&status=&credential=&operation=&unmatched=&since=&limit=&consume=&format=`:
+/// `?method=&path=&principal=&token_id=&client=&status=&credential=&operation=&unmatched=&refused=&since=&limit=&consume=&format=`:
 /// the newest of those that are meant, oldest first.
 pub(super) async fn list(
     State(control): State<Control>,
@@ -280,6 +282,7 @@ fn exchange_json(exchange: &Exchange) -> Map<String, Value> {
         "source_ip": exchange.source_ip,
         "faults": exchange.faults.iter().map(|fault| fault.id).collect::<Vec<_>>(),
         "refused_by": exchange.refused_by().map(Check::as_str),
+        "because": why_refused(exchange),
         "explain": format!("/_mock/v1/explain/{}", exchange.request_id),
         "request": kept_json(&exchange.headers, &exchange.body),
         "answer": kept_json(&exchange.answer_headers, &exchange.answer),
@@ -312,10 +315,6 @@ fn url(exchange: &Exchange) -> String {
     let host = header(&exchange.headers, "host").unwrap_or("127.0.0.1:3274");
     let query = exchange.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
     format!("http://{host}{}{query}", exchange.path)
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\0', "\u{fffd}").replace('\'', "'\\''"))
 }
 
 /// A command that sends the request again, with the credential from a variable.

@@ -18,9 +18,11 @@ pub(super) struct Wanted {
     state: Option<String>,
     token_id: Option<String>,
     owner_id: Option<String>,
+    /// The owner's `userName` or application id, in any letter case.
+    owner: Option<String>,
 }
 
-/// `?state=live|ended|<cause>&token_id=&owner_id=`: live tokens and tombstones, oldest first.
+/// `?state=live|ended|<cause>&token_id=&owner_id=&owner=`: live tokens and tombstones, oldest first.
 pub(super) async fn list(
     State(control): State<Control>,
     Path(workspace): Path<String>,
@@ -38,9 +40,13 @@ pub(super) async fn list(
         PrincipalId::parse(text)
             .ok_or_else(|| Problem::bad_request(format!("owner_id: '{text}' is no principal's id.")))
     });
+    let name = wanted.owner;
+    let is_wanted = |fate: &TokenFate| {
+        name.as_ref().is_none_or(|name| fate.owner.as_ref().is_some_and(|owner| owner.eq_ignore_ascii_case(name)))
+    };
     let wanted = FatesWanted { one: one.as_ref(), owner: owner.transpose()? };
     let fates = control.service.token_fates(id, wanted).await?;
-    let shown = fates.iter().filter(|fate| match (state, fate.end.as_ref()) {
+    let shown = fates.iter().filter(|fate| is_wanted(fate)).filter(|fate| match (state, fate.end.as_ref()) {
         (None, _) | (Some("live"), None) | (Some("ended"), Some(_)) => true,
         (Some(state), Some(end)) => end.cause.as_str() == state,
         (Some(_), None) => false,

@@ -82,7 +82,11 @@ impl Wanted {
 
 /// Creates a workspace; answers all that a client needs to reach it.
 pub(super) async fn create(State(control): State<Control>, base: BaseUrl, Input(wanted): Input<Wanted>) -> Reply {
-    let (seed, port) = (wanted.seed()?, wanted.port);
+    let (mut seed, port) = (wanted.seed()?, wanted.port);
+    // What is asked for counts more than what a template says.
+    if let (Some(seed), Some(name)) = (&mut seed, &wanted.name) {
+        seed.name = Some(name.clone());
+    }
     let created = control.service.create_workspace(&wanted.checked()?, seed.as_ref()).await?;
     created_answer(&control, base, &created, port).await
 }
@@ -181,7 +185,9 @@ pub(super) async fn list(State(control): State<Control>) -> Reply {
 /// One workspace.
 pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    Ok(ok(&workspace_json(&control, &control.service.workspace(id).await?).into()))
+    let mut out = workspace_json(&control, &control.service.workspace(id).await?);
+    out.insert("live_tokens".into(), control.service.live_tokens(id).await?.into());
+    Ok(ok(&out.into()))
 }
 
 /// Removes a workspace with all that it holds.

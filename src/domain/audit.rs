@@ -111,11 +111,22 @@ pub struct Filter {
     pub until: Option<Millis>,
     /// At most so many.
     pub limit: i64,
+    /// Whether those written last come first.
+    pub newest_first: bool,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { after: 0, up_to: i64::MAX, action: None, actor: None, since: None, until: None, limit: 1000 }
+        Self {
+            after: 0,
+            up_to: i64::MAX,
+            action: None,
+            actor: None,
+            since: None,
+            until: None,
+            limit: 1000,
+            newest_first: false,
+        }
     }
 }
 

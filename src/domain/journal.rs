@@ -62,6 +62,9 @@ pub struct Wanted {
     /// Whether the path has no route.
     #[serde(deserialize_with = "plain")]
     pub unmatched: Option<bool>,
+    /// Whether the answer is an error, or there was none.
+    #[serde(deserialize_with = "plain")]
+    pub refused: Option<bool>,
 }
 
 /// A value as JSON has it, or as text, which is how a query has it.
@@ -96,6 +99,13 @@ pub struct Seen<'a> {
     pub operation: Option<&'a str>,
 }
 
+impl Seen<'_> {
+    /// Whether the answer is an error, or there was none.
+    pub fn is_refused(&self) -> bool {
+        self.status == 0 || self.status >= 400
+    }
+}
+
 impl Wanted {
     /// Whether a request is meant.
     pub fn takes(&self, seen: &Seen<'_>) -> bool {
@@ -106,6 +116,7 @@ impl Wanted {
     pub fn differences(&self, seen: &Seen<'_>) -> Vec<String> {
         let Request { method, path, principal, token, client } = seen.request;
         let route = |there: bool| if there { "a route" } else { "no route" };
+        let outcome = |refused: bool| if refused { "a refusal" } else { "a success" };
         let (wanted_status, status) = (self.status.map(|status| status.to_string()), seen.status.to_string());
         let (credential, wanted_route) =
             (self.credential.map(CredentialKind::as_str), self.unmatched.map(|none| route(!none)));
@@ -120,6 +131,7 @@ impl Wanted {
             ("credential", credential, Some(seen.credential.as_str()), same),
             ("operation", self.operation.as_deref(), seen.operation, same),
             ("path", wanted_route, Some(route(seen.operation.is_some())), same),
+            ("answer", self.refused.map(outcome), Some(outcome(seen.is_refused())), same),
         ]
         .map(|(name, wanted, found, fits)| {
             let wanted = wanted.filter(|wanted| !found.is_some_and(|found| fits(wanted, found)))?;
@@ -132,6 +144,7 @@ impl Wanted {
     /// What is meant, in words.
     pub fn words(&self) -> String {
         let status = self.status.map(|status| status.to_string());
+        let truth = |is: bool| if is { "true" } else { "false" };
         let words: Vec<String> = [
             ("method", self.method.as_deref()),
             ("path", self.path.as_deref()),
@@ -141,7 +154,8 @@ impl Wanted {
             ("status", status.as_deref()),
             ("credential", self.credential.map(CredentialKind::as_str)),
             ("operation", self.operation.as_deref()),
-            ("unmatched", self.unmatched.map(|unmatched| if unmatched { "true" } else { "false" })),
+            ("unmatched", self.unmatched.map(truth)),
+            ("refused", self.refused.map(truth)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some(format!("{name} {}", value?)))
@@ -259,16 +273,23 @@ mod tests {
             Request { method: "GET", path: "/api/2.0/token/list", principal: None, token: None, client: "curl/8" };
         let seen = Seen { request, status: 403, credential: CredentialKind::None, operation: Some("tokens.list") };
         let wanted: Wanted = serde_json::from_str(
-            r#"{"method": "get", "path": "/api/2.0/token/*", "client": "curl", "status": "403", "unmatched": false}"#,
+            r#"{"method": "get", "path": "/api/2.0/token/*", "client": "curl", "status": "403", "unmatched": false, "refused": true}"#,
         )
         .unwrap();
         assert!(wanted.takes(&seen));
-        let other: Wanted = serde_json::from_str(r#"{"principal": "ann", "status": 200, "unmatched": true}"#).unwrap();
+        let other: Wanted =
+            serde_json::from_str(r#"{"principal": "ann", "status": 200, "unmatched": true, "refused": "false"}"#)
+                .unwrap();
         assert_eq!(
             other.differences(&seen),
-            ["principal is unknown, not 'ann'", "status is '403', not '200'", "path is 'a route', not 'no route'"]
+            [
+                "principal is unknown, not 'ann'",
+                "status is '403', not '200'",
+                "path is 'a route', not 'no route'",
+                "answer is 'a refusal', not 'a success'",
+            ]
         );
-        assert_eq!(other.words(), "with principal ann, status 200, unmatched true");
+        assert_eq!(other.words(), "with principal ann, status 200, unmatched true, refused false");
         assert!(serde_json::from_str::<Wanted>(r#"{"pth": "/"}"#).is_err());
         assert!(serde_json::from_str::<Wanted>(r#"{"status": "many"}"#).is_err());
     }

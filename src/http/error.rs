@@ -227,7 +227,7 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::TimeGoesForward { now, wanted } => (
                 400,
                 INVALID_PARAMETER_VALUE,
-                format!("The clock shows {} and cannot be set back to {}.", now.0, wanted.0).into(),
+                format!("The clock shows {} and cannot be set back to {}.", now.rfc3339(), wanted.rfc3339()).into(),
             ),
             Denial::NothingComes(what) => (404, RESOURCE_DOES_NOT_EXIST, format!("Nothing is to come of: {what}.").into()),
             Denial::StaleEtag(_) => (

@@ -59,8 +59,13 @@ pub(super) fn time(at: Millis) -> Markup {
     html! { time datetime=(text) title=(text) { (shown.as_deref().unwrap_or(&text)) } }
 }
 
+/// The same to the second.
+pub(super) fn time_to_the_second(text: &str) -> Markup {
+    let shown = text.get(..19).filter(|_| text.contains('T')).map(|shown| shown.replace('T', " "));
+    html! { time datetime=(text) title=(text) { (shown.as_deref().unwrap_or(text)) } }
+}
+
 /// The same for an instant as the own API writes it.
-#[expect(dead_code, reason = "the console comes next")]
 pub(super) fn time_of(text: &str) -> Markup {
     if let Some(at) = Millis::parse(text) {
         time(at)

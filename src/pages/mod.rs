@@ -5,6 +5,7 @@
 
 mod access_tokens;
 mod advanced;
+mod console;
 mod frame;
 mod home;
 mod sign_in;
@@ -71,6 +72,7 @@ pub fn router(pages: Pages) -> Router {
         .route(token_report::PATH, get(token_report::show))
         .route(token_report::EXPORT, get(token_report::export))
         .route(token_report::REVOKE, get(token_report::back).post(token_report::revoke))
+        .merge(console::routes())
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(pages)
 }

@@ -1,6 +1,6 @@
 //! A browser that asks for a page: who it is signed in as, and how the page reaches the APIs for it.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
@@ -104,8 +104,12 @@ impl Refusal {
 
 /// An API's answer; nothing where it is no JSON.
 async fn read(response: Response) -> Value {
-    let bytes = to_bytes(response.into_body(), ANSWER_LIMIT).await.unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_default()
+    serde_json::from_slice(&read_bytes(response.into_body()).await).unwrap_or_default()
+}
+
+/// What an API answered; nothing where it is too much.
+pub(super) async fn read_bytes(body: Body) -> Bytes {
+    to_bytes(body, ANSWER_LIMIT).await.unwrap_or_default()
 }
 
 impl From<Error> for Refusal {
@@ -181,7 +185,6 @@ impl Visit {
     ///
     /// # Errors
     /// The page that says why not, or where one signs in.
-    #[expect(dead_code, reason = "the console comes next")]
     pub(super) fn operator(&self) -> Result<(), Stop> {
         match *self.pages.access {
             Access::Off => Err(self.refused(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
@@ -251,21 +254,16 @@ impl Visit {
     /// # Errors
     /// What it refused.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refusal> {
-        let response = self.exchange(method, path, body).await?;
-        let is_success = response.status().is_success();
-        if is_success { Ok(read(response).await) } else { Err(Refusal::read(response).await) }
+        Ok(read(self.fetch(method, path, body).await?).await)
     }
 
-    /// What there is at a path, as it comes; what cannot be had is a page of its own.
+    /// The same as it comes.
     ///
     /// # Errors
-    /// That page.
-    pub(super) async fn fetch(&self, path: &str) -> Result<Response, Stop> {
-        let response = self.exchange(Method::GET, path, None).await.map_err(|refusal| self.refused_by(&refusal))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(self.refused_by(&Refusal::read(response).await))
+    /// What the API refused.
+    pub(super) async fn fetch(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Refusal> {
+        let response = self.exchange(method, path, body).await?;
+        if response.status().is_success() { Ok(response) } else { Err(Refusal::read(response).await) }
     }
 
     /// The same, as a type; what cannot be had is a page of its own.

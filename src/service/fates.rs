@@ -3,7 +3,7 @@
 use super::{Error, Service};
 use crate::domain::audit::SYSTEM_USER;
 use crate::domain::lifecycle::{end_of, idle_at};
-use crate::domain::token::{Ended, Token};
+use crate::domain::token::{Ended, Horizon, Token};
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::store::{FatesWanted, StoredFate};
 
@@ -26,6 +26,17 @@ pub struct TokenFate {
 }
 
 impl Service {
+    /// How many tokens of a workspace work, as far as time and revocation go.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn live_tokens(&self, id: WorkspaceId) -> Result<i64, Error> {
+        let mut reader = self.store.read().await?;
+        let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let live = Horizon::new(&workspace.behaviour, workspace.clock.at(self.system_now()));
+        Ok(reader.count_tokens(id, live).await?)
+    }
+
     /// The tokens of a workspace that are wanted, live or ended, oldest first. That a token has ended does not wait for the sweep.
     ///
     /// # Errors

@@ -196,18 +196,24 @@ impl Service {
         Ok(self.store.read().await?.list_workspaces_of(account).await?)
     }
 
-    /// A workspace's audit events in the order of writing, and where to go on for more.
+    /// A workspace's audit events in the filter's order, and where to go on for more: after that place, or where
+    /// the newest come first, up to before it; 0 when there are no more of those.
     pub async fn audit_events(
         &self,
         workspace: WorkspaceId,
         filter: &Filter,
     ) -> Result<(Vec<audit::Event>, i64), Error> {
-        let up_to = self.store.settled_events(workspace).await?;
+        let up_to = self.store.settled_events(workspace).await?.min(filter.up_to);
         let filter = Filter { up_to, ..filter.clone() };
         let events = self.store.read().await?.list_events(workspace, &filter).await?;
         let is_all = i64::try_from(events.len()).unwrap_or(i64::MAX) < filter.limit;
         let last = events.last().map_or(filter.after, |event| event.sequence);
-        Ok((events, if is_all { up_to.max(filter.after) } else { last }))
+        let next = match (filter.newest_first, is_all) {
+            (true, true) => 0,
+            (false, true) => up_to.max(filter.after),
+            (_, false) => last,
+        };
+        Ok((events, next))
     }
 
     /// Whether the database answers and is seeded.

@@ -54,6 +54,22 @@ impl TryFrom<EventRow> for Event {
     }
 }
 
+macro_rules! list_sql {
+    ($order:literal) => {
+        concat!(
+            "SELECT sequence, workspace_id, event_id, event_time, account_id, service_name, action_name, actor,
+               request_id, source_ip, user_agent, request_params, status_code, error_message, account_level
+             FROM audit_events WHERE workspace_id = $1 AND sequence > $2
+               AND (CAST($3 AS TEXT) IS NULL OR action_name = $3) AND (CAST($4 AS TEXT) IS NULL OR actor = $4)
+               AND (CAST($5 AS BIGINT) IS NULL OR event_time >= $5) AND (CAST($6 AS BIGINT) IS NULL OR event_time < $6)
+               AND sequence <= $7
+             ORDER BY sequence ",
+            $order,
+            " LIMIT $8"
+        )
+    };
+}
+
 static INSERT: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(0, 14, |rows| {
         format!(
@@ -130,15 +146,8 @@ impl Reader {
         Ok(rows.into_iter().map(|(id, sequence)| (WorkspaceId(id), sequence)).collect())
     }
 
-    /// A workspace's events in the order of writing, as many as the filter's limit.
+    /// A workspace's events in the order of writing or against it, as many as the filter's limit.
     pub async fn list_events(&mut self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Event>, StoreError> {
-        const SQL: &str = "SELECT sequence, workspace_id, event_id, event_time, account_id, service_name, action_name,
-               actor, request_id, source_ip, user_agent, request_params, status_code, error_message, account_level
-             FROM audit_events WHERE workspace_id = $1 AND sequence > $2
-               AND (CAST($3 AS TEXT) IS NULL OR action_name = $3) AND (CAST($4 AS TEXT) IS NULL OR actor = $4)
-               AND (CAST($5 AS BIGINT) IS NULL OR event_time >= $5) AND (CAST($6 AS BIGINT) IS NULL OR event_time < $6)
-               AND sequence <= $7
-             ORDER BY sequence LIMIT $8";
         let values = args![
             workspace,
             filter.after,
@@ -149,6 +158,7 @@ impl Reader {
             filter.up_to,
             filter.limit,
         ];
-        self.rows::<EventRow>(SQL, values).await?.into_iter().map(Event::try_from).collect()
+        let sql = if filter.newest_first { list_sql!("DESC") } else { list_sql!("ASC") };
+        self.rows::<EventRow>(sql, values).await?.into_iter().map(Event::try_from).collect()
     }
 }

@@ -465,6 +465,14 @@ impl Reader {
         self.count(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, owner]).await
     }
 
+    /// How many tokens of a workspace are within the horizon.
+    pub async fn count_tokens(&mut self, workspace: WorkspaceId, horizon: Horizon) -> Result<i64, StoreError> {
+        const SQL: &str =
+            concat!("SELECT COUNT(*) FROM tokens t WHERE ", within_horizon!(), " AND t.workspace_id = $4");
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        self.count(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace]).await
+    }
+
     /// A token by id, whatever its state.
     pub async fn find_token(&mut self, workspace: WorkspaceId, id: &TokenId) -> Result<Option<Token>, StoreError> {
         const SQL: &str =

@@ -270,6 +270,19 @@ async fn the_export_goes_on_where_it_stopped() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 5);
+    let mut backwards = Vec::new();
+    let mut before = String::new();
+    while before != "0" {
+        let query = if before.is_empty() { String::new() } else { format!("&before={before}") };
+        let path =
+            format!("workspaces/default/audit?order=desc&limit=2&action=generateDbToken&shape=system_table{query}");
+        let answer = world.admin().own(Method::GET, &path, &json!({})).await;
+        assert!(answer.text.lines().count() <= 2);
+        backwards.extend(answer.text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        before = answer.header("x-next-before").to_owned();
+    }
+    backwards.reverse();
+    assert_eq!(backwards, events(&world, "action=generateDbToken&shape=system_table").await);
     for (query, count) in [
         ("actor=admin@example.com", 6),
         ("actor=bob@example.com", 0),
@@ -278,7 +291,10 @@ async fn the_export_goes_on_where_it_stopped() {
     ] {
         assert_eq!(events(&world, query).await.len(), count, "{query}");
     }
-    assert_eq!(world.admin().own(Method::GET, "workspaces/default/audit?shape=csv", &json!({})).await.status, 400);
+    for query in ["shape=csv", "order=up"] {
+        let path = format!("workspaces/default/audit?{query}");
+        assert_eq!(world.admin().own(Method::GET, &path, &json!({})).await.status, 400, "{query}");
+    }
 }
 
 /// On PostgreSQL transactions end in another order than their events took their places. Whoever goes

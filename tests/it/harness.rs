@@ -123,7 +123,12 @@ impl World {
 
     /// What the process would serve with other settings.
     pub(crate) fn set_policy(&mut self, policy: SignInPolicy) {
-        self.router = surface(&self.service, Access::Open, policy, None);
+        self.set_access(Access::Open, policy);
+    }
+
+    /// The same with other settings of the own API.
+    pub(crate) fn set_access(&mut self, access: Access, policy: SignInPolicy) {
+        self.router = surface(&self.service, access, policy, None);
     }
 
     /// What the process would do with other settings of journal and tripwire.

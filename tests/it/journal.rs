@@ -124,6 +124,8 @@ async fn requests_are_found_by_what_is_asked_for() {
         ("operation=tokens.list", 3),
         ("operation=oauth.token", 1),
         ("unmatched=true", 1),
+        ("refused=true", 3),
+        ("refused=false", 5),
         ("unmatched=false", 7),
         ("method=GET&status=401", 1),
         (&format!("token_id={token_id}"), 0),
@@ -134,7 +136,13 @@ async fn requests_are_found_by_what_is_asked_for() {
     }
     assert_eq!(requests(&world, "limit=1").await[0]["operation"], "hostMetadata", "the newest");
     assert_eq!(requests(&world, "credential=malformed").await[0]["refused_by"], "credential_well_formed");
-    assert_eq!(requests(&world, "path=/api/2.0/token-management/tokens").await[0]["refused_by"], "has_right");
+    let managed = &requests(&world, "path=/api/2.0/token-management/tokens").await[0];
+    assert_eq!(managed["refused_by"], "has_right");
+    let explained = world.admin().own(Method::GET, "explain/last", &json!({})).await.json();
+    let last = requests(&world, "refused=true&limit=1").await.remove(0);
+    assert_eq!((&last["request_id"], &last["because"]), (&explained["request_id"], &explained["because"]));
+    assert!(last["because"].as_str().is_some_and(|because| !because.is_empty()));
+    assert_eq!(requests(&world, "refused=false&limit=1").await[0]["because"], Value::Null);
     for (query, says) in [
         ("pth=/", "unknown field `pth`"),
         ("status=many", "invalid digit"),

@@ -25,6 +25,7 @@ mod model;
 mod oauth;
 mod oauth_forgery;
 mod pages;
+mod pages_console;
 mod pages_report;
 mod people;
 mod permission_matrix;

@@ -73,6 +73,7 @@ impl Browser<'_> {
         self.submit_as(path, fields, &form_token, &own).await
     }
 
+    /// Sends any form.
     pub(crate) async fn submit_as(
         &mut self,
         path: &str,

@@ -132,7 +132,8 @@ fn revoked(visit: &Visit) -> Option<usize> {
 /// `GET …/token-report.csv`: the filtered rows, as the own API streams them.
 pub(super) async fn export(visit: Visit) -> Shown {
     let address = Address::of(&visit.parts.uri).without(&[LIMIT, PAGE_TOKEN]);
-    let mut response = visit.fetch(&address.at(&api(&visit, ".csv")?)).await?;
+    let rows = visit.fetch(Method::GET, &address.at(&api(&visit, ".csv")?), None).await;
+    let mut response = rows.map_err(|refusal| visit.refused_by(&refusal))?;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,0 +1,231 @@
+//! The clock: what it shows, what comes next, and the buttons that move it.
+
+use std::collections::HashMap;
+
+use axum::extract::Path;
+use axum::http::Method;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::curl::Call;
+use super::tokens::{Fate, Fates};
+use super::{Clock, Console, Instant, Tab, field, typed};
+use crate::domain::Millis;
+use crate::pages::frame::{counted, left, time};
+use crate::pages::visit::{Refusal, Shown, Stop, Submission, Visit};
+
+/// How many coming events are shown, and how many of those that happened.
+const COMING: &str = "20";
+const HAPPENED: usize = 50;
+
+/// What the buttons advance by.
+const SPANS: [(&str, &str); 4] = [("1h", "1 hour"), ("1d", "1 day"), ("30d", "30 days"), ("90d", "90 days")];
+/// The clock's modes, and the buttons that set them.
+const MODES: [(&str, &str); 3] = [("frozen", "Freeze"), ("offset", "Let it run"), ("real", "Back to the real time")];
+
+#[derive(Debug, Default, Deserialize)]
+struct Events {
+    events: Vec<Event>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    #[serde(rename = "event")]
+    kind: String,
+    at: Instant,
+    token_id: Option<String>,
+    key: Option<String>,
+}
+
+/// What the clock shows after a change, and what happened on the way.
+#[derive(Debug, Deserialize)]
+struct Moved {
+    #[serde(flatten)]
+    clock: Clock,
+    events: Vec<Event>,
+}
+
+impl Event {
+    /// What will happen, and what has happened.
+    fn words(&self) -> (&'static str, &'static str) {
+        match self.kind.as_str() {
+            "token.expired" => ("expires", "expired"),
+            "token.vacuumed" => ("leaves the lists, 30 days after it expired", "left the lists"),
+            "token.auto_revoked" => {
+                ("is revoked if nobody uses it until then", "was revoked: nobody used it for 90 days")
+            }
+            "conf.effective" => ("takes effect", "took effect"),
+            _ => ("", ""),
+        }
+    }
+}
+
+/// `GET …/clock`
+pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
+    let console = Console::open(&visit, Tab::Clock, &workspace).await?;
+    page(&console, None, None).await
+}
+
+/// `POST …/clock`: sets its mode, or advances it.
+pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> Shown {
+    let console = Console::open(&form.visit, Tab::Clock, &workspace).await?;
+    let call = wanted(&console, &form);
+    match call.make(console.visit).await {
+        Ok(answer) => {
+            let moved: Moved = call.read(console.visit, answer)?;
+            let said = told(&console, &moved).await?;
+            page(&console.after(call, &said).await?, None, None).await
+        }
+        Err(refusal) => page(&console, Some(&refusal), Some(&form)).await,
+    }
+}
+
+/// What a form asks for.
+fn wanted(console: &Console<'_>, form: &Submission) -> Call {
+    if form.has("mode") {
+        return set_mode(console, form.text("mode"));
+    }
+    let buttons = ["by", "to", "until"].into_iter().find(|name| form.has(name));
+    let target = form.text("target");
+    match buttons {
+        Some(name) => advance(console, name, form.text(name)),
+        None => advance(console, if Millis::parse(target).is_some() { "to" } else { "by" }, target),
+    }
+}
+
+fn set_mode(console: &Console<'_>, mode: &str) -> Call {
+    console.change(Method::POST, "/clock", Some(json!({ "mode": mode })))
+}
+
+fn advance(console: &Console<'_>, how: &str, target: &str) -> Call {
+    console.change(Method::POST, "/clock/advance", Some(json!({ how: target })))
+}
+
+async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Submission>) -> Shown {
+    let upcoming = console.get("/clock/upcoming").with_query(&[("limit", COMING)]);
+    let (Events { events }, unknown) = console.ask(&upcoming).await?;
+    let tokens = tokens(console, &events).await?;
+    let content = html! {
+        (reading(console))
+        (buttons(console, events.first(), form))
+        section aria-labelledby="next" {
+            h2 #next { "What comes next" }
+            @if events.is_empty() { p { "Nothing: no token ends, no setting takes effect by itself." } }
+            @else { (coming(console, &events, &tokens)) }
+            (console.as_curl("curl-next", &[console.get("/clock"), upcoming]))
+        }
+    };
+    Ok(console.page(refusal.or(unknown.as_ref()), &content))
+}
+
+fn reading(console: &Console<'_>) -> Markup {
+    let Clock { mode, now } = &console.clock;
+    html! {
+        p.reading { (time(now.millis())) }
+        p {
+            @match mode.as_str() {
+                "real" => { "It shows the " b { "real" } " time." }
+                "offset" => { "It runs, but is set forward (" b { "offset" } ")." }
+                _ => { "It stands still (" b { "frozen" } ")." }
+            }
+            " What clients see of time in this workspace comes from it. It only goes forward; a reset puts it back."
+        }
+    }
+}
+
+fn buttons(console: &Console<'_>, next: Option<&Event>, form: Option<&Submission>) -> Markup {
+    let (mode, path) = (console.clock.mode.as_str(), console.path());
+    let until = next.map(|next| next.kind.as_str());
+    let mut calls: Vec<Call> = SPANS.iter().map(|(span, _)| advance(console, "by", span)).collect();
+    calls.extend(until.map(|event| advance(console, "until", event)));
+    calls.extend(MODES.iter().map(|(mode, _)| set_mode(console, mode)));
+    html! {
+        section aria-labelledby="advance" {
+            h2 #advance { "Advance" }
+            form.actions method="post" action=(path) {
+                (console.form_token())
+                @for (span, shown) in SPANS { button name="by" value=(span) { (shown) } }
+                button name="until" value=(until.unwrap_or_default()) disabled[until.is_none()] { "Until the next event" }
+            }
+            form.fields method="post" action=(path) {
+                (console.form_token())
+                (field("target", "target", "By a span, or to an instant", &typed(form, "target"),
+                    "Such as 2w, 1h30m, PT2H, or 2027-01-01T00:00:00Z."))
+                button { "Advance" }
+            }
+            form.actions method="post" action=(path) {
+                (console.form_token())
+                @for (value, shown) in MODES { button name="mode" value=(value) disabled[value == mode] { (shown) } }
+            }
+            (console.as_curl("curl-advance", &calls))
+        }
+    }
+}
+
+fn coming(console: &Console<'_>, events: &[Event], tokens: &HashMap<&str, Fate>) -> Markup {
+    let now = console.clock.now.millis();
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Coming events" {
+            table.stack {
+                thead { tr { th { "In" } th { "When" } th { "What" } th { "Token or setting" } th { span.hidden { "Change" } } } }
+                tbody {
+                    @for event in events {
+                        tr {
+                            td data-label="In" { (left(now, event.at.millis())) }
+                            td data-label="When" { (time(event.at.millis())) }
+                            td data-label="What" { (event.words().0) " " span.soft { (event.kind) } }
+                            td data-label="Whose" { (subject(console, event, tokens)) }
+                            td {
+                                form method="post" action=(console.path()) {
+                                    (console.form_token())
+                                    button.small name="to" value=(event.at.rfc3339) aria-label={ "Advance to " (event.at.rfc3339) } { "Advance to it" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The token or setting that something happens to.
+fn subject(console: &Console<'_>, event: &Event, tokens: &HashMap<&str, Fate>) -> Markup {
+    html! {
+        @if let Some(key) = &event.key { code { (key) } }
+        @if let Some(fate) = event.token_id.as_deref().and_then(|id| tokens.get(id)) { (fate.named(console)) }
+    }
+}
+
+/// The tokens of events, by their ids.
+async fn tokens<'a>(console: &Console<'_>, events: &'a [Event]) -> Result<HashMap<&'a str, Fate>, Stop> {
+    let mut found = HashMap::new();
+    for id in events.iter().filter_map(|event| event.token_id.as_deref()) {
+        if !found.contains_key(id) {
+            let call = console.get("/tokens").with_query(&[("token_id", id)]);
+            let (Fates { tokens }, _) = console.ask(&call).await?;
+            found.extend(tokens.into_iter().next().map(|fate| (id, fate)));
+        }
+    }
+    Ok(found)
+}
+
+/// What a change of the clock has done.
+async fn told(console: &Console<'_>, moved: &Moved) -> Result<Markup, Stop> {
+    let shown = moved.events.get(..HAPPENED).unwrap_or(&moved.events);
+    let tokens = tokens(console, shown).await?;
+    Ok(html! {
+        h2 { "The clock shows " (time(moved.clock.now.millis())) " (" (moved.clock.mode) ")" }
+        @if moved.events.is_empty() { p { "Nothing was due on the way." } }
+        @else {
+            p { (counted(moved.events.len(), "event")) " on the way:" }
+            ul {
+                @for event in shown {
+                    li { (time(event.at.millis())) ": " (subject(console, event, &tokens)) " " (event.words().1) }
+                }
+            }
+            @if moved.events.len() > shown.len() { p.soft { "The first " (shown.len()) " are named." } }
+        }
+    })
+}

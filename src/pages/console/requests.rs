@@ -1,0 +1,307 @@
+//! The journal as it grows, and each request with what decided about it.
+
+use std::collections::BTreeMap;
+
+use axum::extract::Path;
+use axum::http::Method;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::curl::{Call, segment};
+use super::tokens::Fate;
+use super::{Console, Tab, choices, field};
+use crate::http::redaction;
+use crate::pages::frame::{Question, time_to_the_second};
+use crate::pages::visit::{Shown, Submission, Visit};
+
+/// How many requests are shown.
+const SHOWN: [(&str, &str); 3] = [("50", "50"), ("200", "200"), ("1000", "1000")];
+/// Seconds after which the list is fetched anew.
+const LIVE: u32 = 2;
+
+#[derive(Debug, Default, Deserialize)]
+struct Exchanges {
+    requests: Vec<Exchange>,
+}
+
+/// A request with its answer, as the own API tells it.
+#[derive(Debug, Deserialize)]
+struct Exchange {
+    request_id: String,
+    time: String,
+    workspace_time: Option<String>,
+    method: String,
+    path: String,
+    query: Option<String>,
+    operation: Option<String>,
+    status: u16,
+    duration_us: u64,
+    credential: String,
+    principal: Option<String>,
+    client: Client,
+    source_ip: String,
+    because: Option<String>,
+    request: Message,
+    answer: Message,
+    #[serde(default)]
+    nearest_routes: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Client {
+    name: String,
+    version: String,
+    sdk: Option<String>,
+    auth: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Message {
+    headers: BTreeMap<String, String>,
+    body: String,
+    body_bytes: usize,
+    body_cut: bool,
+}
+
+/// What decided about a request, as the own API explains it.
+#[derive(Debug, Deserialize)]
+struct Explanation {
+    allowed: bool,
+    #[serde(default)]
+    checks: Vec<Check>,
+    decided_by: Option<String>,
+    because: Option<String>,
+    remedy: Option<String>,
+    token: Option<Fate>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Check {
+    #[serde(rename = "check")]
+    name: String,
+    passed: bool,
+    because: String,
+}
+
+impl Exchange {
+    /// When it was decided, on the workspace's clock where there is one.
+    fn at(&self) -> &str {
+        self.workspace_time.as_deref().unwrap_or(&self.time)
+    }
+
+    fn target(&self) -> String {
+        self.query.as_ref().map_or_else(|| self.path.clone(), |query| format!("{}?{query}", self.path))
+    }
+
+    fn shown_status(&self) -> Markup {
+        html! {
+            @match self.status {
+                0 => { b.bad { "no answer" } }
+                400.. => { b.bad { (self.status) } }
+                _ => { (self.status) }
+            }
+        }
+    }
+
+    fn by(&self) -> Markup {
+        html! { @match &self.principal { Some(name) => { (name) } None => { span.soft { "nobody known" } } } }
+    }
+}
+
+impl Client {
+    fn shown(&self) -> Markup {
+        html! {
+            (self.name) @if !self.version.is_empty() { " " (self.version) }
+            @if let Some(sdk) = self.sdk.as_deref().filter(|sdk| !sdk.starts_with(&self.name)) { " " span.soft { (sdk) } }
+            @if let Some(auth) = &self.auth { " " span.soft { "by " (auth) } }
+        }
+    }
+}
+
+/// `GET …/requests?path=&principal=&client=&status=&refused=&limit=`
+pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
+    page(&Console::open(&visit, Tab::Requests, &workspace).await?).await
+}
+
+async fn page(console: &Console<'_>) -> Shown {
+    let names = ["path", "principal", "client", "status", "refused", "limit"];
+    let asked = names.map(|name| redaction::line(&console.asked(name)));
+    let [path, principal, client, status, refused, limit] = asked.each_ref().map(String::as_str);
+    let limit = if limit.is_empty() { SHOWN[0].0 } else { limit };
+    let call = console.get("/requests").with_query(&[
+        ("path", path),
+        ("principal", principal),
+        ("client", client),
+        ("status", status),
+        ("refused", refused),
+        ("limit", limit),
+    ]);
+    let (Exchanges { requests }, refusal) = console.ask(&call).await?;
+    let content = html! {
+        form.fields method="get" {
+            (field("path", "path", "Path", path, "Such as /api/2.0/token/*."))
+            (field("principal", "principal", "Principal", principal, ""))
+            (field("client", "client", "Client", client, "A part of its User-Agent."))
+            (field("status", "status", "Status", status, ""))
+            (choices("limit", "limit", "Newest", &SHOWN, limit))
+            div.box {
+                input #refused type="checkbox" name="refused" value="true" checked[refused == "true"];
+                label for="refused" { "Refused only" }
+            }
+            button { "Show" }
+        }
+        div #journal data-live=(LIVE) { (list(&console, &requests)) }
+        form.actions method="post" action=(console.path()) {
+            (console.form_token())
+            button { "Empty the journal" }
+        }
+        (console.as_curl("curl-requests", &[call, emptying(&console)]))
+    };
+    Ok(console.page(refusal.as_ref(), &content))
+}
+
+fn list(console: &Console<'_>, requests: &[Exchange]) -> Markup {
+    html! {
+        @if requests.is_empty() {
+            p { "No such request is kept. What clients send is here as soon as it is answered." }
+        } @else {
+            div.scroll tabindex="0" role="region" aria-label="Requests, newest first" {
+                table.stack {
+                    thead { tr { th { "Time" } th { "Request" } th { "Status" } th { "Client" } th { "Principal" } th { "Why refused" } } }
+                    tbody {
+                        @for it in requests.iter().rev() {
+                            tr {
+                                td data-label="Time" { (time_to_the_second(it.at())) }
+                                td data-label="Request" {
+                                    a href={ (console.path()) "/" (segment(&it.request_id)) } { (it.method) " " (it.target()) }
+                                }
+                                td data-label="Status" { (it.shown_status()) }
+                                td data-label="Client" { (it.client.shown()) }
+                                td data-label="Principal" { (it.by()) }
+                                td data-label="Why refused" { @if let Some(because) = &it.because { (because) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn emptying(console: &Console<'_>) -> Call {
+    console.change(Method::DELETE, "/requests", None)
+}
+
+/// `POST …/requests`: asks, and with `confirm` empties the journal.
+pub(super) async fn clear(Path(workspace): Path<String>, form: Submission) -> Shown {
+    let console = Console::open(&form.visit, Tab::Requests, &workspace).await?;
+    let (call, path) = (emptying(&console), console.path());
+    if !form.has("confirm") {
+        let effect =
+            html! { p { "All requests that are kept of this workspace are forgotten, and why they were refused." } };
+        let question = Question { action: &path, fields: &[], effect, button: "Empty the journal", back: &path };
+        let content = html! { (question.form(console.visit)) (console.as_curl("curl-clear", &[call])) };
+        return Ok(console.page_called("Empty the journal?", None, &content));
+    }
+    match call.make(console.visit).await {
+        Ok(_) => page(&console.after(call, &html! { p { "The journal begins anew." } }).await?).await,
+        Err(refusal) => Err(console.visit.refused_by(&refusal)),
+    }
+}
+
+/// `GET …/requests/{request_id}`
+pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(String, String)>) -> Shown {
+    let console = Console::open(&visit, Tab::Requests, &workspace).await?;
+    let id = segment(&request_id);
+    let (one, why) = (console.get(&format!("/requests/{id}")), Call::get(format!("/_mock/v1/explain/{id}")));
+    let again = console.get(&format!("/requests/{id}")).with_query(&[("format", "curl")]);
+    let stop = |refusal| visit.refused_by(&refusal);
+    let it: Exchange = one.read(&visit, one.make(&visit).await.map_err(stop)?)?;
+    let explanation: Explanation = why.read(&visit, why.make(&visit).await.map_err(stop)?)?;
+    let (_, command) = again.make_text(&visit).await.map_err(stop)?;
+    let content = html! {
+        p { a href=(console.path()) { "All requests" } }
+        (facts(&it))
+        (decision(&console, &it, &explanation))
+        (message("The request", &format!("{} {}", it.method, it.target()), &it.request))
+        (message("The answer", &it.status.to_string(), &it.answer))
+        section aria-labelledby="again" {
+            h2 #again { "Send it again" }
+            pre #again-command { (command.trim_end()) }
+            button.small type="button" data-copy="again-command" { "Copy" }
+        }
+        (console.as_curl("curl-request", &[one, why, again]))
+    };
+    Ok(console.page_called(&format!("{} {}", it.method, it.path), None, &content))
+}
+
+fn facts(it: &Exchange) -> Markup {
+    html! {
+        dl.facts {
+            div { dt { "Time here" } dd { (time_to_the_second(it.at())) } }
+            div { dt { "System's time" } dd { (time_to_the_second(&it.time)) } }
+            div { dt { "Status" } dd { (it.shown_status()) } }
+            div { dt { "Took" } dd { (it.duration_us) " µs" } }
+            div { dt { "Principal" } dd { (it.by()) } }
+            div { dt { "Credential" } dd { (it.credential.replace('_', " ")) } }
+            div { dt { "Client" } dd { (it.client.shown()) } }
+            div { dt { "From" } dd { (it.source_ip) } }
+            div { dt { "Operation" } dd { @match &it.operation { Some(name) => { code { (name) } } None => { "no such route" } } } }
+            div { dt { "Request id" } dd { code { (it.request_id) } } }
+        }
+        @if !it.nearest_routes.is_empty() {
+            p { "No route is there. Near are: " (it.nearest_routes.join("; ")) "." }
+        }
+    }
+}
+
+/// The ordered checks, the deciding one marked, and what would have to change.
+fn decision(console: &Console<'_>, it: &Exchange, explanation: &Explanation) -> Markup {
+    html! {
+        section aria-labelledby="why" {
+            h2 #why { @if explanation.allowed { "Why it was allowed" } @else { "Why it was refused" } }
+            @if let Some(because) = &explanation.because {
+                p.warning { b { (explanation.decided_by.as_deref().unwrap_or_default().replace('_', " ")) ": " } (because) }
+            } @else if it.status >= 400 || it.status == 0 { p { "No rule refused it; the answer says what was wrong." } }
+            @if let Some(remedy) = &explanation.remedy { p { b { "The smallest change that would allow it: " } (remedy) } }
+            @if let Some(fate) = &explanation.token {
+                p { "The token: " (fate.named(console)) ". " (fate.story(console.clock.now.millis())) }
+            }
+            @if explanation.checks.is_empty() { p.soft { "Nothing had to be checked." } }
+            @else { (checks(&explanation.checks)) }
+        }
+    }
+}
+
+fn checks(checks: &[Check]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Checks, in order" {
+            table.stack {
+                thead { tr { th { "Check" } th { "Outcome" } th { "Because" } } }
+                tbody {
+                    @for check in checks {
+                        tr.decided[!check.passed] {
+                            td data-label="Check" { (check.name.replace('_', " ")) }
+                            td data-label="Outcome" { @if check.passed { "passed" } @else { b.bad { "refused: this decided" } } }
+                            td data-label="Because" { (check.because) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn message(title: &str, first: &str, message: &Message) -> Markup {
+    html! {
+        section {
+            h2 { (title) }
+            pre {
+                (first) "\n"
+                @for (name, value) in &message.headers { (name) ": " (value) "\n" }
+                @if !message.body.is_empty() { "\n" (message.body) }
+            }
+            @if message.body_cut { p.soft { "The body is longer: " (message.body_bytes) " bytes." } }
+        }
+    }
+}
