@@ -4,9 +4,7 @@
 use std::sync::LazyLock;
 
 use axum::body::Body;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use base64::Engine;
@@ -65,7 +63,6 @@ impl Page<'_> {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // With `no-referrer` browsers would send forms from an origin `null`.
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }
 }
