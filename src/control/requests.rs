@@ -315,7 +315,9 @@ fn url(exchange: &Exchange) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\0', "\u{fffd}").replace('\'', "'\\''"))
+    // What would command the terminal before anybody reads it is not for pasting.
+    let commands = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    format!("'{}'", text.replace(commands, "\u{fffd}").replace('\'', "'\\''"))
 }
 
 /// A command that sends the request again, with the credential from a variable.

@@ -595,9 +595,10 @@ async fn a_command_to_paste_runs_nothing_that_a_client_wrote() {
     let world = World::new(Backend::Memory).await;
     let command = "a|touch$IFS-pwned|&`id`";
     let request = Request::builder().method(command).uri("/x'$(id)'?a='`id`'").header("content-type", "'; id; '");
-    world.send(request.body(Body::from("'; id #")).unwrap()).await;
+    world.send(request.body(Body::from("'; id #\u{1b}[2J")).unwrap()).await;
     let shown = world.admin().get("/_mock/v1/workspaces/default/requests?format=curl").await;
     assert!(shown.text.contains("touch"), "{shown:?}");
+    assert!(!shown.text.contains('\u{1b}'), "{shown:?}");
     // A shell that takes `curl` for a function shows what it was given.
     let script = format!("curl() {{ printf '%s\\n' \"$@\"; }}\n{}", shown.text);
     let folder = tempfile::tempdir().unwrap();
