@@ -200,7 +200,8 @@ async fn is_in_log(service: &Service, id: WorkspaceId, newest: &Newest) -> Resul
 }
 
 async fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().create(true).append(true).open(path).await?;
+    // Names and addresses of people are in it: for the user and whoever ships logs.
+    let file = OpenOptions::new().create(true).append(true).mode(0o640).open(path).await?;
     let length = file.metadata().await?.len();
     Ok((file, length))
 }

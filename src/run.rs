@@ -25,6 +25,7 @@ use crate::domain::seed::{self, Seed};
 use crate::domain::token::TokenValue;
 use crate::entropy::SystemEntropy;
 use crate::http::{self, App, SignInPolicy};
+use crate::log::OneLine;
 use crate::own_client::{Failure, OwnClient};
 use crate::pages::{self, Pages};
 use crate::run_client;
@@ -219,9 +220,11 @@ pub(crate) fn say(text: &str) {
 
 fn start_log(args: &LogArgs) {
     let filter = EnvFilter::new(args.log_level.directive());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let has_colors = args.log_format == LogFormat::Text && io::IsTerminal::is_terminal(&io::stderr());
+    let out = move || OneLine::new(io::stderr(), has_colors);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(out).with_target(false);
     let started = match args.log_format {
-        LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Text => log.with_ansi(has_colors).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     // Only a test that runs two servers in one process has one already.

@@ -11,13 +11,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tower::ServiceExt;
 
@@ -25,6 +25,7 @@ use crate::domain::WorkspaceId;
 use crate::http::credential::WORKSPACE_ID;
 use crate::http::exchange::{ByTls, Peer};
 use crate::http::faults::is_dropped;
+use crate::stall::Unstalled;
 use crate::tls::{HANDSHAKE, Tls};
 
 /// How long open requests may still run once the server is told to stop.
@@ -32,9 +33,16 @@ pub const DRAIN: Duration = Duration::from_secs(1);
 /// How long a client may take up to its first byte and through TLS's handshake, and then to send its headers.
 /// hyper counts the time between two requests on a kept connection too, so it must not be short: a client
 /// may just be sending when it is over.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+const PATIENCE: Duration = Duration::from_secs(75);
+/// The same once half of all connections are taken, so that idle ones make room.
+const PATIENCE_WHEN_PRESSED: Duration = Duration::from_secs(3);
 /// Bounds what a client can make the server hold before a request is understood.
 const HEADER_BYTES: usize = 64 * 1024;
+/// Most connections at a time; with [`BODY_LIMIT`](crate::http::exchange::BODY_LIMIT) they bound the memory
+/// of what is being received. Others wait in the system's queue.
+const MOST_CONNECTIONS: usize = 1024;
+/// Files that are left for the database, logs and listening sockets where the system allows few.
+const FILES_FOR_OTHERS: u64 = 128;
 
 /// Bound sockets: the server is reachable, and answers 503 until the [`opener`](Listeners::opener) is called.
 #[derive(Debug)]
@@ -58,6 +66,37 @@ struct Accepted {
     peer: SocketAddr,
     /// The workspace whose own port it came to.
     workspace: Option<WorkspaceId>,
+    /// Given back when it ends.
+    place: Place,
+}
+
+/// The places of all connections together.
+#[derive(Clone, Debug)]
+struct Places {
+    free: Arc<Semaphore>,
+    pressed_below: usize,
+}
+
+/// The place of a connection, and how long it may idle on it.
+struct Place {
+    patience: Duration,
+    _taken: OwnedSemaphorePermit,
+}
+
+impl Places {
+    fn new() -> Self {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = files.map_or(u64::MAX, |files| files.saturating_sub(FILES_FOR_OTHERS).max(1));
+        let most = usize::try_from(files).unwrap_or(MOST_CONNECTIONS).min(MOST_CONNECTIONS);
+        Self { free: Arc::new(Semaphore::new(most)), pressed_below: most / 2 }
+    }
+
+    /// Waits for one; `None` never comes, as nobody closes them.
+    async fn take(&self) -> Option<Place> {
+        let taken = self.free.clone().acquire_owned().await.ok()?;
+        let is_pressed = self.free.available_permits() < self.pressed_below;
+        Some(Place { patience: if is_pressed { PATIENCE_WHEN_PRESSED } else { PATIENCE }, _taken: taken })
+    }
 }
 
 /// Opens more ports while the server runs: one that belongs to a workspace names it in each request, as a
@@ -67,6 +106,7 @@ pub struct Doors {
     hosts: Arc<[IpAddr]>,
     tls: Option<Arc<Tls>>,
     accepted: mpsc::Sender<Accepted>,
+    places: Places,
     open: Arc<Mutex<HashMap<WorkspaceId, Door>>>,
 }
 
@@ -108,7 +148,8 @@ impl Doors {
     }
 
     fn accept_on(&self, socket: TcpListener, workspace: Option<WorkspaceId>) -> AbortHandle {
-        tokio::spawn(accept(socket, workspace, self.tls.clone(), self.accepted.clone())).abort_handle()
+        let (places, tls, connections) = (self.places.clone(), self.tls.clone(), self.accepted.clone());
+        tokio::spawn(accept(socket, workspace, places, tls, connections)).abort_handle()
     }
 
     fn doors(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Door>> {
@@ -135,7 +176,8 @@ impl Listeners {
     pub async fn bind(hosts: &[IpAddr], port: u16, tls: Option<Tls>) -> io::Result<Self> {
         let (sockets, port) = bind(hosts, port).await?;
         let (sender, accepted) = mpsc::channel(64);
-        let doors = Doors { hosts: hosts.into(), tls: tls.map(Arc::new), accepted: sender, open: Arc::default() };
+        let (hosts, tls) = (hosts.into(), tls.map(Arc::new));
+        let doors = Doors { hosts, tls, accepted: sender, places: Places::new(), open: Arc::default() };
         Ok(Self { sockets, port, gate: Gate::default(), doors, accepted })
     }
 
@@ -220,19 +262,22 @@ async fn bind(hosts: &[IpAddr], port: u16) -> io::Result<(Vec<TcpListener>, u16)
 async fn accept(
     socket: TcpListener,
     workspace: Option<WorkspaceId>,
+    places: Places,
     tls: Option<Arc<Tls>>,
     connections: mpsc::Sender<Accepted>,
 ) {
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => {
+                // Before the next one is accepted, and with it another file taken.
+                let Some(place) = places.take().await else { return };
                 let (tls, connections) = (tls.clone(), connections.clone());
                 // By itself: who says nothing must not hold up the others.
                 tokio::spawn(async move {
-                    match tokio::time::timeout(HEADER_TIMEOUT, begin(stream, peer, tls.as_deref())).await {
+                    match tokio::time::timeout(place.patience, begin(stream, peer, tls.as_deref())).await {
                         // Nobody takes it once the server ends.
                         Ok(Ok((stream, by_tls))) => {
-                            drop(connections.send(Accepted { stream, by_tls, peer, workspace }).await);
+                            drop(connections.send(Accepted { stream, by_tls, peer, workspace, place }).await);
                         }
                         Ok(Err(error)) => tracing::debug!("connection from {peer}: {error}"),
                         Err(_) => tracing::debug!("connection from {peer}: it says nothing"),
@@ -267,13 +312,19 @@ async fn begin(stream: TcpStream, peer: SocketAddr, tls: Option<&Tls>) -> io::Re
 }
 
 fn connection(
-    Accepted { stream, by_tls, peer, workspace }: Accepted,
+    Accepted { stream, by_tls, peer, workspace, place }: Accepted,
     gate: Gate,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
+    let patience = place.patience;
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        // The service lives as long as the connection.
+        let _place = &place;
         let gate = gate.clone();
         async move {
             let mut request: Request = request.map(Body::new);
+            if request.headers().get_all(HOST).iter().count() > 1 {
+                return Ok(two_hosts());
+            }
             request.extensions_mut().insert(Peer(peer.ip()));
             if by_tls {
                 request.extensions_mut().insert(ByTls);
@@ -291,9 +342,16 @@ fn connection(
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(patience)
+        .max_header_size(HEADER_BYTES)
         .max_buf_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Unstalled::new(stream, PATIENCE)), service)
+}
+
+/// Which of them is meant is anybody's guess, and what guards the own API must not guess (RFC 9112 §3.2).
+fn two_hosts() -> Response {
+    let body = "{\"error_code\":\"MALFORMED_REQUEST\",\"message\":\"More than one Host header.\"}";
+    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// The answer while the database is opened, migrated and seeded.

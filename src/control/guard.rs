@@ -1,8 +1,8 @@
 //! Keeps strangers out of the own API: other hosts, other sites' pages, whoever has no key.
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -15,13 +15,16 @@ use crate::browser::{has_known_host, is_foreign};
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
-    if request.extensions().get::<ByPages>().is_some() {
-        return next.run(request).await;
-    }
-    match allowed(&control.access, who, request.method(), request.headers()) {
+    let allowed = match request.extensions().get::<ByPages>() {
+        Some(ByPages) => Ok(()),
+        None => allowed(&control.access, who, request.method(), request.headers()),
+    };
+    let mut response = match allowed {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
-    }
+    };
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 fn allowed(access: &Access, who: Who, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::routes::ROUTES;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::http::error::{ApiError, wire};
+use crate::http::exchange::BODY_TIMEOUT;
 use crate::http::extract::parse_object;
 use crate::service::{Error, Service};
 
@@ -95,9 +96,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT).await;
-        let bytes =
-            bytes.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 16 MiB."))?;
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), BODY_LIMIT)).await;
+        let bytes = bytes
+            .map_err(|_| Denial::BodyTimeout)?
+            .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 16 MiB."))?;
         parse_object(&bytes).map(Self).map_err(|denial| match denial {
             Denial::MalformedRequest(detail) => Problem::bad_request(format!("The body is no JSON object: {detail}")),
             other => other.into(),

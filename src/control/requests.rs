@@ -320,7 +320,12 @@ fn url(exchange: &Exchange) -> String {
 /// A command that sends the request again, with the credential from a variable.
 fn curl(exchange: &Exchange) -> String {
     let mut out = "curl -sS".to_owned();
-    let method = if exchange.method == "HEAD" { " -I".to_owned() } else { format!(" -X {}", exchange.method) };
+    let method = match exchange.method.as_str() {
+        "HEAD" => " -I".to_owned(),
+        word if word.bytes().all(|byte| byte.is_ascii_alphabetic()) => format!(" -X {word}"),
+        // A method may hold what means something to a shell.
+        other => format!(" -X {}", quoted(other)),
+    };
     out.push_str(&method);
     out.push_str(match (exchange.credential, exchange.operation) {
         (CredentialKind::PatBasic, _) => " -u \"token:$DATABRICKS_TOKEN\"",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::Datelike;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -33,9 +34,10 @@ impl Millis {
         rfc.or_else(|| text.parse().ok().map(Self))
     }
 
-    /// RFC 3339 in UTC with milliseconds; the number as text where no calendar reaches.
+    /// RFC 3339 in UTC with milliseconds; the number as text where its four digits of a year do not reach.
     pub fn rfc3339(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0)
+            .filter(|at| (0..=9999).contains(&at.year()))
             .map_or_else(|| self.0.to_string(), |at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
     }
 
@@ -155,6 +157,15 @@ mod tests {
         for bad in ["", "+1", "-1", " 1", "1 ", "1.0", "0x1", "12345678901234567", "١"] {
             assert_eq!(WorkspaceId::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_instant_is_read_as_it_was_written_also_where_no_calendar_reaches() {
+        for ms in [0, -1, 253_402_300_799_999, 253_402_300_800_000, -62_167_219_200_001, i64::MAX, i64::MIN] {
+            assert_eq!(Millis::parse(&Millis(ms).rfc3339()), Some(Millis(ms)), "{}", Millis(ms).rfc3339());
+        }
+        assert_eq!(Millis(253_402_300_799_999).rfc3339(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Millis(253_402_300_800_000).rfc3339(), "253402300800000");
     }
 
     #[test]

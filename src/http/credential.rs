@@ -140,8 +140,10 @@ pub fn redacted(text: &str) -> String {
 /// The secret with which a text begins: its prefix, and its length.
 fn secret_at(text: &str) -> Option<(&'static str, usize)> {
     SECRETS.iter().find_map(|(prefix, goes_on)| {
-        let more = text.strip_prefix(prefix)?.bytes().take_while(|byte| goes_on(*byte)).count();
-        (more >= 16).then_some((*prefix, prefix.len() + more))
+        let rest = text.strip_prefix(prefix)?;
+        let length = |goes_on: Bytes| rest.bytes().take_while(|byte| goes_on(*byte)).count();
+        // With the whole word: another secret may begin within, its first letters being digits too.
+        (length(*goes_on) >= 16).then(|| (*prefix, prefix.len() + length(is_of_a_jwt)))
     })
 }
 
@@ -200,6 +202,7 @@ mod tests {
         assert_eq!(redacted(&VALUE.replace("dapi", "?o=dose")), "?o=dose[redacted]");
         assert!(SECRETS.iter().all(|(prefix, _)| prefix.starts_with(FIRST_LETTERS)));
         assert_eq!(redacted(&VALUE.replace("dapi", "édose dose")), "édose dose[redacted]");
+        assert_eq!(redacted(&format!("{VALUE}{VALUE}-2 a")), "dapi[redacted] a");
         assert_eq!(redacted("/x/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln_-/y"), "/x/eyJ[redacted]/y");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, SERVER, USER_AGENT};
+use axum::http::header::{CONTENT_LENGTH, SERVER, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -46,7 +46,7 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 /// reads the answer instead of a reset connection.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 /// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The peer's address, put into each request by the server.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +113,8 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     }
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("databricks"));
+    // Answers repeat what was sent, markup too: no browser is to guess that it is a page.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         headers.insert(REQUEST_ID, id);
     }

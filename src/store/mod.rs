@@ -22,6 +22,8 @@ mod workspaces;
 mod worlds;
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -192,6 +194,7 @@ impl Store {
                 Self::Sqlite { write: pool.clone(), read: pool }
             }
             Database::SqliteFile(path) => {
+                make_private(path);
                 let options = sqlite_options(path).create_if_missing(true);
                 let write = sqlite_pool(1).connect_with(options).await.map_err(failed)?;
                 claim_file(&write, database).await?;
@@ -236,6 +239,12 @@ impl Store {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Makes the file where there is none, for its user alone: hashes and signing keys are in it, and SQLite would
+/// let everybody read. Its other files get its mode. What is in the way, SQLite says.
+fn make_private(path: &str) {
+    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 
 fn sqlite_pool(connections: u32) -> SqlitePoolOptions {

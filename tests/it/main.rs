@@ -18,6 +18,8 @@ mod conformance;
 mod documents;
 mod explain;
 mod faults;
+mod fuzz_corpus;
+mod hardening;
 mod harness;
 mod hostile;
 mod journal;

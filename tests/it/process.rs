@@ -36,9 +36,15 @@ pub(crate) fn start(args: &[&str]) -> Server {
     start_in(tempfile::tempdir().unwrap(), args)
 }
 
-#[expect(clippy::zombie_processes, reason = "whoever stops the server waits for it")]
 pub(crate) fn start_in(folder: TempDir, args: &[&str]) -> Server {
-    let mut child = command(&folder).args(args).spawn().unwrap();
+    let mut command = command(&folder);
+    command.args(args);
+    started(folder, command)
+}
+
+#[expect(clippy::zombie_processes, reason = "whoever stops the server waits for it")]
+pub(crate) fn started(folder: TempDir, mut command: Command) -> Server {
+    let mut child = command.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let log = read_all(child.stderr.take().unwrap());
     let mut banner = Vec::new();

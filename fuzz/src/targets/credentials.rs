@@ -1,0 +1,50 @@
+//! `Authorization`, and what names a workspace: each a line.
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use dapi_mock::domain::authorize::{NamedWorkspace, Presented};
+use dapi_mock::domain::journal::CredentialKind;
+use dapi_mock::domain::token::TokenValue;
+use dapi_mock::http::credential::{ORG_ID, WORKSPACE_ID, kind, named_workspace, presented, redacted, secret};
+
+pub(super) fn run(data: &[u8]) {
+    let [authorization, workspace, org, uri] = super::lines(data);
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(AUTHORIZATION, authorization), (WORKSPACE_ID, workspace), (ORG_ID, org)] {
+        if let Some(value) = HeaderValue::from_bytes(value).ok().filter(|value| !value.is_empty()) {
+            headers.insert(name, value);
+        }
+    }
+    is_shown(&headers);
+    is_named(&headers, &Uri::try_from(uri).unwrap_or_default());
+}
+
+fn is_shown(headers: &HeaderMap) {
+    let (shown, secret) = (presented(headers), secret(headers));
+    let kind = kind(headers, &shown);
+    let text = secret.as_deref().unwrap_or_default();
+    match &shown {
+        Presented::Token(id) => {
+            assert_eq!(TokenValue::parse(text).map(|value| value.id()).as_ref(), Some(id));
+            assert!(!redacted(text).contains(text.get(4..20).unwrap()));
+            assert!(matches!(kind, CredentialKind::PatBearer | CredentialKind::PatBasic));
+        }
+        Presented::AccessToken(token) => {
+            assert_eq!(token.reveal(), text);
+            assert_eq!(redacted(text), "eyJ[redacted]");
+        }
+        Presented::Malformed => assert!(!text.is_empty()),
+        Presented::Nothing => assert_eq!(kind, CredentialKind::None),
+    }
+}
+
+fn is_named(headers: &HeaderMap, uri: &Uri) {
+    match named_workspace(headers, uri) {
+        NamedWorkspace::Id(id) => {
+            let again = HeaderMap::from_iter([(WORKSPACE_ID, HeaderValue::from(id.0))]);
+            assert_eq!(named_workspace(&again, &Uri::default()), NamedWorkspace::Id(id));
+        }
+        NamedWorkspace::Unusable(text) => assert!(!text.trim().is_empty()),
+        NamedWorkspace::Unnamed => {}
+    }
+}

@@ -1,0 +1,65 @@
+//! JSON bodies, as the handlers read them.
+
+use dapi_mock::domain::settings::PLATFORM_MAX_LIFETIME_DAYS;
+use dapi_mock::domain::token::{TokenFacts, TokenUpdate, plan_create};
+use dapi_mock::domain::{Denial, Millis};
+use dapi_mock::http::account::Requested;
+use dapi_mock::http::error::{ApiError, wire};
+use dapi_mock::http::extract::parse_object;
+use dapi_mock::http::permissions::ChangeList;
+use dapi_mock::http::secrets::CreateSecret;
+use dapi_mock::http::settings::{UpdateRuleSet, UpdateSetting};
+use dapi_mock::http::token::{CreateToken, DeleteToken, UpdateToken, token_request};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// Caps in days at which a creation is tried.
+const CAPS: [i64; 3] = [1, 90, PLATFORM_MAX_LIFETIME_DAYS];
+const NOW: Millis = Millis(1_800_000_000_000);
+
+pub(super) fn run(data: &[u8]) {
+    let is_object = parse_object::<Map<String, Value>>(data).is_ok();
+    let read = [
+        read_as::<CreateToken>(data),
+        read_as::<DeleteToken>(data),
+        read_as::<UpdateToken>(data),
+        read_as::<CreateSecret>(data),
+        read_as::<UpdateSetting>(data),
+        read_as::<UpdateRuleSet>(data),
+        read_as::<ChangeList>(data),
+        read_as::<Requested>(data),
+    ];
+    for result in read {
+        match result {
+            Ok(()) | Err(Denial::InvalidParameter(_)) => {}
+            Err(other) => {
+                assert!(matches!(other, Denial::MalformedRequest(_)) && !is_object, "{other:?}");
+                assert_eq!(wire(&ApiError::from(other), "").status, 400);
+            }
+        }
+    }
+    is_planned(data);
+}
+
+fn read_as<T: DeserializeOwned>(data: &[u8]) -> Result<(), Denial> {
+    parse_object::<T>(data).map(drop)
+}
+
+/// A creation is within the cap, or refused with a sentence.
+fn is_planned(data: &[u8]) {
+    if let Ok(request) = token_request(data) {
+        for cap_days in CAPS {
+            match plan_create(&request, TokenFacts { cap_days, live_tokens: 0 }, NOW) {
+                Ok(plan) => {
+                    let lifetime = plan.expiry_time.since(NOW);
+                    assert!(0 < lifetime && lifetime <= cap_days * 86_400_000, "{lifetime}");
+                    assert!(!plan.comment.contains('\0'));
+                }
+                Err(denial) => assert_eq!(wire(&ApiError::from(denial), "").status.as_u16() / 100, 4),
+            }
+        }
+    }
+    if let Ok(Ok(update)) = parse_object::<UpdateToken>(data).map(TokenUpdate::try_from) {
+        assert!(update.comment.is_some() || update.scopes.is_some());
+    }
+}

@@ -1,0 +1,34 @@
+//! Redaction: a secret that is put anywhere into any text is not in what is kept of it.
+
+use dapi_mock::http::redaction::{body, line, start};
+
+/// What a secret may follow: it begins a word, or a value, or is put right behind another.
+const BEFORE: [&str; 8] = [" ", "/", "\"", "=", "&", "?", "\n", "=dapi0123456789abcdef"];
+/// So much of a secret may not be seen.
+const PIECE: usize = 12;
+
+pub(super) fn run(data: &[u8]) {
+    let (choice, text) = data.split_first().map_or((0, data), |(choice, text)| (usize::from(*choice), text));
+    let at = choice % (text.len() + 1);
+    let (before, after) = (String::from_utf8_lossy(&text[..at]), String::from_utf8_lossy(&text[at..]));
+    let digits = super::digits_of(data);
+    for secret in [
+        format!("dapi{digits}"),
+        format!("dose{digits}"),
+        format!("dort{digits}{digits}{digits}"),
+        format!("eyJ{digits}.{digits}._-{digits}"),
+    ] {
+        let separator = BEFORE[choice % BEFORE.len()];
+        holds_back(&format!("{before}{separator}{secret}{after}"), &digits);
+    }
+    holds_back(&format!("{before}\n{{\"client_secret\": \"{digits}\"}}{after}"), &digits);
+    holds_back(&format!("{before}&code={digits}&{after}"), &digits);
+}
+
+fn holds_back(text: &str, digits: &str) {
+    let cut = digits.bytes().fold(0, |sum, byte| sum + usize::from(byte)) % (text.len() + 1);
+    for kept in [line(text), start(text, cut), body(text.as_bytes()).text] {
+        let seen = (0..=digits.len() - PIECE).any(|at| kept.contains(&digits[at..at + PIECE]));
+        assert!(!seen, "{text:?} is kept as {kept:?}");
+    }
+}

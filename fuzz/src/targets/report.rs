@@ -1,0 +1,24 @@
+//! What the token report is asked, and the cells of its export.
+
+use dapi_mock::domain::WorkspaceId;
+use dapi_mock::domain::report::{Key, Order, Place, Query, Range, SortBy, cell};
+
+pub(super) fn run(data: &[u8]) {
+    let [from, to, sort, page_token, text] = super::texts(data);
+    if let Ok(range) = Range::parse("created", Some(from), Some(to)) {
+        assert!(!range.is_open());
+    }
+    assert_eq!(SortBy::parse(sort).is_ok(), ["created", "expires", "last_used", "owner", "workspace"].contains(&sort));
+    for (by, key) in [(SortBy::Created, Key::Time(7)), (SortBy::Owner, Key::Owner(text.to_owned(), 1, 2))] {
+        let query = Query { order: Order { by, descending: false }, ..Query::default() };
+        let place = Place { key, workspace: 1, token: "t".into() };
+        assert_eq!(query.after(&query.page_token(&place)), Ok(place));
+        if let Ok(place) = query.after(page_token) {
+            assert!(!place.token.contains('\0') && !place.token_in(WorkspaceId(place.workspace)).contains('\0'));
+            assert_eq!(query.after(&query.page_token(&place)), Ok(place));
+        }
+    }
+    let shown = cell(text);
+    assert!(!shown.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']));
+    assert_eq!(shown.strip_prefix('\'').unwrap_or(&shown), text);
+}
