@@ -163,7 +163,7 @@ fn bad_settings_refuse_to_start() {
     refused(
         &["--database", "sqlite:no/such/folder/x.db", "--port", "0"],
         &[],
-        "cannot open sqlite:no/such/folder/x.db",
+        "sqlite:no/such/folder/x.db cannot be made, as there is no folder no/such/folder",
     );
     refused(&["env"], &[], "admin token");
     refused(&["admin-token"], &[], "start the server once");

@@ -1,0 +1,1 @@
+//! Faults of the disk, and databases that are refused.
