@@ -14,7 +14,9 @@ use super::{ACQUIRE_TIMEOUT, Durability, Unusable};
 /// Marks a SQLite file as ours ("DAPI"), so that another program's database is refused.
 const APPLICATION_ID: i32 = 0x4441_5049;
 const READERS: u32 = 4;
-/// Larger files are not looked through at a start, which would take seconds.
+/// In bytes.
+const SMALLEST_PAGE: u64 = 512;
+/// Larger files, in bytes, are not looked through at a start, which would take seconds.
 const LOOKED_THROUGH: u64 = 64 << 20;
 
 /// A database in memory: one connection, with which it ends.
@@ -79,15 +81,17 @@ pub(super) fn result_code(error: &(dyn sqlx::error::DatabaseError + 'static)) ->
 /// Refuses, before anything is written, a path where no database can be, and another program's file.
 pub(super) async fn inspect(path: &str) -> Result<(), Unusable> {
     let place = Path::new(path);
-    if place.is_dir() {
-        return Err(Unusable::Folder);
-    }
     let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(Unusable::NoFolder(folder.display().to_string()));
     }
-    if !place.exists() {
-        return Ok(());
+    let Ok(found) = place.metadata() else { return Ok(()) };
+    if found.is_dir() {
+        return Err(Unusable::Folder);
+    }
+    // SQLite itself would take less than a page for an empty file, and write over it.
+    if !found.is_file() || (1..SMALLEST_PAGE).contains(&found.len()) {
+        return Err(Unusable::NotSqlite);
     }
     // As it stands, without its log: opening it as usual would leave files beside it, and a journal mode
     // in it. What a kill left in the log alone is found by `take`.
@@ -98,8 +102,12 @@ pub(super) async fn inspect(path: &str) -> Result<(), Unusable> {
         connection.close().await?;
         foreign
     };
-    // Errors are not told from here: a kill during a checkpoint leaves a file that needs its log.
-    if matches!(foreign.await, Ok(true)) { Err(Unusable::Foreign) } else { Ok(()) }
+    match foreign.await.map_err(unusable) {
+        Ok(true) => Err(Unusable::Foreign),
+        Err(Unusable::NotSqlite) => Err(Unusable::NotSqlite),
+        // Damage is not told from here: a kill during a checkpoint leaves a file that needs its log.
+        Ok(false) | Err(_) => Ok(()),
+    }
 }
 
 /// Whether another program has begun the file.

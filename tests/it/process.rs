@@ -36,9 +36,15 @@ pub(crate) fn start(args: &[&str]) -> Server {
     start_in(tempfile::tempdir().unwrap(), args)
 }
 
-#[expect(clippy::zombie_processes, reason = "whoever stops the server waits for it")]
 pub(crate) fn start_in(folder: TempDir, args: &[&str]) -> Server {
-    let mut child = command(&folder).args(args).spawn().unwrap();
+    let mut command = command(&folder);
+    command.args(args);
+    start_by(command, folder)
+}
+
+#[expect(clippy::zombie_processes, reason = "whoever stops the server waits for it")]
+pub(crate) fn start_by(mut command: Command, folder: TempDir) -> Server {
+    let mut child = command.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let log = read_all(child.stderr.take().unwrap());
     let mut banner = Vec::new();
@@ -71,6 +77,10 @@ fn signal(child: &Child, name: &str) {
 }
 
 impl Server {
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn export(&self, name: &str) -> String {
         let prefix = format!("export {name}=");
         self.banner.iter().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
