@@ -22,6 +22,7 @@ mod faults;
 mod harness;
 mod hostile;
 mod journal;
+mod kills;
 mod model;
 mod oauth;
 mod oauth_forgery;

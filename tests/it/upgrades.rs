@@ -31,6 +31,7 @@ macro_rules! on_lasting_stores {
         }
     };
 }
+pub(crate) use on_lasting_stores;
 
 on_lasting_stores!(
     every_released_schema_migrates_with_its_data,
@@ -125,7 +126,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-async fn holds(world: &World, facts: &Value) {
+pub(crate) async fn holds(world: &World, facts: &Value) {
     let value = |name: &str| text(&facts[name]["value"]);
     let id = |name: &str| text(&facts[name]["id"]);
     let admin = world.admin();
