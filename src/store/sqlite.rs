@@ -145,8 +145,10 @@ async fn look_through(pool: &SqlitePool, path: &str) -> Result<(), Unusable> {
 
 /// Makes this process the file's only server, until the lock is dropped or the process ends in whatever way.
 pub(super) fn claim(path: &str) -> Result<File, Unusable> {
-    // Not the file itself: closing any handle of it would end SQLite's own locks.
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, "-server"));
+    // Beside the file itself, not beside a link to it. Not in it: closing any handle of it would end SQLite's
+    // own locks.
+    let place = Path::new(path).canonicalize().unwrap_or_else(|_| path.into());
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(beside(place, "-server"));
     let file = file.map_err(|error| Unusable::Unwritable(error.to_string()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

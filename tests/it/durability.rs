@@ -144,6 +144,9 @@ fn a_file_has_one_server() {
     let says = String::from_utf8(second.stderr).unwrap();
     assert!(!second.status.success() && says.contains("sqlite:dapi-mock.db is used by another server;"), "{says}");
     assert!(beside(&["admin-token"]).status.success(), "a command is no server");
+    std::os::unix::fs::symlink("dapi-mock.db", server.folder.path().join("link.db")).unwrap();
+    let by_link = beside(&[&ARGUMENTS[..], &["--database", "sqlite:link.db"]].concat());
+    assert!(String::from_utf8(by_link.stderr).unwrap().contains("sqlite:link.db is used by another server;"));
     assert!(server.list(ADMIN).starts_with("HTTP/1.1 200 OK"));
     // A claim does not outlive its process, however that ends.
     let (_, _, folder) = server.stop("KILL");

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use axum::http::Method;
 use dapi_mock::domain::Millis;
 use dapi_mock::store::{Database, OpenError, Store, Unusable};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -37,6 +38,7 @@ on_lasting_stores!(
     every_released_schema_migrates_with_its_data,
     what_fails_midway_leaves_the_database_as_it_was,
     what_is_not_understood_is_refused_and_left_alone,
+    of_many_starts_at_once_one_migrates,
 );
 
 const OLDEST: i64 = 3;
@@ -254,6 +256,17 @@ async fn what_is_not_understood_is_refused_and_left_alone(backend: Backend) {
         assert!(refused.to_string().contains(&says), "{refused}");
         assert_eq!(refused.database, database);
         assert_eq!(structure(&database).await, before);
+    }
+}
+
+async fn of_many_starts_at_once_one_migrates(backend: Backend) {
+    let (old, _old_folder, _) = restore(backend, OLDEST).await;
+    let (new, _new_folder) = fresh_database(backend).await;
+    for database in [old, new] {
+        let stores = join_all((0..6).map(|_| Store::open(&database))).await;
+        for store in stores {
+            store.unwrap().close().await;
+        }
     }
 }
 
