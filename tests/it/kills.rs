@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::harness::{ADMIN_TOKEN, Backend, World, fresh_database};
 use crate::upgrades::{holds, on_lasting_stores, restore};
@@ -530,13 +531,14 @@ fn actors() -> Vec<Box<dyn Actor>> {
 }
 
 /// Changes one thing after the other until the server is gone; answers how many were acknowledged.
-async fn act(actor: &mut dyn Actor, process: &Client) -> usize {
+async fn act(actor: &mut dyn Actor, process: &Client, acknowledgement: &Notify) -> usize {
     let mut acknowledged = 0;
     loop {
         let change = actor.next();
         let Some((status, answer)) = process.send(&change).await else { return acknowledged };
         assert!((200..300).contains(&status), "{} {}: {status} {answer}", change.method, change.path);
         actor.acknowledged(&answer);
+        acknowledgement.notify_waiters();
         acknowledged += 1;
     }
 }
@@ -577,13 +579,20 @@ async fn what_was_acknowledged_survives_kills(backend: Backend) {
     prepare(&Client::of(&process)).await;
     for round in 0..kills {
         let client = Client::of(&process);
-        // Moments spread over half a second, most of them in the middle of writes.
-        let moment = tokio::time::sleep(Duration::from_millis(30 + round * 137 % 500));
-        let killed = async {
-            moment.await;
+        let acknowledgements: Vec<Notify> = actors.iter().map(|_| Notify::new()).collect();
+        let acting = actors.iter_mut().zip(&acknowledgements).map(|(actor, told)| act(actor.as_mut(), &client, told));
+        let killing = async {
+            // Moments spread over half a second, most of them in the middle of writes; every second time right
+            // after an answer, of one client after the other: what was acknowledged too early is then lost.
+            tokio::time::sleep(Duration::from_millis(30 + round * 137 % 500)).await;
+            if let (0, Some(told)) =
+                (round % 2, acknowledgements.iter().cycle().nth(usize::try_from(round / 2).unwrap()))
+            {
+                let _ = tokio::time::timeout(Duration::from_secs(1), told.notified()).await;
+            }
             kill(process.child);
         };
-        let ((), done) = tokio::join!(killed, join_all(actors.iter_mut().map(|actor| act(actor.as_mut(), &client))));
+        let ((), done) = tokio::join!(killing, join_all(acting));
         acknowledged.iter_mut().zip(done).for_each(|(sum, done)| *sum += done);
         if round % 3 == 0 {
             let child = spawn(&database, folder.path());
