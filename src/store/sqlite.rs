@@ -182,15 +182,16 @@ pub(super) async fn copy(path: &str, target: &Path) -> Result<(), CopyError> {
         }
         sqlx::query("VACUUM INTO $1").bind(text).execute(&mut connection).await.map(|_| true)
     };
-    let is_ours = copied.await.map_err(unusable)?;
-    connection.close().await.map_err(unusable)?;
-    if is_ours { Ok(begun.finish(target)?) } else { Err(Unusable::Foreign.into()) }
+    let copied = copied.await;
+    // Also after a failure: else files stay beside the database.
+    connection.close().await?;
+    if copied? { Ok(begun.finish(target)?) } else { Err(Unusable::Foreign.into()) }
 }
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CopyError {
-    /// The database cannot be read, or the copy not be written.
+    /// There is nothing of ours to copy.
     #[error(transparent)]
     Unusable(#[from] Unusable),
     #[error("is not there yet")]
@@ -201,6 +202,8 @@ pub(super) enum CopyError {
     NotText,
     #[error("cannot be copied: {0}")]
     Io(#[from] io::Error),
+    #[error("cannot be copied: {0}")]
+    Sqlite(#[from] sqlx::Error),
 }
 
 /// A copy that is being written, beside its target; gone unless it is finished.

@@ -474,6 +474,10 @@ async fn a_backup_overwrites_nothing_and_says_where_it_is_not_the_way() {
         let refused = back_up(&folder, args).unwrap_err();
         assert!(refused.contains(says) && !refused.contains("secret"), "{args:?}: {refused}");
     }
+    let script = format!("trap '' XFSZ; ulimit -f 128; exec {} backup copy.db", env!("CARGO_BIN_EXE_dapi-mock"));
+    let no_room = shell(&folder, &["sh", "-c", &script]).output().unwrap();
+    let says = String::from_utf8(no_room.stderr).unwrap();
+    assert!(!no_room.status.success() && says.contains("sqlite:dapi-mock.db cannot be copied: "), "{says}");
     assert_eq!(std::fs::read(folder.path().join("precious")).unwrap(), b"mine");
     let left: BTreeSet<_> = std::fs::read_dir(folder.path())
         .unwrap()
