@@ -12,33 +12,25 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 /// a running server needs not wait.
 const LOCK: i64 = 0x4441_5049;
 
-pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), Unusable> {
-    migrate_sqlite_by(&SQLITE, pool).await
-}
-
-pub(super) async fn migrate_postgres(pool: &PgPool) -> Result<(), Unusable> {
-    migrate_postgres_by(&POSTGRES, pool).await
-}
-
 /// All in one transaction: the next start finds the schema that the last one left, or the newest.
-async fn migrate_sqlite_by(migrator: &Migrator, pool: &SqlitePool) -> Result<(), Unusable> {
+pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), Unusable> {
     let run = async {
         let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-        migrator.run(&mut *transaction).await?;
+        SQLITE.run(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     };
-    run.await.map_err(|error| unusable(migrator, error))
+    run.await.map_err(|error| unusable(&SQLITE, error))
 }
 
 /// The same. The lock is held until the end of the transaction, so that whoever waited for it sees the outcome.
-async fn migrate_postgres_by(migrator: &Migrator, pool: &PgPool) -> Result<(), Unusable> {
+pub(super) async fn migrate_postgres(pool: &PgPool) -> Result<(), Unusable> {
     let run = async {
         let mut transaction = pool.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
-        migrator.run(&mut *transaction).await?;
+        POSTGRES.run(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     };
-    run.await.map_err(|error| unusable(migrator, error))
+    run.await.map_err(|error| unusable(&POSTGRES, error))
 }
 
 fn unusable(migrator: &Migrator, error: MigrateError) -> Unusable {
