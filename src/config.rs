@@ -23,7 +23,7 @@ use crate::domain::{AccountId, Millis, WorkspaceId};
 use crate::http::SignInPolicy;
 use crate::own_client::Failure;
 use crate::service::{FirstStart, JournalLimits};
-use crate::store::Database;
+use crate::store::{Database, Durability};
 use crate::tls::Tls;
 
 /// "DAPI" on a phone keypad.
@@ -73,6 +73,8 @@ pub enum Command {
     Export(RunningArgs),
     /// Print the certificate of a running server's own CA, for clients that are to trust it
     Ca(RunningArgs),
+    /// Copy the SQLite database as it is at one moment, also beside its running server
+    Backup(BackupArgs),
     /// Make another admin token, for whoever lost the one that the first start printed
     AdminToken(AdminTokenArgs),
 }
@@ -97,6 +99,11 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db",
         default_value_ifs([("profile", "test", "sqlite::memory:"), ("profile", "lab", "sqlite::memory:")]))]
     pub database: Database,
+
+    #[expect(clippy::doc_markdown, reason = "it is the help text")]
+    /// Let acknowledged changes survive a power cut, too, at the cost of speed; with PostgreSQL, also where its synchronous_commit is off
+    #[arg(long, env = "DAPI_MOCK_DURABLE", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
+    pub durable: bool,
 
     /// A fixed admin token: dapi and 32 lower-case hex digits
     #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
@@ -320,6 +327,11 @@ impl ServeArgs {
     /// How much the journal keeps.
     pub fn journal(&self) -> JournalLimits {
         JournalLimits { requests: self.journal_requests, bytes: self.journal_bytes }
+    }
+
+    /// What of the acknowledged changes survives.
+    pub fn durability(&self) -> Durability {
+        if self.durable { Durability::SurvivesPowerCut } else { Durability::SurvivesKill }
     }
 
     /// How TLS is spoken, where it is.
@@ -770,6 +782,18 @@ pub struct EnvArgs {
 #[derive(Debug, Args)]
 pub struct AdminTokenArgs {
     /// The server's database; it may be running
+    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db")]
+    pub database: Database,
+}
+
+/// Settings of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The copy: a path where there is nothing yet
+    #[arg(value_name = "TARGET")]
+    pub target: PathBuf,
+
+    /// The database; its server may be running
     #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db")]
     pub database: Database,
 }

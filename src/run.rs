@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::background::{self, AuditWriter};
 use crate::clock::SystemClock;
 use crate::config::{
-    AdminTokenArgs, Cli, Command, EnvArgs, ExecArgs, LogArgs, LogFormat, ServeArgs, unknown_variables,
+    AdminTokenArgs, BackupArgs, Cli, Command, EnvArgs, ExecArgs, LogArgs, LogFormat, ServeArgs, unknown_variables,
 };
 use crate::control::{self, Access, Control};
 use crate::domain::Denial;
@@ -75,13 +75,13 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Call(args)) => run_client::call(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Export(args)) => run_client::export(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Ca(args)) => run_client::ca(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Backup(args)) => back_up(&args).await,
         Some(Command::AdminToken(args)) => admin_token(args).await,
     }
 }
 
-async fn open(database: &Database) -> Result<Service, Failure> {
-    let store = Store::open(database).await?;
-    Ok(Service::new(store, Arc::new(SystemClock), Arc::new(SystemEntropy)))
+fn service_over(store: Store) -> Service {
+    Service::new(store, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
 /// A refusal's own sentence, without the envelope that clients see.
@@ -104,7 +104,8 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&args.hosts(), args.port()?, args.tls()?).await?;
     let (url, let_in, doors) = (listeners.url(), listeners.opener(), listeners.doors());
     let opening = async {
-        let service = open(&args.database).await?.watching(args.journal(), args.tripwire.tripwire);
+        let store = Store::open_to_serve(&args.database, args.durability()).await?;
+        let service = service_over(store).watching(args.journal(), args.tripwire.tripwire);
         let started = service.start(&args.first_start()).await.map_err(sentence)?;
         for (file, seed) in seeds(&args)? {
             apply(&service, &file, &seed).await?;
@@ -255,7 +256,8 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     let mut stop = Stop::listen()?;
     let tls = Tls::own(None, Vec::new(), Arc::new(SystemClock));
     let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0, Some(tls)).await?;
-    let service = open(&Database::SqliteMemory).await?.watching(JournalLimits::default(), args.tripwire.tripwire);
+    let store = Store::open(&Database::SqliteMemory).await?;
+    let service = service_over(store).watching(JournalLimits::default(), args.tripwire.tripwire);
     let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
     listeners.opener()(surface(&service, Access::Open, SignInPolicy::Open(None), Some(listeners.doors())));
     let (url, port) = (listeners.url(), listeners.port());
@@ -321,9 +323,15 @@ async fn admin_token(args: AdminTokenArgs) -> Result<ExitCode, Failure> {
     if args.database == Database::SqliteMemory {
         return Err("a database in memory belongs to its server; give that one --admin-token".into());
     }
-    let service = open(&args.database).await?;
+    let service = service_over(Store::open(&args.database).await?);
     let value = service.mint_admin_token().await.map_err(sentence)?;
     service.store().close().await;
     say(&format!("{}\n", export_token(&value)));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn back_up(args: &BackupArgs) -> Result<ExitCode, Failure> {
+    Store::back_up(&args.database, &args.target).await?;
+    say(&format!("{} is a copy of {}\n", args.target.display(), args.database));
     Ok(ExitCode::SUCCESS)
 }

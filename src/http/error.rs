@@ -28,7 +28,7 @@ pub enum ApiError {
     Denied(Denial),
     /// A fault that was armed on purpose.
     Injected(Effect),
-    /// The database does not answer.
+    /// The database does not answer, or cannot be written.
     Unavailable,
     /// A defect of ours; the cause is in the log.
     Internal,
@@ -45,7 +45,7 @@ impl From<Error> for ApiError {
         match error {
             Error::Denied(denial) => Self::Denied(denial),
             Error::Seed(error) => Self::Denied(Denial::parameter(error.to_string())),
-            Error::Store(error @ StoreError::Unavailable(_)) => {
+            Error::Store(error @ (StoreError::Unavailable(_) | StoreError::Unwritable(_))) => {
                 tracing::error!("{error}");
                 Self::Unavailable
             }

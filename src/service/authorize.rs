@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Call, Error, Inside, Service};
 use crate::domain::audit::{Action, NewEvent, Origin};
-use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented};
-use crate::domain::{Workspace, WorkspaceId};
+use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Use};
+use crate::domain::{TokenId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError};
 
@@ -59,16 +59,21 @@ impl Service {
         };
         let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
         if let (Ok(caller @ Caller { token: Some(token), .. }), Some(used)) = (&decision.outcome, &decision.used) {
-            let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
-            writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
-            let action = Action::token_login(Some(&caller.name), token);
-            self.record(&mut writer, Call { caller, origin: &origin }, action).await?;
-            writer.commit().await?;
+            unless_unwritable(self.record_use(Call { caller, origin: &origin }, token, used).await)?;
         }
         Ok(Authorized { decision, inside, origin, faults_of, decoy_of })
     }
 
+    async fn record_use(&self, call: Call<'_>, token: &TokenId, used: &Use) -> Result<(), StoreError> {
+        let Call { caller, origin } = call;
+        let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
+        writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
+        self.record(&mut writer, call, Action::token_login(Some(&caller.name), token)).await?;
+        writer.commit().await
+    }
+
     /// Tells the audit log of what was refused: a failed authentication, or the action that it was to be.
+    /// A refusal stays one where the disk is full.
     pub async fn record_refusals(
         &self,
         workspace: WorkspaceId,
@@ -81,6 +86,19 @@ impl Service {
         if actions.is_empty() {
             return Ok(());
         }
+        let refused = (status, message);
+        unless_unwritable(self.insert_refusals(workspace, actor, origin, actions, refused, account_level).await)
+    }
+
+    async fn insert_refusals(
+        &self,
+        workspace: WorkspaceId,
+        actor: Option<&str>,
+        origin: &Origin,
+        actions: Vec<Action>,
+        (status, message): (u16, &str),
+        account_level: bool,
+    ) -> Result<(), StoreError> {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let Some(workspace) = writer.find_workspace(workspace).await? else { return Ok(()) };
         let at = workspace.clock.at(self.system_now());
@@ -99,8 +117,7 @@ impl Service {
         };
         let events: Vec<NewEvent<'_>> = actions.into_iter().map(event).collect();
         writer.insert_events(&events).await?;
-        writer.commit().await?;
-        Ok(())
+        writer.commit().await
     }
 
     async fn facts(&self, presented: &Presented, named: &NamedWorkspace, demand: Demand) -> Result<Facts, Error> {
@@ -151,6 +168,17 @@ impl Service {
                 None => Facts { workspace: answering(&mut reader, named).await?, ..nothing },
             },
         })
+    }
+}
+
+/// What only keeps a record of a request may fail while the disk is full: that keeps nobody from reading.
+fn unless_unwritable(recorded: Result<(), StoreError>) -> Result<(), Error> {
+    match recorded {
+        Err(error @ StoreError::Unwritable(_)) => {
+            tracing::error!("a request goes on without its record: {error}");
+            Ok(())
+        }
+        other => Ok(other?),
     }
 }
 

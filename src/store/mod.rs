@@ -9,6 +9,7 @@ mod audit;
 mod decoys;
 mod faults;
 mod identities;
+mod migrations;
 mod oauth;
 mod page_sessions;
 mod permissions;
@@ -17,19 +18,20 @@ mod seeds;
 mod session;
 mod settings;
 mod sign_ins;
+mod sqlite;
 mod tokens;
 mod workspaces;
 mod worlds;
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
 pub use report::{Part, Reported};
@@ -38,12 +40,6 @@ pub use settings::Versioned;
 pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
 pub use worlds::{TABLES_KEPT, tables_put_back};
 
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
-
-/// Marks a SQLite file as ours ("DAPI"), so that another program's database is refused.
-const APPLICATION_ID: i32 = 0x4441_5049;
-const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long a request waits for a connection before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,6 +97,9 @@ pub enum StoreError {
     /// The database does not answer, is busy or full: the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// The disk is full, read-only or broken: what only reads goes on.
+    #[error("the database cannot be written: {0}")]
+    Unwritable(#[source] sqlx::Error),
     /// A text holds U+0000, which PostgreSQL cannot store; refused alike on all databases.
     #[error("a text holds the character U+0000")]
     NulCharacter,
@@ -121,11 +120,14 @@ impl From<sqlx::Error> for StoreError {
             if inner.is_unique_violation() {
                 return Self::Duplicate;
             }
-            // SQLite's primary result codes: busy, locked, read-only, I/O error, full, cannot open.
+            // SQLite: read-only, I/O error, full; then busy, locked, cannot open.
+            let sqlite = sqlite::result_code(inner.as_ref());
+            if matches!(sqlite, Some(8 | 10 | 13)) {
+                return Self::Unwritable(error);
+            }
+            let sqlite = matches!(sqlite, Some(5 | 6 | 14));
             // PostgreSQL: connection, resources, intervention, serialization failure and deadlock.
             let code = inner.code().unwrap_or_default();
-            let sqlite =
-                code.parse::<u32>().is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
             let postgres = code.len() == 5 && ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
             if sqlite || postgres {
                 return Self::Unavailable(error);
@@ -140,31 +142,83 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// What of the acknowledged changes survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// All, when the process ends at whatever moment; a power cut may take the last ones.
+    #[default]
+    SurvivesKill,
+    /// All, also when the power is cut.
+    SurvivesPowerCut,
+}
+
 /// Why the database cannot be used at all; worded for the person who starts the server.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+#[error("{database} {why}")]
+pub struct OpenError {
+    /// Which.
+    pub database: Database,
+    /// Why.
+    pub why: Unusable,
+}
+
+/// Why a database cannot be used. In no case was it changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
     /// It cannot be opened or reached.
-    #[error("cannot open {database}: {source}")]
-    Connect {
-        /// Which.
-        database: Database,
-        /// Why.
-        source: sqlx::Error,
-    },
+    #[error("cannot be opened: {0}")]
+    Connect(#[source] sqlx::Error),
+    /// Its path is a folder's.
+    #[error("is a folder; give the path of a file to --database")]
+    Folder,
+    /// Its folder is missing.
+    #[error("cannot be made, as there is no folder {0}")]
+    NoFolder(String),
+    /// It is some other file.
+    #[error("is no SQLite database; give a path of its own to --database")]
+    NotSqlite,
     /// It belongs to another program.
-    #[error("{0} is a SQLite database of another program; give a path of its own to --database")]
-    Foreign(Database),
+    #[error("is a SQLite database of another program; give a path of its own to --database")]
+    Foreign,
+    /// It is cut off, or has pages that make no sense.
+    #[error("is damaged ({0}); put a backup in its place, or give another path to --database")]
+    Damaged(String),
+    /// The disk or the file is read-only, or the disk is full.
+    #[error("cannot be written: {0}")]
+    Unwritable(String),
+    /// Another server has it.
+    #[error("is used by another server; give a path of its own to --database, or share PostgreSQL")]
+    InUse,
     /// A newer version of this program wrote it.
-    #[error("{0} was written by a newer dapi-mock; use that version, or another --database")]
-    Newer(Database),
-    /// Its tables cannot be brought up to date.
-    #[error("cannot migrate {database}: {source}")]
-    Migrate {
-        /// Which.
-        database: Database,
-        /// Why.
-        source: MigrateError,
+    #[error(
+        "has schema {theirs}, written by a newer dapi-mock, as this one knows up to {ours}; use that version, or another --database"
+    )]
+    Newer {
+        /// The first migration in it that is not known here.
+        theirs: i64,
+        /// The newest that is.
+        ours: i64,
     },
+    /// Its tables were made by another text of the same migration.
+    #[error("has another migration {0} than this dapi-mock; it was made by a version that was never released")]
+    Altered(i64),
+    /// A migration was begun by something that knows no transactions.
+    #[error("has a migration {0} that was begun and not finished; put a backup in its place")]
+    Unfinished(i64),
+    /// Its tables cannot be brought up to date.
+    #[error("cannot be brought up to date, and is as it was: {0}")]
+    Migrate(#[source] MigrateError),
+}
+
+/// Why there is no backup; worded for the person who asked for one.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Of what cannot be copied from here, and what to do.
+    #[error("{0}")]
+    Elsewhere(&'static str),
+    /// The copy failed; nothing is left of it.
+    #[error("{0} {1}")]
+    Failed(Database, String),
 }
 
 /// A connected, migrated database.
@@ -176,116 +230,95 @@ pub enum Store {
         write: SqlitePool,
         /// For reads.
         read: SqlitePool,
+        /// Keeps other servers out, where this is one, until the last copy of it is gone.
+        claim: Option<Arc<File>>,
     },
     /// One pool for both.
     Postgres(PgPool),
 }
 
 impl Store {
-    /// Connects and migrates.
+    /// Connects and migrates, also beside a running server.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`Unusable`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Connect { database: database.clone(), source };
-        let store = match database {
+        let failed = |why| OpenError { database: database.clone(), why };
+        Self::connect(database, Durability::default(), false).await.map_err(failed)
+    }
+
+    /// The same for a server: the only one on a SQLite file, one of several on PostgreSQL.
+    ///
+    /// # Errors
+    /// See [`Unusable`].
+    pub async fn open_to_serve(database: &Database, durability: Durability) -> Result<Self, OpenError> {
+        let failed = |why| OpenError { database: database.clone(), why };
+        Self::connect(database, durability, true).await.map_err(failed)
+    }
+
+    async fn connect(database: &Database, durability: Durability, serves: bool) -> Result<Self, Unusable> {
+        match database {
             Database::SqliteMemory => {
-                let pool = sqlite_pool(1).connect_with(sqlite_options(":memory:")).await.map_err(failed)?;
-                Self::Sqlite { write: pool.clone(), read: pool }
+                let pool = sqlite::open_memory().await.map_err(Unusable::Connect)?;
+                migrations::migrate_sqlite(&pool).await?;
+                Ok(Self::Sqlite { write: pool.clone(), read: pool, claim: None })
             }
             Database::SqliteFile(path) => {
-                make_private(path);
-                let options = sqlite_options(path).create_if_missing(true);
-                let write = sqlite_pool(1).connect_with(options).await.map_err(failed)?;
-                claim_file(&write, database).await?;
-                let read_only = sqlite_options(path).read_only(true);
-                let read = sqlite_pool(SQLITE_READERS).connect_lazy_with(read_only);
-                Self::Sqlite { write, read }
+                sqlite::inspect(path).await?;
+                let claim = if serves { Some(Arc::new(sqlite::claim(path)?)) } else { None };
+                let (write, read) = sqlite::open_file(path, durability).await?;
+                migrations::migrate_sqlite(&write).await?;
+                Ok(Self::Sqlite { write, read, claim })
             }
             Database::Postgres(url) => {
-                let options = PgConnectOptions::from_str(url).map_err(failed)?.disable_statement_logging();
+                let mut options =
+                    PgConnectOptions::from_str(url).map_err(Unusable::Connect)?.disable_statement_logging();
+                if durability == Durability::SurvivesPowerCut {
+                    options = options.options([("synchronous_commit", "on")]);
+                }
                 let pool = PgPoolOptions::new()
                     .max_connections(POSTGRES_CONNECTIONS)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
                     .test_before_acquire(false)
                     .connect_with(options)
                     .await
-                    .map_err(failed)?;
-                Self::Postgres(pool)
+                    .map_err(Unusable::Connect)?;
+                migrations::migrate_postgres(&pool).await?;
+                Ok(Self::Postgres(pool))
             }
-        };
-        store.migrate().await.map_err(|source| match source {
-            MigrateError::VersionMissing(_) => OpenError::Newer(database.clone()),
-            source => OpenError::Migrate { database: database.clone(), source },
-        })?;
-        Ok(store)
+        }
     }
 
-    async fn migrate(&self) -> Result<(), MigrateError> {
-        match self {
-            Self::Sqlite { write, .. } => SQLITE_MIGRATIONS.run(write).await,
-            // sqlx holds an advisory lock, so that several processes migrate once.
-            Self::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+    /// Copies a SQLite file as it is at one moment, also while a server writes to it. The copy is there
+    /// whole or not at all, readable by its owner alone; what is at `target` is never overwritten.
+    ///
+    /// # Errors
+    /// See [`BackupError`].
+    pub async fn back_up(database: &Database, target: &Path) -> Result<(), BackupError> {
+        match database {
+            Database::SqliteFile(path) => {
+                let copied = sqlite::copy(path, target).await;
+                copied.map_err(|error| BackupError::Failed(database.clone(), error.to_string()))
+            }
+            Database::SqliteMemory => {
+                Err(BackupError::Elsewhere("a database in memory belongs to its server, and ends with it"))
+            }
+            Database::Postgres(_) => {
+                Err(BackupError::Elsewhere("PostgreSQL has its own: pg_dump --format=custom --file=TARGET URL"))
+            }
         }
     }
 
     /// Ends all connections.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { write, read } => {
+            Self::Sqlite { write, read, .. } => {
                 read.close().await;
                 write.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
         }
     }
-}
-
-/// Makes the file where there is none, for its user alone: hashes and signing keys are in it, and SQLite would
-/// let everybody read. Its other files get its mode. What is in the way, SQLite says.
-fn make_private(path: &str) {
-    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
-}
-
-fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
-    // Without limits on age and idleness: a memory database ends with its last connection.
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-}
-
-fn sqlite_options(path: &str) -> SqliteConnectOptions {
-    let options = if path == ":memory:" {
-        SqliteConnectOptions::new().in_memory(true)
-    } else {
-        SqliteConnectOptions::new().filename(path).journal_mode(SqliteJournalMode::Wal)
-    };
-    // NORMAL: what was acknowledged survives the end of the process at any moment; a power cut
-    // may take the last transactions, never the file.
-    options
-        .synchronous(SqliteSynchronous::Normal)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
-        .disable_statement_logging()
-}
-
-/// Marks a new file as ours, and refuses one that another program has begun.
-async fn claim_file(pool: &SqlitePool, database: &Database) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Connect { database: database.clone(), source };
-    let mark: i32 = sqlx::query_scalar("PRAGMA application_id").fetch_one(pool).await.map_err(failed)?;
-    if mark == APPLICATION_ID {
-        return Ok(());
-    }
-    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema").fetch_one(pool).await.map_err(failed)?;
-    if mark != 0 || tables != 0 {
-        return Err(OpenError::Foreign(database.clone()));
-    }
-    let mark = sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}"));
-    sqlx::query(mark).execute(pool).await.map_err(failed)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 use crate::process::{Server, command, exchange, get, start, start_in};
 
-const ADMIN: &str = "dapi00000000000000000000000000000007";
+pub(crate) const ADMIN: &str = "dapi00000000000000000000000000000007";
 const MEMORY: [&str; 6] = ["--port", "0", "--database", "sqlite::memory:", "--admin-token", ADMIN];
 
 impl Server {
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -26,7 +26,7 @@ impl Server {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
-    fn post(&self, path: &str, body: &Value) -> String {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> String {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {ADMIN}\r\nContent-Type: application/json\r\n",
             self.address()
@@ -35,7 +35,7 @@ impl Server {
     }
 
     /// Creates a token and answers its value and id.
-    fn create(&self, body: &Value) -> (String, String) {
+    pub(crate) fn create(&self, body: &Value) -> (String, String) {
         let answer = self.post("/api/2.0/token/create", body);
         let json: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap_or_else(|error| {
             panic!("{error}: {answer}");
@@ -44,7 +44,7 @@ impl Server {
         (text(&json["token_value"]), text(&json["token_info"]["token_id"]))
     }
 
-    fn list(&self, token: &str) -> String {
+    pub(crate) fn list(&self, token: &str) -> String {
         get(&self.address(), "/api/2.0/token/list", token)
     }
 }

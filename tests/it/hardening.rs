@@ -146,7 +146,7 @@ fn start_with_files(files: u32) -> Server {
     let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_dapi-mock")]).args(MEMORY);
     command.current_dir(folder.path()).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    crate::process::started(folder, command)
+    crate::process::start_by(command, folder)
 }
 
 #[test]

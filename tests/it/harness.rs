@@ -90,15 +90,26 @@ async fn fresh_postgres() -> Database {
     format!("{base}{separator}options[search_path]={schema}").parse().unwrap()
 }
 
+/// A database in which nothing is yet, and the folder that it is in, if it is a file.
+pub(crate) async fn fresh_database(backend: Backend) -> (Database, Option<TempDir>) {
+    let folder = matches!(backend, Backend::File).then(|| tempfile::tempdir().unwrap());
+    let database = match (backend, &folder) {
+        (Backend::Postgres, _) => fresh_postgres().await,
+        (_, Some(folder)) => Database::SqliteFile(folder.path().join("mock.db").to_str().unwrap().to_owned()),
+        (_, None) => Database::SqliteMemory,
+    };
+    (database, folder)
+}
+
 impl World {
     pub(crate) async fn new(backend: Backend) -> Self {
-        let folder = matches!(backend, Backend::File).then(|| tempfile::tempdir().unwrap());
-        let database = match (backend, &folder) {
-            (Backend::Postgres, _) => fresh_postgres().await,
-            (_, Some(folder)) => Database::SqliteFile(folder.path().join("mock.db").to_str().unwrap().to_owned()),
-            (_, None) => Database::SqliteMemory,
-        };
-        let clock = Arc::new(ManualClock::new(START));
+        let (database, folder) = fresh_database(backend).await;
+        Self::over(backend, database, folder, START).await
+    }
+
+    /// What a server makes of this database, where the system's time is `now`.
+    pub(crate) async fn over(backend: Backend, database: Database, folder: Option<TempDir>, now: Millis) -> Self {
+        let clock = Arc::new(ManualClock::new(now));
         let store = Store::open(&database).await.unwrap();
         let service = Service::new(store, clock.clone(), Arc::new(SystemEntropy));
         let wanted = FirstStart {

@@ -39,11 +39,11 @@ pub(crate) fn start(args: &[&str]) -> Server {
 pub(crate) fn start_in(folder: TempDir, args: &[&str]) -> Server {
     let mut command = command(&folder);
     command.args(args);
-    started(folder, command)
+    start_by(command, folder)
 }
 
 #[expect(clippy::zombie_processes, reason = "whoever stops the server waits for it")]
-pub(crate) fn started(folder: TempDir, mut command: Command) -> Server {
+pub(crate) fn start_by(mut command: Command, folder: TempDir) -> Server {
     let mut child = command.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let log = read_all(child.stderr.take().unwrap());
@@ -77,6 +77,10 @@ fn signal(child: &Child, name: &str) {
 }
 
 impl Server {
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn export(&self, name: &str) -> String {
         let prefix = format!("export {name}=");
         self.banner.iter().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
@@ -169,7 +173,7 @@ fn bad_settings_refuse_to_start() {
     refused(
         &["--database", "sqlite:no/such/folder/x.db", "--port", "0"],
         &[],
-        "cannot open sqlite:no/such/folder/x.db",
+        "sqlite:no/such/folder/x.db cannot be made, as there is no folder no/such/folder",
     );
     refused(&["env"], &[], "admin token");
     refused(&["admin-token"], &[], "start the server once");

@@ -9,7 +9,7 @@ use dapi_mock::domain::identity::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
 use dapi_mock::domain::token::{EndCause, Ended, Horizon, Token};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
-use dapi_mock::store::{Database, FatesWanted, Lock, OpenError, Store, StoreError};
+use dapi_mock::store::{FatesWanted, Lock, Store, StoreError};
 
 use crate::harness::{DAY_MS, START, World, on_every_store};
 
@@ -208,28 +208,6 @@ async fn a_restart_changes_nothing(mut world: World) {
     world.restart().await;
     assert_eq!((world.workspace().await, world.admin().own_ids().await), before);
     assert!(world.client(&value).own_ids().await.contains(&id));
-}
-
-#[tokio::test]
-async fn a_foreign_or_newer_database_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
-    let open = async |name: &str| Store::open(&path(name).parse::<Database>().unwrap()).await;
-
-    std::fs::write(folder.path().join("garbage"), "not a database, but long enough to look at: ".repeat(9)).unwrap();
-    assert!(matches!(open("garbage").await, Err(OpenError::Connect { .. })));
-
-    let other = sqlx::SqlitePool::connect(&format!("{}?mode=rwc", path("other"))).await.unwrap();
-    sqlx::query("CREATE TABLE theirs (x)").execute(&other).await.unwrap();
-    other.close().await;
-    assert!(matches!(open("other").await, Err(OpenError::Foreign(_))));
-
-    open("ours").await.unwrap().close().await;
-    let ours = sqlx::SqlitePool::connect(&path("ours")).await.unwrap();
-    let newer = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1";
-    sqlx::query(newer).execute(&ours).await.unwrap();
-    ours.close().await;
-    assert!(matches!(open("ours").await, Err(OpenError::Newer(_))));
 }
 
 #[test]

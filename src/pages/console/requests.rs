@@ -150,12 +150,12 @@ async fn page(console: &Console<'_>) -> Shown {
             }
             button { "Show" }
         }
-        div #journal data-live=(LIVE) { (list(&console, &requests)) }
+        div #journal data-live=(LIVE) { (list(console, &requests)) }
         form.actions method="post" action=(console.path()) {
             (console.form_token())
             button { "Empty the journal" }
         }
-        (console.as_curl("curl-requests", &[call, emptying(&console)]))
+        (console.as_curl("curl-requests", &[call, emptying(console)]))
     };
     Ok(console.page(refusal.as_ref(), &content))
 }

@@ -1,4 +1,4 @@
--- Same tables, columns and unique keys as migrations/postgres/0013_page_sessions.sql.
+-- Same tables, columns and unique keys as migrations/postgres/0011_page_sessions.sql.
 
 -- Browsers that are signed in to the pages; of their cookies only hashes. A cookie alone is presented, so it
 -- comes first in the key.
