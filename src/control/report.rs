@@ -26,7 +26,7 @@ use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scope};
 use crate::http::credential::{presented, redacted};
 use crate::http::error::{ApiError, wire};
 use crate::http::exchange::{REQUEST_ID, origin_of};
-use crate::service::{Authorized, Call, Error, NamedRow};
+use crate::service::{Authorized, Call, Counted, Error, NamedRow};
 
 /// What the account console demands.
 const CONSOLE: Demand =
@@ -84,6 +84,8 @@ pub(super) struct Wanted {
     limit: Option<usize>,
     page_token: Option<String>,
     count: Option<bool>,
+    #[serde(default)]
+    counts: bool,
 }
 
 impl Wanted {
@@ -105,7 +107,11 @@ impl Wanted {
                 inactive_principals: self.inactive_principals,
                 no_expiry: self.no_expiry,
             },
-            order: Order { by: self.sort.as_deref().map_or(Ok(SortBy::default()), SortBy::parse)?, descending },
+            order: Order {
+                by: self.sort.as_deref().map_or(Ok(SortBy::default()), SortBy::parse)?,
+                descending,
+                gone_first: false,
+            },
         })
     }
 }
@@ -116,13 +122,26 @@ pub(super) async fn page(State(control): State<Control>, admin: AccountAdmin, As
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::bad_request(format!("limit: use 1 to {MAX_LIMIT}.")));
     }
-    let (query, counted) = (wanted.query()?, wanted.count.unwrap_or(true));
+    let counted = match wanted.count {
+        _ if wanted.counts => Counted::Buttons,
+        None | Some(true) => Counted::Total,
+        Some(false) => Counted::No,
+    };
+    let query = wanted.query()?;
     let page_token = wanted.page_token.as_deref();
     let page = control.service.token_report(admin.caller.account(), &query, page_token, limit, counted).await?;
     let mut body = json!({ "tokens": page.rows.iter().map(row_json).collect::<Vec<_>>() });
     if let Some(body) = body.as_object_mut() {
-        body.extend(page.total.map(|total| ("total".to_owned(), total.into())));
+        let counts = page.counts;
+        if counted != Counted::No {
+            body.insert("total".to_owned(), counts.total.into());
+        }
+        if counted == Counted::Buttons {
+            let counts = json!({ "inactive_principals": counts.inactive_principals, "no_expiry": counts.no_expiry });
+            body.insert("counts".to_owned(), counts);
+        }
         body.extend(page.next_page_token.map(|text| ("next_page_token".to_owned(), text.into())));
+        body.extend(page.prev_page_token.map(|text| ("prev_page_token".to_owned(), text.into())));
     }
     Ok(ok(&body))
 }
@@ -212,6 +231,7 @@ pub(super) async fn export(State(control): State<Control>, admin: AccountAdmin, 
         ("limit", wanted.limit.is_some()),
         ("page_token", wanted.page_token.is_some()),
         ("count", wanted.count.is_some()),
+        ("counts", wanted.counts),
     ] {
         if is_there {
             return Err(Problem::bad_request(format!("{name}: the export has all rows.")));
@@ -241,6 +261,9 @@ fn logged(error: Error) -> axum::Error {
 #[serde(deny_unknown_fields)]
 pub(super) struct Selection {
     tokens: Vec<Selected>,
+    /// Tells what would be revoked, and changes nothing.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -259,21 +282,26 @@ impl Selected {
     }
 }
 
-/// `{"tokens": [{"workspace_id", "token_id"}]}`: which of them are revoked now, and which there are not.
+/// `{"tokens": [{"workspace_id", "token_id"}], "dry_run"?}`: which of them are revoked now, and which there are not.
 pub(super) async fn revoke(
     State(control): State<Control>,
     admin: AccountAdmin,
     Input(selection): Input<Selection>,
 ) -> Reply {
     if !(1..=MAX_LIMIT).contains(&selection.tokens.len()) {
-        return Err(Problem::bad_request(format!("tokens: name 1 to {MAX_LIMIT}.")));
+        return Err(Problem::bad_request(format!("tokens: choose 1 to {MAX_LIMIT} of them.")));
     }
     let tokens = selection.tokens.into_iter().map(Selected::read).collect::<Result<Vec<_>, _>>()?;
-    let call = Call { caller: &admin.caller, origin: &admin.origin };
-    let outcome = control.service.revoke_reported(call, &tokens).await?;
     let list = |tokens: &[(WorkspaceId, TokenId)]| -> Vec<Value> {
         tokens.iter().map(|(id, token)| json!({ "workspace_id": id.0, "token_id": token.as_str() })).collect()
     };
+    if selection.dry_run {
+        let found = control.service.find_reported(admin.caller.account(), &tokens).await?;
+        let rows: Vec<Value> = found.rows.iter().map(row_json).collect();
+        return Ok(ok(&json!({ "would_revoke": rows, "not_found": list(&found.not_found) })));
+    }
+    let call = Call { caller: &admin.caller, origin: &admin.origin };
+    let outcome = control.service.revoke_reported(call, &tokens).await?;
     let body = json!({ "revoked": list(&outcome.revoked), "not_found": list(&outcome.not_found) });
     let headers = [(REQUEST_ID, admin.origin.request_id.clone())];
     Ok((headers, ok(&body)).into_response())

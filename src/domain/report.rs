@@ -58,6 +58,11 @@ impl Range {
     }
 }
 
+/// Whether a text names a day, as [`Range::parse`] reads it.
+pub fn is_day(text: &str) -> bool {
+    midnight(text).is_some()
+}
+
 /// The first instant of a day, UTC.
 fn midnight(text: &str) -> Option<Millis> {
     let day = (text.len() == 10).then(|| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())??;
@@ -143,6 +148,8 @@ pub struct Order {
     pub by: SortBy,
     /// Whether backwards.
     pub descending: bool,
+    /// Whether owners that are gone come first, which they only do on the way back.
+    pub gone_first: bool,
 }
 
 /// What is asked of the report.
@@ -197,6 +204,11 @@ pub struct Place {
 }
 
 impl Order {
+    /// The same order from its end.
+    pub const fn reversed(self) -> Self {
+        Self { by: self.by, descending: !self.descending, gone_first: !self.gone_first }
+    }
+
     /// A row's place.
     pub fn place(self, Row { token, owner }: &Row) -> Place {
         let created = token.creation_time.0;
@@ -212,9 +224,9 @@ impl Order {
 
     /// Which of two places comes first, among workspaces that are shown together.
     pub fn compare(self, a: &Place, b: &Place) -> Ordering {
-        let is_gone = |place: &Place| matches!(place.key, Key::GoneOwner(..));
+        let is_later = |place: &Place| matches!(place.key, Key::GoneOwner(..)) != self.gone_first;
         let forwards = (&a.key, a.workspace, &a.token).cmp(&(&b.key, b.workspace, &b.token));
-        is_gone(a).cmp(&is_gone(b)).then(if self.descending { forwards.reverse() } else { forwards })
+        is_later(a).cmp(&is_later(b)).then(if self.descending { forwards.reverse() } else { forwards })
     }
 }
 
@@ -231,16 +243,25 @@ impl Place {
     }
 }
 
+/// Where a page adjoins the one that it is asked from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The row there; it is on the other page.
+    pub from: Place,
+    /// Whether the page is the one before.
+    pub back: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 struct PageToken {
     of: u64,
-    after: Place,
+    turn: Turn,
 }
 
 impl Query {
-    /// The text by which the page after `place` is asked for.
-    pub fn page_token(&self, place: &Place) -> String {
-        let token = PageToken { of: self.fingerprint(), after: place.clone() };
+    /// The text by which a page is asked for.
+    pub fn page_token(&self, turn: Turn) -> String {
+        let token = PageToken { of: self.fingerprint(), turn };
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default())
     }
 
@@ -248,13 +269,13 @@ impl Query {
     ///
     /// # Errors
     /// [`Denial::InvalidParameter`] for another text, or one of another query.
-    pub fn after(&self, page_token: &str) -> Result<Place, Denial> {
-        let wrong = || Denial::parameter("page_token: it is no next_page_token of this filter and order.");
+    pub fn turn(&self, page_token: &str) -> Result<Turn, Denial> {
+        let wrong = || Denial::parameter("page_token: it is none of this filter and order.");
         let bytes = URL_SAFE_NO_PAD.decode(page_token).map_err(|_| wrong())?;
-        let token: PageToken = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
-        let fits = matches!(token.after.key, Key::Time(_)) != (self.order.by == SortBy::Owner);
-        let is_ours = token.of == self.fingerprint() && fits && !token.after.token.contains('\0');
-        is_ours.then_some(token.after).ok_or_else(wrong)
+        let PageToken { of, turn } = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+        let fits = matches!(turn.from.key, Key::Time(_)) != (self.order.by == SortBy::Owner);
+        let is_ours = of == self.fingerprint() && fits && !turn.from.token.contains('\0');
+        is_ours.then_some(turn).ok_or_else(wrong)
     }
 
     fn fingerprint(&self) -> u64 {
@@ -304,21 +325,24 @@ mod tests {
     fn a_page_token_belongs_to_its_query() {
         let query = Query::default();
         let place = Place { key: Key::Time(5), workspace: 7, token: "aa".into() };
-        let text = query.page_token(&place);
-        assert_eq!(query.after(&text), Ok(place.clone()));
+        let turn = |from: &Place| Turn { from: from.clone(), back: false };
+        let text = query.page_token(turn(&place));
+        assert_eq!(query.turn(&text), Ok(turn(&place)));
+        let back = Turn { back: true, ..turn(&place) };
+        assert_eq!(query.turn(&query.page_token(back.clone())), Ok(back));
         let descending = Query { order: Order { descending: true, ..query.order }, ..query.clone() };
         let filtered = Query { filter: Filter { no_expiry: true, ..Filter::default() }, ..query.clone() };
-        assert!(descending.after(&text).is_err() && filtered.after(&text).is_err());
-        let by_owner = Query { order: Order { by: SortBy::Owner, descending: false }, ..query.clone() };
-        assert!(by_owner.after(&by_owner.page_token(&place)).is_err(), "a key of another order");
+        assert!(descending.turn(&text).is_err() && filtered.turn(&text).is_err());
+        let by_owner = Query { order: Order { by: SortBy::Owner, ..query.order }, ..query.clone() };
+        assert!(by_owner.turn(&by_owner.page_token(turn(&place))).is_err(), "a key of another order");
         let nul = Place { token: "\0".into(), ..place };
-        assert!(query.after(&query.page_token(&nul)).is_err());
+        assert!(query.turn(&query.page_token(turn(&nul))).is_err());
     }
 
     proptest! {
         #[test]
         fn no_page_token_makes_it_stumble(text in "\\PC{0,40}") {
-            prop_assert!(Query::default().after(&text).is_err());
+            prop_assert!(Query::default().turn(&text).is_err());
         }
 
         #[test]

@@ -18,6 +18,7 @@ document.addEventListener('click', async (event) => {
 });
 
 // Selects or clears all of a list.
+for (const all of document.querySelectorAll('input[data-all]')) all.hidden = false;
 document.addEventListener('change', (event) => {
   const all = event.target.closest('input[data-all]');
   if (!all) return;

@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 
 use super::visit::{Realm, Visit};
-use super::{access_tokens, advanced};
+use super::{access_tokens, advanced, token_report};
 use crate::domain::Millis;
 use crate::domain::ids::DAY_MS;
 
 /// The ways to go, by their headings.
 const PLACES: [(&str, &[(&str, &str)]); 3] = [
     ("Settings", &[("Advanced", advanced::PATH), ("Developer: Access tokens", access_tokens::PATH)]),
-    ("Security", &[("Token report", "/account-console/security/token-report")]),
+    ("Security", &[("Token report", token_report::PATH)]),
     ("Mock", &[("Console", "/_mock/")]),
 ];
 

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use super::visit::Visit;
-use super::{Pages, access_tokens, advanced, wants_page};
+use super::{Pages, access_tokens, advanced, token_report, wants_page};
 
 /// `GET /` of a browser; all else is the APIs'.
 pub(super) async fn show(State(pages): State<Pages>, request: Request) -> Response {
@@ -23,7 +23,7 @@ pub(super) async fn show(State(pages): State<Pages>, request: Request) -> Respon
         dl.cards {
             div { dt { a href=(advanced::PATH) { "Workspace settings" } } dd { "Turn personal access tokens off and on, limit their lifetime, choose who may use them." } }
             div { dt { a href=(access_tokens::PATH) { "Access tokens" } } dd { "Generate tokens of your own, see when they end, revoke them." } }
-            div { dt { a href="/account-console/security/token-report" { "Token report" } } dd { "All tokens of the account's workspaces, for account admins." } }
+            div { dt { a href=(token_report::PATH) { "Token report" } } dd { "All tokens of the account's workspaces, for account admins." } }
             div { dt { a href="/_mock/" { "Console" } } dd { "Move the clock, see requests and why they were refused, arm faults, reset workspaces." } }
         }
     };

@@ -10,6 +10,7 @@ mod frame;
 mod home;
 mod once;
 mod sign_in;
+mod token_report;
 mod visit;
 
 use std::any::Any;
@@ -72,6 +73,9 @@ pub fn router(pages: Pages) -> Router {
         .route(access_tokens::PATH, get(access_tokens::show).post(access_tokens::generate))
         .route(access_tokens::REVOKE, post(access_tokens::revoke))
         .merge(console::routes())
+        .route(token_report::PATH, get(token_report::show))
+        .route(token_report::EXPORT, get(token_report::export))
+        .route(token_report::REVOKE, get(token_report::back).post(token_report::revoke))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(pages)
 }

@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use maud::html;
 use serde::Deserialize;
 
-use super::Pages;
 use super::visit::{Realm, Shown, Stop, Submission, Visit};
+use super::{Pages, token_report};
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::oauth::Refusal;
 use crate::domain::sign_in::{Issuer, Place};
@@ -52,7 +52,7 @@ pub(super) async fn choose(State(pages): State<Pages>, Query(asked): Query<Asked
     pages.service.sign_out_of_pages(&visit.cookie).await.map_err(|error| visit.failed(error))?;
     let next = Some(asked.next.as_str()).filter(|next| is_own_page(next)).unwrap_or(match visit.realm {
         Realm::Workspace => "/",
-        Realm::Account => "/account-console/security/token-report",
+        Realm::Account => token_report::PATH,
     });
     Ok(visit.with_cookie(visit.go(next), Some(&cookie)))
 }

@@ -1,6 +1,6 @@
 //! A browser that asks for a page: who it is signed in as, and how the page reaches the APIs for it.
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
@@ -26,7 +26,7 @@ use crate::service::{Error, SignedIn};
 const CLIENT: &str = concat!("dapi-mock-pages/", env!("CARGO_PKG_VERSION"));
 /// Largest form, and largest answer of the APIs, that a page reads.
 const FORM_LIMIT: usize = 1024 * 1024;
-const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+pub(super) const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 /// What is said where the pages themselves are wrong.
 const DEFECT: &str = "A defect of dapi-mock; the log has its cause.";
 
@@ -90,6 +90,22 @@ pub(super) struct Visit {
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) message: String,
+}
+
+impl Refusal {
+    async fn read(response: Response) -> Self {
+        let status = response.status();
+        let answer = read(response).await;
+        let text = ["message", "error", "detail"].iter().find_map(|name| answer.get(name)?.as_str());
+        let message = text.map_or_else(|| format!("The API answered {status}."), ToOwned::to_owned);
+        Self { status, message }
+    }
+}
+
+/// An API's answer; nothing where it is no JSON.
+async fn read(response: Response) -> Value {
+    let bytes = to_bytes(response.into_body(), ANSWER_LIMIT).await.unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
 impl From<Error> for Refusal {
@@ -234,30 +250,24 @@ impl Visit {
     /// # Errors
     /// What it refused.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refusal> {
-        let (_, bytes) = self.fetch(method, path, body).await?;
-        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+        Ok(read(self.answer(method, path, body).await?).await)
     }
 
-    /// The same where the answer is no JSON, with its headers.
+    /// The same, as the answer comes.
     ///
     /// # Errors
     /// What the API refused.
-    pub(super) async fn fetch(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<(HeaderMap, Bytes), Refusal> {
-        let (parts, body) = self.exchange(method, path, body).await?.into_parts();
-        let status = parts.status;
-        let bytes = to_bytes(body, ANSWER_LIMIT).await.unwrap_or_default();
-        if status.is_success() {
-            return Ok((parts.headers, bytes));
-        }
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let text = ["message", "error", "detail"].iter().find_map(|name| answer.get(name)?.as_str());
-        let message = text.map_or_else(|| format!("The API answered {status}."), ToOwned::to_owned);
-        Err(Refusal { status, message })
+    pub(super) async fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Refusal> {
+        let response = self.exchange(method, path, body).await?;
+        if response.status().is_success() { Ok(response) } else { Err(Refusal::read(response).await) }
+    }
+
+    /// What there is at a path, as it comes; what cannot be had is a page of its own.
+    ///
+    /// # Errors
+    /// That page.
+    pub(super) async fn fetch(&self, path: &str) -> Result<Response, Stop> {
+        self.answer(Method::GET, path, None).await.map_err(|refusal| self.refused_by(&refusal))
     }
 
     /// The same, as a type; what cannot be had is a page of its own.
@@ -280,7 +290,7 @@ impl Visit {
         self.refused(refusal.status, &refusal.message)
     }
 
-    /// The API's answer as it is.
+    /// The API's answer, whatever it is.
     pub(super) async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Refusal> {
         let mut request = Request::builder().method(method).uri(path).header(USER_AGENT, CLIENT);
         if let Some(host) = self.parts.headers.get(HOST) {
@@ -351,7 +361,6 @@ impl Submission {
     }
 
     /// All texts of a field.
-    #[expect(dead_code, reason = "the report comes next")]
     pub(super) fn all(&self, name: &str) -> Vec<&str> {
         self.fields.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }

@@ -37,7 +37,7 @@ pub use gates::Inside;
 pub use journal::{Exchange, Headers, Journal, JournalLimits, Kept};
 pub use oauth::{Issued, issuer_of};
 pub use pages::SignedIn;
-pub use report::{Export, NamedRow, ReportPage, ReportStatistics, Revoked};
+pub use report::{Counted, Counts, Export, FoundTokens, NamedRow, ReportPage, ReportStatistics, Revoked};
 pub use secrets::CreatedSecret;
 pub use seed::Seeded;
 pub use settings::ALLOW_ALL;

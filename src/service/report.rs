@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Call, Error, Service};
 use crate::domain::authorize::Caller;
 use crate::domain::identity::PrincipalKind;
-use crate::domain::report::{Key, Order, Place, Query, Row, SortBy};
+use crate::domain::report::{Filter, Key, Order, Place, Query, Row, SortBy, Turn};
 use crate::domain::token::{EndCause, Horizon};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Lock, Part, Reader, Reported};
@@ -38,13 +38,35 @@ impl ReportCounts {
     }
 }
 
+/// What is told of a page besides its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Nothing, which saves time.
+    No,
+    /// How many rows there are.
+    Total,
+    /// Also how many there would be with each of the report's two buttons pressed.
+    Buttons,
+}
+
 /// What rows are fetched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
-    /// One page, and the number of all rows where it is wanted.
-    Page { counted: bool },
+    /// One page.
+    Page(Counted),
     /// All of them.
     Export,
+}
+
+/// How many rows there are on all pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// With the filter as it is.
+    pub total: i64,
+    /// With tokens of inactive principals only.
+    pub inactive_principals: i64,
+    /// With tokens without an expiry time only.
+    pub no_expiry: i64,
 }
 
 /// A row with its workspace's name.
@@ -55,10 +77,12 @@ pub type NamedRow = (Row, Arc<str>);
 pub struct ReportPage {
     /// Its rows.
     pub rows: Vec<NamedRow>,
-    /// How many rows there are on all pages, where that was asked for.
-    pub total: Option<i64>,
+    /// How many there are, as far as that was asked for.
+    pub counts: Counts,
     /// The text by which the next page is asked for; `None` on the last.
     pub next_page_token: Option<String>,
+    /// The same of the page before; `None` on the first.
+    pub prev_page_token: Option<String>,
 }
 
 /// All rows of the report, a chunk at a time. Between two chunks it holds no connection.
@@ -76,6 +100,15 @@ impl Export {
     }
 }
 
+/// Tokens that are looked for in the report.
+#[derive(Clone, Debug, Default)]
+pub struct FoundTokens {
+    /// Those that it shows.
+    pub rows: Vec<NamedRow>,
+    /// The account has none such, or no longer.
+    pub not_found: Vec<(WorkspaceId, TokenId)>,
+}
+
 /// What became of tokens that were to be revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revoked {
@@ -86,8 +119,7 @@ pub struct Revoked {
 }
 
 impl Service {
-    /// A page of the account's report, at most `limit` rows; the first one without a page token. `counted`
-    /// says whether to tell how many rows there are.
+    /// A page of the account's report, at most `limit` rows; the first one without a page token.
     ///
     /// # Errors
     /// [`Denial::InvalidParameter`] for a page token of something else.
@@ -97,19 +129,32 @@ impl Service {
         query: &Query,
         page_token: Option<&str>,
         limit: usize,
-        counted: bool,
+        counted: Counted,
     ) -> Result<ReportPage, Error> {
-        let after = page_token.map(|text| query.after(text)).transpose()?;
+        let turn = page_token.map(|text| query.turn(text)).transpose()?;
+        let (is_turned, back) = (turn.is_some(), turn.as_ref().is_some_and(|turn| turn.back));
+        let order = if back { query.order.reversed() } else { query.order };
+        let walked = Query { order, ..query.clone() };
+        let from = turn.map(|turn| turn.from);
         let mut reader = self.store.read().await?;
-        let mut merge =
-            self.open_report(&mut reader, account, query.clone(), after, Purpose::Page { counted }, limit + 1).await?;
+        let mut merge = self.open_report(&mut reader, account, walked, from, Purpose::Page(counted), limit + 1).await?;
         let mut rows = merge.take(self, &mut reader, limit + 1).await?;
-        let mut next_page_token = None;
-        if rows.len() > limit {
-            rows.truncate(limit);
-            next_page_token = rows.last().map(|(row, _)| query.page_token(&query.order.place(row)));
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        if back {
+            rows.reverse();
         }
-        Ok(ReportPage { rows, total: counted.then_some(merge.total), next_page_token })
+        // There is a page where one comes from.
+        let (has_earlier, has_later) = if back { (has_more, true) } else { (is_turned, has_more) };
+        let page_token = |row: Option<&NamedRow>, back| {
+            row.map(|(row, _)| query.page_token(Turn { from: query.order.place(row), back }))
+        };
+        Ok(ReportPage {
+            next_page_token: page_token(rows.last().filter(|_| has_later), false),
+            prev_page_token: page_token(rows.first().filter(|_| has_earlier), true),
+            counts: merge.counts,
+            rows,
+        })
     }
 
     /// All rows of the account's report.
@@ -119,6 +164,32 @@ impl Service {
         Ok(Export { service: self.clone(), merge })
     }
 
+    /// The rows of these tokens of the account: what [`Self::revoke_reported`] would revoke.
+    pub async fn find_reported(
+        &self,
+        account: AccountId,
+        tokens: &[(WorkspaceId, TokenId)],
+    ) -> Result<FoundTokens, Error> {
+        let (system, filter, order) = (self.system_now(), Filter::default(), Order::default());
+        let mut reader = self.store.read().await?;
+        let workspaces = reader.list_workspaces(account).await?;
+        let mut found = FoundTokens::default();
+        for (id, tokens) in by_workspace(tokens) {
+            let mut tokens: Vec<TokenId> = tokens.into_iter().cloned().collect();
+            if let Some(workspace) = workspaces.iter().find(|workspace| workspace.id == id) {
+                let name: Arc<str> = workspace.name.as_str().into();
+                let horizon = Horizon::with_expired(&workspace.behaviour, workspace.clock.at(system));
+                let asked = Reported { workspace, horizon, filter: &filter, owners: None, tokens: Some(&tokens) };
+                let limit = i64::try_from(tokens.len()).unwrap_or(i64::MAX);
+                let rows = reader.list_reported(asked, Part::All, order, None, false, limit).await?;
+                tokens.retain(|token| !rows.iter().any(|row| row.token.id == *token));
+                found.rows.extend(rows.into_iter().map(|row| (row, name.clone())));
+            }
+            found.not_found.extend(tokens.into_iter().map(|token| (id, token)));
+        }
+        Ok(found)
+    }
+
     /// Revokes tokens of the account, in whichever workspaces they are. Each one's audit event is in its
     /// workspace, at the time there, with the caller as actor.
     ///
@@ -126,13 +197,9 @@ impl Service {
     /// [`Error::Store`]: a workspace's tokens are revoked in one transaction, so those of others may be by
     /// then. To ask again does no harm.
     pub async fn revoke_reported(&self, call: Call<'_>, tokens: &[(WorkspaceId, TokenId)]) -> Result<Revoked, Error> {
-        let mut wanted: BTreeMap<WorkspaceId, BTreeSet<&TokenId>> = BTreeMap::new();
-        for (workspace, token) in tokens {
-            wanted.entry(*workspace).or_default().insert(token);
-        }
         let ours = self.workspaces_of(call.caller.account()).await?;
         let mut outcome = Revoked::default();
-        for (id, tokens) in wanted {
+        for (id, tokens) in by_workspace(tokens) {
             if ours.contains(&id) {
                 self.revoke_in(call, id, tokens, &mut outcome).await?;
             } else {
@@ -174,6 +241,39 @@ impl Service {
         counts.get(&account).copied().unwrap_or_default()
     }
 
+    async fn count_reported(
+        &self,
+        reader: &mut Reader,
+        asked: Reported<'_>,
+        at_most: Option<i64>,
+    ) -> Result<i64, Error> {
+        self.report_counts.change(asked.workspace.account, |statistics| statistics.statements += 1);
+        Ok(reader.count_reported(asked, at_most).await?)
+    }
+
+    /// Counts a workspace's rows with each button pressed; with those that are pressed there are `count`.
+    async fn count_buttons(
+        &self,
+        reader: &mut Reader,
+        merge: &mut Merge,
+        source: &Source,
+        count: i64,
+    ) -> Result<(), Error> {
+        let filter = merge.query.filter.clone();
+        let inactive = Filter { inactive_principals: true, ..filter.clone() };
+        let unlimited = Filter { no_expiry: true, ..filter.clone() };
+        let mut found = [count; 2];
+        for (button, found) in [inactive, unlimited].iter().zip(&mut found) {
+            if *button != filter {
+                *found = self.count_reported(reader, Reported { filter: button, ..merge.asked(source) }, None).await?;
+            }
+        }
+        let [inactive_principals, no_expiry] = found;
+        merge.counts.inactive_principals += inactive_principals;
+        merge.counts.no_expiry += no_expiry;
+        Ok(())
+    }
+
     async fn open_report(
         &self,
         reader: &mut Reader,
@@ -200,23 +300,24 @@ impl Service {
         }
         let system = self.system_now();
         let batch = (rows * 2).div_ceil(workspaces.len().max(1)).clamp(16.min(rows), rows);
-        let mut merge = Merge { account, query, owners, sources: VecDeque::new(), batch, total: 0 };
+        let mut merge = Merge { account, query, owners, sources: VecDeque::new(), batch, counts: Counts::default() };
         for workspace in workspaces {
             let mut source = Source::new(workspace, system, merge.query.order);
             let is_selective = merge.query.filter.is_selective();
             source.by_order = !is_selective;
             let at_most = match purpose {
-                Purpose::Page { counted: true } => Some(None),
+                Purpose::Page(Counted::Total | Counted::Buttons) => Some(None),
                 Purpose::Export if is_selective => Some(Some(FEW + 1)),
-                Purpose::Page { counted: false } | Purpose::Export => None,
+                Purpose::Page(Counted::No) | Purpose::Export => None,
             };
             if let Some(at_most) = at_most {
-                let count = reader.count_reported(merge.asked(&source), at_most).await?;
-                self.report_counts.change(account, |statistics| statistics.statements += 1);
+                let count = self.count_reported(reader, merge.asked(&source), at_most).await?;
                 source.by_order |= at_most.is_some() && count > FEW;
-                merge.total += count;
+                merge.counts.total += count;
                 if count == 0 {
                     source.rest = None;
+                } else if purpose == Purpose::Page(Counted::Buttons) {
+                    self.count_buttons(reader, &mut merge, &source, count).await?;
                 }
             }
             merge.sources.push_back(source);
@@ -226,6 +327,15 @@ impl Service {
         }
         Ok(merge)
     }
+}
+
+/// Tokens by their workspaces, each once.
+fn by_workspace(tokens: &[(WorkspaceId, TokenId)]) -> BTreeMap<WorkspaceId, BTreeSet<&TokenId>> {
+    let mut wanted: BTreeMap<WorkspaceId, BTreeSet<&TokenId>> = BTreeMap::new();
+    for (workspace, token) in tokens {
+        wanted.entry(*workspace).or_default().insert(token);
+    }
+    wanted
 }
 
 /// Whom a text names as owner: by name, as user or service principal, or by id.
@@ -251,7 +361,11 @@ struct Source {
 
 impl Source {
     fn new(workspace: Workspace, system: Millis, order: Order) -> Self {
-        let first = if order.by == SortBy::Owner { Part::Named } else { Part::All };
+        let first = match order.by {
+            SortBy::Owner if order.gone_first => Part::Gone,
+            SortBy::Owner => Part::Named,
+            SortBy::Created | SortBy::Expires | SortBy::LastUsed | SortBy::Workspace => Part::All,
+        };
         Self {
             name: workspace.name.as_str().into(),
             horizon: Horizon::with_expired(&workspace.behaviour, workspace.clock.at(system)),
@@ -287,8 +401,8 @@ struct Merge {
     sources: VecDeque<Source>,
     /// Rows that are fetched of one workspace at once.
     batch: usize,
-    /// Rows of all workspaces, where they were counted.
-    total: i64,
+    /// Rows of all workspaces, as far as they were counted.
+    counts: Counts,
 }
 
 impl Merge {
@@ -298,6 +412,7 @@ impl Merge {
             horizon: source.horizon,
             filter: &self.query.filter,
             owners: self.owners.as_deref(),
+            tokens: None,
         }
     }
 
@@ -358,8 +473,9 @@ impl Merge {
             source.fetched.extend(rows.into_iter().map(|row| (order.place(&row), row)));
             source.rest = match (source.fetched.back(), part) {
                 (Some((place, _)), _) if !is_all => Some((part, Some((place.key.clone(), place.token.clone())))),
-                (_, Part::Named) => Some((Part::Gone, None)),
-                (_, Part::All | Part::Gone) => None,
+                (_, Part::Named) if !order.gone_first => Some((Part::Gone, None)),
+                (_, Part::Gone) if order.gone_first => Some((Part::Named, None)),
+                _ => None,
             };
         }
     }

@@ -42,6 +42,8 @@ pub struct Reported<'a> {
     pub filter: &'a Filter,
     /// The owners that the filter names, where it names one.
     pub owners: Option<&'a [PrincipalId]>,
+    /// Only these tokens, where they are known.
+    pub tokens: Option<&'a [TokenId]>,
 }
 
 /// A part of a workspace's rows. In the order of owners they come in two, since those without a principal
@@ -90,7 +92,11 @@ struct Statement<'a> {
 
 impl<'a> Statement<'a> {
     /// Begins with what selects from `tokens t`, and says which tokens those are. `$4` is the workspace.
-    fn about(select: &str, Reported { workspace, horizon, filter, owners }: Reported<'a>, account: &'a str) -> Self {
+    fn about(
+        select: &str,
+        Reported { workspace, horizon, filter, owners, tokens }: Reported<'a>,
+        account: &'a str,
+    ) -> Self {
         let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace.id].to_vec();
         let sql = [select, " WHERE ", within_horizon!(), " AND t.workspace_id = $4"];
@@ -98,6 +104,10 @@ impl<'a> Statement<'a> {
         if let Some(owners) = owners {
             let places: Vec<String> = owners.iter().map(|owner| statement.bind(*owner)).collect();
             let _ = write!(statement.sql, " AND t.owner_id IN ({})", places.join(", "));
+        }
+        if let Some(tokens) = tokens {
+            let places: Vec<String> = tokens.iter().map(|token| statement.bind(token.as_str())).collect();
+            let _ = write!(statement.sql, " AND t.token_id IN ({})", places.join(", "));
         }
         // The sign keeps SQLite from searching the index of creation: for a long range it would read row after
         // row of the table, where the index that holds all of it is read through in less.

@@ -26,6 +26,7 @@ mod oauth;
 mod oauth_forgery;
 mod pages;
 mod pages_console;
+mod pages_report;
 mod people;
 mod permission_matrix;
 mod process;

@@ -44,7 +44,7 @@ pub(crate) struct Browser<'a> {
     world: &'a World,
     pub(crate) cookies: BTreeMap<String, String>,
     host: String,
-    form_token: String,
+    pub(crate) form_token: String,
 }
 
 impl World {

@@ -36,6 +36,8 @@ on_every_store!(
     accounts_do_not_see_each_other,
     nothing_is_asked_but_for_the_report,
     a_page_goes_on_while_tokens_come_and_go,
+    buttons_are_counted_under_the_other_filters,
+    a_dry_run_names_what_would_be_revoked,
 );
 
 pub(crate) const ELSEWHERE: &str = "dapi00000000000000000000000000000077";
@@ -281,19 +283,31 @@ async fn pages_and_export_are_the_model_filtered_and_sorted(world: World) {
         sizes.insert(expected.len());
         let limit = [1, 2, 7, 50, 1000][random.random_range(usize::from(expected.len() > 20)..5)];
         let counted = random.random_range(0..2) == 0;
-        let (mut found, mut page_token) = (Vec::new(), String::new());
-        loop {
-            let path = format!("?{query}&limit={limit}&count={counted}{page_token}");
-            let answer = world.client(&admin).own(Method::GET, &report_path(&path), &json!({})).await;
+        let ask = async |path: &str| {
+            let answer = world.client(&admin).own(Method::GET, &report_path(path), &json!({})).await;
             assert_eq!(answer.status, 200, "{path}: {answer:?}");
-            let page = answer.json();
+            answer.json()
+        };
+        let (mut found, mut page_token) = (Vec::new(), String::new());
+        let mut last = loop {
+            let path = format!("?{query}&limit={limit}&count={counted}{page_token}");
+            let page = ask(&path).await;
             assert_eq!(page.get("total").cloned(), counted.then(|| json!(expected.len())), "{path}");
             found.extend(ids(&page));
-            let Some(next) = page.get("next_page_token") else { break };
+            let Some(next) = page.get("next_page_token") else { break page };
             assert_eq!(ids(&page).len(), limit, "{path}: a full page, as there are more");
             page_token = format!("&page_token={}", next.as_str().unwrap());
-        }
+        };
         assert_eq!(found, expected, "{query} by {limit}");
+        // And back again, page by page.
+        let mut rest = expected.len() - ids(&last).len();
+        while let Some(text) = last.get("prev_page_token").cloned() {
+            last = ask(&format!("?{query}&limit={limit}&count={counted}&page_token={}", text.as_str().unwrap())).await;
+            assert_eq!(ids(&last), expected[rest - limit..rest], "{query} by {limit}");
+            assert!(last.get("next_page_token").is_some());
+            rest -= limit;
+        }
+        assert_eq!(rest, 0, "{query} by {limit}");
         let export = world.client(&admin).own(Method::GET, &report_path(&format!(".csv?{query}")), &json!({})).await;
         assert_eq!(export.status, 200, "{query}: {export:?}");
         let exported: Vec<String> = records(&export.text).into_iter().map(|row| row["token_id"].clone()).collect();
@@ -312,7 +326,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
     let mut pages = 0;
     for by in [SortBy::Created, SortBy::Expires, SortBy::LastUsed, SortBy::Owner, SortBy::Workspace] {
         for descending in [false, true] {
-            let order = Order { by, descending };
+            let order = Order { by, descending, gone_first: false };
             let parts = if by == SortBy::Owner { &[Part::Named, Part::Gone][..] } else { &[Part::All] };
             for part in parts.iter().chain(parts).chain(parts) {
                 let mut range = || {
@@ -322,7 +336,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
                     Range { from, until }
                 };
                 let filter = Filter { created: range(), expires: range(), last_used: range(), ..Filter::default() };
-                let asked = Reported { workspace: &workspace, horizon, filter: &filter, owners: None };
+                let asked = Reported { workspace: &workspace, horizon, filter: &filter, owners: None, tokens: None };
                 let mut after: Option<Place> = None;
                 loop {
                     let place = after.as_ref().map(|place| (&place.key, place.token.as_str()));
@@ -449,9 +463,13 @@ async fn the_export_comes_back_from_a_reader_of_csv(world: World) {
     assert!(read.iter().any(|row| row["expiry_time"].is_empty() && row["long_lived"] == "true"));
     // An export without rows is a header.
     assert_eq!(world.report_answer(".csv?owner=nobody").await.text, header);
-    for (query, says) in
-        [("limit=5", "limit"), ("page_token=x", "page_token"), ("count=true", "count"), ("x=1", "unknown field `x`")]
-    {
+    for (query, says) in [
+        ("limit=5", "limit"),
+        ("page_token=x", "page_token"),
+        ("count=true", "count"),
+        ("counts=true", "counts"),
+        ("x=1", "unknown field `x`"),
+    ] {
         let refused = world.report_answer(&format!(".csv?{query}")).await;
         assert!(refused.status == 400 && refused.text.contains(says), "{refused:?}");
     }
@@ -597,6 +615,11 @@ async fn nothing_is_asked_but_for_the_report(world: World) {
     assert_eq!(world.report_statistics().await, (3, 7));
     assert_eq!(world.report_answer(".csv").await.status, 200);
     assert_eq!(world.report_statistics().await, (4, 9));
+    // Two counts more of each workspace; a button that is pressed needs none of its own.
+    world.report("?counts=true").await;
+    assert_eq!(world.report_statistics().await, (5, 17));
+    world.report("?counts=true&no_expiry=true").await;
+    assert_eq!(world.report_statistics().await, (6, 19), "there are none, and so no more to count");
 
     let before = world.report_statistics().await;
     for refused in ["?limit=0", "?x=1", "?page_token=abc", "?sort=colour", ".csv?created_from=soon"] {
@@ -632,6 +655,68 @@ async fn a_page_goes_on_while_tokens_come_and_go(world: World) {
         let refused = world.report_answer(&format!("?page_token={wrong}")).await;
         assert!(refused.status == 400 && refused.text.contains("page_token"), "{refused:?}");
     }
+}
+
+async fn buttons_are_counted_under_the_other_filters(world: World) {
+    let mut random = ChaCha20Rng::seed_from_u64(34);
+    let model = model(&world, &mut random).await;
+    let mut seen = BTreeSet::new();
+    for _ in 0..40 {
+        let (query, expected) = ask(&model, &mut random);
+        let counts = world.report(&format!("?limit=1&counts=true&{query}")).await;
+        assert_eq!(counts["total"], expected.len(), "{query}");
+        for button in ["inactive_principals", "no_expiry"] {
+            let pressed = format!("{button}=true");
+            let more = if query.contains(&pressed) { String::new() } else { format!("&{pressed}") };
+            let found = world.reported(&format!("{query}{more}")).await.len();
+            assert_eq!(counts["counts"][button], found, "{query}");
+            seen.insert((button, found.min(2)));
+        }
+    }
+    assert_eq!(seen.len(), 6, "each button had none, one and more: {seen:?}");
+    assert_eq!(world.report("?counts=true&count=false").await["total"], world.reported("").await.len());
+    assert_eq!(world.report("").await.get("counts"), None);
+}
+
+async fn a_dry_run_names_what_would_be_revoked(world: World) {
+    world.add_second_workspace(77, world.now(), ELSEWHERE).await;
+    let eva = world.add_user("eva@example.com").await;
+    world.set_active(eva, false).await;
+    world.mint(eva, |token| token.comment = "laptop".into()).await;
+    world.mint(eva, |token| token.expiry_time = Some(START.plus(-31 * DAY_MS))).await;
+    let rows = world.report("").await["tokens"].clone();
+    let home = 3_274_327_432_743_274_i64;
+    let chosen: Vec<Value> = rows.as_array().unwrap().iter().map(chosen).collect();
+    let none = json!([{"workspace_id": home, "token_id": "none"}, {"workspace_id": 99, "token_id": "none"}]);
+    let all = [&chosen[..], none.as_array().unwrap(), &chosen[..1]].concat();
+    let admin = world.account_oauth().await;
+    let body = json!({"tokens": all, "dry_run": true});
+    let answer = world.client(&admin).own(Method::POST, &report_path("/revoke"), &body).await.json();
+    let by_id = |rows: &Value| {
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["token_id"].to_string(), row.clone()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(by_id(&answer["would_revoke"]), by_id(&rows));
+    let laptop = rows.as_array().unwrap().iter().find(|row| row["comment"] == "laptop").unwrap();
+    assert_eq!((&laptop["owner_name"], &laptop["owner_active"]), (&json!("eva@example.com"), &json!(false)));
+    let missed = |row: &Value| row["workspace_id"].as_i64().unwrap();
+    let missed: BTreeSet<i64> = answer["not_found"].as_array().unwrap().iter().map(missed).collect();
+    assert_eq!(missed, BTreeSet::from([99, home]));
+    // Nothing happened, and it was no question to the report.
+    assert_eq!(world.report("").await["tokens"], rows);
+    assert_eq!(world.report_statistics().await.0, 2);
+    let log = world.anonymous().own(Method::GET, "workspaces/default/audit?action=revokeDbToken", &json!({})).await;
+    assert_eq!(log.text, "");
+    let revoked = world.revoke_reported(&json!(chosen)).await.json();
+    assert_eq!(revoked["revoked"].as_array().unwrap().len(), chosen.len(), "{revoked}");
+}
+
+/// What names a row's token.
+fn chosen(row: &Value) -> Value {
+    json!({"workspace_id": row["workspace_id"], "token_id": row["token_id"]})
 }
 
 #[tokio::test]

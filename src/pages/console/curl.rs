@@ -1,6 +1,7 @@
 //! A call of the own API: one value makes it and shows it as a command, so that what a page does and what it says
 //! that it does are the same.
 
+use axum::body::to_bytes;
 use axum::http::{HeaderMap, Method};
 use maud::{Markup, html};
 use serde::de::DeserializeOwned;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::control::Access;
 use crate::http::discovery::BaseUrl;
 use crate::http::redaction;
-use crate::pages::visit::{Refusal, Stop, Visit};
+use crate::pages::visit::{ANSWER_LIMIT, Refusal, Stop, Visit};
 use crate::shell::quoted;
 
 /// A call.
@@ -53,8 +54,10 @@ impl Call {
     /// # Errors
     /// What the own API refused.
     pub(super) async fn make_text(&self, visit: &Visit) -> Result<(HeaderMap, String), Refusal> {
-        let (headers, bytes) = visit.fetch(self.method.clone(), &self.path, self.body.as_ref()).await?;
-        Ok((headers, String::from_utf8_lossy(&bytes).into_owned()))
+        let response = visit.answer(self.method.clone(), &self.path, self.body.as_ref()).await?;
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, ANSWER_LIMIT).await.unwrap_or_default();
+        Ok((parts.headers, String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// The answer as what it is.

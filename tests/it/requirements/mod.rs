@@ -15,7 +15,7 @@
 //! | R47 (automatic revocation, a second time) | R10 in `purpose.rs` |
 //!
 //! A test says where a real client or a page has yet to show the same (R33, R42, R45). Of R20, R21 and R34, what
-//! is in the HTML comes with the pages (issue 9).
+//! is in the HTML is in `pages.rs` and `pages_report.rs`.
 
 mod governing;
 mod purpose;

@@ -1,4 +1,4 @@
-//! R18–R25: the account console's token report, by the API on which its pages will stand.
+//! R18–R25: the account console's token report, by the API on which its page stands (`pages_report.rs`).
 
 use axum::http::Method;
 use serde_json::{Value, json};
