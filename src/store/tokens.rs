@@ -481,7 +481,7 @@ impl Reader {
     }
 
     /// The tokens of a workspace that are wanted, live or ended, oldest first, with the owner's name and last
-    /// client; at most `limit` of either.
+    /// client; of either the newest, at most `limit`.
     pub async fn list_fates(
         &mut self,
         workspace: &Workspace,
@@ -497,7 +497,7 @@ impl Reader {
              FROM tokens t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
              WHERE t.workspace_id = $2 AND (CAST($3 AS TEXT) IS NULL OR t.token_id = $3)
                AND (CAST($5 AS BIGINT) IS NULL OR t.owner_id = $5)
-             ORDER BY t.creation_time, t.token_id LIMIT $4"
+             ORDER BY t.creation_time DESC, t.token_id DESC LIMIT $4"
         );
         const ENDED: &str = concat!(
             "SELECT ",

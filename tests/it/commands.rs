@@ -163,6 +163,7 @@ fn requests_are_shown_verified_and_counted_by_commands() {
     assert!(lines.contains("  200  GET /api/2.0/token/list  pat_bearer admin@example.com  -  "), "{lines}");
     assert!(lines.trim_end().ends_with("  NO credential_well_formed"), "{lines}");
     assert_eq!(requests(&["--principal", "nobody"]), "");
+    assert!(requests(&["--refused"]).contains("/api/2.0/token/lst") && requests(&["--refused"]).lines().count() == 1);
     assert!(requests(&["--curl", "--status", "200"]).starts_with("curl -sS -X GET -H \"Authorization: Bearer $DATA"));
     assert!(requests(&["--har"]).contains("\"version\":\"1.2\""));
     let census = server.run(&["census", "--by", "credential"]).unwrap();

@@ -1,7 +1,7 @@
 //! What the token report is asked, and the cells of its export.
 
 use dapi_mock::domain::WorkspaceId;
-use dapi_mock::domain::report::{Key, Order, Place, Query, Range, SortBy, cell};
+use dapi_mock::domain::report::{Key, Order, Place, Query, Range, SortBy, Turn, cell};
 
 pub(super) fn run(data: &[u8]) {
     let [from, to, sort, page_token, text] = super::texts(data);
@@ -10,12 +10,16 @@ pub(super) fn run(data: &[u8]) {
     }
     assert_eq!(SortBy::parse(sort).is_ok(), ["created", "expires", "last_used", "owner", "workspace"].contains(&sort));
     for (by, key) in [(SortBy::Created, Key::Time(7)), (SortBy::Owner, Key::Owner(text.to_owned(), 1, 2))] {
-        let query = Query { order: Order { by, descending: false }, ..Query::default() };
+        let query = Query { order: Order { by, ..Order::default() }, ..Query::default() };
         let place = Place { key, workspace: 1, token: "t".into() };
-        assert_eq!(query.after(&query.page_token(&place)), Ok(place));
-        if let Ok(place) = query.after(page_token) {
-            assert!(!place.token.contains('\0') && !place.token_in(WorkspaceId(place.workspace)).contains('\0'));
-            assert_eq!(query.after(&query.page_token(&place)), Ok(place));
+        for back in [false, true] {
+            let turn = Turn { from: place.clone(), back };
+            assert_eq!(query.turn(&query.page_token(turn.clone())), Ok(turn));
+        }
+        if let Ok(turn) = query.turn(page_token) {
+            let from = &turn.from;
+            assert!(!from.token.contains('\0') && !from.token_in(WorkspaceId(from.workspace)).contains('\0'));
+            assert_eq!(query.turn(&query.page_token(turn.clone())), Ok(turn));
         }
     }
     let shown = cell(text);

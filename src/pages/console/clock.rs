@@ -150,7 +150,7 @@ fn buttons(console: &Console<'_>, next: Option<&Event>, form: Option<&Submission
             }
             form.fields method="post" action=(path) {
                 (console.form_token())
-                (field("target", "target", "By a span, or to an instant", &typed(form, "target"),
+                (field("target", "target", "A span or an instant", &typed(form, "target"),
                     "Such as 2w, 1h30m, PT2H, or 2027-01-01T00:00:00Z."))
                 button { "Advance" }
             }
@@ -172,7 +172,7 @@ fn coming(console: &Console<'_>, events: &[Event], tokens: &HashMap<&str, Fate>)
                 tbody {
                     @for event in events {
                         tr {
-                            td data-label="In" { (left(now, event.at.millis())) }
+                            td.whole data-label="In" { (left(now, event.at.millis())) }
                             td data-label="When" { (time(event.at.millis())) }
                             td data-label="What" { (event.words().0) " " span.soft { (event.kind) } }
                             td data-label="Whose" { (subject(console, event, tokens)) }
