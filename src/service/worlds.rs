@@ -124,6 +124,7 @@ impl Service {
             entropy_seed: new.entropy_seed,
             enable_tokens: None,
             max_token_lifetime: None,
+            incarnation: self.incarnation(),
             has_faults: false,
         };
         let entropy = self.entropy_for(&workspace, "groups");
@@ -154,6 +155,7 @@ impl Service {
             name: new.name.clone().unwrap_or_else(|| source.name.clone()),
             behaviour: new.behaviour.apply(source.behaviour.clone()),
             delete_at: blank.delete_at,
+            incarnation: blank.incarnation,
             entropy_seed: new.entropy_seed.or(source.entropy_seed),
             ..source.clone()
         };
@@ -260,11 +262,17 @@ impl Service {
         let mut found = found.ok_or_else(|| Denial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
         writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
+        writer.update_incarnation(id, self.incarnation()).await?;
         writer.clear_decoy_uses(id).await?;
         writer.commit().await?;
         self.journal.begin_anew(&workspace);
         closed.exchanged();
         Ok(found)
+    }
+
+    /// A number for a workspace that none before it had; never one of its own seed's.
+    pub(super) fn incarnation(&self) -> i64 {
+        self.entropy.principal_id().0
     }
 
     /// Keeps a workspace under a name that has been checked.

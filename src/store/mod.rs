@@ -11,6 +11,7 @@ mod faults;
 mod identities;
 mod oauth;
 mod permissions;
+mod postgres;
 mod report;
 mod seeds;
 mod session;
@@ -25,10 +26,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, SqlitePool};
+use sqlx::{ConnectOptions, SqlitePool};
 
+pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
@@ -41,8 +42,7 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// Marks a SQLite file as ours ("DAPI"), so that another program's database is refused.
 const APPLICATION_ID: i32 = 0x4441_5049;
 const SQLITE_READERS: u32 = 4;
-const POSTGRES_CONNECTIONS: u32 = 16;
-/// How long a request waits for a connection before it is answered with 503.
+/// How long a request waits for a connection to SQLite before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the data are.
@@ -98,6 +98,12 @@ pub enum StoreError {
     /// The database does not answer, is busy or full: the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// All that a request did took too long.
+    #[error("the request took too long and was given up")]
+    OutOfTime,
+    /// The workspace was put back or removed, through another process, since its request was checked.
+    #[error("the workspace was exchanged under the request")]
+    Exchanged,
     /// A text holds U+0000, which PostgreSQL cannot store; refused alike on all databases.
     #[error("a text holds the character U+0000")]
     NulCharacter,
@@ -112,28 +118,38 @@ pub enum StoreError {
     Other(sqlx::Error),
 }
 
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::OutOfTime | Self::Exchanged)
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(inner) = &error {
-            if inner.is_unique_violation() {
-                return Self::Duplicate;
-            }
+        match &error {
+            sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Duplicate,
+            passing if passes(passing) => Self::Unavailable(error),
+            _ => Self::Other(error),
+        }
+    }
+}
+
+/// Whether the same statement may succeed later.
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(inner) => {
             // SQLite's primary result codes: busy, locked, read-only, I/O error, full, cannot open.
-            // PostgreSQL: connection, resources, intervention, serialization failure and deadlock.
+            // PostgreSQL: connection, resources, intervention, serialization failure and deadlock; a standby, and
+            // a transaction that stood idle for too long.
             let code = inner.code().unwrap_or_default();
             let sqlite =
                 code.parse::<u32>().is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
-            let postgres = code.len() == 5 && ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
-            if sqlite || postgres {
-                return Self::Unavailable(error);
-            }
+            let classes = ["08", "25006", "25P03", "40", "53", "57"];
+            sqlite || code.len() == 5 && classes.iter().any(|class| code.starts_with(class))
         }
-        match error {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-                Self::Unavailable(error)
-            }
-            other => Self::Other(other),
-        }
+        _ => false,
     }
 }
 
@@ -164,6 +180,18 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether it may be otherwise soon: the database is not up yet, or is full.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } | Self::Migrate { source: MigrateError::ExecuteMigration(source, _), .. } => {
+                passes(source)
+            }
+            Self::Foreign(_) | Self::Newer(_) | Self::Migrate { .. } => false,
+        }
+    }
+}
+
 /// A connected, migrated database.
 #[derive(Clone, Debug)]
 pub enum Store {
@@ -175,7 +203,7 @@ pub enum Store {
         read: SqlitePool,
     },
     /// One pool for both.
-    Postgres(PgPool),
+    Postgres(PostgresPool),
 }
 
 impl Store {
@@ -184,45 +212,39 @@ impl Store {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
+        Self::open_with(database, Limits::default()).await
+    }
+
+    /// The same with other limits on what PostgreSQL may cost.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_with(database: &Database, limits: Limits) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Connect { database: database.clone(), source };
-        let store = match database {
+        let migrated = |source| match source {
+            MigrateError::VersionMissing(_) => OpenError::Newer(database.clone()),
+            MigrateError::Execute(source) => failed(source),
+            source => OpenError::Migrate { database: database.clone(), source },
+        };
+        let (write, read) = match database {
             Database::SqliteMemory => {
                 let pool = sqlite_pool(1).connect_with(sqlite_options(":memory:")).await.map_err(failed)?;
-                Self::Sqlite { write: pool.clone(), read: pool }
+                (pool.clone(), pool)
             }
             Database::SqliteFile(path) => {
                 let options = sqlite_options(path).create_if_missing(true);
                 let write = sqlite_pool(1).connect_with(options).await.map_err(failed)?;
                 claim_file(&write, database).await?;
                 let read_only = sqlite_options(path).read_only(true);
-                let read = sqlite_pool(SQLITE_READERS).connect_lazy_with(read_only);
-                Self::Sqlite { write, read }
+                (write, sqlite_pool(SQLITE_READERS).connect_lazy_with(read_only))
             }
             Database::Postgres(url) => {
-                let options = PgConnectOptions::from_str(url).map_err(failed)?.disable_statement_logging();
-                let pool = PgPoolOptions::new()
-                    .max_connections(POSTGRES_CONNECTIONS)
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .test_before_acquire(false)
-                    .connect_with(options)
-                    .await
-                    .map_err(failed)?;
-                Self::Postgres(pool)
+                let pool = PostgresPool::open(url, limits, &POSTGRES_MIGRATIONS).await.map_err(migrated)?;
+                return Ok(Self::Postgres(pool));
             }
         };
-        store.migrate().await.map_err(|source| match source {
-            MigrateError::VersionMissing(_) => OpenError::Newer(database.clone()),
-            source => OpenError::Migrate { database: database.clone(), source },
-        })?;
-        Ok(store)
-    }
-
-    async fn migrate(&self) -> Result<(), MigrateError> {
-        match self {
-            Self::Sqlite { write, .. } => SQLITE_MIGRATIONS.run(write).await,
-            // sqlx holds an advisory lock, so that several processes migrate once.
-            Self::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
-        }
+        SQLITE_MIGRATIONS.run(&write).await.map_err(migrated)?;
+        Ok(Self::Sqlite { write, read })
     }
 
     /// Ends all connections.
