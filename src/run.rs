@@ -53,7 +53,7 @@ const OTHER_CREDENTIALS: [&str; 12] = [
 const TRIPPED: u8 = 70;
 
 /// How long a start waits for PostgreSQL to be there.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 /// The pause between two tries.
 const START_PAUSE: Duration = Duration::from_secs(1);
 

@@ -18,7 +18,7 @@ use crate::browser::{has_known_host, is_foreign};
 use crate::http::error::ApiError;
 
 /// How long a request may take: long enough for a sweep of a million tokens.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {

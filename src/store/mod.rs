@@ -138,7 +138,12 @@ impl From<sqlx::Error> for StoreError {
 /// Whether the same statement may succeed later.
 fn passes(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // A message that is cut off is taken for a wrong one.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(inner) => {
             // SQLite's primary result codes: busy, locked, read-only, I/O error, full, cannot open.
             // PostgreSQL: connection, resources, intervention, serialization failure and deadlock; a standby, and

@@ -38,9 +38,9 @@ impl Default for Limits {
 /// How much later than the server this side gives a statement up: only when the server says nothing at all.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a script may take, which is about all that a workspace holds.
-const SCRIPT: Duration = Duration::from_secs(120);
+const SCRIPT: Duration = Duration::from_mins(2);
 /// How long bringing the tables up to date may take, with the wait for another process that does it.
-const MIGRATION: Duration = Duration::from_secs(600);
+const MIGRATION: Duration = Duration::from_mins(10);
 /// How long a connection has to become ready again once it is given back, before it is closed instead.
 const RETURN: Duration = Duration::from_secs(1);
 /// A connection that nobody used for so long is tried before it is given out: it may be a dead one from before an

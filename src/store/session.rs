@@ -295,7 +295,7 @@ impl Store {
     pub async fn read(&self) -> Result<Reader, StoreError> {
         Ok(Reader(match self {
             Self::Sqlite { read, .. } => Connection::Sqlite(read.acquire().await?),
-            Self::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+            Self::Postgres(pool) => Connection::Postgres(pool.acquire().await.map_err(StoreError::Unavailable)?),
         }))
     }
 
@@ -311,7 +311,7 @@ impl Store {
                 Ok(Writer(Reader(Connection::SqliteTransaction(transaction))))
             }
             Self::Postgres(pool) => {
-                let mut connection = pool.acquire().await?;
+                let mut connection = pool.acquire().await.map_err(StoreError::Unavailable)?;
                 connection.begin(&lock.statements()).await?;
                 let mut writer = Writer(Reader(Connection::Postgres(connection)));
                 if let Lock::Account(account) = lock {

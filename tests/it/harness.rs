@@ -20,9 +20,10 @@ use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::run::surface;
 use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER, FirstStart, JournalLimits, Service};
-use dapi_mock::store::{Database, Lock, Store};
+use dapi_mock::store::{Database, Limits, Lock, Store};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use sqlx::Connection;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -75,18 +76,35 @@ pub(crate) struct World {
     _folder: Option<TempDir>,
 }
 
-/// The base URL and a schema of its own: 2 ms, where a database of its own takes 20.
-#[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
-async fn fresh_postgres() -> Database {
+/// A schema of its own: 2 ms, where a database of its own takes 20.
+pub(crate) async fn fresh_postgres() -> Database {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let base = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL");
+    let base = postgres_url();
     let schema = format!("it_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let pool = sqlx::PgPool::connect(&base).await.unwrap();
-    let statement = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
-    pool.close().await;
+    run_on_postgres(&base, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await;
     let separator = if base.contains('?') { '&' } else { '?' };
     format!("{base}{separator}options[search_path]={schema}").parse().unwrap()
+}
+
+/// A database of its own, for tests that a lock which others hold would disturb: locks are for the whole database.
+pub(crate) async fn fresh_postgres_database(name: &str) -> Database {
+    let base = postgres_url();
+    let (server, database) = base.rsplit_once('/').unwrap();
+    let database = format!("{database}_{name}");
+    run_on_postgres(&base, &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await;
+    run_on_postgres(&base, &format!("CREATE DATABASE {database}")).await;
+    format!("{server}/{database}").parse().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+fn postgres_url() -> String {
+    std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL")
+}
+
+pub(crate) async fn run_on_postgres(url: &str, sql: &str) {
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 impl World {
@@ -98,7 +116,17 @@ impl World {
             (_, None) => Database::SqliteMemory,
         };
         let clock = Arc::new(ManualClock::new(START));
-        let store = Store::open(&database).await.unwrap();
+        Self::open(backend, database, folder, clock, Limits::default()).await
+    }
+
+    async fn open(
+        backend: Backend,
+        database: Database,
+        folder: Option<TempDir>,
+        clock: Arc<ManualClock>,
+        limits: Limits,
+    ) -> Self {
+        let store = Store::open_with(&database, limits).await.unwrap();
         let service = Service::new(store, clock.clone(), Arc::new(SystemEntropy));
         let wanted = FirstStart {
             admin_token: TokenValue::parse(ADMIN_TOKEN),
@@ -108,6 +136,16 @@ impl World {
         service.start(&wanted).await.unwrap();
         let router = surface(&service, Access::Open, SignInPolicy::Open(None), None);
         Self { clock, service, backend, router, database, _folder: folder }
+    }
+
+    /// Another process on the same PostgreSQL.
+    pub(crate) async fn replica(&self) -> Self {
+        Self::open(self.backend, self.database.clone(), None, self.clock.clone(), Limits::default()).await
+    }
+
+    /// A process on this database, with other limits than the usual ones.
+    pub(crate) async fn on(database: Database, limits: Limits) -> Self {
+        Self::open(Backend::Postgres, database, None, Arc::new(ManualClock::new(START)), limits).await
     }
 
     /// What the process would find after a restart; memory outlives it here.
