@@ -174,6 +174,11 @@ impl Service {
         &self.store
     }
 
+    /// Whether other processes may serve the same data: whatever this one keeps in its memory is then a part only.
+    pub fn may_have_replicas(&self) -> bool {
+        matches!(self.store, Store::Postgres(_))
+    }
+
     /// The workspace to name in discovery: the only one. `None` when there are several, because a
     /// client would send the named id with every other workspace's token too (spec §2).
     pub async fn only_workspace(&self) -> Result<Option<Workspace>, Error> {

@@ -14,7 +14,7 @@ use dapi_mock::store::{Database, Lock, Store, TABLES_KEPT, tables_put_back};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, Answer, DAY_MS, World, fresh_postgres};
+use crate::harness::{ADMIN_SECRET, Answer, Backend, DAY_MS, World, fresh_postgres};
 use crate::process::{get, start};
 
 const LIST: &str = "/api/2.0/token/list";
@@ -45,6 +45,7 @@ on_two_replicas!(
     sweeps_at_the_same_time_end_each_token_once,
     what_was_checked_before_an_exchange_writes_nothing_after_it,
     a_login_that_meets_an_exchange_is_checked_again,
+    what_a_process_keeps_to_itself_it_says,
 );
 
 /// A change through one process, by the emulated API or the own one, and what the other then says to a user's token.
@@ -287,6 +288,19 @@ async fn a_login_that_meets_an_exchange_is_checked_again(one: World, other: Worl
     assert_eq!(kept.status, 200, "{kept:?}");
 }
 
+async fn what_a_process_keeps_to_itself_it_says(one: World, other: World) {
+    let alone = World::new(Backend::Memory).await;
+    let id = one.client("nonsense").get(LIST).await.header("x-request-id").to_owned();
+    for path in [format!("explain/{id}"), format!("workspaces/default/requests/{id}")] {
+        let ask = async |world: &World| world.anonymous().own(Method::GET, &path, &json!({})).await;
+        assert_eq!(ask(&one).await.status, 200);
+        let (there, nowhere) = (ask(&other).await, ask(&alone).await);
+        assert_eq!((there.status.as_u16(), nowhere.status.as_u16()), (404, 404));
+        assert!(there.text.contains("Another process on the same PostgreSQL may have it"), "{there:?}");
+        assert!(!nowhere.text.contains("Another process"), "{nowhere:?}");
+    }
+}
+
 async fn rows_of_every_table(database: &Database) -> Vec<(String, i64)> {
     let Database::Postgres(url) = database else { panic!("not on PostgreSQL") };
     let pool = sqlx::PgPool::connect(url).await.unwrap();
@@ -326,4 +340,37 @@ async fn processes_that_start_at_the_same_moment_make_what_one_would_make() {
     }
     assert_eq!(rows[0], rows[1]);
     assert!(rows[0].iter().any(|(table, rows)| table == "tokens" && *rows > 5), "{rows:?}");
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The proxy's settings name the services of the compose file, and the ports on both sides.
+#[test]
+fn the_compose_files_proxy_reaches_every_replica() {
+    let compose: Value = serde_saphyr::from_str(&read("docker-compose.yml")).unwrap();
+    let services = compose["services"].as_object().unwrap();
+    let replicas: Vec<String> = services
+        .iter()
+        .filter(|(_, service)| service["image"] == "dapi-mock")
+        .map(|(name, _)| format!("{name}:3274"))
+        .collect();
+    let proxy = read("docs/nginx.conf");
+    let of = |word: &str| -> Vec<String> {
+        let lines = proxy.lines().filter_map(|line| line.trim().strip_prefix(word)?.trim().strip_suffix(';'));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(of("server "), replicas);
+    assert_eq!(replicas.len(), 3);
+    assert!(read("Dockerfile").contains("EXPOSE 3274\n"));
+    let published = services["proxy"]["ports"][0].as_str().unwrap();
+    assert_eq!(published.rsplit_once(':').unwrap().1, of("listen ")[0]);
+    assert!(services["proxy"]["volumes"][0].as_str().unwrap().starts_with("./docs/nginx.conf:/etc/nginx/conf.d/"));
+    for name in replicas.iter().map(|address| address.trim_end_matches(":3274")) {
+        assert!(services["proxy"]["depends_on"][name].is_object(), "{name}");
+        let only_then = services[name]["profiles"].as_array().is_some_and(|profiles| profiles[0] == "replicas");
+        assert_eq!(only_then, name != "dapi-mock", "{name}");
+        assert_eq!(services[name]["environment"], services["dapi-mock"]["environment"]);
+    }
 }

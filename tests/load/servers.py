@@ -16,10 +16,8 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).parents[2]
-BINARY = os.environ.get("DAPI_MOCK_BIN") or str(ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / "dapi-mock")
+BINARY = str(pathlib.Path(os.environ.get("DAPI_MOCK_BIN") or ROOT / "target" / "release" / "dapi-mock").resolve())
 ADMIN_TOKEN = "dapi00000000000000000000000000000001"
-CLIENT_ID = "32743274-3274-4274-8274-327432743275"
-CLIENT_SECRET = "dose00000000000000000000000000000001"
 LIST = "/api/2.0/token/list"
 CREATE = "/api/2.0/token/create"
 DELETE = "/api/2.0/token/delete"
@@ -49,7 +47,8 @@ class Server:
     def __init__(self, database, folder, number):
         self.log = open(folder / f"log-{number}", "w+b")
         args = [BINARY, "--database", database, "--admin-token", ADMIN_TOKEN, "--sweep-interval", "1"]
-        args += ["--admin-client-secret", CLIENT_SECRET, "--port", "0", "--log-level", "warn"]
+        # A short journal is soon full, and memory then still.
+        args += ["--port", "0", "--log-level", "warn", "--journal-requests", "100"]
         environment = {"PATH": os.environ["PATH"]}
         self.process = subprocess.Popen(args, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=self.log)
 
