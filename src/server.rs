@@ -97,6 +97,11 @@ impl Doors {
         self.doors().get(&workspace).map(|door| door.port)
     }
 
+    /// The workspaces that have a port of their own.
+    pub fn workspaces(&self) -> Vec<WorkspaceId> {
+        self.doors().keys().copied().collect()
+    }
+
     /// Closes the port of a workspace.
     pub fn close(&self, workspace: WorkspaceId) {
         shut(self.doors().remove(&workspace));

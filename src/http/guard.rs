@@ -99,13 +99,13 @@ pub async fn authorize(
 }
 
 /// Gives up what takes too long, so that no request waits for ever; what it began is undone.
-async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(LIMIT, work).await.unwrap_or(Err(Error::Store(StoreError::OutOfTime)))
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::OutOfTime)))
 }
 
 /// Lets the handler answer, in time.
 pub(super) async fn answer_in_time(next: Next, request: Request) -> Response {
-    let answered = in_time(async { Ok(next.run(request).await) }).await;
+    let answered = in_time(LIMIT, async { Ok(next.run(request).await) }).await;
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
 
@@ -120,7 +120,7 @@ async fn check(
 ) -> Result<Response, Error> {
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
-    let mut authorized = in_time(app.service.authorize(&presented, &named, demand, origin)).await?;
+    let mut authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
     let mut met = Met::default();
     if let Some(workspace) = authorized.faults_of {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -132,7 +132,7 @@ async fn check(
             // A reset does not wait for it, so the checks have to look again.
             drop(authorized);
             tokio::time::sleep(delay).await;
-            authorized = in_time(app.service.authorize(&presented, &named, demand, origin)).await?;
+            authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
         }
     }
     pass(app, route, presented, authorized, met, request, next).await
@@ -239,4 +239,17 @@ pub async fn not_found(method: Method, uri: Uri) -> ApiError {
 fn http_date(now: Millis) -> Option<HeaderValue> {
     let at = chrono::DateTime::from_timestamp_millis(now.0)?;
     HeaderValue::from_str(&at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_given_up_and_may_be_tried_again() {
+        let never = std::future::pending::<Result<(), Error>>();
+        let given_up = in_time(Duration::from_millis(1), never).await.unwrap_err();
+        assert_eq!(wire(&given_up.into(), "").status, 503);
+        assert!(in_time(LIMIT, async { Ok(()) }).await.is_ok());
+    }
 }

@@ -1,5 +1,6 @@
 //! Whole workspaces: made, copied, kept under a name, put back, removed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Error, Service};
@@ -204,6 +205,24 @@ impl Service {
             }
         }
         Ok(outlived)
+    }
+
+    /// Forgets what this process remembers of workspaces that another one has removed. Answers which these are, also
+    /// of those that the caller knows.
+    pub async fn forget_removed_workspaces(&self, known: Vec<WorkspaceId>) -> Result<HashSet<WorkspaceId>, Error> {
+        if !self.may_have_replicas() {
+            return Ok(HashSet::new());
+        }
+        // Taken before the look into the database, so that none is new.
+        let mut removed: HashSet<_> = known.into_iter().chain(self.gates.known()).chain(self.journal.known()).collect();
+        for id in self.store.read().await?.list_workspace_ids().await? {
+            removed.remove(&id);
+        }
+        for id in &removed {
+            self.journal.forget(*id);
+            self.gates.forget(*id);
+        }
+        Ok(removed)
     }
 
     /// Keeps a workspace as it is now under a name.

@@ -1,6 +1,7 @@
 //! Several processes on one PostgreSQL are one server: what is changed through one is in force on all at the next
 //! request, and what is to happen once happens once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use dapi_mock::store::{Database, Lock, Store, TABLES_KEPT, tables_put_back};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, Answer, Backend, DAY_MS, World, fresh_postgres};
+use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, DAY_MS, World, fresh_postgres};
 use crate::process::{get, start};
 
 const LIST: &str = "/api/2.0/token/list";
@@ -147,6 +148,12 @@ async fn workspaces_come_and_go_on_both(one: World, other: World) {
     other.client(&late).get(LIST).await.refused(403, 403, INVALID);
     send(&other, Method::DELETE, &format!("own:workspaces/{id}"), &json!({})).await;
     one.client(token).get(LIST).await.refused(403, 403, INVALID);
+
+    // What it remembers of the workspace goes with the next sweep, and so does the port that it may have.
+    let (id, kept) = (WorkspaceId::parse(id).unwrap(), one.workspace().await.id);
+    one.client(ADMIN_TOKEN).get(LIST).await;
+    assert_eq!(one.service.forget_removed_workspaces(vec![id, kept]).await.unwrap(), HashSet::from([id]));
+    assert!(one.service.forget_removed_workspaces(vec![]).await.unwrap().is_empty());
 
     // Those made for a time are removed once, whoever looks.
     let made = send(&one, Method::POST, "own:workspaces", &json!({"ttl": "1h"})).await.json();
