@@ -163,7 +163,8 @@ impl Drop for PostgresConnection {
     fn drop(&mut self) {
         let (Some(mut connection), Ok(runtime)) = (self.inner.take(), Handle::try_current()) else { return };
         let rolls_back = self.in_transaction;
-        // Unless it gets back in time.
+        // As sqlx gives connections back, but it would wait for the server's word for ever: without that in time, it
+        // is closed.
         connection.close_on_drop();
         runtime.spawn(timeout(RETURN, async move {
             if rolls_back && sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.is_err() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -77,7 +78,7 @@ pub(crate) struct World {
 }
 
 /// A schema of its own: 2 ms, where a database of its own takes 20.
-pub(crate) async fn fresh_postgres() -> Database {
+async fn fresh_postgres() -> Database {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let base = postgres_url();
     let schema = format!("it_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -94,6 +95,11 @@ pub(crate) async fn fresh_postgres_database(name: &str) -> Database {
     run_on_postgres(&base, &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await;
     run_on_postgres(&base, &format!("CREATE DATABASE {database}")).await;
     format!("{server}/{database}").parse().unwrap()
+}
+
+/// The worlds of one database share its locks, and wait for each other while the machine is busy.
+fn patient() -> Limits {
+    Limits { acquire: Duration::from_secs(30), statement: Duration::from_mins(1), ..Limits::default() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
@@ -116,7 +122,7 @@ impl World {
             (_, None) => Database::SqliteMemory,
         };
         let clock = Arc::new(ManualClock::new(START));
-        Self::open(backend, database, folder, clock, Limits::default()).await
+        Self::open(backend, database, folder, clock, patient()).await
     }
 
     async fn open(
@@ -140,7 +146,7 @@ impl World {
 
     /// Another process on the same PostgreSQL.
     pub(crate) async fn replica(&self) -> Self {
-        Self::open(self.backend, self.database.clone(), None, self.clock.clone(), Limits::default()).await
+        Self::open(self.backend, self.database.clone(), None, self.clock.clone(), patient()).await
     }
 
     /// A process on this database, with other limits than the usual ones.
@@ -152,7 +158,7 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         if self.database != Database::SqliteMemory {
             self.service.store().close().await;
-            let store = Store::open(&self.database).await.unwrap();
+            let store = Store::open_with(&self.database, patient()).await.unwrap();
             self.service = Service::new(store, self.clock.clone(), Arc::new(SystemEntropy));
         }
         self.service.start(&FirstStart::default()).await.unwrap();

@@ -15,7 +15,7 @@ use dapi_mock::store::{Database, Lock, Store, TABLES_KEPT, tables_put_back};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, DAY_MS, World, fresh_postgres};
+use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, DAY_MS, World, fresh_postgres_database};
 use crate::process::{get, start};
 
 const LIST: &str = "/api/2.0/token/list";
@@ -326,7 +326,7 @@ async fn rows_of_every_table(database: &Database) -> Vec<(String, i64)> {
 async fn processes_that_start_at_the_same_moment_make_what_one_would_make() {
     let mut rows = Vec::new();
     for processes in [1, 4] {
-        let database = fresh_postgres().await;
+        let database = fresh_postgres_database(&format!("start_{processes}")).await;
         let Database::Postgres(url) = database.clone() else { panic!("not on PostgreSQL") };
         let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/seeds/leaky-workspace.yaml");
         let starts = (0..processes).map(|_| {

@@ -224,7 +224,8 @@ def soak(database, replicas, seconds):
     third = len(samples) // 3
     second, last = (sum(part) / len(part) for part in (samples[third : 2 * third], samples[2 * third :]))
     assert last <= second * GROWTH + GROWTH_KIB, f"memory grew from {second:.0f} KiB to {last:.0f} KiB"
-    print(f"{counts}\n\nresident memory: {second / 1024:.1f} MiB in the second third, {last / 1024:.1f} MiB in the last\n")
+    course = ", ".join(f"{sample / 1024:.1f}" for sample in samples[:: max(1, len(samples) // 10)])
+    print(f"{counts}\n\nresident memory in MiB: {second / 1024:.1f} in the second third, {last / 1024:.1f} in the last; {course}\n")
 
 
 def main():
