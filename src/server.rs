@@ -23,6 +23,7 @@ use tower::ServiceExt;
 
 use crate::domain::WorkspaceId;
 use crate::http::credential::WORKSPACE_ID;
+use crate::http::error::{ApiError, render};
 use crate::http::exchange::{ByTls, Peer};
 use crate::http::faults::is_dropped;
 use crate::tls::{HANDSHAKE, Tls};
@@ -306,7 +307,9 @@ fn starting(path: &str) -> Response {
     if path == "/livez" {
         return ([(CONTENT_TYPE, "application/json")], "{\"status\":\"ok\"}").into_response();
     }
-    let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (RETRY_AFTER, "1")];
-    let body = "{\"error_code\":\"TEMPORARILY_UNAVAILABLE\",\"message\":\"dapi-mock is starting.\"}";
-    (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
+    if path.starts_with("/_mock/") {
+        let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, "{\"error\":\"dapi-mock is starting.\"}\n").into_response();
+    }
+    render(&ApiError::Unavailable, path, "")
 }

@@ -67,6 +67,9 @@ class Worker:
     # What may happen.
 
     def create(self):
+        if len(self.model.live) > 200:
+            # The quota is no part of this.
+            return self.revoke()
         lifetime = random.choice([2 * HOUR, 8 * HOUR, 400 * 24 * HOUR])
         comment = f"soak {random.getrandbits(32)}"
         made = self.call("POST", CREATE, body={"comment": comment, "lifetime_seconds": lifetime})
