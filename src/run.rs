@@ -31,7 +31,7 @@ use crate::pages::{self, Pages};
 use crate::run_client;
 use crate::server::{Doors, Listeners};
 use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, JournalLimits, Seeded, Service, Started};
-use crate::store::{Database, Store};
+use crate::store::{Database, OpenError, Store};
 use crate::tls::Tls;
 
 /// Variables that would make a client of `exec` authenticate otherwise, or refuse to choose.
@@ -53,6 +53,11 @@ const OTHER_CREDENTIALS: [&str; 12] = [
 /// The exit code of a run in which a production-looking credential was sent, with `--tripwire fail`: a program
 /// error, as sysexits has it.
 const TRIPPED: u8 = 70;
+
+/// How long a start waits for PostgreSQL to be there.
+const START_PATIENCE: Duration = Duration::from_mins(1);
+/// The pause between two tries.
+const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 ///
@@ -104,18 +109,21 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&args.hosts(), args.port()?, args.tls()?).await?;
     let (url, let_in, doors) = (listeners.url(), listeners.opener(), listeners.doors());
     let opening = async {
-        let store = Store::open_to_serve(&args.database, args.durability()).await?;
-        let service = service_over(store).watching(args.journal(), args.tripwire.tripwire);
-        let started = service.start(&args.first_start()).await.map_err(sentence)?;
+        let store = patiently(&args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?));
+        let service = service_over(store.await?).watching(args.journal(), args.tripwire.tripwire);
+        let started = patiently(&args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
         for (file, seed) in seeds(&args)? {
-            apply(&service, &file, &seed).await?;
+            patiently(&args, async || apply(&service, &file, &seed).await).await?;
         }
         let_in(surface(&service, args.access(), args.sign_in(), Some(doors.clone())));
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), doors, every));
         let (stop_file, stopped) = oneshot::channel();
         let file = match args.audit_file() {
-            Some(file) => Some(tokio::spawn(AuditWriter::open(service.clone(), file).await?.run(stopped))),
+            Some(file) => {
+                let writer = patiently(&args, async || AuditWriter::open(service.clone(), file.clone()).await).await?;
+                Some(tokio::spawn(writer.run(stopped)))
+            }
             None => None,
         };
         banner(&url, &args.database, &args.access(), &started, began.elapsed());
@@ -135,6 +143,31 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     service.store().close().await;
     tracing::info!("stopped");
     Ok(verdict(&service, ExitCode::SUCCESS))
+}
+
+/// Does what a start needs of the database, and again while PostgreSQL is not there yet: where a server and its
+/// database start together, the database may take longer. Until then the server says that it is not ready.
+async fn patiently<T>(args: &ServeArgs, work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    let until = Instant::now() + START_PATIENCE;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match work().await {
+            Err(failure) if is_database_away(args, &failure) && !left.is_zero() => {
+                tracing::warn!("not ready, will be tried again for {} s: {failure}", left.as_secs());
+                tokio::time::sleep(START_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_database_away(args: &ServeArgs, failure: &Failure) -> bool {
+    let passes = match (failure.downcast_ref(), failure.downcast_ref()) {
+        (Some(open), _) => OpenError::passes(open),
+        (_, Some(service::Error::Store(error))) => error.passes(),
+        _ => false,
+    };
+    passes && matches!(args.database, Database::Postgres(_))
 }
 
 /// The exit code of a server that is to fail where the tripwire was touched; else the one given.

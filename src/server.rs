@@ -23,6 +23,7 @@ use tower::ServiceExt;
 
 use crate::domain::WorkspaceId;
 use crate::http::credential::WORKSPACE_ID;
+use crate::http::error::{ApiError, render};
 use crate::http::exchange::{ByTls, Peer};
 use crate::http::faults::is_dropped;
 use crate::stall::Unstalled;
@@ -135,6 +136,11 @@ impl Doors {
     /// The port of a workspace, if it has one of its own.
     pub fn port_of(&self, workspace: WorkspaceId) -> Option<u16> {
         self.doors().get(&workspace).map(|door| door.port)
+    }
+
+    /// The workspaces that have a port of their own.
+    pub fn workspaces(&self) -> Vec<WorkspaceId> {
+        self.doors().keys().copied().collect()
     }
 
     /// Closes the port of a workspace.
@@ -359,7 +365,9 @@ fn starting(path: &str) -> Response {
     if path == "/livez" {
         return ([(CONTENT_TYPE, "application/json")], "{\"status\":\"ok\"}").into_response();
     }
-    let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (RETRY_AFTER, "1")];
-    let body = "{\"error_code\":\"TEMPORARILY_UNAVAILABLE\",\"message\":\"dapi-mock is starting.\"}";
-    (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
+    if path.starts_with("/_mock/") {
+        let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, "{\"error\":\"dapi-mock is starting.\"}\n").into_response();
+    }
+    render(&ApiError::Unavailable, path, "")
 }

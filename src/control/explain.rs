@@ -25,14 +25,7 @@ use crate::service::{DryRun, Exchange};
 pub(super) async fn explain(State(control): State<Control>, Path(request_id): Path<String>) -> Reply {
     let kept = control.service.journal();
     let found = if request_id == "last" { kept.last() } else { kept.find(&request_id) };
-    let missing = || {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            format!(
-                "No request '{request_id}' is kept; the journal of this process has the last ones (--journal-requests)."
-            ),
-        )
-    };
+    let missing = || not_kept(&control, &format!("No request '{request_id}' is kept"));
     let found = found.ok_or_else(missing)?;
     let mut out = decision(&found.trace, found.denial.as_ref(), found.status, &found.request_id);
     describe(&mut out, &found);
@@ -72,6 +65,15 @@ fn cause<'a>(denial: &'a Denial, step: Option<&'a Step>) -> Option<&'a str> {
 /// What the wire says.
 fn said(denial: &Denial, request_id: &str) -> String {
     redaction::line(&wire(&ApiError::Denied(denial.clone()), request_id).message)
+}
+
+/// The journal's 404: it is this process's alone, and there may be others.
+pub(super) fn not_kept(control: &Control, what: &str) -> Problem {
+    let shared = control.service.may_have_replicas();
+    let elsewhere = " Another process on the same PostgreSQL may have it: each keeps the requests that came to it.";
+    let elsewhere = if shared { elsewhere } else { "" };
+    let last = "the journal of this process has the last ones (--journal-requests)";
+    Problem::new(StatusCode::NOT_FOUND, format!("{what}; {last}.{elsewhere}"))
 }
 
 fn describe(out: &mut Map<String, Value>, found: &Exchange) {

@@ -1,5 +1,7 @@
 //! Keeps strangers out of the own API: other hosts, other sites' pages, whoever has no key.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -7,11 +9,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::time::timeout;
 
 use super::reply::Problem;
 use super::routes::Who;
 use super::{Access, ByPages, Control};
 use crate::browser::{has_known_host, is_foreign};
+use crate::http::error::ApiError;
+
+/// How long a request may take: long enough for a sweep of a million tokens.
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
@@ -20,7 +27,10 @@ pub(super) async fn check(State((control, who)): State<(Control, Who)>, request:
         None => allowed(&control.access, who, request.method(), request.headers()),
     };
     let mut response = match allowed {
-        Ok(()) => next.run(request).await,
+        Ok(()) => match timeout(LIMIT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::from(ApiError::Unavailable).into_response(),
+        },
         Err(problem) => problem.into_response(),
     };
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

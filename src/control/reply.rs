@@ -4,7 +4,7 @@ use std::any::Any;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -26,11 +26,13 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 pub(super) struct Problem {
     status: StatusCode,
     message: String,
+    /// Seconds.
+    retry_after: Option<u32>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), retry_after: None }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -53,13 +55,17 @@ impl From<Denial> for Problem {
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         let wire = wire(&error, "");
-        Self::new(wire.status, wire.message)
+        Self { retry_after: wire.retry_after, ..Self::new(wire.status, wire.message) }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        json_answer(self.status, &json!({ "error": self.message }))
+        let mut response = json_answer(self.status, &json!({ "error": self.message }));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

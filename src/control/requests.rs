@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::explain::why_refused;
+use super::explain::{not_kept, why_refused};
 use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::authorize::Check;
 use crate::domain::fault::path_fits;
@@ -138,7 +138,7 @@ pub(super) async fn show(
     let workspace = workspace(&control, &named).await?;
     let mut kept = control.service.journal().of_workspace(&workspace);
     kept.retain(|exchange| exchange.request_id == request_id);
-    let missing = || Problem::new(StatusCode::NOT_FOUND, format!("The journal has no request '{request_id}' here."));
+    let missing = || not_kept(&control, &format!("The workspace has no request '{request_id}'"));
     let found = kept.first().ok_or_else(missing)?;
     Ok(match one.format {
         Format::Json => ok(&exchange_json(found).into()),

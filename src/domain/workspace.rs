@@ -29,6 +29,8 @@ pub struct Workspace {
     pub behaviour: Behaviour,
     /// When it goes by itself, on the system's clock; `None` stays.
     pub delete_at: Option<Millis>,
+    /// Which one it is of all that had its id: a number that changes when it is put back or made anew.
+    pub incarnation: i64,
     /// What its ids and values are drawn from; the system's randomness when `None`.
     pub entropy_seed: Option<i64>,
     /// `enableTokensConfig`, if it was ever set.

@@ -18,7 +18,7 @@ use crate::domain::identity::{Directory, PrincipalKind};
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::scim::Fault;
 use crate::domain::token::QUOTA;
-use crate::service::{Error, StoreError};
+use crate::service::Error;
 
 /// What is in the way of an answer. It travels as a response extension to
 /// [`exchange::finish`](super::exchange::finish), which knows the request's id and renders it.
@@ -45,7 +45,7 @@ impl From<Error> for ApiError {
         match error {
             Error::Denied(denial) => Self::Denied(denial),
             Error::Seed(error) => Self::Denied(Denial::parameter(error.to_string())),
-            Error::Store(error @ (StoreError::Unavailable(_) | StoreError::Unwritable(_))) => {
+            Error::Store(error) if error.passes() => {
                 tracing::error!("{error}");
                 Self::Unavailable
             }
@@ -100,7 +100,7 @@ pub struct Wire {
     pub message: Cow<'static, str>,
     details: Option<Value>,
     /// Seconds.
-    retry_after: Option<u32>,
+    pub retry_after: Option<u32>,
 }
 
 /// The table.
@@ -362,20 +362,23 @@ pub fn render(error: &ApiError, path: &str, request_id: &str) -> Response {
         return refusal_page(wire.status, &wire.message, request_id);
     }
     match error {
-        ApiError::Injected(_) if path.starts_with("/oidc/") => wire.render_oauth(),
+        ApiError::Injected(_) | ApiError::Unavailable | ApiError::Internal if path.starts_with("/oidc/") => {
+            wire.render_oauth()
+        }
         _ if path.contains("/scim/v2/") && speaks_scim(error) => wire.render_scim(scim_type(error)),
         _ => wire.render(),
     }
 }
 
-/// Failures of authentication and authorization, and ours, keep the REST envelope also under SCIM
+/// Failures of authentication and authorization, and our defects, keep the REST envelope also under SCIM
 /// paths (research/api-identity-auth.md §7.7).
 fn speaks_scim(error: &ApiError) -> bool {
     let denial = match error {
         ApiError::Denied(denial) => denial,
         // Without a code it is from the edge.
         ApiError::Injected(effect) => return effect.error_code.is_some(),
-        ApiError::Unavailable | ApiError::Internal => return false,
+        ApiError::Unavailable => return true,
+        ApiError::Internal => return false,
     };
     !matches!(
         denial,
@@ -430,10 +433,11 @@ impl Wire {
         response
     }
 
-    /// A fault's answer in the envelope of OAuth, whose codes are in small letters.
+    /// What is not OAuth's own refusal in its envelope, whose codes are in small letters.
     fn render_oauth(&self) -> Response {
         let error = match &self.code {
             Code::Chosen(code) => code.to_ascii_lowercase(),
+            Code::Named(name) if self.status == StatusCode::SERVICE_UNAVAILABLE => name.to_ascii_lowercase(),
             _ if self.status.is_server_error() => "server_error".to_owned(),
             _ => "invalid_request".to_owned(),
         };

@@ -22,6 +22,7 @@ use super::credential::{basic, named_workspace, redacted};
 use super::error::ApiError;
 use super::exchange::Received;
 use super::guard::Decided;
+use super::guard::answer_in_time;
 use super::routes::Route;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Presented};
@@ -183,7 +184,7 @@ pub async fn at_oauth_endpoint(
     }
     let response = match met.answer(When::Before) {
         Some(response) => response,
-        None => next.run(request).await,
+        None => answer_in_time(next, request).await,
     };
     let mut response = met.end(response).await;
     if response.extensions().get::<ApiError>().is_some() {

@@ -1,6 +1,8 @@
 //! Stands before every handler: runs the ordered checks, hands the caller on, or refuses.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -8,6 +10,7 @@ use axum::http::header::DATE;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
 
 use super::error::{ApiError, wire};
 use super::exchange::RequestOrigin;
@@ -19,7 +22,10 @@ use crate::domain::authorize::{Decision, Demand, Presented, Right, Step};
 use crate::domain::fault::When;
 use crate::domain::journal::CredentialKind;
 use crate::domain::{Denial, Millis, WorkspaceId};
-use crate::service::{Authorized, Error};
+use crate::service::{Authorized, Error, StoreError};
+
+/// How long the checks may take, and then what the request is for. Faults that delay a request are not counted.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// What was decided about a request; goes with the answer to [`finish`](super::exchange::finish).
 #[derive(Clone, Debug)]
@@ -83,12 +89,23 @@ pub async fn authorize(
         _ if demand.right != Right::Open => check(&app, route, demand, &origin, request, next).await,
         Some(route) if route.is_oauth_endpoint() => faults::at_oauth_endpoint(&app, route, origin, request, next).await,
         Some(route) if !route.is_of_health() => {
-            let mut response = next.run(request).await;
+            let mut response = answer_in_time(next, request).await;
             response.extensions_mut().insert(Arc::new(Decided::open(route, None, origin)));
             Ok(response)
         }
-        _ => Ok(next.run(request).await),
+        _ => Ok(answer_in_time(next, request).await),
     };
+    answered.unwrap_or_else(|error| ApiError::from(error).into_response())
+}
+
+/// Gives up what takes too long, so that no request waits for ever; what it began is undone.
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::OutOfTime)))
+}
+
+/// Lets the handler answer, in time.
+pub(super) async fn answer_in_time(next: Next, request: Request) -> Response {
+    let answered = in_time(LIMIT, async { Ok(next.run(request).await) }).await;
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
 
@@ -103,7 +120,7 @@ async fn check(
 ) -> Result<Response, Error> {
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
-    let mut authorized = app.service.authorize(&presented, &named, demand, origin).await?;
+    let mut authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
     let mut met = Met::default();
     if let Some(workspace) = authorized.faults_of {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -115,7 +132,7 @@ async fn check(
             // A reset does not wait for it, so the checks have to look again.
             drop(authorized);
             tokio::time::sleep(delay).await;
-            authorized = app.service.authorize(&presented, &named, demand, origin).await?;
+            authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
         }
     }
     pass(app, route, presented, authorized, met, request, next).await
@@ -150,7 +167,7 @@ async fn pass(
             met.slow_down(&mut caller);
             let (workspace, now) = (caller.workspace.id, caller.now);
             request.extensions_mut().insert(Arc::new(caller));
-            let mut response = next.run(request).await;
+            let mut response = answer_in_time(next, request).await;
             response.headers_mut().insert(credential::ORG_ID, HeaderValue::from(workspace.0));
             if let Some(date) = http_date(now) {
                 response.headers_mut().insert(DATE, date);
@@ -222,4 +239,17 @@ pub async fn not_found(method: Method, uri: Uri) -> ApiError {
 fn http_date(now: Millis) -> Option<HeaderValue> {
     let at = chrono::DateTime::from_timestamp_millis(now.0)?;
     HeaderValue::from_str(&at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_given_up_and_may_be_tried_again() {
+        let never = std::future::pending::<Result<(), Error>>();
+        let given_up = in_time(Duration::from_millis(1), never).await.unwrap_err();
+        assert_eq!(wire(&given_up.into(), "").status, 503);
+        assert!(in_time(LIMIT, async { Ok(()) }).await.is_ok());
+    }
 }

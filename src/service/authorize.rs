@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Call, Error, Inside, Service};
 use crate::domain::audit::{Action, NewEvent, Origin};
-use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Use};
-use crate::domain::{TokenId, Workspace, WorkspaceId};
+use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented};
+use crate::domain::{Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError};
 
@@ -37,38 +37,40 @@ impl Service {
         demand: Demand,
         origin: &Arc<Origin>,
     ) -> Result<Authorized, Error> {
-        let (facts, inside) = loop {
+        loop {
             let seen = self.gates.exchanges();
             let facts = self.facts(presented, named, demand).await?;
-            let Some(workspace) = &facts.workspace else { break (facts, None) };
-            if let Some(inside) = self.gates.enter(workspace.id, seen).await {
-                break (facts, Some(inside));
+            let inside = match &facts.workspace {
+                Some(workspace) => match self.gates.enter(workspace.id, seen).await {
+                    Some(inside) => Some(inside),
+                    None => continue,
+                },
+                None => None,
+            };
+            let origin = origin_in(&facts, inside.as_ref(), origin);
+            let faults_of = facts.workspace.as_ref().filter(|place| place.has_faults).map(|place| place.id);
+            let decoy_of = match facts.found {
+                Found::Decoy(id) => Some(id),
+                _ => None,
+            };
+            let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
+            match self.record_login(&decision, &origin).await {
+                // Through another process, where this one's gates are not closed.
+                Err(StoreError::Exchanged) => {}
+                recorded => {
+                    unless_unwritable(recorded)?;
+                    return Ok(Authorized { decision, inside, origin, faults_of, decoy_of });
+                }
             }
-        };
-        let origin = match (&facts.workspace, &inside) {
-            (Some(Workspace { id, entropy_seed: Some(seed), .. }), Some(inside)) => {
-                let entropy: &dyn Entropy = &SeededEntropy::of(*seed, *id, "request", inside.number);
-                Arc::new(Origin { request_id: entropy.uuid().to_string(), ..Origin::clone(origin) })
-            }
-            _ => origin.clone(),
-        };
-        let faults_of = facts.workspace.as_ref().filter(|workspace| workspace.has_faults).map(|workspace| workspace.id);
-        let decoy_of = match facts.found {
-            Found::Decoy(id) => Some(id),
-            _ => None,
-        };
-        let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
-        if let (Ok(caller @ Caller { token: Some(token), .. }), Some(used)) = (&decision.outcome, &decision.used) {
-            unless_unwritable(self.record_use(Call { caller, origin: &origin }, token, used).await)?;
         }
-        Ok(Authorized { decision, inside, origin, faults_of, decoy_of })
     }
 
-    async fn record_use(&self, call: Call<'_>, token: &TokenId, used: &Use) -> Result<(), StoreError> {
-        let Call { caller, origin } = call;
-        let mut writer = self.store.write(Lock::Owner(caller.workspace.id, caller.id)).await?;
+    async fn record_login(&self, decision: &Decision, origin: &Origin) -> Result<(), StoreError> {
+        let (Ok(caller), Some(used)) = (&decision.outcome, &decision.used) else { return Ok(()) };
+        let Some(token) = &caller.token else { return Ok(()) };
+        let mut writer = self.store.write_in(&caller.workspace, Lock::Owner(caller.workspace.id, caller.id)).await?;
         writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
-        self.record(&mut writer, call, Action::token_login(Some(&caller.name), token)).await?;
+        self.record(&mut writer, Call { caller, origin }, Action::token_login(Some(&caller.name), token)).await?;
         writer.commit().await
     }
 
@@ -180,6 +182,15 @@ fn unless_unwritable(recorded: Result<(), StoreError>) -> Result<(), Error> {
         }
         other => Ok(other?),
     }
+}
+
+/// Where the request came from, under an id of its workspace's seed, if that has one.
+fn origin_in(facts: &Facts, inside: Option<&Inside>, origin: &Arc<Origin>) -> Arc<Origin> {
+    let (Some(Workspace { id, entropy_seed: Some(seed), .. }), Some(inside)) = (&facts.workspace, inside) else {
+        return origin.clone();
+    };
+    let entropy: &dyn Entropy = &SeededEntropy::of(*seed, *id, "request", inside.number);
+    Arc::new(Origin { request_id: entropy.uuid().to_string(), ..Origin::clone(origin) })
 }
 
 enum Pick {

@@ -141,6 +141,7 @@ impl Service {
             entropy_seed: None,
             enable_tokens: None,
             max_token_lifetime: None,
+            incarnation: self.incarnation(),
             has_faults: false,
         };
         writer.insert_account(workspace.account, now).await?;

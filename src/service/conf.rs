@@ -31,7 +31,7 @@ impl Service {
     pub async fn change_conf(&self, call: Call<'_>, changes: &[(String, Option<String>)]) -> Result<(), Error> {
         let plan = plan_change(changes)?;
         let (id, now) = (call.caller.workspace.id, call.caller.now);
-        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         demand_tier(&workspace, plan.iter().map(|(key, _)| *key))?;
         // The caller's, which a fault may have slowed down.

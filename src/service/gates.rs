@@ -1,5 +1,6 @@
 //! Lets a workspace be exchanged as a whole: requests that have begun end on the old state, and those
-//! that come see the new one only.
+//! that come see the new one only. This holds within a process; over several, see
+//! [`Store::write_in`](crate::store::Store::write_in).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -48,6 +49,16 @@ impl Gates {
         gates.entry(id).or_default().clone()
     }
 
+    /// The workspaces that requests have come to.
+    pub(super) fn known(&self) -> Vec<WorkspaceId> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// Forgets a workspace that another process has removed.
+    pub(super) fn forget(&self, id: WorkspaceId) {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
     /// How many exchanges there have been so far.
     pub(super) fn exchanges(&self) -> u64 {
         self.exchanges.load(Ordering::Acquire)
@@ -79,7 +90,7 @@ impl Closed {
 
     /// The workspace is gone.
     pub(super) fn removed(self) {
-        self.gates.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.gates.forget(self.id);
         self.exchanged();
     }
 }

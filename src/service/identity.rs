@@ -85,7 +85,7 @@ impl Service {
     ) -> Result<Entry, Error> {
         let workspace = &call.caller.workspace;
         let named = requested_name(kind, body)?;
-        let mut writer = self.store.write(lock(call, directory)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, lock(call, directory)).await?;
         let entropy = self.draw(&mut writer, workspace).await?;
         let name = named.unwrap_or_else(|| entropy.uuid().to_string());
         let elsewhere = namesake_elsewhere(&mut writer, call, directory, kind, &name).await?;
@@ -130,7 +130,7 @@ impl Service {
         id: &str,
         change: &Change,
     ) -> Result<Entry, Error> {
-        let mut writer = self.store.write(lock(call, directory)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, lock(call, directory)).await?;
         let (principal, place) = find(&mut writer, call, directory, kind, id).await?;
         let members = list_members(&mut writer, call, directory, &principal).await?;
         let before = Draft::new(principal, &place, members.iter().map(|member| member.id).collect());
@@ -218,7 +218,7 @@ impl Service {
         id: &str,
     ) -> Result<(), Error> {
         let workspace = &call.caller.workspace;
-        let mut writer = self.store.write(lock(call, directory)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, lock(call, directory)).await?;
         let (principal, _) = find(&mut writer, call, directory, kind, id).await?;
         match directory {
             Directory::Workspace => {

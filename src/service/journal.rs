@@ -204,6 +204,11 @@ impl Journal {
         self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The workspaces of which anything is kept.
+    pub(super) fn known(&self) -> Vec<WorkspaceId> {
+        self.lock().of.keys().copied().flatten().collect()
+    }
+
     /// Keeps an exchange; the oldest ones make room.
     pub fn keep(&self, exchange: Exchange) {
         if !self.is_on() {

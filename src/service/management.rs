@@ -40,7 +40,7 @@ impl Service {
     /// # Errors
     /// [`Denial::TokenNotFound`]
     pub async fn revoke_managed_token(&self, call: Call<'_>, id: &TokenId) -> Result<(), Error> {
-        let mut writer = self.store.write(Lock::Workspace(call.caller.workspace.id)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(call.caller.workspace.id)).await?;
         let token = find(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
         self.end_token(&mut writer, call, &token, EndCause::RevokedByAdmin).await?;
         writer.commit().await?;
@@ -57,7 +57,7 @@ impl Service {
         id: &TokenId,
         update: TokenUpdate,
     ) -> Result<Token, Error> {
-        let mut writer = self.store.write(Lock::Workspace(call.caller.workspace.id)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(call.caller.workspace.id)).await?;
         let token = find(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenToUpdateNotFound(id.clone()))?;
         let token = self.store_update(&mut writer, call, token, update).await?;
         writer.commit().await?;
@@ -78,7 +78,7 @@ impl Service {
     ) -> Result<(TokenValue, Token), Error> {
         let caller = call.caller;
         let (id, now) = (caller.workspace.id, caller.now);
-        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         if workspace.behaviour.cloud == Cloud::Azure {
             return Err(Denial::OnBehalfOfDisabled.into());

@@ -28,6 +28,7 @@ mod worlds;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use authorize::Authorized;
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
@@ -50,6 +51,7 @@ pub use worlds::{CreatedWorkspace, NewWorkspace};
 
 use gates::Gates;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
@@ -60,6 +62,9 @@ use crate::domain::stranger::Reaction;
 use crate::domain::{AccountId, Denial, Millis, Workspace, WorkspaceId};
 use crate::entropy::Entropy;
 use crate::store::{Store, Writer};
+
+/// How long whoever asks whether the server is ready waits for the database: less than probes do.
+const READY_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a use case did not happen. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +176,11 @@ impl Service {
         &self.store
     }
 
+    /// Whether other processes may serve the same data: whatever this one keeps in its memory is then a part only.
+    pub fn may_have_replicas(&self) -> bool {
+        matches!(self.store, Store::Postgres(_))
+    }
+
     /// The workspace to name in discovery: the only one. `None` when there are several, because a
     /// client would send the named id with every other workspace's token too (spec §2).
     pub async fn only_workspace(&self) -> Result<Option<Workspace>, Error> {
@@ -216,10 +226,10 @@ impl Service {
         Ok((events, next))
     }
 
-    /// Whether the database answers and is seeded.
+    /// Whether the database answers, soon, and is seeded.
     pub async fn is_ready(&self) -> bool {
         let ready = async { self.store.read().await?.find_default_workspace().await };
-        matches!(ready.await, Ok(Some(_)))
+        matches!(timeout(READY_WITHIN, ready).await, Ok(Ok(Some(_))))
     }
 
     /// The place of each workspace's newest audit event.

@@ -108,7 +108,7 @@ impl Service {
         let grant = AccessGrant { client_id: name, sub: name, scope, audience, sid: None };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         if let Some(workspace) = workspace {
-            let mut writer = self.store.write(Lock::Owner(workspace.id, principal.id)).await?;
+            let mut writer = self.store.write_in(&workspace, Lock::Owner(workspace.id, principal.id)).await?;
             let action = Action::mint_oauth_token(name, CLIENT_CREDENTIALS, scope);
             self.record_as(&mut writer, &workspace, name, origin, now, action).await?;
             writer.commit().await?;

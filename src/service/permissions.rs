@@ -30,7 +30,7 @@ impl Service {
         mode: ChangeMode,
     ) -> Result<Vec<(Principal, PermissionLevel)>, Error> {
         let id = call.caller.workspace.id;
-        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         let shown = Horizon::with_expired(&workspace.behaviour, call.caller.now);
         if workspace.behaviour.permissions_need_a_token && writer.list_token_owners(id, shown).await?.is_empty() {

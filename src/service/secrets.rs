@@ -29,7 +29,7 @@ impl Service {
         lifetime: Option<&str>,
     ) -> Result<CreatedSecret, Error> {
         let (id, now) = (call.caller.account(), call.caller.now);
-        let mut writer = self.store.write(Lock::Database).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, Lock::Account(call.caller.account())).await?;
         require_service_principal(&mut writer, call, account, principal).await?;
         let stored = writer.list_secrets(id, principal).await?;
         let live = stored.iter().filter(|secret| secret.is_live(now)).count();
@@ -74,7 +74,7 @@ impl Service {
         principal: PrincipalId,
         id: &str,
     ) -> Result<(), Error> {
-        let mut writer = self.store.write(Lock::Database).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, Lock::Account(call.caller.account())).await?;
         require_service_principal(&mut writer, call, account, principal).await?;
         if !writer.delete_secret(call.caller.account(), principal, id).await? {
             return Err(Denial::SecretNotFound(id.to_owned()).into());

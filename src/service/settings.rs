@@ -37,7 +37,7 @@ impl Service {
             let sentence = format!("status: '{wanted}' is neither {ALLOW_ALL} nor {RESTRICT_TOKENS}.");
             return Err(Denial::InvalidParameter(sentence).into());
         }
-        let mut writer = self.store.write(Lock::Workspace(caller.workspace.id)).await?;
+        let mut writer = self.store.write_in(&caller.workspace, Lock::Workspace(caller.workspace.id)).await?;
         demand_newest(&status(&mut writer, caller.workspace.id).await?, etag)?;
         let etag = self.draw(&mut writer, &caller.workspace).await?.uuid().to_string();
         let new = Versioned { value: wanted.to_owned(), etag };
@@ -76,7 +76,7 @@ impl Service {
         etag: Option<&str>,
     ) -> Result<String, Error> {
         let account = call.caller.account();
-        let mut writer = self.store.write(Lock::Workspace(call.caller.workspace.id)).await?;
+        let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(call.caller.workspace.id)).await?;
         let unset = || Versioned { value: "[]".to_owned(), etag: UNSET_ETAG.to_owned() };
         demand_newest(&writer.find_rule_set(account, name).await?.unwrap_or_else(unset), etag)?;
         let value = serde_json::to_string(rules).map_err(|error| StoreError::Unreadable(error.to_string()))?;

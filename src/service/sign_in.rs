@@ -60,7 +60,7 @@ impl Service {
     pub async fn ask_who(&self, place: &Place, request: AuthorizationRequest) -> Result<Ticket, Error> {
         let now = self.now_at(place);
         let ticket = self.new_ticket(TicketKind::Choice);
-        let mut writer = self.store.write(Lock::Workspace(place.workspace.id)).await?;
+        let mut writer = self.store.write_in(&place.workspace, Lock::Workspace(place.workspace.id)).await?;
         writer.insert_sign_in(&SignIn::ask(&ticket, place, request, now), now).await?;
         writer.commit().await?;
         Ok(ticket)
@@ -76,7 +76,7 @@ impl Service {
     ) -> Result<Option<Ticket>, Error> {
         let (account, kind, now) = (place.workspace.account, PrincipalKind::User, self.now_at(place));
         let code = self.new_ticket(TicketKind::Code);
-        let mut writer = self.store.write(Lock::Workspace(place.workspace.id)).await?;
+        let mut writer = self.store.write_in(&place.workspace, Lock::Workspace(place.workspace.id)).await?;
         let Some(user) = writer.find_principal_named(account, None, kind, name).await? else { return Ok(None) };
         let Some(name) = active_user(&mut writer, place, user.id).await? else { return Ok(None) };
         let sign_in = SignIn::ask(&code, place, request, now).approve(user.id, &code, now);
@@ -116,7 +116,7 @@ impl Service {
     ) -> Result<(Ticket, ReturnAddress), Error> {
         let now = self.now_at(place);
         let code = Ticket::new(TicketKind::Code, ticket.sign_in(), self.entropy.secret());
-        let mut writer = self.store.write(Lock::Workspace(place.workspace.id)).await?;
+        let mut writer = self.store.write_in(&place.workspace, Lock::Workspace(place.workspace.id)).await?;
         let found = writer.find_sign_in(ticket.sign_in()).await?;
         let sign_in = found.filter(|found| found.is_open_to(ticket, now)).ok_or_else(too_old)?;
         let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;

@@ -15,7 +15,7 @@ impl Service {
     pub async fn create_token(&self, call: Call<'_>, request: &TokenRequest) -> Result<(TokenValue, Token), Error> {
         let caller = call.caller;
         let (id, now) = (caller.workspace.id, caller.now);
-        let mut writer = self.store.write(Lock::Owner(id, caller.id)).await?;
+        let mut writer = self.store.write_in(&caller.workspace, Lock::Owner(id, caller.id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         // Who was deleted or deactivated since the request was authorized gets no token, which would
         // work again once it came back.
@@ -41,7 +41,8 @@ impl Service {
     /// # Errors
     /// [`Denial::TokenNotFound`] when it is unknown, somebody else's or no longer valid.
     pub async fn revoke_own_token(&self, call: Call<'_>, id: &TokenId) -> Result<(), Error> {
-        let mut writer = self.store.write(Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
+        let mut writer =
+            self.store.write_in(&call.caller.workspace, Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
         let token = find_own(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
         self.end_token(&mut writer, call, &token, EndCause::RevokedByOwner).await?;
         writer.commit().await?;
@@ -53,7 +54,8 @@ impl Service {
     /// # Errors
     /// [`Denial::TokenToUpdateNotFound`] when it is unknown, somebody else's or no longer valid.
     pub async fn update_own_token(&self, call: Call<'_>, id: &TokenId, update: TokenUpdate) -> Result<(), Error> {
-        let mut writer = self.store.write(Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
+        let mut writer =
+            self.store.write_in(&call.caller.workspace, Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
         let token = find_own(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenToUpdateNotFound(id.clone()))?;
         self.store_update(&mut writer, call, token, update).await?;
         writer.commit().await?;

@@ -1,5 +1,6 @@
 //! Whole workspaces: made, copied, kept under a name, put back, removed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Error, Service};
@@ -124,6 +125,7 @@ impl Service {
             entropy_seed: new.entropy_seed,
             enable_tokens: None,
             max_token_lifetime: None,
+            incarnation: self.incarnation(),
             has_faults: false,
         };
         let entropy = self.entropy_for(&workspace, "groups");
@@ -154,6 +156,7 @@ impl Service {
             name: new.name.clone().unwrap_or_else(|| source.name.clone()),
             behaviour: new.behaviour.apply(source.behaviour.clone()),
             delete_at: blank.delete_at,
+            incarnation: blank.incarnation,
             entropy_seed: new.entropy_seed.or(source.entropy_seed),
             ..source.clone()
         };
@@ -202,6 +205,24 @@ impl Service {
             }
         }
         Ok(outlived)
+    }
+
+    /// Forgets what this process remembers of workspaces that another one has removed. Answers which these are, also
+    /// of those that the caller knows.
+    pub async fn forget_removed_workspaces(&self, known: Vec<WorkspaceId>) -> Result<HashSet<WorkspaceId>, Error> {
+        if !self.may_have_replicas() {
+            return Ok(HashSet::new());
+        }
+        // Taken before the look into the database, so that none is new.
+        let mut removed: HashSet<_> = known.into_iter().chain(self.gates.known()).chain(self.journal.known()).collect();
+        for id in self.store.read().await?.list_workspace_ids().await? {
+            removed.remove(&id);
+        }
+        for id in &removed {
+            self.journal.forget(*id);
+            self.gates.forget(*id);
+        }
+        Ok(removed)
     }
 
     /// Keeps a workspace as it is now under a name.
@@ -260,11 +281,17 @@ impl Service {
         let mut found = found.ok_or_else(|| Denial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
         writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
+        writer.update_incarnation(id, self.incarnation()).await?;
         writer.clear_decoy_uses(id).await?;
         writer.commit().await?;
         self.journal.begin_anew(&workspace);
         closed.exchanged();
         Ok(found)
+    }
+
+    /// A number for a workspace that none before it had; never one of its own seed's.
+    pub(super) fn incarnation(&self) -> i64 {
+        self.entropy.principal_id().0
     }
 
     /// Keeps a workspace under a name that has been checked.

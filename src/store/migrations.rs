@@ -1,7 +1,7 @@
 //! Brings the tables up to date, all or nothing.
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection, PgConnection, SqlitePool};
 
 use super::Unusable;
 
@@ -23,9 +23,9 @@ pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), Unusable> {
 }
 
 /// The same. The lock is held until the end of the transaction, so that whoever waited for it sees the outcome.
-pub(super) async fn migrate_postgres(pool: &PgPool) -> Result<(), Unusable> {
+pub(super) async fn migrate_postgres(connection: &mut PgConnection) -> Result<(), Unusable> {
     let run = async {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = connection.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
         POSTGRES.run(&mut *transaction).await?;
         Ok(transaction.commit().await?)
@@ -41,6 +41,7 @@ fn unusable(migrator: &Migrator, error: MigrateError) -> Unusable {
         }
         MigrateError::VersionMismatch(version) => Unusable::Altered(version),
         MigrateError::Dirty(version) => Unusable::Unfinished(version),
+        MigrateError::Execute(source) => Unusable::Connect(source),
         error => Unusable::Migrate(error),
     }
 }

@@ -13,6 +13,7 @@ mod migrations;
 mod oauth;
 mod page_sessions;
 mod permissions;
+mod postgres;
 mod report;
 mod seeds;
 mod session;
@@ -30,18 +31,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
+pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
 pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
 pub use worlds::{TABLES_KEPT, tables_put_back};
 
-const POSTGRES_CONNECTIONS: u32 = 16;
-/// How long a request waits for a connection before it is answered with 503.
+/// How long a request waits for a connection to SQLite before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the data are.
@@ -100,6 +100,12 @@ pub enum StoreError {
     /// The disk is full, read-only or broken: what only reads goes on.
     #[error("the database cannot be written: {0}")]
     Unwritable(#[source] sqlx::Error),
+    /// All that a request did took too long.
+    #[error("the request took too long and was given up")]
+    OutOfTime,
+    /// The workspace was put back or removed, through another process, since its request was checked.
+    #[error("the workspace was exchanged under the request")]
+    Exchanged,
     /// A text holds U+0000, which PostgreSQL cannot store; refused alike on all databases.
     #[error("a text holds the character U+0000")]
     NulCharacter,
@@ -114,31 +120,46 @@ pub enum StoreError {
     Other(sqlx::Error),
 }
 
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Unwritable(_) | Self::OutOfTime | Self::Exchanged)
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(inner) = &error {
-            if inner.is_unique_violation() {
-                return Self::Duplicate;
+        match &error {
+            sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Duplicate,
+            // SQLite: read-only, I/O error, full.
+            sqlx::Error::Database(inner) if matches!(sqlite::result_code(inner.as_ref()), Some(8 | 10 | 13)) => {
+                Self::Unwritable(error)
             }
-            // SQLite: read-only, I/O error, full; then busy, locked, cannot open.
-            let sqlite = sqlite::result_code(inner.as_ref());
-            if matches!(sqlite, Some(8 | 10 | 13)) {
-                return Self::Unwritable(error);
-            }
-            let sqlite = matches!(sqlite, Some(5 | 6 | 14));
-            // PostgreSQL: connection, resources, intervention, serialization failure and deadlock.
+            passing if passes(passing) => Self::Unavailable(error),
+            _ => Self::Other(error),
+        }
+    }
+}
+
+/// Whether the same statement may succeed later.
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        // A message that is cut off is taken for a wrong one.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(inner) => {
+            // SQLite: busy, locked, cannot open.
+            let sqlite = matches!(sqlite::result_code(inner.as_ref()), Some(5 | 6 | 14));
+            // PostgreSQL: connection, resources, intervention, serialization failure and deadlock; a standby, and
+            // a transaction that stood idle for too long.
             let code = inner.code().unwrap_or_default();
-            let postgres = code.len() == 5 && ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
-            if sqlite || postgres {
-                return Self::Unavailable(error);
-            }
+            let classes = ["08", "25006", "25P03", "40", "53", "57"];
+            sqlite || code.len() == 5 && classes.iter().any(|class| code.starts_with(class))
         }
-        match error {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-                Self::Unavailable(error)
-            }
-            other => Self::Other(other),
-        }
+        _ => false,
     }
 }
 
@@ -221,6 +242,16 @@ pub enum BackupError {
     Failed(Database, String),
 }
 
+impl OpenError {
+    /// Whether it may be otherwise soon: the database is not up yet, or is full.
+    pub fn passes(&self) -> bool {
+        match &self.why {
+            Unusable::Connect(source) | Unusable::Migrate(MigrateError::ExecuteMigration(source, _)) => passes(source),
+            _ => false,
+        }
+    }
+}
+
 /// A connected, migrated database.
 #[derive(Clone, Debug)]
 pub enum Store {
@@ -234,7 +265,7 @@ pub enum Store {
         claim: Option<Arc<File>>,
     },
     /// One pool for both.
-    Postgres(PgPool),
+    Postgres(PostgresPool),
 }
 
 impl Store {
@@ -243,20 +274,33 @@ impl Store {
     /// # Errors
     /// See [`Unusable`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
-        let failed = |why| OpenError { database: database.clone(), why };
-        Self::connect(database, Durability::default(), false).await.map_err(failed)
+        Self::open_with(database, Limits::default()).await
     }
 
-    /// The same for a server: the only one on a SQLite file, one of several on PostgreSQL.
+    /// The same with other limits on what PostgreSQL may cost.
+    ///
+    /// # Errors
+    /// See [`Unusable`].
+    pub async fn open_with(database: &Database, limits: Limits) -> Result<Self, OpenError> {
+        let failed = |why| OpenError { database: database.clone(), why };
+        Self::connect(database, Durability::default(), limits, false).await.map_err(failed)
+    }
+
+    /// Connects and migrates for a server: the only one on a SQLite file, one of several on PostgreSQL.
     ///
     /// # Errors
     /// See [`Unusable`].
     pub async fn open_to_serve(database: &Database, durability: Durability) -> Result<Self, OpenError> {
         let failed = |why| OpenError { database: database.clone(), why };
-        Self::connect(database, durability, true).await.map_err(failed)
+        Self::connect(database, durability, Limits::default(), true).await.map_err(failed)
     }
 
-    async fn connect(database: &Database, durability: Durability, serves: bool) -> Result<Self, Unusable> {
+    async fn connect(
+        database: &Database,
+        durability: Durability,
+        limits: Limits,
+        serves: bool,
+    ) -> Result<Self, Unusable> {
         match database {
             Database::SqliteMemory => {
                 let pool = sqlite::open_memory().await.map_err(Unusable::Connect)?;
@@ -270,22 +314,7 @@ impl Store {
                 migrations::migrate_sqlite(&write).await?;
                 Ok(Self::Sqlite { write, read, claim })
             }
-            Database::Postgres(url) => {
-                let mut options =
-                    PgConnectOptions::from_str(url).map_err(Unusable::Connect)?.disable_statement_logging();
-                if durability == Durability::SurvivesPowerCut {
-                    options = options.options([("synchronous_commit", "on")]);
-                }
-                let pool = PgPoolOptions::new()
-                    .max_connections(POSTGRES_CONNECTIONS)
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .test_before_acquire(false)
-                    .connect_with(options)
-                    .await
-                    .map_err(Unusable::Connect)?;
-                migrations::migrate_postgres(&pool).await?;
-                Ok(Self::Postgres(pool))
-            }
+            Database::Postgres(url) => Ok(Self::Postgres(PostgresPool::open(url, durability, limits).await?)),
         }
     }
 

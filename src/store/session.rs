@@ -10,10 +10,11 @@ use std::ops::{Deref, DerefMut};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, FromRow, Postgres, SqlSafeStr, Sqlite, Transaction};
+use sqlx::{Arguments, AssertSqlSafe, FromRow, SqlSafeStr, Sqlite, Transaction};
 
+use super::postgres::{PostgresConnection, within};
 use super::{Store, StoreError};
-use crate::domain::{AccountId, PrincipalId, TokenId, WorkspaceId};
+use crate::domain::{AccountId, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// An argument of a statement.
 #[derive(Clone, Debug)]
@@ -63,8 +64,7 @@ impl<T> Record for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'
 enum Connection {
     Sqlite(PoolConnection<Sqlite>),
     SqliteTransaction(Transaction<'static, Sqlite>),
-    Postgres(PoolConnection<Postgres>),
-    PostgresTransaction(Transaction<'static, Postgres>),
+    Postgres(PostgresConnection),
 }
 
 impl fmt::Debug for Reader {
@@ -103,12 +103,8 @@ macro_rules! on_connection {
                 $run
             }
             Connection::Postgres(c) => {
-                let ($arguments, $connection) = (arguments!(PgArguments, $values), &mut **c);
-                $run
-            }
-            Connection::PostgresTransaction(c) => {
-                let ($arguments, $connection) = (arguments!(PgArguments, $values), &mut **c);
-                $run
+                let ($arguments, ($connection, limit)) = (arguments!(PgArguments, $values), c.parts()?);
+                within(limit, async move { $run }).await
             }
         }
     };
@@ -151,7 +147,7 @@ impl Reader {
 
     /// Whether the statements go to PostgreSQL.
     pub(super) fn is_postgres(&self) -> bool {
-        matches!(self.0, Connection::Postgres(_) | Connection::PostgresTransaction(_))
+        matches!(self.0, Connection::Postgres(_))
     }
 
     pub(super) async fn count(&mut self, sql: impl SqlSafeStr + Send, values: &[Value<'_>]) -> Result<i64, StoreError> {
@@ -223,8 +219,11 @@ impl Writer {
 
     /// Runs statements that the store put together, in one round trip.
     pub(super) async fn run_script(&mut self, statements: &[String]) -> Result<(), StoreError> {
-        let script = statements.join(";\n");
+        let mut script = statements.join(";\n");
         let session = &mut self.0;
+        if let Connection::Postgres(connection) = &mut session.0 {
+            script = format!("{};\n{script}", connection.extend_limit());
+        }
         on_connection!(session, args![], |_arguments, connection| {
             sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)
         })?;
@@ -238,9 +237,9 @@ impl Writer {
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0.0 {
             Connection::SqliteTransaction(transaction) => transaction.commit().await?,
-            Connection::PostgresTransaction(transaction) => transaction.commit().await?,
+            Connection::Postgres(connection) => connection.commit().await?,
             // `Store::write` makes no other.
-            Connection::Sqlite(_) | Connection::Postgres(_) => {}
+            Connection::Sqlite(_) => {}
         }
         Ok(())
     }
@@ -273,6 +272,21 @@ pub enum Lock {
     Database,
 }
 
+impl Lock {
+    /// What takes it on PostgreSQL. Keys are numbers, for the whole database.
+    fn statements(self) -> String {
+        match self {
+            Self::Owner(workspace, owner) => format!(
+                "SELECT pg_advisory_xact_lock_shared({workspace}); SELECT pg_advisory_xact_lock({})",
+                -(workspace.0 ^ owner.0)
+            ),
+            Self::Workspace(workspace) => format!("SELECT pg_advisory_xact_lock({workspace})"),
+            // Whoever takes several locks waits for the first of them here.
+            Self::Account(_) | Self::Database => "SELECT pg_advisory_xact_lock(0)".to_owned(),
+        }
+    }
+}
+
 impl Store {
     /// A connection to read with.
     ///
@@ -281,7 +295,7 @@ impl Store {
     pub async fn read(&self) -> Result<Reader, StoreError> {
         Ok(Reader(match self {
             Self::Sqlite { read, .. } => Connection::Sqlite(read.acquire().await?),
-            Self::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+            Self::Postgres(pool) => Connection::Postgres(pool.acquire().await.map_err(StoreError::Unavailable)?),
         }))
     }
 
@@ -297,31 +311,31 @@ impl Store {
                 Ok(Writer(Reader(Connection::SqliteTransaction(transaction))))
             }
             Self::Postgres(pool) => {
-                let transaction = Connection::PostgresTransaction(pool.begin().await?);
-                let mut writer = Writer(Reader(transaction));
-                match lock {
-                    Lock::Owner(workspace, owner) => {
-                        writer.lock("SELECT pg_advisory_xact_lock_shared($1)", workspace.0).await?;
-                        writer.lock("SELECT pg_advisory_xact_lock($1)", -(workspace.0 ^ owner.0)).await?;
+                let mut connection = pool.acquire().await.map_err(StoreError::Unavailable)?;
+                connection.begin(&lock.statements()).await?;
+                let mut writer = Writer(Reader(Connection::Postgres(connection)));
+                if let Lock::Account(account) = lock {
+                    for workspace in writer.list_workspaces_of(account).await? {
+                        writer.execute("SELECT pg_advisory_xact_lock($1)", args![workspace]).await?;
                     }
-                    Lock::Workspace(workspace) => writer.lock("SELECT pg_advisory_xact_lock($1)", workspace.0).await?,
-                    Lock::Account(account) => {
-                        // Whoever takes several locks waits for the first of them here.
-                        writer.lock("SELECT pg_advisory_xact_lock($1)", 0).await?;
-                        for workspace in writer.list_workspaces_of(account).await? {
-                            writer.lock("SELECT pg_advisory_xact_lock($1)", workspace.0).await?;
-                        }
-                    }
-                    Lock::Database => writer.lock("SELECT pg_advisory_xact_lock($1)", 0).await?,
                 }
                 Ok(writer)
             }
         }
     }
-}
 
-impl Writer {
-    async fn lock(&mut self, sql: &'static str, key: i64) -> Result<(), StoreError> {
-        self.execute(sql, args![key]).await.map(drop)
+    /// The same for a request that was checked against this workspace, as it was then. In one process the gates see
+    /// to it that it is still the same; another process may have put it back or removed it since. Under a lock of it
+    /// nobody does.
+    ///
+    /// # Errors
+    /// [`StoreError::Exchanged`], and as [`write`](Self::write).
+    pub async fn write_in(&self, workspace: &Workspace, lock: Lock) -> Result<Writer, StoreError> {
+        const SQL: &str = "SELECT COUNT(*) FROM workspaces WHERE workspace_id = $1 AND incarnation = $2";
+        let mut writer = self.write(lock).await?;
+        if writer.is_postgres() && writer.count(SQL, args![workspace.id, workspace.incarnation]).await? == 0 {
+            return Err(StoreError::Exchanged);
+        }
+        Ok(writer)
     }
 }

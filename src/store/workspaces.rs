@@ -12,7 +12,7 @@ use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 macro_rules! workspace_columns {
     () => {
         "w.workspace_id, w.account_id, w.name, w.deployment_name, w.created_at, w.is_default, w.admins_group_id,
-         w.users_group_id, w.clock_mode, w.clock_value, w.behaviour, w.delete_at, w.entropy_seed,
+         w.users_group_id, w.clock_mode, w.clock_value, w.behaviour, w.delete_at, w.incarnation, w.entropy_seed,
          toggle.conf_value AS toggle_value, toggle.previous_value AS toggle_previous, toggle.effective_at AS toggle_at,
          cap.conf_value AS cap_value, cap.previous_value AS cap_previous, cap.effective_at AS cap_at,
          EXISTS (SELECT 1 FROM faults f WHERE f.workspace_id = w.workspace_id) AS has_faults"
@@ -40,6 +40,7 @@ pub(super) struct WorkspaceRow {
     clock_value: i64,
     behaviour: String,
     delete_at: Option<i64>,
+    incarnation: i64,
     entropy_seed: Option<i64>,
     toggle_value: Option<String>,
     toggle_previous: Option<String>,
@@ -69,6 +70,7 @@ impl TryFrom<WorkspaceRow> for Workspace {
             clock: WorkspaceClock::from_parts(&row.clock_mode, row.clock_value).ok_or_else(|| unreadable("clock"))?,
             behaviour: serde_json::from_str(&row.behaviour).map_err(|_| unreadable("behaviour"))?,
             delete_at: row.delete_at.map(Millis),
+            incarnation: row.incarnation,
             entropy_seed: row.entropy_seed,
             name: row.name,
             deployment_name: row.deployment_name,
@@ -247,8 +249,8 @@ impl Writer {
     /// [`StoreError::Duplicate`] when the id is taken.
     pub async fn insert_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO workspaces (workspace_id, account_id, name, deployment_name, created_at,
-             is_default, admins_group_id, users_group_id, clock_mode, clock_value, behaviour, delete_at, entropy_seed)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+             is_default, admins_group_id, users_group_id, clock_mode, clock_value, behaviour, delete_at, incarnation,
+             entropy_seed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let account = workspace.account.to_string();
         let behaviour = behaviour_text(&workspace.behaviour)?;
         let (clock_mode, clock_value) = workspace.clock.to_parts();
@@ -265,9 +267,17 @@ impl Writer {
             clock_value,
             &behaviour,
             workspace.delete_at,
+            workspace.incarnation,
             workspace.entropy_seed,
         ];
         self.execute(SQL, values).await?;
+        Ok(())
+    }
+
+    /// Makes a workspace another one than whoever read it before knows.
+    pub async fn update_incarnation(&mut self, id: WorkspaceId, incarnation: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE workspaces SET incarnation = $2 WHERE workspace_id = $1";
+        self.execute(sql, args![id, incarnation]).await?;
         Ok(())
     }
 

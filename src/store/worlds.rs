@@ -68,6 +68,9 @@ const NOT_KEPT: &[&str] = &["faults"];
 /// out, so two may not share it.
 const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins", "faults", "decoys"];
 
+/// The column that no checkpoint has.
+const INCARNATION: &str = "incarnation";
+
 /// The names of the tables that a reset puts back.
 pub fn tables_put_back() -> impl Iterator<Item = &'static str> {
     TABLES.iter().map(|table| table.name)
@@ -140,7 +143,7 @@ impl Writer {
         let mut script = Vec::new();
         for table in TABLES.iter().filter(|table| !NOT_KEPT.contains(&table.name)) {
             let row = if self.is_postgres() {
-                "to_jsonb(x)".to_owned()
+                format!("to_jsonb(x) - '{INCARNATION}'")
             } else {
                 let pairs: Vec<String> = of(columns, table).iter().map(|name| format!("'{name}', x.{name}")).collect();
                 format!("json_object({})", pairs.join(", "))
@@ -205,8 +208,7 @@ impl Writer {
         let mut script = Vec::new();
         for table in TABLES.iter().filter(|table| !NOT_COPIED.contains(&table.name)) {
             // The audit log's own numbering goes on.
-            let columns: Vec<&str> =
-                of(columns, table).iter().map(String::as_str).filter(|column| *column != "sequence").collect();
+            let columns = of(columns, table).into_iter().filter(|column| *column != "sequence").collect::<Vec<_>>();
             let values: Vec<String> = columns.iter().map(|column| copied(column, from.account, to)).collect();
             let order = if table.name == "audit_events" { "ORDER BY x.sequence" } else { "" };
             for (condition, _) in place.conditions(table) {
@@ -248,8 +250,10 @@ impl Writer {
     }
 }
 
-fn of<'a>(columns: &'a Columns, table: &Table) -> &'a [String] {
-    columns.get(table.name).map_or(&[], Vec::as_slice)
+/// The columns of a table that go with its rows. A workspace that is put back is another one for it.
+fn of<'a>(columns: &'a Columns, table: &Table) -> Vec<&'a str> {
+    let all = columns.get(table.name).into_iter().flatten().map(String::as_str);
+    all.filter(|column| *column != INCARNATION).collect()
 }
 
 impl Reader {

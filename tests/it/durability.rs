@@ -126,9 +126,9 @@ async fn postgres_synchronizes_where_it_is_asked_to() {
     for (durability, expected) in [(Durability::SurvivesKill, None), (Durability::SurvivesPowerCut, Some("on"))] {
         let store = Store::open_to_serve(&database, durability).await.unwrap();
         let Store::Postgres(pool) = &store else { panic!("{store:?}") };
-        let shown: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(pool).await.unwrap();
+        let shown: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(pool.unlimited()).await.unwrap();
         let usual: String = sqlx::query_scalar("SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'")
-            .fetch_one(pool)
+            .fetch_one(pool.unlimited())
             .await
             .unwrap();
         assert_eq!(shown, expected.map_or(usual, str::to_owned));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -21,9 +22,10 @@ use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::run::surface;
 use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER, FirstStart, JournalLimits, Service};
-use dapi_mock::store::{Database, Lock, Store};
+use dapi_mock::store::{Database, Limits, Lock, Store};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use sqlx::Connection;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -76,16 +78,12 @@ pub(crate) struct World {
     _folder: Option<TempDir>,
 }
 
-/// The base URL and a schema of its own: 2 ms, where a database of its own takes 20.
-#[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+/// A schema of its own: 2 ms, where a database of its own takes 20.
 async fn fresh_postgres() -> Database {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let base = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL");
+    let base = postgres_url();
     let schema = format!("it_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let pool = sqlx::PgPool::connect(&base).await.unwrap();
-    let statement = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
-    pool.close().await;
+    run_on_postgres(&base, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await;
     let separator = if base.contains('?') { '&' } else { '?' };
     format!("{base}{separator}options[search_path]={schema}").parse().unwrap()
 }
@@ -101,6 +99,32 @@ pub(crate) async fn fresh_database(backend: Backend) -> (Database, Option<TempDi
     (database, folder)
 }
 
+/// A database of its own, for tests that a lock which others hold would disturb: locks are for the whole database.
+pub(crate) async fn fresh_postgres_database(name: &str) -> Database {
+    let base = postgres_url();
+    let (server, database) = base.rsplit_once('/').unwrap();
+    let database = format!("{database}_{name}");
+    run_on_postgres(&base, &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await;
+    run_on_postgres(&base, &format!("CREATE DATABASE {database}")).await;
+    format!("{server}/{database}").parse().unwrap()
+}
+
+/// The worlds of one database share its locks, and wait for each other while the machine is busy.
+fn patient() -> Limits {
+    Limits { acquire: Duration::from_secs(30), statement: Duration::from_mins(1), ..Limits::default() }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+fn postgres_url() -> String {
+    std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL")
+}
+
+pub(crate) async fn run_on_postgres(url: &str, sql: &str) {
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 impl World {
     pub(crate) async fn new(backend: Backend) -> Self {
         let (database, folder) = fresh_database(backend).await;
@@ -109,8 +133,17 @@ impl World {
 
     /// What a server makes of this database, where the system's time is `now`.
     pub(crate) async fn over(backend: Backend, database: Database, folder: Option<TempDir>, now: Millis) -> Self {
-        let clock = Arc::new(ManualClock::new(now));
-        let store = Store::open(&database).await.unwrap();
+        Self::open(backend, database, folder, Arc::new(ManualClock::new(now)), patient()).await
+    }
+
+    async fn open(
+        backend: Backend,
+        database: Database,
+        folder: Option<TempDir>,
+        clock: Arc<ManualClock>,
+        limits: Limits,
+    ) -> Self {
+        let store = Store::open_with(&database, limits).await.unwrap();
         let service = Service::new(store, clock.clone(), Arc::new(SystemEntropy));
         let wanted = FirstStart {
             admin_token: TokenValue::parse(ADMIN_TOKEN),
@@ -122,11 +155,21 @@ impl World {
         Self { clock, service, backend, router, database, _folder: folder }
     }
 
+    /// Another process on the same PostgreSQL.
+    pub(crate) async fn replica(&self) -> Self {
+        Self::open(self.backend, self.database.clone(), None, self.clock.clone(), patient()).await
+    }
+
+    /// A process on this database, with other limits than the usual ones.
+    pub(crate) async fn on(database: Database, limits: Limits) -> Self {
+        Self::open(Backend::Postgres, database, None, Arc::new(ManualClock::new(START)), limits).await
+    }
+
     /// What the process would find after a restart; memory outlives it here.
     pub(crate) async fn restart(&mut self) {
         if self.database != Database::SqliteMemory {
             self.service.store().close().await;
-            let store = Store::open(&self.database).await.unwrap();
+            let store = Store::open_with(&self.database, patient()).await.unwrap();
             self.service = Service::new(store, self.clock.clone(), Arc::new(SystemEntropy));
         }
         self.service.start(&FirstStart::default()).await.unwrap();

@@ -27,6 +27,7 @@ fn facts() -> Facts {
         entropy_seed: None,
         enable_tokens: None,
         max_token_lifetime: None,
+        incarnation: 0,
         has_faults: false,
     };
     let token = Token {
