@@ -1,18 +1,27 @@
 """Every page as people see it: wide, on a telephone, in the dark; for axe, and as pictures in docs/images."""
 
+import json
+import urllib.error
+import urllib.request
+
 import pytest
 
-from conftest import WORKSPACE_ADMIN
+from conftest import ACCOUNT_ADMIN, WORKSPACE_ADMIN
 
-ADVANCED = "/settings/workspace/advanced"
 LOOKS = {
     "": {"width": 1100},
     "-narrow": {"width": 360},
     "-dark": {"width": 1100, "scheme": "dark"},
 }
+looks = pytest.mark.parametrize("look", LOOKS)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+def call(site, path: str, body: bytes | None = None) -> None:
+    headers = {"Authorization": f"Bearer {site.admin_token}", "User-Agent": "databricks-sdk-py/0.162.0 python/3.11.7"}
+    urllib.request.urlopen(urllib.request.Request(site.host + path, body, headers), timeout=20).close()
+
+
+@looks
 def test_settings(visit, sign_in, looks_well, look):
     page = visit("/", **LOOKS[look])
     looks_well(page, f"home{look}")
@@ -22,7 +31,7 @@ def test_settings(visit, sign_in, looks_well, look):
     looks_well(page, f"settings-advanced{look}")
     page.get_by_role("switch").click()
     looks_well(page, f"settings-advanced-confirm{look}")
-    page.goto(f"{ADVANCED}/permissions")
+    page.goto("/settings/workspace/advanced/permissions")
     looks_well(page, f"settings-permissions{look}")
     page.get_by_role("button", name="Remove users").click()
     looks_well(page, f"settings-permissions-confirm{look}")
@@ -32,3 +41,31 @@ def test_settings(visit, sign_in, looks_well, look):
     # A random value; the pictures are to be the same each time.
     page.get_by_label("Token value").evaluate("field => { field.value = 'dapi…' }")
     looks_well(page, f"settings-access-tokens{look}")
+
+
+@looks
+def test_token_report(sign_in, looks_well, look):
+    report = "/account-console/security/token-report"
+    # Without the token that the first start made at the real time.
+    page = sign_in(ACCOUNT_ADMIN, f"{report}?created_to=2026-11-01&sort=owner", **LOOKS[look])
+    looks_well(page, f"token-report{look}")
+    page.get_by_role("checkbox").nth(1).check()
+    page.get_by_role("button", name="Revoke").click()
+    looks_well(page, f"token-report-confirm{look}")
+    page.goto(f"{report}?created_from=yesterday")
+    looks_well(page, f"token-report-refused{look}")
+
+
+@looks
+def test_console(site, visit, looks_well, look):
+    # The first start made a token at the real time. It is revoked, and then used in vain.
+    [admin_token] = [token for token in site.own("GET", "/default/tokens")["tokens"] if "admin" in token["comment"]]
+    call(site, "/api/2.0/token/delete", json.dumps({"token_id": admin_token["token_id"]}).encode())
+    site.own("DELETE", "/default/requests")
+    with pytest.raises(urllib.error.HTTPError):
+        call(site, "/api/2.0/token/list")
+    page = visit("/_mock/", **LOOKS[look])
+    looks_well(page, f"console-clock{look}")
+    for name in ("requests", "tokens?state=live", "audit", "faults", "workspaces"):
+        page.goto(f"/_mock/console/default/{name}")
+        looks_well(page, f"console-{name.split('?')[0]}{look}")

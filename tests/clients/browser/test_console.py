@@ -1,0 +1,101 @@
+"""The mock's own console: time, requests and why they were refused, faults, workspaces."""
+
+import json
+import os
+import re
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+from playwright.sync_api import expect
+
+CONSOLE = "/_mock/console/default"
+
+
+def ask(site, token: str, path: str = "/api/2.0/token/list") -> int:
+    request = urllib.request.Request(site.host + path, headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_clock_moves(site, visit, javascript):
+    page = visit("/", javascript=javascript)
+    page.get_by_role("link", name="Console").first.click()
+    expect(page.get_by_role("heading", name="Clock", exact=True)).to_be_visible()
+    expect(page.locator("p.reading")).to_contain_text("2026-12-01 09:30 UTC")
+    expect(page.get_by_role("region", name="Coming events")).to_contain_text("old notebook")
+    page.get_by_role("button", name="30 days").click()
+    expect(page.get_by_role("status")).to_contain_text("old notebook")
+    expect(page.locator("p.reading")).to_contain_text("2026-12-31 09:30 UTC")
+    page.get_by_label("A span or an instant").fill("backwards")
+    page.get_by_role("button", name="Advance", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("backwards")
+    assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2026-12-31T09:30:00.000Z"
+    if javascript:
+        page.get_by_role("button", name="1 day", exact=True).click()
+        expect(page.get_by_role("status")).to_contain_text("Nothing was due")
+        page.reload()
+        assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2027-01-01T09:30:00.000Z", "not twice"
+
+
+def test_what_is_shown_as_curl_does_the_same(site, visit):
+    page = visit(f"{CONSOLE}/clock")
+    page.get_by_text("As curl").first.click()
+    [command] = [line for line in page.locator("details[open] pre").inner_text().splitlines() if '"by":"90d"' in line]
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, env=dict(os.environ))
+    assert json.loads(done.stdout)["now"]["rfc3339"] == "2027-03-01T09:30:00.000Z", done.stderr
+
+
+def test_a_refused_request_appears_by_itself_and_says_why(site, visit):
+    page = visit(f"{CONSOLE}/requests")
+    expect(page.get_by_text("/api/2.0/token/list")).to_have_count(0)
+    assert ask(site, "dapi" + "0" * 31 + "7") == 403
+    row = page.get_by_role("row", name="/api/2.0/token/list")
+    expect(row).to_be_visible()
+    expect(row).to_contain_text("403")
+    row.get_by_role("link").first.click()
+    expect(page.locator("tr.decided")).to_be_visible()
+    expect(page.get_by_text("tombstone")).to_be_visible()
+
+
+def test_a_fault_is_armed(site, visit):
+    page = visit(f"{CONSOLE}/faults")
+    page.get_by_role("button", name="Arm rate_limited").click()
+    expect(page.get_by_role("status")).to_contain_text("armed")
+    assert [ask(site, site.admin_token), ask(site, site.admin_token)] == [429, 200]
+    page.reload()
+    expect(page.get_by_role("region", name="Armed faults")).to_contain_text("1")
+
+
+def test_a_workspace_is_made_and_its_token_shown_once(site, visit):
+    page = visit(f"{CONSOLE}/workspaces")
+    page.get_by_label("Name").first.fill("from the page")
+    page.get_by_role("button", name="Create").click()
+    exports = dict(
+        re.fullmatch(r"export (\w+)='(.*)'", line).groups()
+        for line in page.locator("#exports").inner_text().splitlines()
+        if line.startswith("export ")
+    )
+    assert ask(site, exports["DATABRICKS_TOKEN"]) == 200
+    page.reload()
+    assert exports["DATABRICKS_TOKEN"] not in page.content()
+    expect(page.get_by_role("row", name="from the page")).to_be_visible()
+
+
+def test_where_there_is_a_control_key_the_console_asks_for_it(start_server, chromium):
+    server = start_server(options=["--control-key", "sesame"])
+    page = chromium.new_context(base_url=server.host, ignore_https_errors=True).new_page()
+    page.goto("/_mock/")
+    expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
+    page.get_by_label("Control key").fill("wrong")
+    page.get_by_role("button", name="Workspace Admin").click()
+    expect(page.get_by_role("alert")).to_contain_text("not the control key")
+    page.get_by_label("Control key").fill("sesame")
+    page.get_by_role("button", name="Workspace Admin").click()
+    expect(page.get_by_role("heading", name="Clock", exact=True)).to_be_visible()
+    page.context.close()
