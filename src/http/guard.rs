@@ -22,7 +22,7 @@ use crate::domain::authorize::{Decision, Demand, Presented, Right, Step};
 use crate::domain::fault::When;
 use crate::domain::journal::CredentialKind;
 use crate::domain::{Denial, Millis, WorkspaceId};
-use crate::service::{Authorized, Error, StoreError};
+use crate::service::{Authorized, Error, Refused, StoreError};
 
 /// How long the checks may take, and then what the request is for. Faults that delay a request are not counted.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -224,9 +224,9 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
     // Somebody may have put a secret where an id belongs, or what no database takes, and the message
     // repeats it.
     let message = credential::redacted(&wire.message).replace('\0', "\u{fffd}");
-    app.service
-        .record_refusals(workspace, owner, origin, actions, (wire.status.as_u16(), &message), account_level)
-        .await
+    let status = wire.status.as_u16();
+    let refused = Refused { actor: owner, origin, status, message: &message, account_level };
+    app.service.record_refusals(workspace, actions, refused).await
 }
 
 /// Any authenticated request to a path that has no route.

@@ -24,6 +24,21 @@ pub struct Authorized {
     pub decoy_of: Option<WorkspaceId>,
 }
 
+/// A refusal, as the audit log tells of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// Who was refused, where that is known.
+    pub actor: Option<&'a str>,
+    /// Where the request came from.
+    pub origin: &'a Origin,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's text.
+    pub message: &'a str,
+    /// Whether it is the account's rather than the workspace's.
+    pub account_level: bool,
+}
+
 impl Service {
     /// Runs the ordered checks of spec §4. When they all pass it records the use and the log-in, for
     /// one token once a second at most.
@@ -79,28 +94,22 @@ impl Service {
     pub async fn record_refusals(
         &self,
         workspace: WorkspaceId,
-        actor: Option<&str>,
-        origin: &Origin,
         actions: Vec<Action>,
-        (status, message): (u16, &str),
-        account_level: bool,
+        refused: Refused<'_>,
     ) -> Result<(), Error> {
         if actions.is_empty() {
             return Ok(());
         }
-        let refused = (status, message);
-        unless_unwritable(self.insert_refusals(workspace, actor, origin, actions, refused, account_level).await)
+        unless_unwritable(self.insert_refusals(workspace, actions, refused).await)
     }
 
     async fn insert_refusals(
         &self,
         workspace: WorkspaceId,
-        actor: Option<&str>,
-        origin: &Origin,
         actions: Vec<Action>,
-        (status, message): (u16, &str),
-        account_level: bool,
+        refused: Refused<'_>,
     ) -> Result<(), StoreError> {
+        let Refused { actor, origin, status, message, account_level } = refused;
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let Some(workspace) = writer.find_workspace(workspace).await? else { return Ok(()) };
         let at = workspace.clock.at(self.system_now());

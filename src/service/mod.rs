@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use authorize::Authorized;
+pub use authorize::{Authorized, Refused};
 pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
 pub use explain::{DryOutcome, DryRun};
 pub use fates::TokenFate;

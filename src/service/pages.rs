@@ -42,7 +42,7 @@ impl Service {
     ) -> Result<PageCookie, Error> {
         let cookie = PageCookie::from_random(self.entropy.secret());
         let (system, workspace) = (self.system_now(), &place.workspace);
-        let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
+        let mut writer = self.store.write_in(workspace, Lock::Workspace(workspace.id)).await?;
         let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;
         let session = PageSession {
             hash: cookie.hash(),
