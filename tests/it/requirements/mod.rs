@@ -14,8 +14,8 @@
 //! | R46 (monitor by CLI or API) | R48–R50 in `governing.rs` |
 //! | R47 (automatic revocation, a second time) | R10 in `purpose.rs` |
 //!
-//! A test says where a real client or a page has yet to show the same (R33, R42, R45). Of R20, R21 and R34, what
-//! is in the HTML is in `pages.rs` and `pages_report.rs`.
+//! What pages have to show of R20–R25, R33 and R34 is in `pages.rs` and `pages_report.rs`, and clicked through in
+//! `tests/clients/browser`; what clients have to show, in the other folders there.
 
 mod governing;
 mod purpose;

@@ -60,7 +60,7 @@ async fn r19_queries_run_only_while_the_report_is_used(world: World) {
     assert_eq!(world.report_statistics().await, before);
 }
 
-/// A token, however mighty its owner, opens a workspace and nothing else. The login page comes with issue 9.
+/// A token, however mighty its owner, opens a workspace and nothing else. The login page is in `pages.rs`.
 async fn r20_signing_in_as_account_admin_is_another_thing(world: World) {
     let token = world.mint(world.user_id(dapi_mock::service::ACCOUNT_ADMIN_USER).await, |_| {}).await;
     assert!(world.client(&token).works().await);
@@ -69,7 +69,7 @@ async fn r20_signing_in_as_account_admin_is_another_thing(world: World) {
     assert_eq!(world.report_answer("").await.status, 200);
 }
 
-/// Labels and links come with the page (issue 9); what stands behind them is named in the own API's list.
+/// Labels and links are in `pages_report.rs`; what stands behind them is named in the own API's list.
 async fn r21_the_report_is_found_where_it_is_said_to_be(world: World) {
     let answer = world.anonymous().own(Method::GET, "token-report", &json!({})).await;
     assert_eq!(answer.status, 404);

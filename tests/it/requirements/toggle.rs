@@ -170,7 +170,7 @@ async fn r32_permissions_serve_for_some_users_only(world: World) {
     assert_eq!(admin.get(TOGGLE).await.json(), json!({"enableTokensConfig": null}), "tokens stay enabled");
 }
 
-/// The count behind the warning; that the dialog shows it comes with the pages.
+/// The count behind the warning, which `pages.rs` finds in the dialog.
 async fn r33_partner_integrations_stop_while_disabled(world: World) {
     let partner = world.admin().robot("Partner Connect").await;
     let (token, id) = world.admin().create_for(&partner, None).await;
