@@ -234,7 +234,7 @@ fn banner(url: &str, database: &Database, access: &Access, started: &Started, to
         format!("# OAuth: DATABRICKS_CLIENT_ID={ADMIN_CLIENT_ID} DATABRICKS_CLIENT_SECRET={secret}\n")
     });
     say(&format!(
-        "dapi-mock {}, data in {database}, workspace {}\nown API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}\n\
+        "dapi-mock {}, data in {database}, workspace {}\npages at {url}/, own API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}\n\
          dapi-mock ready host={url} in={}ms\n",
         env!("CARGO_PKG_VERSION"),
         started.workspace,

@@ -174,12 +174,23 @@ impl Client {
     }
 
     async fn audit(&self) -> Vec<Event> {
-        let (status, text) = self.get("/_mock/v1/workspaces/default/audit", ADMIN_TOKEN).await;
-        assert_eq!(status, 200);
-        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut lines = String::new();
+        let mut after = String::from("0");
+        loop {
+            let url = format!("{}/_mock/v1/workspaces/default/audit?after={after}", self.base);
+            let answer = self.http.get(url).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+            answer.headers()["x-next-after"].to_str().unwrap().clone_into(&mut after);
+            let page = answer.text().await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            lines.push_str(&page);
+        }
+        let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let succeeded = events.filter(|event| event["response"]["statusCode"] == 200);
         succeeded
-            .map(|event| Event { action: self::text(&event["actionName"]), parameters: event["requestParams"].clone() })
+            .map(|event| Event { action: text(&event["actionName"]), parameters: event["requestParams"].clone() })
             .collect()
     }
 }
