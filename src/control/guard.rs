@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
-use super::reply::Problem;
+use super::reply::{Problem, received};
 use super::routes::Who;
 use super::{Access, ByPages, Control};
 use crate::browser::{has_known_host, is_foreign};
@@ -26,8 +26,12 @@ pub(super) async fn check(State((control, who)): State<(Control, Who)>, request:
         Some(ByPages) => Ok(()),
         None => allowed(&control.access, who, request.method(), request.headers()),
     };
-    let mut response = match allowed {
-        Ok(()) => match timeout(LIMIT, next.run(request)).await {
+    let received = match allowed {
+        Ok(()) => received(request).await,
+        Err(problem) => Err(problem),
+    };
+    let mut response = match received {
+        Ok(request) => match timeout(LIMIT, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Problem::from(ApiError::Unavailable).into_response(),
         },

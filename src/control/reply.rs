@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::routes::ROUTES;
 use crate::domain::{Denial, Millis, WorkspaceId};
@@ -94,6 +95,18 @@ pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "A defect of dapi-mock; the log has its cause.").into_response()
 }
 
+/// The request with its whole body. Also what wants none reads it: a connection on which something is left unread
+/// is closed, and the client's next request meets that.
+pub(super) async fn received(request: Request) -> Result<Request, Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| Denial::BodyTimeout)?;
+    Ok(Request::from_parts(parts, Body::from(bytes.map_err(|_| too_large())?)))
+}
+
+fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 16 MiB.")
+}
+
 /// A JSON object as body; an empty body is `{}`.
 #[derive(Debug)]
 pub(super) struct Input<T>(pub(super) T);
@@ -102,10 +115,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), BODY_LIMIT)).await;
-        let bytes = bytes
-            .map_err(|_| Denial::BodyTimeout)?
-            .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 16 MiB."))?;
+        let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| too_large())?;
         parse_object(&bytes).map(Self).map_err(|denial| match denial {
             Denial::MalformedRequest(detail) => Problem::bad_request(format!("The body is no JSON object: {detail}")),
             other => other.into(),

@@ -139,6 +139,29 @@ fn heads_have_bounds_and_only_http_1_is_spoken() {
     server.stop("TERM");
 }
 
+/// Else the connection would be closed under the client's next request, as some of it was never read.
+#[test]
+fn a_body_that_nobody_wants_is_read_all_the_same() {
+    let server = start(&MEMORY);
+    let token = server.export("DATABRICKS_TOKEN");
+    for path in ["/_mock/v1/workspaces", "/_mock/v1/workspaces/default/clock", "/api/2.0/token/list"] {
+        let mut stream = connect(&server);
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: 2\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // The handler would have answered by then.
+        std::thread::sleep(Duration::from_millis(100));
+        stream.write_all(b"{}").unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        stream.write_all(LAST.as_bytes()).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        assert_eq!(statuses(&answers), [200, 200], "{path}: {answers}");
+    }
+    server.stop("TERM");
+}
+
 /// A server that the system allows so many files; 128 are kept for other uses than connections.
 fn start_with_files(files: u32) -> Server {
     let folder = tempfile::tempdir().unwrap();
