@@ -8,8 +8,19 @@ use std::thread::JoinHandle;
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use tempfile::TempDir;
 
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 pub(crate) struct Server {
-    child: Child,
+    child: Running,
     out: BufReader<ChildStdout>,
     /// Standard error, read all the while: a full pipe would hold the server up.
     log: JoinHandle<String>,
@@ -42,11 +53,10 @@ pub(crate) fn start_in(folder: TempDir, args: &[&str]) -> Server {
     start_by(command, folder)
 }
 
-#[expect(clippy::zombie_processes, reason = "whoever stops the server waits for it")]
 pub(crate) fn start_by(mut command: Command, folder: TempDir) -> Server {
-    let mut child = command.spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let log = read_all(child.stderr.take().unwrap());
+    let mut child = Running(command.spawn().unwrap());
+    let mut out = BufReader::new(child.0.stdout.take().unwrap());
+    let log = read_all(child.0.stderr.take().unwrap());
     let mut banner = Vec::new();
     loop {
         let mut line = String::new();
@@ -78,7 +88,7 @@ fn signal(child: &Child, name: &str) {
 
 impl Server {
     pub(crate) fn process_id(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     pub(crate) fn export(&self, name: &str) -> String {
@@ -95,8 +105,8 @@ impl Server {
     }
 
     pub(crate) fn stop(mut self, name: &str) -> (Option<i32>, String, TempDir) {
-        signal(&self.child, name);
-        let code = self.child.wait().unwrap().code();
+        signal(&self.child.0, name);
+        let code = self.child.0.wait().unwrap().code();
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).unwrap();
         (code, self.log.join().unwrap(), self.folder)
