@@ -44,11 +44,12 @@ impl Reader {
 }
 
 impl Writer {
-    /// Adds a session, and clears away those that began before `oldest`.
+    /// Adds a session, and clears away those of its workspace that began before `oldest`.
     pub async fn insert_page_session(&mut self, session: &PageSession, oldest: Millis) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO page_sessions (session_hash, workspace_id, account_id, whole_account,
                principal_id, began_at) VALUES ($1, $2, $3, $4, $5, $6)";
-        self.execute("DELETE FROM page_sessions WHERE began_at < $1", args![oldest]).await?;
+        const OLD: &str = "DELETE FROM page_sessions WHERE workspace_id = $1 AND began_at < $2";
+        self.execute(OLD, args![session.workspace, oldest]).await?;
         let account = session.account.to_string();
         let values = args![
             session.hash.as_str(),

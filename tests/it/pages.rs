@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use dapi_mock::domain::WorkspaceId;
 use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::page_session::PageCookie;
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
 use serde_json::json;
@@ -360,6 +361,12 @@ async fn what_ends_a_session(world: World) {
     assert_eq!(browser.get(ADVANCED).await.status, 200);
     world.clock.advance(1);
     assert_eq!(browser.get(ADVANCED).await.status, 303, "half a day is over");
+    world.clock.advance(1);
+    let cookie = PageCookie::parse(&browser.cookies["dapi_mock_3274"]).unwrap();
+    let kept = async || world.service.store().read().await.unwrap().find_page_session(&cookie.hash()).await.unwrap();
+    assert!(kept().await.is_some());
+    world.browser_of(ADMIN_USER).await;
+    assert_eq!(kept().await, None, "the next one clears it away");
 
     let eva = world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
