@@ -6,12 +6,21 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 IMAGES = REPOSITORY / "docs/images"
 # What the accounts and the workspace are called at a first start.
 WORKSPACE_ADMIN, ACCOUNT_ADMIN = "Workspace Admin", "Account Admin"
+
+
+def follow(link: Locator) -> None:
+    """Clicks what leads to another page, and waits until that is there, its scripts included.
+
+    A click alone returns before, and what comes next, a key or a look, would still meet the page that is left.
+    """
+    with link.page.expect_navigation():
+        link.click()
 
 
 @pytest.fixture
@@ -71,7 +80,7 @@ def sign_in(visit):
 
     def choose(person: str, path: str, **options) -> Page:
         page = visit(path, **options)
-        page.get_by_role("button", name=person).click()
+        follow(page.get_by_role("button", name=person))
         return page
 
     return choose

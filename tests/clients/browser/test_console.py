@@ -10,6 +10,8 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
+from conftest import follow
+
 CONSOLE = "/_mock/console/default"
 
 
@@ -25,19 +27,19 @@ def ask(site, token: str, path: str = "/api/2.0/token/list") -> int:
 @pytest.mark.parametrize("javascript", [True, False])
 def test_the_clock_moves(site, visit, javascript):
     page = visit("/", javascript=javascript)
-    page.get_by_role("link", name="Console").first.click()
+    follow(page.get_by_role("link", name="Console").first)
     expect(page.get_by_role("heading", name="Clock", exact=True)).to_be_visible()
     expect(page.locator("p.reading")).to_contain_text("2026-12-01 09:30 UTC")
     expect(page.get_by_role("region", name="Coming events")).to_contain_text("old notebook")
-    page.get_by_role("button", name="30 days").click()
+    follow(page.get_by_role("button", name="30 days"))
     expect(page.get_by_role("status")).to_contain_text("old notebook")
     expect(page.locator("p.reading")).to_contain_text("2026-12-31 09:30 UTC")
     page.get_by_label("A span or an instant").fill("backwards")
-    page.get_by_role("button", name="Advance", exact=True).click()
+    follow(page.get_by_role("button", name="Advance", exact=True))
     expect(page.get_by_role("alert")).to_contain_text("backwards")
     assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2026-12-31T09:30:00.000Z"
     if javascript:
-        page.get_by_role("button", name="1 day", exact=True).click()
+        follow(page.get_by_role("button", name="1 day", exact=True))
         expect(page.get_by_role("status")).to_contain_text("Nothing was due")
         page.reload()
         assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2027-01-01T09:30:00.000Z", "not twice"
@@ -58,14 +60,14 @@ def test_a_refused_request_appears_by_itself_and_says_why(site, visit):
     row = page.get_by_role("row", name="/api/2.0/token/list")
     expect(row).to_be_visible()
     expect(row).to_contain_text("403")
-    row.get_by_role("link").first.click()
+    follow(row.get_by_role("link").first)
     expect(page.locator("tr.decided")).to_be_visible()
     expect(page.get_by_text("tombstone")).to_be_visible()
 
 
 def test_a_fault_is_armed(site, visit):
     page = visit(f"{CONSOLE}/faults")
-    page.get_by_role("button", name="Arm rate_limited").click()
+    follow(page.get_by_role("button", name="Arm rate_limited"))
     expect(page.get_by_role("status")).to_contain_text("armed")
     assert [ask(site, site.admin_token), ask(site, site.admin_token)] == [429, 200]
     page.reload()
@@ -75,7 +77,7 @@ def test_a_fault_is_armed(site, visit):
 def test_a_workspace_is_made_and_its_token_shown_once(site, visit):
     page = visit(f"{CONSOLE}/workspaces")
     page.get_by_label("Name").first.fill("from the page")
-    page.get_by_role("button", name="Create").click()
+    follow(page.get_by_role("button", name="Create"))
     exports = dict(
         re.fullmatch(r"export (\w+)='(.*)'", line).groups()
         for line in page.locator("#exports").inner_text().splitlines()
@@ -93,9 +95,9 @@ def test_where_there_is_a_control_key_the_console_asks_for_it(start_server, chro
     page.goto("/_mock/")
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
     page.get_by_label("Control key").fill("wrong")
-    page.get_by_role("button", name="Workspace Admin").click()
+    follow(page.get_by_role("button", name="Workspace Admin"))
     expect(page.get_by_role("alert")).to_contain_text("not the control key")
     page.get_by_label("Control key").fill("sesame")
-    page.get_by_role("button", name="Workspace Admin").click()
+    follow(page.get_by_role("button", name="Workspace Admin"))
     expect(page.get_by_role("heading", name="Clock", exact=True)).to_be_visible()
     page.context.close()

@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from conftest import ACCOUNT_ADMIN, WORKSPACE_ADMIN
+from conftest import ACCOUNT_ADMIN, WORKSPACE_ADMIN, follow
 
 LOOKS = {
     "": {"width": 1100},
@@ -25,19 +25,19 @@ def call(site, path: str, body: bytes | None = None) -> None:
 def test_settings(visit, sign_in, looks_well, look):
     page = visit("/", **LOOKS[look])
     looks_well(page, f"home{look}")
-    page.get_by_role("link", name="Workspace settings").click()
+    follow(page.get_by_role("link", name="Workspace settings"))
     looks_well(page, f"sign-in{look}")
-    page.get_by_role("button", name=WORKSPACE_ADMIN).click()
+    follow(page.get_by_role("button", name=WORKSPACE_ADMIN))
     looks_well(page, f"settings-advanced{look}")
-    page.get_by_role("switch").click()
+    follow(page.get_by_role("switch"))
     looks_well(page, f"settings-advanced-confirm{look}")
     page.goto("/settings/workspace/advanced/permissions")
     looks_well(page, f"settings-permissions{look}")
-    page.get_by_role("button", name="Remove users").click()
+    follow(page.get_by_role("button", name="Remove users"))
     looks_well(page, f"settings-permissions-confirm{look}")
     page = sign_in("erin.engineer", "/settings/user/developer/access-tokens", **LOOKS[look])
     page.get_by_label("Comment").fill("my laptop")
-    page.get_by_role("button", name="Generate").click()
+    follow(page.get_by_role("button", name="Generate"))
     # A random value; the pictures are to be the same each time.
     page.get_by_label("Token value").evaluate("field => { field.value = 'dapi…' }")
     looks_well(page, f"settings-access-tokens{look}")
@@ -50,7 +50,7 @@ def test_token_report(sign_in, looks_well, look):
     page = sign_in(ACCOUNT_ADMIN, f"{report}?created_to=2026-11-01&sort=owner", **LOOKS[look])
     looks_well(page, f"token-report{look}")
     page.get_by_role("checkbox").nth(1).check()
-    page.get_by_role("button", name="Revoke").click()
+    follow(page.get_by_role("button", name="Revoke"))
     looks_well(page, f"token-report-confirm{look}")
     page.goto(f"{report}?created_from=yesterday")
     looks_well(page, f"token-report-refused{look}")

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from conftest import ACCOUNT_ADMIN
+from conftest import ACCOUNT_ADMIN, follow
 
 REPORT = "/account-console/security/token-report"
 
@@ -19,14 +19,14 @@ def comments(page) -> list[str]:
 @pytest.mark.parametrize("javascript", [True, False])
 def test_tokens_are_found_exported_and_revoked(site, sign_in, javascript):
     page = sign_in(ACCOUNT_ADMIN, "/account-console/login", javascript=javascript)
-    page.get_by_role("link", name="Token report").click()
+    follow(page.get_by_role("link", name="Token report"))
     expect(page.get_by_role("heading", name="Token report")).to_be_visible()
     assert len(comments(page)) == 9
 
-    page.get_by_role("button", name="Tokens of inactive principals").click()
+    follow(page.get_by_role("button", name="Tokens of inactive principals"))
     assert comments(page) == ["cron"]
-    page.get_by_role("button", name="Tokens of inactive principals").click()
-    page.get_by_role("button", name="Tokens with no expiration date").click()
+    follow(page.get_by_role("button", name="Tokens of inactive principals"))
+    follow(page.get_by_role("button", name="Tokens with no expiration date"))
     assert sorted(comments(page)) == ["laptop", "partner integration, do not touch"]
 
     with page.expect_download() as started:
@@ -34,18 +34,18 @@ def test_tokens_are_found_exported_and_revoked(site, sign_in, javascript):
     rows = list(csv.DictReader(io.StringIO(started.value.path().read_text())))
     assert sorted(row["comment"] for row in rows) == sorted(comments(page)), "the filtered rows"
 
-    page.get_by_role("link", name="Clear").click()
+    follow(page.get_by_role("link", name="Clear"))
     page.get_by_label("Owner").fill("daniel.analyst@example.com")
-    page.get_by_role("button", name="Apply").click()
+    follow(page.get_by_role("button", name="Apply"))
     assert len(comments(page)) == 2
     page.get_by_label(re.compile("dashboards")).check()
-    page.get_by_role("button", name="Revoke").click()
+    follow(page.get_by_role("button", name="Revoke"))
     expect(page.get_by_role("heading", name="Revoke 1 token?")).to_be_visible()
-    page.get_by_role("link", name="Cancel").click()
+    follow(page.get_by_role("link", name="Cancel"))
     assert len(comments(page)) == 2, "nothing changes before Confirm"
     page.get_by_label(re.compile("dashboards")).check()
-    page.get_by_role("button", name="Revoke").click()
-    page.get_by_role("button", name="Revoke").click()
+    follow(page.get_by_role("button", name="Revoke"))
+    follow(page.get_by_role("button", name="Revoke"))
     expect(page.get_by_role("status")).to_contain_text("1 token is revoked")
     assert len(comments(page)) == 1
     ended = site.own("GET", "/default/tokens?state=revoked_by_account_admin")["tokens"]
@@ -56,27 +56,27 @@ def test_it_is_sorted_paged_and_filtered_by_its_address(sign_in):
     page = sign_in(ACCOUNT_ADMIN, f"{REPORT}?limit=4&sort=last_used&order=desc")
     expect(page.get_by_role("columnheader", name="Last used")).to_have_attribute("aria-sort", "descending")
     first = comments(page)
-    page.get_by_role("link", name="Next").click()
+    follow(page.get_by_role("link", name="Next"))
     second = comments(page)
     assert len(first) == len(second) == 4 and not set(first) & set(second)
-    page.get_by_role("link", name="Previous").click()
+    follow(page.get_by_role("link", name="Previous"))
     assert comments(page) == first
     page.reload()
     assert comments(page) == first
-    page.get_by_role("link", name="Owner").click()
+    follow(page.get_by_role("link", name="Owner"))
     expect(page.get_by_role("columnheader", name="Owner")).to_have_attribute("aria-sort", "ascending")
 
 
 def test_all_of_a_page_are_selected_at_once(sign_in):
     page = sign_in(ACCOUNT_ADMIN, REPORT)
     page.locator("input[data-all]").check()
-    page.get_by_role("button", name="Revoke").click()
+    follow(page.get_by_role("button", name="Revoke"))
     expect(page.get_by_role("heading", name="Revoke 9 tokens?")).to_be_visible()
 
 
 def test_who_is_no_account_admin_is_told_so(sign_in):
     page = sign_in(ACCOUNT_ADMIN, REPORT)
-    page.get_by_role("button", name="Sign out").click()
-    page.get_by_role("button", name="olivia.admin").click()
+    follow(page.get_by_role("button", name="Sign out"))
+    follow(page.get_by_role("button", name="olivia.admin"))
     page.goto(REPORT)
     expect(page.get_by_role("alert")).to_contain_text("account admin")

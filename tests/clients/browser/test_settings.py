@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
-from conftest import WORKSPACE_ADMIN
+from conftest import WORKSPACE_ADMIN, follow
 
 ADVANCED = "/settings/workspace/advanced"
 TOKENS = "/settings/user/developer/access-tokens"
@@ -28,20 +28,20 @@ def works(site, token: str) -> bool:
 @pytest.mark.parametrize("javascript", [True, False])
 def test_personal_access_tokens_are_turned_off_and_on(site, sign_in, javascript):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED, javascript=javascript)
-    page.get_by_role("switch", name="Personal Access Tokens").click()
+    follow(page.get_by_role("switch", name="Personal Access Tokens"))
     expect(page.get_by_text("Partner Connect")).to_be_visible()
     expect(page.get_by_text("8 tokens of 5 owners")).to_be_visible()
     assert works(site, site.admin_token), "nothing changes before Confirm"
-    page.get_by_role("link", name="Cancel").click()
+    follow(page.get_by_role("link", name="Cancel"))
     assert works(site, site.admin_token)
 
-    page.get_by_role("switch", name="Personal Access Tokens").click()
-    page.get_by_role("button", name="Confirm").click()
+    follow(page.get_by_role("switch", name="Personal Access Tokens"))
+    follow(page.get_by_role("button", name="Confirm"))
     expect(page.get_by_role("switch", name="Personal Access Tokens")).to_have_attribute("aria-checked", "false")
     assert not works(site, site.admin_token)
 
-    page.get_by_role("switch", name="Personal Access Tokens").click()
-    page.get_by_role("button", name="Confirm").click()
+    follow(page.get_by_role("switch", name="Personal Access Tokens"))
+    follow(page.get_by_role("button", name="Confirm"))
     expect(page.get_by_role("switch", name="Personal Access Tokens")).to_have_attribute("aria-checked", "true")
     assert works(site, site.admin_token)
 
@@ -50,23 +50,23 @@ def test_personal_access_tokens_are_turned_off_and_on(site, sign_in, javascript)
 def test_who_may_use_tokens_is_chosen(site, sign_in, javascript):
     laptop = "dapi000000000000000000000000000000e1"
     page = sign_in(WORKSPACE_ADMIN, ADVANCED, javascript=javascript)
-    page.get_by_role("link", name="Permission Settings").click()
-    page.get_by_role("button", name="Remove users").click()
+    follow(page.get_by_role("link", name="Permission Settings"))
+    follow(page.get_by_role("button", name="Remove users"))
     expect(page.get_by_text("erin.engineer@example.com")).to_be_visible()
     assert works(site, laptop)
-    page.get_by_role("button", name="Confirm").click()
+    follow(page.get_by_role("button", name="Confirm"))
     assert not works(site, laptop)
 
     page.get_by_label("Kind").select_option("Group")
     page.get_by_label("Name").fill("data-team")
     page.get_by_label("Permission", exact=True).select_option("Can Use")
-    page.get_by_role("button", name="Add").click()
-    page.get_by_role("button", name="Confirm").click()
+    follow(page.get_by_role("button", name="Add"))
+    follow(page.get_by_role("button", name="Confirm"))
     expect(page.get_by_role("button", name="Remove data-team")).to_be_visible()
     assert works(site, laptop)
 
     page.get_by_label("Name").fill("nobody@example.com")
-    page.get_by_role("button", name="Add").click()
+    follow(page.get_by_role("button", name="Add"))
     expect(page.get_by_role("alert")).to_contain_text("nobody@example.com")
     expect(page.get_by_label("Name")).to_have_value("nobody@example.com")
 
@@ -75,15 +75,15 @@ def test_who_may_use_tokens_is_chosen(site, sign_in, javascript):
 def test_a_shorter_maximum_lifetime_holds_for_new_tokens(sign_in, javascript):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED, javascript=javascript)
     page.get_by_label("Maximum lifetime of new tokens, in days").fill("90")
-    page.get_by_role("button", name="Save").click()
-    page.get_by_role("link", name="Access tokens").click()
+    follow(page.get_by_role("button", name="Save"))
+    follow(page.get_by_role("link", name="Access tokens"))
     page.get_by_label("Comment").fill("too long")
     page.get_by_label("Lifetime (days)").fill("91")
-    page.get_by_role("button", name="Generate").click()
+    follow(page.get_by_role("button", name="Generate"))
     expect(page.get_by_role("alert")).to_contain_text("90")
     expect(page.get_by_label("Comment")).to_have_value("too long")
     page.get_by_label("Lifetime (days)").fill("")
-    page.get_by_role("button", name="Generate").click()
+    follow(page.get_by_role("button", name="Generate"))
     expect(page.get_by_role("row", name="too long")).to_contain_text("90 days")
 
 
@@ -92,19 +92,18 @@ def test_a_token_is_generated_shown_once_and_revoked(site, sign_in, javascript):
     page = sign_in(WORKSPACE_ADMIN, TOKENS, javascript=javascript)
     page.get_by_label("Comment").fill("from the page")
     page.get_by_label("Lifetime (days)").fill("30")
-    page.get_by_role("button", name="Generate").click()
+    follow(page.get_by_role("button", name="Generate"))
     value = page.get_by_label("Token value").input_value()
     assert works(site, value)
     expect(page.get_by_role("row", name="from the page")).to_contain_text("30 days")
 
-    page.get_by_role("link", name="Access tokens").click()
+    follow(page.get_by_role("link", name="Access tokens"))
     assert value not in page.content()
-    page.evaluate("history.back()")
-    page.wait_for_timeout(500)
+    page.go_back()
     assert value not in page.content(), "nor has the history it"
     page.goto(TOKENS)
-    page.get_by_role("button", name="Revoke from the page").click()
-    page.get_by_role("button", name="Revoke").click()
+    follow(page.get_by_role("button", name="Revoke from the page"))
+    follow(page.get_by_role("button", name="Revoke"))
     expect(page.get_by_text("from the page")).to_have_count(0)
     assert not works(site, value)
 
@@ -112,7 +111,7 @@ def test_a_token_is_generated_shown_once_and_revoked(site, sign_in, javascript):
 def test_to_load_again_generates_no_second_token(sign_in):
     page = sign_in(WORKSPACE_ADMIN, TOKENS)
     page.get_by_label("Comment").fill("once")
-    page.get_by_role("button", name="Generate").click()
+    follow(page.get_by_role("button", name="Generate"))
     expect(page.get_by_label("Token value")).to_be_visible()
     page.reload()
     expect(page.get_by_role("row", name="once")).to_have_count(1)
@@ -123,17 +122,17 @@ def test_hostile_texts_do_nothing(site, sign_in):
     page = sign_in(WORKSPACE_ADMIN, TOKENS)
     for field in ("Comment", "Lifetime (days)", "Scopes"):
         page.get_by_label(field).fill(HOSTILE)
-    page.get_by_role("button", name="Generate").click()
+    follow(page.get_by_role("button", name="Generate"))
     expect(page.get_by_role("alert")).to_be_visible()
     for field in ("Lifetime (days)", "Scopes"):
         page.get_by_label(field).fill("")
-    page.get_by_role("button", name="Generate").click()
+    follow(page.get_by_role("button", name="Generate"))
     expect(page.get_by_role("row", name="<script>")).to_be_visible()
-    page.get_by_role("button", name="Revoke \"><script>").click()
+    follow(page.get_by_role("button", name="Revoke \"><script>"))
     expect(page.get_by_text("<script>")).to_be_visible()
     page.goto(f"{ADVANCED}/permissions")
     page.get_by_label("Name").fill(HOSTILE)
-    page.get_by_role("button", name="Add").click()
+    follow(page.get_by_role("button", name="Add"))
     expect(page.get_by_role("alert")).to_contain_text("<script>")
     page.goto("/login?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&next=javascript:alert(1)")
     expect(page.get_by_label("Search users")).to_have_value('"><script>alert(1)</script>')
@@ -144,6 +143,7 @@ def test_the_keyboard_is_enough(site, sign_in):
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
+    page.wait_for_url("**#content")
     page.keyboard.press("Tab")
     expect(page.get_by_role("switch")).to_be_focused()
     page.keyboard.press("Enter")
@@ -155,7 +155,7 @@ def test_the_keyboard_is_enough(site, sign_in):
 
 def test_one_signs_out(sign_in, visit):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED)
-    page.get_by_role("button", name="Sign out").click()
+    follow(page.get_by_role("button", name="Sign out"))
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
     page.go_back()
     page.reload()
