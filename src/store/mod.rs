@@ -14,6 +14,7 @@ mod oauth;
 mod page_sessions;
 mod permissions;
 mod postgres;
+mod remembered;
 mod report;
 mod seeds;
 mod session;
@@ -31,6 +32,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use remembered::Remembered;
 use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 
@@ -261,6 +263,8 @@ pub enum Store {
         write: SqlitePool,
         /// For reads.
         read: SqlitePool,
+        /// What reads have found since the last change.
+        remembered: Arc<Remembered>,
         /// Keeps other servers out, where this is one, until the last copy of it is gone.
         claim: Option<Arc<File>>,
     },
@@ -305,14 +309,14 @@ impl Store {
             Database::SqliteMemory => {
                 let pool = sqlite::open_memory().await.map_err(Unusable::Connect)?;
                 migrations::migrate_sqlite(&pool).await?;
-                Ok(Self::Sqlite { write: pool.clone(), read: pool, claim: None })
+                Ok(Self::Sqlite { write: pool.clone(), read: pool, remembered: Arc::default(), claim: None })
             }
             Database::SqliteFile(path) => {
                 sqlite::inspect(path).await?;
                 let claim = if serves { Some(Arc::new(sqlite::claim(path)?)) } else { None };
                 let (write, read) = sqlite::open_file(path, durability).await?;
                 migrations::migrate_sqlite(&write).await?;
-                Ok(Self::Sqlite { write, read, claim })
+                Ok(Self::Sqlite { write, read, remembered: Arc::default(), claim })
             }
             Database::Postgres(url) => Ok(Self::Postgres(PostgresPool::open(url, durability, limits).await?)),
         }

@@ -6,13 +6,15 @@
 use std::fmt;
 use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, FromRow, SqlSafeStr, Sqlite, Transaction};
+use sqlx::{Arguments, AssertSqlSafe, FromRow, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::postgres::{PostgresConnection, within};
+use super::remembered::{Asked, Question, Remembered};
 use super::{Store, StoreError};
 use crate::domain::{AccountId, PrincipalId, TokenId, Workspace, WorkspaceId};
 
@@ -62,9 +64,25 @@ pub(super) trait Record: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, Pg
 impl<T> Record for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
 enum Connection {
-    Sqlite(PoolConnection<Sqlite>),
-    SqliteTransaction(Transaction<'static, Sqlite>),
+    Sqlite(SqliteReader),
+    SqliteTransaction(Transaction<'static, Sqlite>, Arc<Remembered>),
     Postgres(PostgresConnection),
+}
+
+/// A reader of SQLite; what is remembered needs no connection.
+struct SqliteReader {
+    pool: SqlitePool,
+    connection: Option<PoolConnection<Sqlite>>,
+    remembered: Arc<Remembered>,
+}
+
+impl SqliteReader {
+    async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if self.connection.is_none() {
+            self.connection = Some(self.pool.acquire().await?);
+        }
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
 }
 
 impl fmt::Debug for Reader {
@@ -95,10 +113,10 @@ macro_rules! on_connection {
     ($session:expr, $values:expr, |$arguments:ident, $connection:ident| $run:expr) => {
         match &mut $session.0 {
             Connection::Sqlite(c) => {
-                let ($arguments, $connection) = (arguments!(SqliteArguments, $values), &mut **c);
+                let ($arguments, $connection) = (arguments!(SqliteArguments, $values), c.connection().await?);
                 $run
             }
-            Connection::SqliteTransaction(c) => {
+            Connection::SqliteTransaction(c, _) => {
                 let ($arguments, $connection) = (arguments!(SqliteArguments, $values), &mut **c);
                 $run
             }
@@ -143,6 +161,23 @@ impl Reader {
         Ok(on_connection!(self, values, |arguments, connection| {
             sqlx::query_as_with(sql, arguments).fetch_optional(connection).await
         })?)
+    }
+
+    /// What was answered before, if nothing has changed since; else the question, to [`remember`](Self::remember) its
+    /// answer. A transaction recalls nothing: it may have changed something itself.
+    pub(super) fn recall<T: Clone + 'static>(&self, question: Question) -> Result<Vec<T>, Asked> {
+        match &self.0 {
+            Connection::Sqlite(reader) => reader.remembered.recall(question),
+            _ => Err(Asked::of_passing_use(question)),
+        }
+    }
+
+    /// Answers what was asked, and keeps it for the next who asks.
+    pub(super) fn remember<T: Clone + Send + Sync + 'static>(&self, asked: Asked, answer: Vec<T>) -> Vec<T> {
+        if let Connection::Sqlite(reader) = &self.0 {
+            reader.remembered.keep(asked, &answer);
+        }
+        answer
     }
 
     /// Whether the statements go to PostgreSQL.
@@ -236,7 +271,11 @@ impl Writer {
     /// [`StoreError`]; then nothing has changed.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0.0 {
-            Connection::SqliteTransaction(transaction) => transaction.commit().await?,
+            Connection::SqliteTransaction(transaction, remembered) => {
+                let begun = remembered.changing();
+                transaction.commit().await?;
+                remembered.changed(begun);
+            }
             Connection::Postgres(connection) => connection.commit().await?,
             // `Store::write` makes no other.
             Connection::Sqlite(_) => {}
@@ -294,7 +333,11 @@ impl Store {
     /// [`StoreError::Unavailable`]
     pub async fn read(&self) -> Result<Reader, StoreError> {
         Ok(Reader(match self {
-            Self::Sqlite { read, .. } => Connection::Sqlite(read.acquire().await?),
+            Self::Sqlite { read, remembered, .. } => Connection::Sqlite(SqliteReader {
+                pool: read.clone(),
+                connection: None,
+                remembered: remembered.clone(),
+            }),
             Self::Postgres(pool) => Connection::Postgres(pool.acquire().await.map_err(StoreError::Unavailable)?),
         }))
     }
@@ -306,9 +349,9 @@ impl Store {
     /// [`StoreError::Unavailable`]
     pub async fn write(&self, lock: Lock) -> Result<Writer, StoreError> {
         match self {
-            Self::Sqlite { write, .. } => {
+            Self::Sqlite { write, remembered, .. } => {
                 let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
-                Ok(Writer(Reader(Connection::SqliteTransaction(transaction))))
+                Ok(Writer(Reader(Connection::SqliteTransaction(transaction, remembered.clone()))))
             }
             Self::Postgres(pool) => {
                 let mut connection = pool.acquire().await.map_err(StoreError::Unavailable)?;

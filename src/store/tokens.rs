@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use sqlx::FromRow;
 
 use super::StoreError;
+use super::remembered::Question;
 use super::session::{ForRows, Reader, Value, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
 use crate::domain::access::{PermissionLevel, Reach, Standing};
@@ -234,7 +235,7 @@ impl TryFrom<FateRow> for StoredFate {
     }
 }
 
-#[derive(FromRow)]
+#[derive(Clone, FromRow)]
 struct ReachRow {
     subject_id: i64,
     via_id: Option<i64>,
@@ -266,7 +267,13 @@ impl Reader {
     /// only where workspaces were made from the same seed.
     pub async fn find_presented(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
         const SQL: &str = presented!(token_columns!(), end_columns!(tokens), "tokens");
-        self.presented(SQL, id).await
+        let asked = match self.recall(Question::Presented(id.clone())) {
+            Ok(known) => return Ok(known),
+            Err(asked) => asked,
+        };
+        let found = self.presented(SQL, id).await?;
+        // What nobody knows is asked anew each time: strangers' values would crowd out the others.
+        Ok(if found.is_empty() { found } else { self.remember(asked, found) })
     }
 
     /// Every workspace's tombstone of this value, in the same order. Like one whose time has come, a token
@@ -306,22 +313,7 @@ impl Reader {
         (workspace, users_group): (WorkspaceId, PrincipalId),
         principal: PrincipalId,
     ) -> Result<(bool, Vec<Reach>), StoreError> {
-        // UNION, not UNION ALL: a cycle of groups adds no new row and so ends.
-        const SQL: &str = "WITH RECURSIVE up (subject_id, via_id) AS (
-               SELECT CAST($3 AS BIGINT), CAST(NULL AS BIGINT)
-               UNION SELECT CAST($4 AS BIGINT), CAST($3 AS BIGINT)
-               UNION SELECT m.group_id, m.member_id FROM group_members m JOIN up ON m.member_id = up.subject_id
-                 WHERE m.account_id = $1)
-             SELECT up.subject_id, up.via_id, p.name, acl.permission_level, p.account_admin,
-               COALESCE(a.direct, FALSE) AND (p.workspace_id = 0 OR up.via_id IS NULL) AS assigned,
-               p.active AND COALESCE(a.active, TRUE) AS active
-             FROM up JOIN principals p ON p.account_id = $1 AND p.principal_id = up.subject_id AND p.workspace_id IN (0, $2)
-             LEFT JOIN token_acl acl ON acl.workspace_id = $2 AND acl.principal_id = up.subject_id
-             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = up.subject_id
-             ORDER BY up.subject_id, up.via_id";
-        let account = account.to_string();
-        let values = args![&account, workspace, principal, users_group];
-        let rows = self.rows::<ReachRow>(SQL, values).await?;
+        let rows = self.reach_rows(account, (workspace, users_group), principal).await?;
         let active = rows.iter().any(|row| row.via_id.is_none() && row.active);
         let reach = rows.into_iter().map(|row| {
             let level = row.permission_level.as_deref().map(|text| {
@@ -339,6 +331,34 @@ impl Reader {
         Ok((active, reach.collect::<Result<_, StoreError>>()?))
     }
 
+    async fn reach_rows(
+        &mut self,
+        account: AccountId,
+        (workspace, users_group): (WorkspaceId, PrincipalId),
+        principal: PrincipalId,
+    ) -> Result<Vec<ReachRow>, StoreError> {
+        // UNION, not UNION ALL: a cycle of groups adds no new row and so ends.
+        const SQL: &str = "WITH RECURSIVE up (subject_id, via_id) AS (
+               SELECT CAST($3 AS BIGINT), CAST(NULL AS BIGINT)
+               UNION SELECT CAST($4 AS BIGINT), CAST($3 AS BIGINT)
+               UNION SELECT m.group_id, m.member_id FROM group_members m JOIN up ON m.member_id = up.subject_id
+                 WHERE m.account_id = $1)
+             SELECT up.subject_id, up.via_id, p.name, acl.permission_level, p.account_admin,
+               COALESCE(a.direct, FALSE) AND (p.workspace_id = 0 OR up.via_id IS NULL) AS assigned,
+               p.active AND COALESCE(a.active, TRUE) AS active
+             FROM up JOIN principals p ON p.account_id = $1 AND p.principal_id = up.subject_id AND p.workspace_id IN (0, $2)
+             LEFT JOIN token_acl acl ON acl.workspace_id = $2 AND acl.principal_id = up.subject_id
+             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = up.subject_id
+             ORDER BY up.subject_id, up.via_id";
+        let asked = match self.recall(Question::Reach(account, workspace, principal, users_group)) {
+            Ok(known) => return Ok(known),
+            Err(asked) => asked,
+        };
+        let account = account.to_string();
+        let rows = self.rows(SQL, args![&account, workspace, principal, users_group]).await?;
+        Ok(self.remember(asked, rows))
+    }
+
     /// One owner's tokens within the horizon, oldest first.
     pub async fn list_tokens_of(
         &mut self,
@@ -346,17 +366,26 @@ impl Reader {
         owner: PrincipalId,
         horizon: Horizon,
     ) -> Result<Vec<Token>, StoreError> {
+        let mut tokens = self.tokens_of(workspace, owner).await?;
+        tokens.retain(|token| horizon.shows(token));
+        Ok(tokens)
+    }
+
+    /// All tokens of an owner, oldest first: also those whose time has come, until the sweep has ended them. The
+    /// horizon moves with the clock; without it the answer stands until something is changed.
+    async fn tokens_of(&mut self, workspace: WorkspaceId, owner: PrincipalId) -> Result<Vec<Token>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             token_columns!(),
-            " FROM tokens t WHERE ",
-            within_horizon!(),
-            " AND t.workspace_id = $4 AND t.owner_id = $5 ORDER BY t.creation_time, t.token_id"
+            " FROM tokens t WHERE t.workspace_id = $1 AND t.owner_id = $2 ORDER BY t.creation_time, t.token_id"
         );
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
-        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, owner];
-        let rows = self.rows::<TokenRow>(SQL, values).await?;
-        rows.into_iter().map(Token::try_from).collect()
+        let asked = match self.recall(Question::TokensOf(workspace, owner)) {
+            Ok(known) => return Ok(known),
+            Err(asked) => asked,
+        };
+        let rows = self.rows::<TokenRow>(SQL, args![workspace, owner]).await?;
+        let tokens = rows.into_iter().map(Token::try_from).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.remember(asked, tokens))
     }
 
     /// The workspace's tokens within the horizon, oldest first; those of one creator, by id or name,

@@ -143,7 +143,11 @@ fn a_file_has_one_server() {
     let second = beside(&ARGUMENTS);
     let says = String::from_utf8(second.stderr).unwrap();
     assert!(!second.status.success() && says.contains("sqlite:dapi-mock.db is used by another server;"), "{says}");
-    assert!(beside(&["admin-token"]).status.success(), "a command is no server");
+    let before = server.list(ADMIN);
+    let minted = String::from_utf8(beside(&["admin-token"]).stdout).unwrap();
+    let token = minted.trim().trim_start_matches("export DATABRICKS_TOKEN=").trim_matches('\'');
+    let with_it = server.list(token);
+    assert_eq!(with_it.matches("token_id").count(), before.matches("token_id").count() + 1, "{minted} {with_it}");
     std::os::unix::fs::symlink("dapi-mock.db", server.folder.path().join("link.db")).unwrap();
     let by_link = beside(&[&ARGUMENTS[..], &["--database", "sqlite:link.db"]].concat());
     assert!(String::from_utf8(by_link.stderr).unwrap().contains("sqlite:link.db is used by another server;"));

@@ -1,6 +1,8 @@
 //! The store's suite: what every database has to do alike.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::authorize::Use;
@@ -11,7 +13,7 @@ use dapi_mock::domain::token::{EndCause, Ended, Horizon, Token};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
 use dapi_mock::store::{FatesWanted, Lock, Store, StoreError};
 
-use crate::harness::{DAY_MS, START, World, on_every_store};
+use crate::harness::{Backend, DAY_MS, START, World, on_every_store};
 
 on_every_store!(
     tokens_round_trip,
@@ -210,6 +212,79 @@ async fn a_restart_changes_nothing(mut world: World) {
     assert!(world.client(&value).own_ids().await.contains(&id));
 }
 
+/// What readers are told, who may be told again what was told before, is what a transaction finds, which always asks:
+/// also beside commits, and after such as were given up on their way.
+async fn what_is_remembered_is_what_the_database_holds(world: World) {
+    let (workspace, owner) = (world.workspace().await.id, world.add_user("many@example.com").await);
+    let behaviour = Behaviour::default();
+    let horizon = Horizon::new(&behaviour, START);
+    let store = world.service.store().clone();
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let (store, done) = (store.clone(), done.clone());
+            tokio::spawn(async move {
+                while !done.load(Ordering::Relaxed) {
+                    store.read().await.unwrap().list_tokens_of(workspace, owner, horizon).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    let mut given_up = 0;
+    for round in 0..400 {
+        let token = sample(workspace, owner, &format!("{}", round / 2));
+        let change = async {
+            let mut writer = store.write(Lock::Owner(workspace, owner)).await.unwrap();
+            if round % 2 == 0 {
+                writer.insert_token(&token).await.unwrap();
+            } else {
+                writer.end_tokens(workspace, &[(&token.id, EndCause::RevokedByOwner, START)], "who").await.unwrap();
+            }
+            writer.commit().await.unwrap();
+        };
+        let patience = async {
+            for _ in 0..round % 37 * 4 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = change => {}
+            () = patience, if round % 3 != 0 => given_up += 1,
+        }
+        let mut asking = store.write(Lock::Owner(workspace, owner)).await.unwrap();
+        let held = (
+            asking.list_tokens_of(workspace, owner, horizon).await.unwrap(),
+            asking.find_presented(&token.id).await.unwrap(),
+        );
+        drop(asking);
+        for _ in 0..2 {
+            let mut reader = store.read().await.unwrap();
+            let told = (
+                reader.list_tokens_of(workspace, owner, horizon).await.unwrap(),
+                reader.find_presented(&token.id).await.unwrap(),
+            );
+            assert_eq!(told, held, "round {round}");
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    assert!(given_up > 50, "{given_up}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_remembered_is_so_on_a_sqlite_file() {
+    what_is_remembered_is_what_the_database_holds(World::new(Backend::File).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_remembered_is_so_in_memory() {
+    what_is_remembered_is_what_the_database_holds(World::new(Backend::Memory).await).await;
+}
+
 #[test]
 fn both_databases_have_the_same_migrations() {
     let names = |folder: &str| -> BTreeSet<_> {
@@ -222,8 +297,6 @@ fn both_databases_have_the_same_migrations() {
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test]
 async fn both_databases_have_the_same_tables() {
-    use crate::harness::Backend;
-
     const SQLITE: &str =
         "SELECT m.name, c.name, c.\"notnull\" = 1 FROM sqlite_schema m JOIN pragma_table_info(m.name) c
          WHERE m.type = 'table' AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\' AND m.name NOT LIKE 'sqlite%'";

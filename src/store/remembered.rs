@@ -1,0 +1,191 @@
+//! What a database of one process answered since its last change, so that the same question needs no second look.
+//!
+//! Only SQLite has this, where one process at a time serves a file: all changes go through the one writer, which
+//! tells of each commit *before* it begins and when it is done. In between nothing is recalled. So what is recalled is
+//! what the database would say: a token that was revoked is refused from the moment of the commit, before anybody
+//! hears of it. PostgreSQL, which other processes change too, is always asked.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::{AccountId, PrincipalId, TokenId, WorkspaceId};
+
+/// How many rows are kept at most, of half a kilobyte each; with one more all are forgotten.
+const MOST_ROWS: usize = 4096;
+
+/// What was asked, with all that the answer depends on beside the data.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Question {
+    /// The tokens with a value, in every workspace.
+    Presented(TokenId),
+    /// What a principal reaches upwards; of its own the built-in `users` group is the last.
+    Reach(AccountId, WorkspaceId, PrincipalId, PrincipalId),
+    /// The tokens of an owner.
+    TokensOf(WorkspaceId, PrincipalId),
+}
+
+/// A question that has to be put to the database, and after how many commits.
+#[derive(Debug)]
+pub(super) struct Asked {
+    question: Question,
+    after: Option<u64>,
+}
+
+impl Asked {
+    /// One whose answer is not kept.
+    pub(super) fn of_passing_use(question: Question) -> Self {
+        Self { question, after: None }
+    }
+}
+
+/// Answers, until the next commit.
+#[derive(Debug, Default)]
+pub struct Remembered(Mutex<Answers>);
+
+#[derive(Debug, Default)]
+struct Answers {
+    /// How many commits have begun.
+    begun: u64,
+    /// The last of them that is known to be done, and with it all before: there is one writer.
+    done: u64,
+    since_then: HashMap<Question, Arc<dyn Any + Send + Sync>>,
+    /// How many rows these have, and at least one each.
+    rows: usize,
+}
+
+impl Answers {
+    fn is_quiet(&self) -> bool {
+        self.begun == self.done
+    }
+}
+
+impl Remembered {
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was answered since the last commit.
+    pub(super) fn recall<T: Clone + 'static>(&self, question: Question) -> Result<Vec<T>, Asked> {
+        let answers = self.answers();
+        let known = answers.since_then.get(&question).cloned();
+        let after = answers.is_quiet().then_some(answers.begun);
+        drop(answers);
+        match known.as_ref().and_then(|known| known.downcast_ref::<Vec<T>>()) {
+            Some(known) => Ok(known.clone()),
+            None => Err(Asked { question, after }),
+        }
+    }
+
+    /// Keeps the answer to what [`recall`](Self::recall) did not know, unless a commit has begun since.
+    pub(super) fn keep<T: Clone + Send + Sync + 'static>(&self, asked: Asked, answer: &[T]) {
+        let (answer, rows) = (Arc::new(answer.to_vec()), answer.len() + 1);
+        let mut answers = self.answers();
+        if !answers.is_quiet() || asked.after != Some(answers.begun) || rows > MOST_ROWS {
+            return;
+        }
+        if answers.rows + rows > MOST_ROWS {
+            answers.since_then.clear();
+            answers.rows = 0;
+        }
+        // Whoever asked at the same time may have been quicker.
+        if answers.since_then.insert(asked.question, answer).is_none() {
+            answers.rows += rows;
+        }
+    }
+
+    /// A commit begins: all is forgotten, and nothing kept until it is [`changed`](Self::changed). One that is
+    /// given up on its way may still be done, and is when the next one is.
+    pub(super) fn changing(&self) -> u64 {
+        let mut answers = self.answers();
+        answers.begun += 1;
+        answers.rows = 0;
+        let (begun, forgotten) = (answers.begun, std::mem::take(&mut answers.since_then));
+        drop(answers);
+        drop(forgotten);
+        begun
+    }
+
+    /// The commit that began as this one is done.
+    pub(super) fn changed(&self, begun: u64) {
+        let mut answers = self.answers();
+        answers.done = answers.done.max(begun);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUESTION: Question = Question::TokensOf(WorkspaceId(1), PrincipalId(2));
+    const OTHER: Question = Question::TokensOf(WorkspaceId(2), PrincipalId(2));
+
+    fn ask(remembered: &Remembered) -> Asked {
+        remembered.recall::<i32>(QUESTION).unwrap_err()
+    }
+
+    #[test]
+    fn an_answer_stands_until_a_commit_begins_and_is_not_kept_during_it() {
+        let remembered = Remembered::default();
+        remembered.keep(ask(&remembered), &[1]);
+        assert_eq!(remembered.recall::<i32>(QUESTION).unwrap(), [1]);
+        assert!(remembered.recall::<i32>(OTHER).is_err(), "another workspace");
+        let begun = remembered.changing();
+        remembered.keep(ask(&remembered), &[1]);
+        remembered.keep(ask(&remembered), &[2]);
+        ask(&remembered);
+        remembered.changed(begun);
+        remembered.keep(ask(&remembered), &[2]);
+        assert_eq!(remembered.recall::<i32>(QUESTION).unwrap(), [2]);
+    }
+
+    #[test]
+    fn what_was_asked_before_a_commit_and_answered_after_it_is_not_kept() {
+        let remembered = Remembered::default();
+        let (early, begun) = (ask(&remembered), remembered.changing());
+        let meanwhile = ask(&remembered);
+        remembered.changed(begun);
+        remembered.keep(early, &[1]);
+        remembered.keep(meanwhile, &[1]);
+        ask(&remembered);
+    }
+
+    #[test]
+    fn after_a_commit_that_was_given_up_nothing_is_kept_until_the_next_is_done() {
+        let remembered = Remembered::default();
+        remembered.changing();
+        remembered.keep(ask(&remembered), &[1]);
+        ask(&remembered);
+        let next = remembered.changing();
+        remembered.changed(next);
+        remembered.keep(ask(&remembered), &[2]);
+        assert_eq!(remembered.recall::<i32>(QUESTION).unwrap(), [2]);
+    }
+
+    #[test]
+    fn the_next_commit_may_begin_before_the_last_one_says_that_it_is_done() {
+        let remembered = Remembered::default();
+        let (first, second) = (remembered.changing(), remembered.changing());
+        remembered.changed(first);
+        remembered.keep(ask(&remembered), &[1]);
+        ask(&remembered);
+        remembered.changed(second);
+        remembered.keep(ask(&remembered), &[2]);
+        assert_eq!(remembered.recall::<i32>(QUESTION).unwrap(), [2]);
+    }
+
+    #[test]
+    fn no_more_rows_are_kept_than_there_is_room_for() {
+        let remembered = Remembered::default();
+        let keep = |workspace: i64, rows: usize| {
+            let question = Question::TokensOf(WorkspaceId(workspace), PrincipalId(2));
+            let asked = remembered.recall::<usize>(question).unwrap_err();
+            remembered.keep(asked, &vec![0; rows]);
+            remembered.answers().rows
+        };
+        assert_eq!(keep(1, MOST_ROWS), 0, "a long one by itself");
+        assert_eq!([keep(2, MOST_ROWS / 2), keep(3, 9)], [MOST_ROWS / 2 + 1, MOST_ROWS / 2 + 11]);
+        assert_eq!(keep(4, MOST_ROWS / 2), MOST_ROWS / 2 + 1, "in place of the others");
+        assert_eq!(remembered.answers().since_then.len(), 1);
+    }
+}
