@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio_rustls::rustls::pki_types::ServerName;
+use tracing::level_filters::LevelFilter;
 use uuid::Uuid;
 
 use crate::audit_shape::Shape;
@@ -421,15 +422,15 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The directive of the log's filter.
-    pub const fn directive(self) -> &'static str {
+    /// The most detailed level of this program that is logged, and that of the libraries.
+    pub const fn filters(self) -> (LevelFilter, LevelFilter) {
         match self {
-            Self::Off => "off",
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "warn,dapi_mock=info",
-            Self::Debug => "info,dapi_mock=debug",
-            Self::Trace => "trace",
+            Self::Off => (LevelFilter::OFF, LevelFilter::OFF),
+            Self::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
+            Self::Warn => (LevelFilter::WARN, LevelFilter::WARN),
+            Self::Info => (LevelFilter::INFO, LevelFilter::WARN),
+            Self::Debug => (LevelFilter::DEBUG, LevelFilter::INFO),
+            Self::Trace => (LevelFilter::TRACE, LevelFilter::TRACE),
         }
     }
 }

@@ -12,7 +12,10 @@ use axum::Router;
 use axum::http::Method;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::background::{self, AuditWriter};
 use crate::clock::SystemClock;
@@ -253,13 +256,15 @@ pub(crate) fn say(text: &str) {
 }
 
 fn start_log(args: &LogArgs) {
-    let filter = EnvFilter::new(args.log_level.directive());
+    let (own, of_libraries) = args.log_level.filters();
+    let filter = Targets::new().with_default(of_libraries).with_target(env!("CARGO_CRATE_NAME"), own);
     let has_colors = args.log_format == LogFormat::Text && io::IsTerminal::is_terminal(&io::stderr());
     let out = move || OneLine::new(io::stderr(), has_colors);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(out).with_target(false);
+    let lines = fmt::layer().with_writer(out).with_target(false);
+    let log = tracing_subscriber::registry().with(filter);
     let started = match args.log_format {
-        LogFormat::Text => log.with_ansi(has_colors).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.with(lines.with_ansi(has_colors)).try_init(),
+        LogFormat::Json => log.with(lines.json().flatten_event(true)).try_init(),
     };
     // Only a test that runs two servers in one process has one already.
     drop(started);

@@ -61,7 +61,8 @@ fn may_be_in_a_secret(letter: char) -> bool {
 /// Letters and digits that are written as escapes (`%64`, `\u0064`) as themselves: both mean the same, and a
 /// secret is not to hide so.
 fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '\\']) {
+    // By bytes here and below, as every answer is gone through: for ASCII it is the same, and several times faster.
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'\\')) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -102,7 +103,7 @@ fn without_named(text: &str) -> String {
             out.push_str(BLANK);
             rest = rest.get(start + length..).unwrap_or_default();
         }
-        let Some(at) = rest.find(['"', '&', '?']) else { break };
+        let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'&' | b'?')) else { break };
         let (before, found) = rest.split_at(at + 1);
         in_json = before.ends_with('"');
         out.push_str(before);
