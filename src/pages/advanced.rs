@@ -139,6 +139,8 @@ async fn change_conf(visit: &Visit, change: &Value, days: Option<&str>) -> Shown
 #[derive(Debug, Deserialize)]
 struct WhatIf {
     impact: Impact,
+    permission_lost: Principals,
+    permission_gained: Principals,
     locked_out: Vec<String>,
     tokens_that_would_fail: Vec<FailingToken>,
 }
@@ -154,6 +156,44 @@ struct Impact {
 struct ClientCount {
     client: String,
     tokens: usize,
+}
+
+/// How many users and service principals, and the first of them.
+#[derive(Debug, Deserialize)]
+struct Principals {
+    count: usize,
+    principals: Vec<NamedPrincipal>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NamedPrincipal {
+    kind: String,
+    name: String,
+    display_name: String,
+}
+
+impl Principals {
+    /// Who they are, below what they have in common.
+    fn listed(&self, id: &str, heading: &str, note: &str) -> Markup {
+        html! {
+            @if self.count > 0 {
+                section aria-labelledby=(id) {
+                    h2 #(id) { (heading) " (" (self.count) ")" }
+                    ul.names {
+                        @for it in &self.principals {
+                            li {
+                                @if it.kind == "user" { (it.name) }
+                                @else { (it.display_name) " " span.soft { "service principal " (it.name) } }
+                            }
+                        }
+                        @let more = self.count - self.principals.len();
+                        @if more > 0 { li.soft { "and " (more) " more" } }
+                    }
+                    p.soft { (note) }
+                }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -198,6 +238,18 @@ impl WhatIf {
                     "Admins that get in with a token only, and so would be locked out: " (self.locked_out.join(", ")) "."
                 }
             }
+        }
+    }
+
+    /// Whose permission would be another, with tokens or without.
+    fn permission(&self) -> Markup {
+        let (lost, gained) = (&self.permission_lost, &self.permission_gained);
+        html! {
+            @if lost.count == 0 && gained.count == 0 {
+                p { "Nobody gains or loses the permission: whom this names has it otherwise, or not at all." }
+            }
+            (lost.listed("lost", "Who could no longer create or use tokens", "Admins always can."))
+            (gained.listed("gained", "Who could newly create and use tokens", "Tokens that they still have work again."))
         }
     }
 
@@ -417,6 +469,7 @@ pub(super) async fn change_permissions(form: Submission) -> Shown {
         }
         (impact.summary())
         (impact.by_owner())
+        (impact.permission())
     };
     let fields = [
         ("change", if change.remove { "remove" } else { "add" }),
