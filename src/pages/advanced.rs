@@ -241,6 +241,12 @@ impl WhatIf {
         }
     }
 
+    /// What a service principal is called that loses the permission: its name alone says nothing to people.
+    fn display_name(&self, owner: &str) -> Option<&str> {
+        let found = self.permission_lost.principals.iter().find(|it| it.kind != "user" && it.name == owner);
+        found.map(|it| it.display_name.as_str())
+    }
+
     /// Whose permission would be another, with tokens or without.
     fn permission(&self) -> Markup {
         let (lost, gained) = (&self.permission_lost, &self.permission_gained);
@@ -262,11 +268,19 @@ impl WhatIf {
         html! {
             @if !owners.is_empty() {
                 div.scroll tabindex="0" role="region" aria-label="Tokens that would stop working" {
-                    table {
+                    table.stack {
                         caption { "Tokens that would stop working" }
                         thead { tr { th { "Owner" } th { "Tokens, by comment" } } }
                         tbody {
-                            @for (owner, comments) in owners { tr { td { (owner) } td { (comments.join(", ")) } } }
+                            @for (owner, comments) in owners {
+                                tr {
+                                    td data-label="Owner" {
+                                        (owner)
+                                        @if let Some(name) = self.display_name(owner) { br; span.soft { (name) } }
+                                    }
+                                    td data-label="Tokens" { (comments.join(", ")) }
+                                }
+                            }
                         }
                     }
                 }

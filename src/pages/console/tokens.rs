@@ -137,10 +137,15 @@ fn row(console: &Console<'_>, fate: &Fate, now: Millis) -> Markup {
         tr {
             td data-label="Token" {
                 (fate.named(console))
-                details { summary.soft { "Id" } code { (fate.token_id) } }
-                a href={ (console.path_of(Tab::Requests)) "?" (query(&[("token_id", &fate.token_id)])) } { "Its requests" }
-                @if let Some(owner) = &fate.owner {
-                    " " a href={ (console.path_of(Tab::Audit)) "?" (query(&[("actor", owner)])) } { "Its owner in the audit log" }
+                details {
+                    summary.soft { "Id, requests, audit log" }
+                    p { code { (fate.token_id) } }
+                    ul {
+                        li { a href={ (console.path_of(Tab::Requests)) "?" (query(&[("token_id", &fate.token_id)])) } { "Requests with it" } }
+                        @if let Some(owner) = &fate.owner {
+                            li { a href={ (console.path_of(Tab::Audit)) "?" (query(&[("actor", owner)])) } { "What its owner did" } }
+                        }
+                    }
                 }
             }
             td data-label="What became of it" { (fate.story(now)) }

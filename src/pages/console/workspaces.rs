@@ -200,6 +200,7 @@ async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Su
     kept.retain(|it| MADE.iter().all(|(name, _)| it.name != *name));
     let (shown, listing, unlisted) = list(console).await?;
     let content = html! {
+        p { a href="#create" { "Create a workspace" } ", or " a href="#here" { "copy, keep, reset or delete " (console.here.name) } "." }
         (shown)
         (create(console, form))
         (here(console, &kept, form))
@@ -224,9 +225,11 @@ async fn list(console: &Console<'_>) -> Result<(Markup, Call, Option<Refusal>), 
         rows.push((it, counted));
     }
     let shown = html! {
-        form.search method="get" role="search" {
-            div { label for="q" { "Search workspaces" } input #q type="search" name="q" value=(text); }
-            button { "Search" }
+        @if total > 1 || !text.is_empty() {
+            form.search.narrow method="get" role="search" {
+                div { label for="q" { "Search workspaces" } input #q type="search" name="q" value=(text); }
+                button { "Search" }
+            }
         }
         @if rows.is_empty() { @if refusal.is_none() { p { "There is no such workspace." } } }
         @else {

@@ -52,7 +52,10 @@ def test_who_may_use_tokens_is_chosen(site, sign_in, javascript):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED, javascript=javascript)
     follow(page.get_by_role("link", name="Permission Settings"))
     follow(page.get_by_role("button", name="Remove users"))
-    expect(page.get_by_text("erin.engineer@example.com")).to_be_visible()
+    expect(page.get_by_role("cell", name="erin.engineer@example.com")).to_be_visible()
+    # Also those without a token.
+    lost = page.get_by_role("region", name="Who could no longer create or use tokens (5)")
+    expect(lost.get_by_text("account-admin@example.com")).to_be_visible()
     assert works(site, laptop)
     follow(page.get_by_role("button", name="Confirm"))
     assert not works(site, laptop)
