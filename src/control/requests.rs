@@ -43,6 +43,7 @@ enum Format {
 #[serde(default)]
 struct Listing {
     since: u64,
+    before: Option<u64>,
     limit: Option<usize>,
     consume: bool,
     format: Format,
@@ -73,7 +74,7 @@ fn words(wanted: &Wanted) -> Result<String, Problem> {
     }
 }
 
-/// `?method=&path=&principal=&token_id=&client=&status=&credential=&operation=&unmatched=&refused=&since=&limit=&consume=&format=`:
+/// `?method=&path=&principal=&token_id=&client=&status=&credential=&operation=&unmatched=&refused=&since=&before=&limit=&consume=&format=`:
 /// the newest of those that are meant, oldest first.
 pub(super) async fn list(
     State(control): State<Control>,
@@ -84,8 +85,12 @@ pub(super) async fn list(
     let (wanted, listing) = read(parameters)?;
     words(&wanted)?;
     let mut found = control.service.journal().of_workspace(&workspace);
-    found.retain(|exchange| exchange.number > listing.since && wanted.takes(&exchange.seen()));
-    found.drain(..found.len().saturating_sub(listing.limit.unwrap_or(usize::MAX)));
+    found.retain(|exchange| {
+        let in_range = exchange.number > listing.since && listing.before.is_none_or(|before| exchange.number < before);
+        in_range && wanted.takes(&exchange.seen())
+    });
+    let older = found.len().saturating_sub(listing.limit.unwrap_or(usize::MAX));
+    found.drain(..older);
     if listing.consume {
         let numbers: HashSet<u64> = found.iter().map(|exchange| exchange.number).collect();
         control.service.journal().take_out(&workspace, &numbers);
@@ -94,7 +99,8 @@ pub(super) async fn list(
         Format::Json => {
             let next = found.last().map_or(listing.since, |exchange| exchange.number);
             let requests: Vec<Value> = found.iter().map(|exchange| exchange_json(exchange).into()).collect();
-            ok(&json!({ "requests": requests, "next_since": next }))
+            let before = found.first().filter(|_| older > 0).map(|exchange| exchange.number);
+            ok(&json!({ "requests": requests, "next_since": next, "next_before": before }))
         }
         format => rendered(format, &found),
     })
@@ -106,7 +112,7 @@ fn read(parameters: BTreeMap<String, String>) -> Result<(Wanted, Listing), Probl
     let (mut wanted, mut listing) = (Map::new(), Map::new());
     for (name, text) in parameters {
         match name.as_str() {
-            "since" | "limit" => {
+            "since" | "before" | "limit" => {
                 let number: u64 = text.parse().map_err(|error| wrong(&format!("{name}: {error}")))?;
                 listing.insert(name, number.into());
             }

@@ -77,7 +77,7 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/compat", "compat.get", "what is emulated, how faithfully, and which clients have proved it", || get(compat::ledger)),
     row(Method::GET, "/v1/compat/openapi.json", "compat.openapi", "the emulated API as an OpenAPI document", || get(compat::document)),
     row(Method::POST, "/v1/workspaces", "workspaces.create", "create a workspace", || post(workspaces::create)).body::<workspaces::Wanted>(),
-    row(Method::GET, "/v1/workspaces", "workspaces.list", "all workspaces", || get(workspaces::list)),
+    row(Method::GET, "/v1/workspaces", "workspaces.list", "all workspaces", || get(workspaces::list)).query::<workspaces::Listed>(),
     row(Method::GET, "/v1/workspaces/{workspace}", "workspaces.get", "a workspace", || get(workspaces::show)),
     row(Method::DELETE, "/v1/workspaces/{workspace}", "workspaces.delete", "remove a workspace with all that it holds", || delete(workspaces::remove)),
     row(Method::POST, "/v1/workspaces/{workspace}/fork", "workspaces.fork", "copy a workspace", || post(workspaces::fork)).body::<workspaces::Wanted>(),

@@ -1,12 +1,14 @@
 //! `…/tokens`: every token, also those that ended, which the Databricks API no longer shows.
 
+use std::num::NonZeroUsize;
+
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::reply::{Asked, Problem, Reply, ok, workspace_id};
+use super::reply::{Asked, Problem, Reply, is_descending, ok, workspace_id};
 use crate::domain::token::EndCause;
 use crate::domain::{Millis, PrincipalId, TokenId};
 use crate::service::{FatesWanted, TokenFate};
@@ -20,9 +22,55 @@ pub(super) struct Wanted {
     owner_id: Option<String>,
     /// The owner's `userName` or application id, in any letter case.
     owner: Option<String>,
+    #[serde(default)]
+    sort: Sort,
+    /// `asc`, when nothing is said, or `desc`.
+    order: Option<String>,
+    /// How many are told at once; all, when nothing is said.
+    limit: Option<NonZeroUsize>,
+    /// The `next_page_token` of the page before, with the same filter and order.
+    page_token: Option<String>,
 }
 
-/// `?state=live|ended|<cause>&token_id=&owner_id=&owner=`: live tokens and tombstones, oldest first.
+/// What tokens are told in the order of.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Sort {
+    /// When they were made.
+    #[default]
+    CreationTime,
+    /// When they ended; those that live come last.
+    EndedAt,
+}
+
+/// A token's place in an order.
+type Place = (Millis, TokenId);
+
+impl Sort {
+    fn place(self, fate: &TokenFate) -> Place {
+        let at = match self {
+            Self::CreationTime => fate.token.creation_time,
+            Self::EndedAt => fate.end.as_ref().map_or(Millis(i64::MAX), |end| end.at),
+        };
+        (at, fate.token.id.clone())
+    }
+}
+
+/// A place as a page token. It holds although tokens come and go between two pages.
+fn write_place((at, id): &Place) -> String {
+    format!("{}.{}", at.0, id.as_str())
+}
+
+fn read_place(text: &str) -> Result<Place, Problem> {
+    let read = || {
+        let (at, id) = text.split_once('.')?;
+        Some((Millis(at.parse().ok()?), TokenId::from_text(id.to_owned())))
+    };
+    read().ok_or_else(|| Problem::bad_request("page_token: use the next_page_token of the page before."))
+}
+
+/// `?state=live|ended|<cause>&token_id=&owner_id=&owner=&sort=&order=&limit=&page_token=`: live tokens and tombstones,
+/// oldest first.
 pub(super) async fn list(
     State(control): State<Control>,
     Path(workspace): Path<String>,
@@ -40,6 +88,8 @@ pub(super) async fn list(
         PrincipalId::parse(text)
             .ok_or_else(|| Problem::bad_request(format!("owner_id: '{text}' is no principal's id.")))
     });
+    let (sort, limit, descending) = (wanted.sort, wanted.limit, is_descending(wanted.order.as_deref())?);
+    let from = wanted.page_token.as_deref().map(read_place).transpose()?;
     let name = wanted.owner;
     let is_wanted = |fate: &TokenFate| {
         name.as_ref().is_none_or(|name| fate.owner.as_ref().is_some_and(|owner| owner.eq_ignore_ascii_case(name)))
@@ -51,7 +101,20 @@ pub(super) async fn list(
         (Some(state), Some(end)) => end.cause.as_str() == state,
         (Some(_), None) => false,
     });
-    Ok(ok(&json!({ "tokens": shown.map(fate_json).collect::<Vec<_>>() })))
+    let mut shown: Vec<(Place, &TokenFate)> = shown.map(|fate| (sort.place(fate), fate)).collect();
+    let total = shown.len();
+    shown.sort_by(|(a, _), (b, _)| if descending { b.cmp(a) } else { a.cmp(b) });
+    if let Some(from) = from {
+        shown.retain(|(place, _)| if descending { *place < from } else { *place > from });
+    }
+    let left = limit.is_some_and(|limit| shown.len() > limit.get());
+    shown.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
+    let mut out = Map::new();
+    out.insert("tokens".into(), shown.iter().map(|(_, fate)| fate_json(fate)).collect());
+    out.insert("total".into(), total.into());
+    let last = shown.last().filter(|_| left);
+    out.extend(last.map(|(place, _)| ("next_page_token".to_owned(), write_place(place).into())));
+    Ok(ok(&out.into()))
 }
 
 pub(super) fn fate_json(fate: &TokenFate) -> Value {

@@ -11,8 +11,12 @@ use super::Control;
 use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use crate::domain::PrincipalId;
 use crate::domain::conf::plan_change;
+use crate::domain::identity::Principal;
 use crate::domain::permissions::RequestedEntry;
 use crate::service::{Broken, Hypothesis};
+
+/// Most principals that the answer names of those that would lose or gain the permission.
+const PRINCIPALS_NAMED: usize = 100;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +34,7 @@ fn text(value: &Value) -> String {
 }
 
 /// `{"maxTokenLifetimeDays"?, "enableTokensConfig"?, "access_control_list"?, "at"?}`: the tokens and
-/// the kept requests that work now and would fail then. Nothing changes.
+/// the kept requests that work now and would fail then, and whose permission would be another. Nothing changes.
 pub(super) async fn what_if(
     State(control): State<Control>,
     Path(workspace): Path<String>,
@@ -87,7 +91,17 @@ fn render(broken: &Broken) -> Value {
     let clients: Vec<Value> =
         broken.clients.iter().map(|(client, tokens)| json!({ "client": client, "tokens": tokens })).collect();
     json!({ "impact": { "tokens": tokens.len(), "owners": owners.len(), "clients": clients },
+        "permission_lost": principals_json(&broken.permission.lost),
+        "permission_gained": principals_json(&broken.permission.gained),
         "locked_out": broken.locked_out, "tokens_that_would_fail": tokens, "requests_that_would_fail": requests, "looked_at": {
         "tokens": broken.tokens_looked_at, "requests": broken.requests_looked_at,
     } })
+}
+
+/// How many, and the first of them.
+fn principals_json(principals: &[Principal]) -> Value {
+    let named = principals.iter().take(PRINCIPALS_NAMED).map(|principal| {
+        json!({ "kind": principal.kind.as_str(), "name": principal.name, "display_name": principal.display_name })
+    });
+    json!({ "count": principals.len(), "principals": named.collect::<Vec<_>>() })
 }

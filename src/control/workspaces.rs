@@ -1,5 +1,7 @@
 //! `/v1/workspaces`: fresh worlds for tests, copies of them, and the way back.
 
+use std::num::NonZeroUsize;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -9,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
+use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::seed::{self, SeedError, WorkspaceSeed};
 use crate::domain::settings::BehaviourChange;
 use crate::domain::token::TokenValue;
@@ -176,10 +178,42 @@ fn workspace_json(control: &Control, workspace: &Workspace) -> Map<String, Value
     }
 }
 
-/// All workspaces, by id.
-pub(super) async fn list(State(control): State<Control>) -> Reply {
-    let workspaces = control.service.workspaces().await?;
-    Ok(ok(&json!({ "workspaces": workspaces.iter().map(|it| workspace_json(&control, it)).collect::<Vec<_>>() })))
+/// Which workspaces are listed, and how many at once.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "WantedWorkspaces")]
+pub(super) struct Listed {
+    /// A part of the id, the name or the account's id, in any letter case.
+    q: Option<String>,
+    /// How many are told at once; all, when nothing is said.
+    limit: Option<NonZeroUsize>,
+    /// The `next_page_token` of the page before, with the same `q`.
+    page_token: Option<String>,
+}
+
+/// `?q=&limit=&page_token=`: workspaces, by id.
+pub(super) async fn list(State(control): State<Control>, Asked(listed): Asked<Listed>) -> Reply {
+    let from = listed.page_token.as_deref().map(|text| {
+        let advice = || Problem::bad_request("page_token: use the next_page_token of the page before.");
+        WorkspaceId::parse(text).ok_or_else(advice)
+    });
+    let from = from.transpose()?;
+    let text = listed.q.unwrap_or_default().to_lowercase();
+    let fits = |it: &Workspace| {
+        let fields = [it.id.to_string(), it.name.clone(), it.account.to_string()];
+        fields.iter().any(|field| field.to_lowercase().contains(&text))
+    };
+    let mut found = control.service.workspaces().await?;
+    found.retain(fits);
+    let total = found.len();
+    found.retain(|it| from.is_none_or(|from| it.id > from));
+    let left = listed.limit.is_some_and(|limit| found.len() > limit.get());
+    found.truncate(listed.limit.map_or(usize::MAX, NonZeroUsize::get));
+    let mut out = Map::new();
+    out.insert("workspaces".into(), found.iter().map(|it| Value::from(workspace_json(&control, it))).collect());
+    out.insert("total".into(), total.into());
+    out.extend(found.last().filter(|_| left).map(|it| ("next_page_token".to_owned(), it.id.to_string().into())));
+    Ok(ok(&out.into()))
 }
 
 /// One workspace.

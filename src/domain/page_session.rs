@@ -48,6 +48,12 @@ impl PageCookie {
         hex::encode(Sha256::digest(format!("a form of {}", self.0)))
     }
 
+    /// What is remembered of a form of this browser that was sent, by the number that it carries: it differs from the
+    /// hash of every cookie.
+    pub fn form_hash(&self, number: &str) -> SecretHash {
+        SecretHash::of(&format!("form {number} of {}", self.0))
+    }
+
     /// Whether a form carries it, in constant time.
     pub fn is_of(&self, form_token: &str) -> bool {
         self.form_token().as_bytes().ct_eq(form_token.as_bytes()).into()
@@ -106,6 +112,9 @@ mod tests {
         assert!(!mine.is_of(""));
         assert!(!mine.form_token().contains(mine.reveal()));
         assert_ne!(mine.form_token(), mine.hash().as_str());
+        assert_eq!(mine.form_hash("1"), mine.form_hash("1"));
+        assert_ne!(mine.form_hash("1"), mine.form_hash("2"));
+        assert_ne!(mine.form_hash("1"), other.form_hash("1"));
     }
 
     #[test]

@@ -4,6 +4,18 @@
 // A page that answered a form would send the form again when it is loaded again.
 if (document.querySelector('[data-once]')) history.replaceState(null, '', location.href);
 
+// A form that is sent again while the answer is on its way is done once all the same, but the answer would be lost.
+const ON_ITS_WAY = 5000;
+document.addEventListener('submit', (event) => {
+  const form = event.target;
+  if (form.method !== 'post') return;
+  if (Date.now() - Number(form.dataset.sent ?? 0) < ON_ITS_WAY) event.preventDefault();
+  else form.dataset.sent = Date.now();
+});
+addEventListener('pageshow', () => {
+  for (const form of document.querySelectorAll('form[data-sent]')) delete form.dataset.sent;
+});
+
 document.addEventListener('click', async (event) => {
   const button = event.target.closest('button[data-copy]');
   if (!button) return;

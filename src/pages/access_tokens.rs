@@ -16,6 +16,8 @@ pub(super) const PATH: &str = "/settings/user/developer/access-tokens";
 pub(super) const REVOKE: &str = "/settings/user/developer/access-tokens/revoke";
 
 const TITLE: &str = "Access tokens";
+const SENT_BEFORE: &str = "This form was sent before: its token is already generated, and its value is shown only once. \
+     Whoever has not copied it revokes that token and generates another.";
 const SECONDS_OF_A_DAY: i64 = DAY_MS / 1000;
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,7 +88,9 @@ pub(super) async fn generate(form: Submission) -> Shown {
     if !scopes.is_empty() {
         wanted.insert("scopes".into(), json!(scopes));
     }
-    match visit.ask(Method::POST, "/api/2.0/token/create", Some(&wanted.into())).await {
+    let (workspace, wanted) = (visit.person()?.place.workspace.id, wanted.into());
+    let create = visit.ask(Method::POST, "/api/2.0/token/create", Some(&wanted));
+    match form.once(workspace, SENT_BEFORE, create).await {
         Ok(made) => {
             let value = made.get("token_value").and_then(Value::as_str).unwrap_or_default();
             page(visit, Outcome::Made(value)).await

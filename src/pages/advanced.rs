@@ -139,6 +139,8 @@ async fn change_conf(visit: &Visit, change: &Value, days: Option<&str>) -> Shown
 #[derive(Debug, Deserialize)]
 struct WhatIf {
     impact: Impact,
+    permission_lost: Principals,
+    permission_gained: Principals,
     locked_out: Vec<String>,
     tokens_that_would_fail: Vec<FailingToken>,
 }
@@ -154,6 +156,44 @@ struct Impact {
 struct ClientCount {
     client: String,
     tokens: usize,
+}
+
+/// How many users and service principals, and the first of them.
+#[derive(Debug, Deserialize)]
+struct Principals {
+    count: usize,
+    principals: Vec<NamedPrincipal>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NamedPrincipal {
+    kind: String,
+    name: String,
+    display_name: String,
+}
+
+impl Principals {
+    /// Who they are, below what they have in common.
+    fn listed(&self, id: &str, heading: &str, note: &str) -> Markup {
+        html! {
+            @if self.count > 0 {
+                section aria-labelledby=(id) {
+                    h2 #(id) { (heading) " (" (self.count) ")" }
+                    ul.names {
+                        @for it in &self.principals {
+                            li {
+                                @if it.kind == "user" { (it.name) }
+                                @else { (it.display_name) " " span.soft { "service principal " (it.name) } }
+                            }
+                        }
+                        @let more = self.count - self.principals.len();
+                        @if more > 0 { li.soft { "and " (more) " more" } }
+                    }
+                    p.soft { (note) }
+                }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,6 +241,24 @@ impl WhatIf {
         }
     }
 
+    /// What a service principal is called that loses the permission: its name alone says nothing to people.
+    fn display_name(&self, owner: &str) -> Option<&str> {
+        let found = self.permission_lost.principals.iter().find(|it| it.kind != "user" && it.name == owner);
+        found.map(|it| it.display_name.as_str())
+    }
+
+    /// Whose permission would be another, with tokens or without.
+    fn permission(&self) -> Markup {
+        let (lost, gained) = (&self.permission_lost, &self.permission_gained);
+        html! {
+            @if lost.count == 0 && gained.count == 0 {
+                p { "Nobody gains or loses the permission: whom this names has it otherwise, or not at all." }
+            }
+            (lost.listed("lost", "Who could no longer create or use tokens", "Admins always can."))
+            (gained.listed("gained", "Who could newly create and use tokens", "Tokens that they still have work again."))
+        }
+    }
+
     /// Whose tokens would stop working, each with the comments.
     fn by_owner(&self) -> Markup {
         let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -210,11 +268,19 @@ impl WhatIf {
         html! {
             @if !owners.is_empty() {
                 div.scroll tabindex="0" role="region" aria-label="Tokens that would stop working" {
-                    table {
+                    table.stack {
                         caption { "Tokens that would stop working" }
                         thead { tr { th { "Owner" } th { "Tokens, by comment" } } }
                         tbody {
-                            @for (owner, comments) in owners { tr { td { (owner) } td { (comments.join(", ")) } } }
+                            @for (owner, comments) in owners {
+                                tr {
+                                    td data-label="Owner" {
+                                        (owner)
+                                        @if let Some(name) = self.display_name(owner) { br; span.soft { (name) } }
+                                    }
+                                    td data-label="Tokens" { (comments.join(", ")) }
+                                }
+                            }
                         }
                     }
                 }
@@ -417,6 +483,7 @@ pub(super) async fn change_permissions(form: Submission) -> Shown {
         }
         (impact.summary())
         (impact.by_owner())
+        (impact.permission())
     };
     let fields = [
         ("change", if change.remove { "remove" } else { "add" }),

@@ -11,13 +11,18 @@ use crate::domain::ids::DAY_MS;
 const PLACES: [(&str, &[(&str, &str)]); 3] = [
     ("Settings", &[("Advanced", advanced::PATH), ("Developer: Access tokens", access_tokens::PATH)]),
     ("Security", &[("Token report", token_report::PATH)]),
-    ("Mock", &[("Console", "/_mock/")]),
+    ("Mock", &[("Console", CONSOLE)]),
 ];
+const CONSOLE: &str = "/_mock/";
 
 /// The bar above a page.
 pub(super) fn bar(visit: &Visit) -> Markup {
     let path = visit.parts.uri.path();
-    let is_here = |link: &str| path == link || (link.ends_with('/') && path.starts_with("/_mock/console"));
+    // The console's pages are elsewhere; those of the others are below them.
+    let is_here = |link: &str| match link {
+        CONSOLE => path.starts_with("/_mock/"),
+        _ => path.strip_prefix(link).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+    };
     html! {
         header {
             a.brand href="/" { "dapi-mock" }

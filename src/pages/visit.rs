@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use super::{Pages, frame};
 use crate::browser::{has_known_host, is_foreign};
 use crate::control::{Access, ByPages};
+use crate::domain::WorkspaceId;
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::page_session::PageCookie;
 use crate::http::credential::named_workspace;
@@ -239,9 +240,13 @@ impl Visit {
         response
     }
 
-    /// The hidden field that every form carries.
+    /// The hidden fields that every form carries: whose it is, and a number of its own.
     pub(super) fn form_token(&self) -> Markup {
-        html! { input type="hidden" name="form_token" value=(self.cookie.form_token()); }
+        let number = hex::encode(self.pages.service.entropy().secret());
+        html! {
+            input type="hidden" name="form_token" value=(self.cookie.form_token());
+            input type="hidden" name="form_number" value=(number);
+        }
     }
 
     /// Where the request comes from, for the audit log.
@@ -354,6 +359,33 @@ impl Submission {
     /// Whether a box was ticked or a button pressed.
     pub(super) fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|(key, _)| key == name)
+    }
+
+    /// Asks an API for what the form wants, once, however often this very form is sent: by a second click, or by a
+    /// browser that loads its answer again. What is refused may be sent again. A form without a number is no page's
+    /// but a script's, and is taken at its word each time.
+    ///
+    /// # Errors
+    /// What the API refuses; 409 and the sentence `again` where the form was sent before.
+    pub(super) async fn once<T>(
+        &self,
+        workspace: WorkspaceId,
+        again: &str,
+        ask: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let number = self.text("form_number");
+        if number.is_empty() {
+            return ask.await;
+        }
+        let (service, form) = (&self.visit.pages.service, self.visit.cookie.form_hash(number));
+        if !service.take_form(workspace, &form).await? {
+            return Err(Refusal { status: StatusCode::CONFLICT, message: again.to_owned() });
+        }
+        let answer = ask.await;
+        if answer.is_err() {
+            service.give_form_back(workspace, &form).await?;
+        }
+        answer
     }
 
     /// All texts of a field.

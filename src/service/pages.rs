@@ -6,10 +6,11 @@ use super::sign_in::{active_user, no_longer_active};
 use super::{Error, Service};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::jwt::AccessToken;
+use crate::domain::oauth::SecretHash;
 use crate::domain::page_session::{LIFETIME_MS, PageCookie, PageSession};
 use crate::domain::scope::ALL_APIS;
 use crate::domain::sign_in::Place;
-use crate::domain::{Millis, PrincipalId};
+use crate::domain::{Denial, Millis, PrincipalId, WorkspaceId};
 use crate::store::Lock;
 
 /// The OAuth client that the pages are.
@@ -89,8 +90,39 @@ impl Service {
     pub async fn sign_out_of_pages(&self, cookie: &PageCookie) -> Result<(), Error> {
         let hash = cookie.hash();
         let Some(session) = self.store.read().await?.find_page_session(&hash).await? else { return Ok(()) };
-        let mut writer = self.store.write(Lock::Workspace(session.workspace)).await?;
-        writer.delete_page_session(&hash).await?;
+        self.forget_page_session(session.workspace, &hash).await
+    }
+
+    /// Remembers, for every process, that a form was sent; answers whether it is the first time. It is kept among the
+    /// sessions and as long as they are: as a session of nobody, since no cookie has the hash of a form.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn take_form(&self, id: WorkspaceId, form: &SecretHash) -> Result<bool, Error> {
+        let system = self.system_now();
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let sent = PageSession {
+            hash: form.clone(),
+            workspace: id,
+            account: workspace.account,
+            whole_account: false,
+            principal: PrincipalId(0),
+            began_at: system,
+        };
+        let is_first = writer.insert_page_session(&sent, system.plus(-LIFETIME_MS)).await?;
+        writer.commit().await?;
+        Ok(is_first)
+    }
+
+    /// Lets a form be sent once more, since nothing came of it.
+    pub async fn give_form_back(&self, id: WorkspaceId, form: &SecretHash) -> Result<(), Error> {
+        self.forget_page_session(id, form).await
+    }
+
+    async fn forget_page_session(&self, id: WorkspaceId, hash: &SecretHash) -> Result<(), Error> {
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        writer.delete_page_session(hash).await?;
         writer.commit().await?;
         Ok(())
     }

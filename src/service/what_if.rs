@@ -10,6 +10,7 @@ use super::{Error, Exchange, Service};
 use crate::domain::access::USERS_SIGN_IN;
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
 use crate::domain::clock::WorkspaceClock;
+use crate::domain::identity::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply};
 use crate::domain::settings::ConfValue;
 use crate::domain::token::{Horizon, Token, TokenFacts, plan_create};
@@ -50,10 +51,22 @@ pub struct Broken {
     pub locked_out: Vec<String>,
     /// The clients that used those tokens last, and how many of them each did: most first.
     pub clients: Vec<(String, usize)>,
+    /// Whose permission to create and use tokens would be another.
+    pub permission: PermissionChange,
     /// How many tokens were looked at.
     pub tokens_looked_at: usize,
     /// How many requests were looked at.
     pub requests_looked_at: usize,
+}
+
+/// The users and service principals whose permission on tokens a change of the list changes, with or without tokens:
+/// those that are active in the workspace, as nobody else may do anything there. By name.
+#[derive(Clone, Debug, Default)]
+pub struct PermissionChange {
+    /// Who could no longer create and use tokens.
+    pub lost: Vec<Principal>,
+    /// Who newly could.
+    pub gained: Vec<Principal>,
 }
 
 impl Service {
@@ -98,6 +111,9 @@ impl Service {
         let then = imagined.clock.at(now);
         if !imagined.tokens_enabled(then) {
             broken.locked_out = locked_out(&mut reader, &present, now).await?;
+        }
+        if let Some(entries) = &entries {
+            broken.permission = permission_change(&mut reader, &present, entries).await?;
         }
         broken.clients = count_clients(reader.list_last_clients(id, live).await?, &broken.tokens);
         let cap = TokenFacts { cap_days: imagined.lifetime_cap_days(then), live_tokens: 0 };
@@ -168,6 +184,50 @@ async fn resolve(reader: &mut Reader, workspace: &Workspace, requested: &[Reques
         change.push(super::permissions::resolve_entry(reader, workspace, entry).await?);
     }
     Ok(apply(&Entries::new(), &change, ChangeMode::Replace, workspace.admins_group)?)
+}
+
+async fn permission_change(
+    reader: &mut Reader,
+    workspace: &Workspace,
+    then: &Entries,
+) -> Result<PermissionChange, StoreError> {
+    let listed = reader.list_token_permissions(workspace).await?;
+    let now: Entries = listed.into_iter().map(|(principal, level)| (principal.id, level)).collect();
+    let (now, then) = (holders(reader, workspace, &now).await?, holders(reader, workspace, then).await?);
+    // `users` holds everybody.
+    let holds = |holders: &HashSet<PrincipalId>, id: PrincipalId| {
+        holders.contains(&workspace.users_group) || holders.contains(&id)
+    };
+    let mut change = PermissionChange::default();
+    for (principal, place) in reader.list_assigned(workspace).await? {
+        if principal.kind == PrincipalKind::Group || !principal.active || !place.active {
+            continue;
+        }
+        match (holds(&now, principal.id), holds(&then, principal.id)) {
+            (true, false) => change.lost.push(principal),
+            (false, true) => change.gained.push(principal),
+            _ => {}
+        }
+    }
+    for principals in [&mut change.lost, &mut change.gained] {
+        principals.sort_by_cached_key(|principal| Principal::name_key(&principal.name));
+    }
+    Ok(change)
+}
+
+/// All whom a list lets use tokens: those in it and in `admins`, with what they hold.
+async fn holders(
+    reader: &mut Reader,
+    workspace: &Workspace,
+    entries: &Entries,
+) -> Result<HashSet<PrincipalId>, StoreError> {
+    let mut holders = HashSet::new();
+    for subject in entries.keys().chain([&workspace.admins_group]) {
+        if !holders.contains(subject) {
+            holders.extend(reader.list_below(workspace.account, *subject).await?);
+        }
+    }
+    Ok(holders)
 }
 
 fn with_entries(mut owner: Owner, entries: Option<&Entries>) -> Owner {

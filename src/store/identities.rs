@@ -236,6 +236,20 @@ impl Reader {
         rows.into_iter().map(Member::try_from).collect()
     }
 
+    /// A principal and all that it holds, directly or through other groups. What the built-in `users` holds has no
+    /// rows.
+    pub async fn list_below(&mut self, account: AccountId, top: PrincipalId) -> Result<Vec<PrincipalId>, StoreError> {
+        // UNION ends circles.
+        const SQL: &str = "WITH RECURSIVE below (principal_id) AS (
+               SELECT CAST($2 AS BIGINT)
+               UNION SELECT m.member_id FROM group_members m JOIN below ON m.group_id = below.principal_id
+                 WHERE m.account_id = $1)
+             SELECT principal_id FROM below";
+        let account = account.to_string();
+        let rows = self.rows::<(i64,)>(SQL, args![&account, top]).await?;
+        Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
+    }
+
     /// Every stored membership in the groups of a workspace, as group and member.
     pub async fn list_memberships(
         &mut self,

@@ -44,10 +44,12 @@ impl Reader {
 }
 
 impl Writer {
-    /// Adds a session, and clears away those of its workspace that began before `oldest`.
-    pub async fn insert_page_session(&mut self, session: &PageSession, oldest: Millis) -> Result<(), StoreError> {
+    /// Adds a session, unless there is one of that hash, and clears away those of its workspace that began before
+    /// `oldest`. Answers whether there was none.
+    pub async fn insert_page_session(&mut self, session: &PageSession, oldest: Millis) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO page_sessions (session_hash, workspace_id, account_id, whole_account,
-               principal_id, began_at) VALUES ($1, $2, $3, $4, $5, $6)";
+               principal_id, began_at) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (session_hash, workspace_id) DO NOTHING";
         const OLD: &str = "DELETE FROM page_sessions WHERE workspace_id = $1 AND began_at < $2";
         self.execute(OLD, args![session.workspace, oldest]).await?;
         let account = session.account.to_string();
@@ -59,8 +61,7 @@ impl Writer {
             session.principal.0,
             session.began_at,
         ];
-        self.execute(SQL, values).await?;
-        Ok(())
+        Ok(self.execute(SQL, values).await? > 0)
     }
 
     /// Ends a session.

@@ -1,11 +1,15 @@
 //! Why was it refused, would it be, and what if things were different (spec §7).
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
+use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Backend, DAY_MS, World, on_every_store};
 
-on_every_store!(what_if_tells_who_would_fail_and_changes_nothing);
+on_every_store!(what_if_tells_who_would_fail_and_changes_nothing, what_if_names_whose_permission_would_be_another,);
 
 async fn explain(world: &World, answer: &Answer) -> Value {
     let path = format!("explain/{}", answer.header("x-request-id"));
@@ -130,4 +134,80 @@ async fn what_if_tells_who_would_fail_and_changes_nothing(world: World) {
     }
     assert_eq!(world.client(&alice).own_ids().await.len(), 2);
     assert_eq!(world.client(&bob).own_ids().await.len(), 2);
+}
+
+/// Who is active in the default workspace and may create and use tokens.
+async fn permitted(world: &World) -> BTreeSet<String> {
+    let workspace = world.workspace().await;
+    let mut reader = world.service.store().read().await.unwrap();
+    let mut names = BTreeSet::new();
+    for (principal, place) in reader.list_assigned(&workspace).await.unwrap() {
+        let may = reader.standing(&workspace, principal.id).await.unwrap().token_permission().is_some();
+        if principal.kind != PrincipalKind::Group && principal.active && place.active && may {
+            names.insert(principal.name);
+        }
+    }
+    names
+}
+
+async fn what_if_names_whose_permission_would_be_another(world: World) {
+    let robot = "11111111-1111-4111-8111-111111111111";
+    let mut ids = Vec::new();
+    for name in ["ann@example.com", "bob@example.com", "dora@example.com"] {
+        ids.push(world.add_user(name).await);
+    }
+    world.set_active(ids[2], false).await;
+    let robot_id = world.add_principal(PrincipalKind::ServicePrincipal, robot).await;
+    let team = world.add_principal(PrincipalKind::Group, "team").await;
+    let inner = world.add_principal(PrincipalKind::Group, "inner").await;
+    let workspace = world.workspace().await;
+    let mut writer = world.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
+    // A circle, too.
+    for (group, member) in [(team, inner), (inner, team), (inner, ids[1]), (inner, ids[2]), (inner, robot_id)] {
+        writer.put_member(workspace.account, group, member).await.unwrap();
+    }
+    writer.commit().await.unwrap();
+
+    let what_if = async |list: &Value| {
+        let body = json!({ "access_control_list": list });
+        let answer = world.admin().own(Method::POST, "workspaces/default/what-if", &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    let names = |told: &Value| -> BTreeSet<String> {
+        let named = told["principals"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned());
+        named.collect()
+    };
+    let may_use = |kind: &str, name: &str| json!({ kind: name, "permission_level": "CAN_USE" });
+    let (users, team) = (may_use("group_name", "users"), may_use("group_name", "team"));
+    let ann = may_use("user_name", "ann@example.com");
+    for list in [
+        json!([]),
+        json!([team]),
+        json!([ann]),
+        json!([users, ann]),
+        json!([team, may_use("service_principal_name", robot)]),
+        json!([ann, may_use("user_name", "dora@example.com")]),
+        json!([users]),
+    ] {
+        let (told, before) = (what_if(&list).await, permitted(&world).await);
+        assert_eq!(permitted(&world).await, before, "nothing has changed yet");
+        let body = json!({ "access_control_list": list });
+        let done = world.admin().call(Method::PUT, "/api/2.0/permissions/authorization/tokens", body.to_string()).await;
+        assert_eq!(done.status, 200, "{done:?}");
+        let after = permitted(&world).await;
+        assert_eq!(names(&told["permission_lost"]), &before - &after, "{list}");
+        assert_eq!(names(&told["permission_gained"]), &after - &before, "{list}");
+    }
+    let none = what_if(&json!([])).await;
+    assert!(names(&none["permission_lost"]).contains(robot), "{none}");
+    assert!(!names(&none["permission_lost"]).contains("dora@example.com"), "{none}");
+    assert_eq!(none["permission_gained"], json!({ "count": 0, "principals": [] }));
+    let count = none["permission_lost"]["count"].as_u64().unwrap();
+    for number in 0..120 {
+        world.add_user(&format!("many{number}@example.com")).await;
+    }
+    let many = what_if(&json!([])).await;
+    assert_eq!(many["permission_lost"]["count"], count + 120);
+    assert_eq!(many["permission_lost"]["principals"].as_array().unwrap().len(), 100);
 }

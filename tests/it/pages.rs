@@ -23,6 +23,7 @@ on_every_store!(
     the_lifetime_is_limited,
     permissions_are_changed_after_a_preview,
     a_token_is_made_shown_once_and_revoked,
+    a_form_that_is_sent_again_makes_no_second_token,
     hostile_texts_stay_texts,
     what_ends_a_session,
     who_is_no_admin_is_told_so,
@@ -247,17 +248,25 @@ async fn the_lifetime_is_limited(world: World) {
 
 async fn permissions_are_changed_after_a_preview(world: World) {
     let (_, value) = world.user_with_token("eva@example.com").await;
+    world.add_user("zoe@example.com").await;
     let mut browser = world.browser_of(ADMIN_USER).await;
     shows(&browser.get(PERMISSIONS).await, 200, &["Can Manage", "(inherited)", "Remove users", "eva@example.com"]);
 
     let remove = [("change", "remove"), ("kind", "group_name"), ("name", "users")];
     let preview = browser.submit(PERMISSIONS, &remove).await;
     shows(&preview, 200, &["Remove this permission?", "1 token of 1 owner", "eva@example.com"]);
+    // Also who has no token: eva, zoe and the account admin.
+    shows(&preview, 200, &["Who could no longer create or use tokens (3)", "<li>zoe@example.com</li>"]);
+    assert!(!preview.text.contains("<li>admin@example.com"), "{preview:?}");
     assert_eq!(world.client(&value).get(ME).await.status, 200);
     let confirmed = [&remove[..], &[("confirm", "yes")]].concat();
     goes_to(&browser.submit(PERMISSIONS, &confirmed).await, PERMISSIONS);
     assert_eq!(world.client(&value).get(ME).await.status, 403);
 
+    let ask = |name| [("change", "add"), ("kind", "user_name"), ("name", name), ("level", "CAN_USE")];
+    let preview = browser.submit(PERMISSIONS, &ask("zoe@example.com")).await;
+    shows(&preview, 200, &["Who could newly create and use tokens (1)", "<li>zoe@example.com</li>"]);
+    shows(&browser.submit(PERMISSIONS, &ask(ADMIN_USER)).await, 200, &["Nobody gains or loses the permission"]);
     let add =
         |name, level| [("change", "add"), ("kind", "user_name"), ("name", name), ("level", level), ("confirm", "yes")];
     for (name, level) in
@@ -307,6 +316,46 @@ async fn a_token_is_made_shown_once_and_revoked(world: World) {
     assert_eq!(world.client(value).get(ME).await.status, 403);
     let again = browser.submit(REVOKE, &[("token_id", id), ("confirm", "yes")]).await;
     shows(&again, 404, &["role=\"alert\"", "does not exist"]);
+}
+
+async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
+    world.add_user("eva@example.com").await;
+    let mut browser = world.browser_of("eva@example.com").await;
+    let number_of = |page: &Answer| {
+        let (_, rest) = page.text.split_once("action=\"/logout\"").unwrap();
+        rest.split("name=\"form_number\" value=\"").nth(2).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let number = number_of(&browser.get(TOKENS).await);
+    assert_ne!(number, number_of(&browser.get(TOKENS).await));
+    let form = |days| [("comment", "laptop"), ("days", days), ("form_number", number.as_str())];
+    for _ in 0..2 {
+        shows(&browser.submit(TOKENS, &form("731")).await, 400, &["730"]);
+    }
+    let made = browser.submit(TOKENS, &form("30")).await;
+    shows(&made, 200, &["it is not shown again"]);
+    let value = made.text.split("readonly value=\"").nth(1).unwrap().split('"').next().unwrap();
+    for _ in 0..2 {
+        let again = browser.submit(TOKENS, &form("30")).await;
+        shows(&again, 409, &["already generated, and its value is shown only once", "data-label=\"Comment\">laptop<"]);
+        assert!(!again.text.contains(value) && !again.text.contains("readonly"), "{again:?}");
+    }
+    assert_eq!(world.client(value).own_ids().await.len(), 1);
+    // The number is this browser's: another one's form of the same number is another form.
+    let mut other = world.browser_of("eva@example.com").await;
+    other.get(TOKENS).await;
+    shows(&other.submit(TOKENS, &form("30")).await, 200, &["it is not shown again"]);
+
+    // Two clicks at once, through whichever process.
+    let (id, cookie) = (world.workspace().await.id, PageCookie::parse(&browser.cookies["dapi_mock_3274"]).unwrap());
+    let hash = cookie.form_hash("another");
+    let (one, two) = tokio::join!(world.service.take_form(id, &hash), world.service.take_form(id, &hash));
+    assert_ne!(one.unwrap(), two.unwrap());
+    // It is remembered as long as a browser stays signed in.
+    let kept = async || world.service.store().read().await.unwrap().find_page_session(&hash).await.unwrap().is_some();
+    world.clock.advance(DAY_MS / 2 + 1);
+    assert!(kept().await);
+    world.browser_of("eva@example.com").await;
+    assert!(!kept().await);
 }
 
 async fn hostile_texts_stay_texts(world: World) {

@@ -5,6 +5,7 @@ use axum::http::{Method, Request};
 use dapi_mock::control::Access;
 use dapi_mock::control::routes::ROUTES;
 use dapi_mock::domain::fault::path_fits;
+use dapi_mock::domain::token::Token;
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::ADMIN_USER;
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ on_every_store!(
     the_journal_is_emptied_after_a_question,
     tombstones_tell_what_ended_a_token,
     the_audit_log_is_paged_from_its_newest_event,
+    long_lists_are_paged,
+    a_form_that_is_sent_again_changes_nothing,
     faults_are_armed_seen_and_cleared,
     a_workspace_is_made_and_its_token_shown_once,
     a_workspace_is_copied_kept_and_put_back,
@@ -283,9 +286,113 @@ async fn the_audit_log_is_paged_from_its_newest_event(world: World) {
     let second = browser.shown(&link).await;
     let all = browser.shown(&format!("{}?action=workspaceConfEdit&actor=System-User", console("audit"))).await;
     assert!((11..50).contains(&second.matches("data-label=\"Action\"").count()), "{second}");
-    assert!(!second.contains("rel=\"next\"") && second.contains(">Newest</a>"), "{second}");
+    assert!(!second.contains("rel=\"next\"") && second.contains(">First page</a>"), "{second}");
     assert_eq!(all.matches("data-label=\"Action\"").count(), 50);
     assert_eq!(browser.get(&format!("{}?before=soon", console("audit"))).await.status, 400);
+}
+
+/// The rows of all pages of a list, page by page, by what stands between two texts in each.
+async fn all_pages(browser: &mut Browser<'_>, first: &str, around: (&str, &str)) -> Vec<Vec<String>> {
+    let (mut pages, mut next) = (Vec::new(), Some(first.to_owned()));
+    while let Some(path) = next {
+        let page = browser.shown(&path).await;
+        assert_eq!(page.contains(">First page</a>"), !pages.is_empty(), "{page}");
+        let rows = page.split(around.0).skip(1).map(|rest| rest.split(around.1).next().unwrap().to_owned());
+        pages.push(rows.collect());
+        let link = page.split("rel=\"next\" href=\"").nth(1).map(|rest| rest.split('"').next().unwrap());
+        next = link.map(|link| link.replace("&amp;", "&"));
+        assert!(pages.len() < 10, "{next:?}");
+    }
+    pages
+}
+
+async fn long_lists_are_paged(world: World) {
+    let eva = world.add_user("eva@example.com").await;
+    for number in 0..250 {
+        // Several of each instant.
+        let age = 1000 * ((250 - number) / 3);
+        let made = |token: &mut Token| {
+            token.comment = format!("no-{number:03}");
+            token.creation_time = token.creation_time.plus(-age);
+        };
+        world.mint(eva, made).await;
+    }
+    let mut browser = opened(&world).await;
+    let path = format!("{}?state=live&owner=EVA@example.com", console("tokens"));
+    let pages = all_pages(&mut browser, &path, (">no-", "</a>")).await;
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+    let mut numbers: Vec<usize> = pages.concat().iter().map(|text| text.parse().unwrap()).collect();
+    assert!(numbers.windows(4).all(|some| some[0] > some[3]), "the newest first: {numbers:?}");
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..250).collect::<Vec<_>>(), "each once");
+    assert!(browser.shown(&path).await.contains("250 tokens"));
+    assert_eq!(browser.get(&format!("{path}&page_token=soon")).await.status, 400);
+    // A page goes on where it was although the token there has gone.
+    let list = async |query: &str| own(&world, &format!("workspaces/default/tokens?state=live&limit=2{query}")).await;
+    let first = list("").await;
+    let next = format!("&page_token={}", first["next_page_token"].as_str().unwrap());
+    let second = list(&next).await;
+    let gone = first["tokens"][1]["token_id"].as_str().unwrap();
+    let managed = format!("/api/2.0/token-management/tokens/{gone}");
+    assert_eq!(world.admin().call(Method::DELETE, &managed, Body::empty()).await.status, 200);
+    assert_eq!(list(&next).await["tokens"], second["tokens"]);
+    assert!(list("&order=sideways").await["error"].is_string());
+    assert!(list("&sort=comment").await["error"].is_string());
+    assert!(own(&world, "workspaces/default/tokens?limit=0").await["error"].is_string());
+
+    for number in 0..52 {
+        let made =
+            world.admin().own(Method::POST, "workspaces", &json!({"name": format!("sandbox-{number:02}")})).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    let path = format!("{}?q=SANDBOX", console("workspaces"));
+    let pages = all_pages(&mut browser, &path, ("data-label=\"Id\"><code>", "</code>")).await;
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [50, 2]);
+    assert!(browser.shown(&path).await.contains("52 workspaces"));
+    let all = own(&world, "workspaces?q=sandbox").await;
+    let ids: Vec<&str> = all["workspaces"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(pages.concat(), ids);
+    assert!(browser.shown(&format!("{}?q=nowhere", console("workspaces"))).await.contains("no such workspace"));
+    assert!(own(&world, "workspaces?page_token=soon").await["error"].is_string());
+
+    for number in 0..60 {
+        world.anonymous().get(&format!("/api/2.0/number-{number:02}")).await;
+    }
+    let path = format!("{}?path=/api/2.0/*", console("requests"));
+    let pages = all_pages(&mut browser, &path, ("GET /api/2.0/number-", "</a>")).await;
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [50, 10]);
+    assert_eq!(pages.concat(), (0..60).rev().map(|number| format!("{number:02}")).collect::<Vec<_>>());
+    let list =
+        async |query: &str| own(&world, &format!("workspaces/default/requests?path=/api/*&limit=30{query}")).await;
+    let newest = list("").await;
+    let older = list(&format!("&before={}", newest["next_before"])).await;
+    assert!(older["requests"][29]["number"].as_u64() < newest["requests"][0]["number"].as_u64(), "{older}");
+    assert_eq!(list(&format!("&before={}", older["requests"][0]["number"])).await["next_before"], json!(null));
+}
+
+async fn a_form_that_is_sent_again_changes_nothing(world: World) {
+    let mut browser = opened(&world).await;
+    let state = async || {
+        let clock = own(&world, "workspaces/default/clock").await["offset_ms"].clone();
+        (clock, own(&world, "workspaces").await["total"].clone(), own(&world, "workspaces/default/faults").await)
+    };
+    for (tab, fields) in [
+        ("clock", vec![("by", "1d")]),
+        ("faults", vec![("name", "rate_limited")]),
+        ("workspaces", vec![("action", "create"), ("name", "mine")]),
+        ("workspaces", vec![("action", "fork"), ("name", "copy")]),
+    ] {
+        let page = browser.shown(&console(tab)).await;
+        let fields = [&fields[..], &[("form_number", value_of(&page, "form_number"))]].concat();
+        let before = state().await;
+        browser.change(&console(tab), &fields).await;
+        let after = state().await;
+        assert_ne!(before, after, "{tab}");
+        let again = browser.submit(&console(tab), &fields).await;
+        shows(&again, 409, &["role=\"alert\"", "This form was sent before"]);
+        assert_eq!(state().await, after, "{tab}");
+        assert!(!again.text.contains("DATABRICKS_TOKEN='"), "{again:?}");
+    }
 }
 
 async fn faults_are_armed_seen_and_cleared(world: World) {

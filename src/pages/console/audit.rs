@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::curl::query;
 use super::{Console, Tab, field};
 use crate::http::redaction;
 use crate::pages::frame::time_to_the_second;
@@ -61,7 +60,6 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     let (next, text) = answer.unwrap_or_default();
     let events: Result<Vec<(Event, Value)>, _> = text.lines().map(event).collect();
     let events = events.map_err(|error| visit.unreadable(&console.path(), &error))?;
-    let link = |before: &str| query(&[("action", &action), ("actor", &actor), ("before", before)]);
     let content = html! {
         form.fields method="get" {
             (field("action", "action", "Action", &action, "Such as generateDbToken or tokenLogin."))
@@ -69,10 +67,7 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
             button { "Show" }
         }
         @if events.is_empty() { @if refusal.is_none() { p { "There is no such event." } } } @else { (table(&events)) }
-        p.actions {
-            @if !before.is_empty() { a href={ (console.path()) "?" (link("")) } { "Newest" } }
-            @if let Some(next) = &next { a rel="next" href={ (console.path()) "?" (link(next)) } { "Older" } }
-        }
+        (console.paging(&[("action", &action), ("actor", &actor)], "before", next.as_deref()))
         (console.as_curl("curl-audit", &[call]))
     };
     Ok(console.page(refusal.as_ref(), &content))

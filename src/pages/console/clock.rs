@@ -71,7 +71,7 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
 pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> Shown {
     let console = Console::open(&form.visit, Tab::Clock, &workspace).await?;
     let call = wanted(&console, &form);
-    match call.make(console.visit).await {
+    match console.once(&form, &call).await {
         Ok(answer) => {
             let moved: Moved = call.read(console.visit, answer)?;
             let said = told(&console, &moved).await?;
@@ -204,7 +204,7 @@ async fn tokens<'a>(console: &Console<'_>, events: &'a [Event]) -> Result<HashMa
     for id in events.iter().filter_map(|event| event.token_id.as_deref()) {
         if !found.contains_key(id) {
             let call = console.get("/tokens").with_query(&[("token_id", id)]);
-            let (Fates { tokens }, _) = console.ask(&call).await?;
+            let (Fates { tokens, .. }, _) = console.ask(&call).await?;
             found.extend(tokens.into_iter().next().map(|fate| (id, fate)));
         }
     }

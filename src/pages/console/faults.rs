@@ -50,7 +50,7 @@ pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> S
         (_, true) => (clear_all(&console), "All faults are cleared."),
         _ => (arm(&console, &form), "The fault is armed."),
     };
-    match call.make(console.visit).await {
+    match console.once(&form, &call).await {
         Ok(_) => page(&console.after(call, &html! { p { (said) } }).await?, None, None).await,
         Err(refusal) => page(&console, Some(&refusal), Some(&form)).await,
     }

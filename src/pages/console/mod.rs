@@ -19,16 +19,18 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::curl::{Call, as_curl, segment};
+use self::curl::{Call, as_curl, query, segment};
 use super::Pages;
 use super::frame::{self, time_of};
 use super::visit::{Refusal, Shown, Stop, Submission, Visit};
-use crate::domain::Millis;
+use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::http::redaction;
 use crate::page::Page;
+use crate::service::Error;
 
 /// Most workspaces that the choice has.
-const CHOICE: usize = 200;
+const CHOICE: &str = "200";
+const SENT_BEFORE: &str = "This form was sent before. What it does is done once.";
 
 /// One of the console's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,12 +169,30 @@ impl<'a> Console<'a> {
     /// The page `tab` of the workspace that its path names by an id or as `default`.
     async fn open(visit: &'a Visit, tab: Tab, named: &str) -> Result<Self, Stop> {
         visit.operator()?;
-        let Workspaces { workspaces } = visit.get("/_mock/v1/workspaces").await?;
-        let is_named = |it: &&Workspace| if named == "default" { it.is_default } else { it.id == named };
-        let missing = || visit.refused(StatusCode::NOT_FOUND, &format!("There is no workspace '{named}'."));
-        let here = workspaces.iter().find(is_named).cloned().ok_or_else(missing)?;
+        let here: Workspace = visit.get(&format!("/_mock/v1/workspaces/{}", segment(named))).await?;
+        let Workspaces { workspaces } = visit.get(&format!("/_mock/v1/workspaces?limit={CHOICE}")).await?;
         let clock = visit.get(&format!("/_mock/v1/workspaces/{}/clock", here.id)).await?;
         Ok(Self { visit, tab, workspaces, here, clock, told: None })
+    }
+
+    /// Makes the call of a form, once.
+    async fn once(&self, form: &Submission, call: &Call) -> Result<Value, Refusal> {
+        let id = WorkspaceId::parse(&self.here.id).ok_or_else(|| Error::from(Denial::parameter("No such id.")))?;
+        form.once(id, SENT_BEFORE, call.make(self.visit)).await
+    }
+
+    /// The ways to the rest of a list that is paged by its address: to its beginning, where this is not it, and on.
+    fn paging(&self, parameters: &[(&str, &str)], paged_by: &str, next: Option<&str>) -> Markup {
+        let link = |value: &str| format!("{}?{}", self.path(), query(&[parameters, &[(paged_by, value)]].concat()));
+        let is_first = asked(self.visit, paged_by).is_empty();
+        html! {
+            @if !is_first || next.is_some() {
+                nav.paging aria-label="Pages of the list" {
+                    @if !is_first { a.button href=(link("")) { "First page" } }
+                    @if let Some(next) = next { a.button rel="next" href=(link(next)) { "Next page" } }
+                }
+            }
+        }
     }
 
     /// The page's own path.
@@ -238,8 +258,8 @@ impl<'a> Console<'a> {
                     input type="hidden" name="page" value=(self.tab.segment());
                     label for="workspace" { "Workspace" }
                     select #workspace name="workspace" {
-                        @if self.workspaces.iter().take(CHOICE).all(|it| !chosen(it)) { (choice(&self.here, true)) }
-                        @for it in self.workspaces.iter().take(CHOICE) { (choice(it, chosen(it))) }
+                        @if !self.workspaces.iter().any(chosen) { (choice(&self.here, true)) }
+                        @for it in &self.workspaces { (choice(it, chosen(it))) }
                     }
                     button.small { "Go" }
                     span { (time_of(&self.clock.now.rfc3339)) " " span.soft { (self.clock.mode) } }

@@ -7,7 +7,7 @@ use axum::http::Method;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::curl::{Call, segment};
+use super::curl::{Call, query, segment};
 use super::tokens::Fate;
 use super::{Console, Tab, choices, field};
 use crate::http::redaction;
@@ -22,6 +22,7 @@ const LIVE: u32 = 2;
 #[derive(Debug, Default, Deserialize)]
 struct Exchanges {
     requests: Vec<Exchange>,
+    next_before: Option<u64>,
 }
 
 /// A request with its answer, as the own API tells it.
@@ -103,6 +104,15 @@ impl Exchange {
         }
     }
 
+    fn shown_credential(&self) -> &str {
+        match self.credential.as_str() {
+            "pat_bearer" => "personal access token",
+            "pat_basic" => "personal access token, as a password",
+            "oauth" => "OAuth access token",
+            other => other,
+        }
+    }
+
     fn by(&self) -> Markup {
         html! { @match &self.principal { Some(name) => { (name) } None => { span.soft { "nobody known" } } } }
     }
@@ -118,39 +128,46 @@ impl Client {
     }
 }
 
-/// `GET …/requests?path=&principal=&client=&status=&refused=&limit=`
+/// `GET …/requests?path=&principal=&token_id=&client=&status=&refused=&limit=&before=`
 pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     page(&Console::open(&visit, Tab::Requests, &workspace).await?).await
 }
 
 async fn page(console: &Console<'_>) -> Shown {
-    let names = ["path", "principal", "client", "status", "refused", "limit"];
+    let names = ["path", "principal", "token_id", "client", "status", "refused", "limit", "before"];
     let asked = names.map(|name| redaction::line(&console.asked(name)));
-    let [path, principal, client, status, refused, limit] = asked.each_ref().map(String::as_str);
+    let [path, principal, token_id, client, status, refused, limit, before] = asked.each_ref().map(String::as_str);
     let limit = if limit.is_empty() { SHOWN[0].0 } else { limit };
-    let call = console.get("/requests").with_query(&[
+    let parameters = [
         ("path", path),
         ("principal", principal),
+        ("token_id", token_id),
         ("client", client),
         ("status", status),
         ("refused", refused),
         ("limit", limit),
-    ]);
-    let (Exchanges { requests }, refusal) = console.ask(&call).await?;
+    ];
+    let call = console.get("/requests").with_query(&[&parameters[..], &[("before", before)]].concat());
+    let (Exchanges { requests, next_before }, refusal) = console.ask(&call).await?;
+    let next = next_before.map(|before| before.to_string());
+    // What came before something else stays as it is.
+    let live = before.is_empty().then_some(LIVE);
     let content = html! {
         form.fields method="get" {
             (field("path", "path", "Path", path, "Such as /api/2.0/token/*."))
             (field("principal", "principal", "Principal", principal, ""))
+            (field("token_id", "token_id", "Token id", token_id, ""))
             (field("client", "client", "Client", client, "A part of its User-Agent."))
             (field("status", "status", "Status", status, ""))
-            (choices("limit", "limit", "Newest", &SHOWN, limit))
+            (choices("limit", "limit", "On a page", &SHOWN, limit))
             div.box {
                 input #refused type="checkbox" name="refused" value="true" checked[refused == "true"];
                 label for="refused" { "Refused only" }
             }
             button { "Show" }
         }
-        div #journal data-live=(LIVE) { (list(console, &requests)) }
+        div #journal data-live=[live] { (list(console, &requests)) }
+        (console.paging(&parameters, "before", next.as_deref()))
         form.actions method="post" action=(console.path()) {
             (console.form_token())
             button { "Empty the journal" }
@@ -167,7 +184,7 @@ fn list(console: &Console<'_>, requests: &[Exchange]) -> Markup {
         } @else {
             div.scroll tabindex="0" role="region" aria-label="Requests, newest first" {
                 table.stack {
-                    thead { tr { th { "Time" } th { "Request" } th { "Status" } th { "Client" } th { "Principal" } th { "Why refused" } } }
+                    thead { tr { th { "Time" } th { "Request" } th { "Status" } th { "From whom" } th { "Why refused" } } }
                     tbody {
                         @for it in requests.iter().rev() {
                             tr {
@@ -176,8 +193,7 @@ fn list(console: &Console<'_>, requests: &[Exchange]) -> Markup {
                                     a href={ (console.path()) "/" (segment(&it.request_id)) } { (it.method) " " (it.target()) }
                                 }
                                 td data-label="Status" { (it.shown_status()) }
-                                td data-label="Client" { (it.client.shown()) }
-                                td data-label="Principal" { (it.by()) }
+                                td data-label="From whom" { (it.by()) br; span.soft { (it.client.shown()) } }
                                 td data-label="Why refused" { @if let Some(because) = &it.because { (because) } }
                             }
                         }
@@ -203,7 +219,7 @@ pub(super) async fn clear(Path(workspace): Path<String>, form: Submission) -> Sh
         let content = html! { (question.form(console.visit)) (console.as_curl("curl-clear", &[call])) };
         return Ok(console.page_called("Empty the journal?", None, &content));
     }
-    match call.make(console.visit).await {
+    match console.once(&form, &call).await {
         Ok(_) => page(&console.after(call, &html! { p { "The journal begins anew." } }).await?).await,
         Err(refusal) => Err(console.visit.refused_by(&refusal)),
     }
@@ -221,7 +237,7 @@ pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(
     let (_, command) = again.make_text(&visit).await.map_err(stop)?;
     let content = html! {
         p { a href=(console.path()) { "All requests" } }
-        (facts(&it))
+        (facts(&console, &it))
         (decision(&console, &it, &explanation))
         (message("The request", &format!("{} {}", it.method, it.target()), &it.request))
         (message("The answer", &it.status.to_string(), &it.answer))
@@ -235,15 +251,24 @@ pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(
     Ok(console.page_called(&format!("{} {}", it.method, it.path), None, &content))
 }
 
-fn facts(it: &Exchange) -> Markup {
+fn facts(console: &Console<'_>, it: &Exchange) -> Markup {
     html! {
         dl.facts {
             div { dt { "Time here" } dd { (time_to_the_second(it.at())) } }
             div { dt { "System's time" } dd { (time_to_the_second(&it.time)) } }
             div { dt { "Status" } dd { (it.shown_status()) } }
             div { dt { "Took" } dd { (it.duration_us) " µs" } }
-            div { dt { "Principal" } dd { (it.by()) } }
-            div { dt { "Credential" } dd { (it.credential.replace('_', " ")) } }
+            div {
+                dt { "Principal" }
+                dd {
+                    (it.by())
+                    @if let Some(name) = &it.principal {
+                        br; a href={ (console.path()) "?" (query(&[("principal", name)])) } { "Requests" }
+                        " " a href={ (console.path_of(Tab::Audit)) "?" (query(&[("actor", name)])) } { "Audit log" }
+                    }
+                }
+            }
+            div { dt { "Credential" } dd { (it.shown_credential()) } }
             div { dt { "Client" } dd { (it.client.shown()) } }
             div { dt { "From" } dd { (it.source_ip) } }
             div { dt { "Operation" } dd { @match &it.operation { Some(name) => { code { (name) } } None => { "no such route" } } } }

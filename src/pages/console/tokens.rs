@@ -8,11 +8,11 @@ use super::curl::query;
 use super::{Console, Tab, choices, field};
 use crate::domain::Millis;
 use crate::http::redaction;
-use crate::pages::frame::{left, time_of};
+use crate::pages::frame::{counted, left, time_of};
 use crate::pages::visit::{Shown, Visit};
 
-/// Most tokens on the page.
-const SHOWN: usize = 200;
+/// Tokens on a page.
+const SHOWN: &str = "100";
 
 /// What can be asked for: as the own API names it, and as people do.
 const STATES: [(&str, &str); 10] = [
@@ -31,6 +31,8 @@ const STATES: [(&str, &str); 10] = [
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Fates {
     pub(super) tokens: Vec<Fate>,
+    total: usize,
+    next_page_token: Option<String>,
 }
 
 /// A token and what became of it, as the own API tells it.
@@ -90,22 +92,17 @@ impl Fate {
     }
 }
 
-/// `GET …/tokens?state=&owner=&token_id=`
+/// `GET …/tokens?state=&owner=&token_id=&page_token=`
 pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     let console = Console::open(&visit, Tab::Tokens, &workspace).await?;
-    let [state, owner, token_id] = ["state", "owner", "token_id"].map(|name| redaction::line(&console.asked(name)));
-    let call = console.get("/tokens").with_query(&[("state", &state), ("owner", &owner), ("token_id", &token_id)]);
-    let (Fates { mut tokens }, refusal) = console.ask(&call).await?;
-    let found = tokens.len();
+    let [state, owner, token_id, page_token] =
+        ["state", "owner", "token_id", "page_token"].map(|name| redaction::line(&console.asked(name)));
+    let filter = [("state", state.as_str()), ("owner", &owner), ("token_id", &token_id)];
     // What ended last comes first where ends are asked for, else what was made last.
-    tokens.sort_by(|a, b| {
-        let when = |fate: &Fate| match state.as_str() {
-            "" | "live" => Millis::parse(&fate.creation_time),
-            _ => fate.ended_at.as_deref().and_then(Millis::parse),
-        };
-        when(b).cmp(&when(a))
-    });
-    tokens.truncate(SHOWN);
+    let sort = if matches!(state.as_str(), "" | "live") { "creation_time" } else { "ended_at" };
+    let order = [("sort", sort), ("order", "desc"), ("limit", SHOWN), ("page_token", &page_token)];
+    let call = console.get("/tokens").with_query(&[&filter[..], &order].concat());
+    let (Fates { tokens, total, next_page_token }, refusal) = console.ask(&call).await?;
     let content = html! {
         p { "Every token that there is or was, also those that the Databricks API no longer shows, and what ended them." }
         form.fields method="get" {
@@ -116,8 +113,8 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
         }
         p.soft { "The id of a token that you hold: " code { "printf %s \"$DATABRICKS_TOKEN\" | sha256sum" } }
         @if tokens.is_empty() { @if refusal.is_none() { p { "There is no such token, and there was none." } } }
-        @else { (table(&console, &tokens)) }
-        @if found > SHOWN { p.soft { "The newest " (SHOWN) " of " (found) "." } }
+        @else { p { (counted(total, "token")) "." } (table(&console, &tokens)) }
+        (console.paging(&filter, "page_token", next_page_token.as_deref()))
         (console.as_curl("curl-tokens", &[call]))
     };
     Ok(console.page(refusal.as_ref(), &content))
@@ -140,7 +137,16 @@ fn row(console: &Console<'_>, fate: &Fate, now: Millis) -> Markup {
         tr {
             td data-label="Token" {
                 (fate.named(console))
-                details { summary.soft { "Id" } code { (fate.token_id) } }
+                details {
+                    summary.soft { "Id, requests, audit log" }
+                    p { code { (fate.token_id) } }
+                    ul {
+                        li { a href={ (console.path_of(Tab::Requests)) "?" (query(&[("token_id", &fate.token_id)])) } { "Requests with it" } }
+                        @if let Some(owner) = &fate.owner {
+                            li { a href={ (console.path_of(Tab::Audit)) "?" (query(&[("actor", owner)])) } { "What its owner did" } }
+                        }
+                    }
+                }
             }
             td data-label="What became of it" { (fate.story(now)) }
             td data-label="Created" {

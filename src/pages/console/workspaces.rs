@@ -11,12 +11,12 @@ use super::{Console, Tab, Workspace, choices, field, typed};
 use crate::domain::seed::TEMPLATES;
 use crate::http::redaction;
 use crate::pages::advanced;
-use crate::pages::frame::{Question, time_of};
+use crate::pages::frame::{Question, counted, time_of};
 use crate::pages::visit::{Refusal, Shown, Stop, Submission, Visit};
 use crate::shell::quoted;
 
-/// Most workspaces on the page.
-const SHOWN: usize = 50;
+/// Workspaces on a page.
+const SHOWN: &str = "50";
 
 /// The states that each workspace can go back to by itself, beside the checkpoints that somebody keeps.
 const MADE: [(&str, &str); 2] = [("seed", "seed, with its seed in it"), ("empty", "empty, before that")];
@@ -121,12 +121,20 @@ struct Created {
     client_secret: Option<String>,
 }
 
+/// A page of the list.
+#[derive(Debug, Default, Deserialize)]
+struct Listed {
+    workspaces: Vec<Workspace>,
+    total: usize,
+    next_page_token: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 struct Counted {
     live_tokens: u64,
 }
 
-/// `GET …/workspaces?q=`
+/// `GET …/workspaces?q=&page_token=`
 pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     let console = Console::open(&visit, Tab::Workspaces, &workspace).await?;
     page(&console, None, None).await
@@ -146,7 +154,7 @@ pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> S
         let content = html! { (question.form(console.visit)) (console.as_curl("curl-question", &[call])) };
         return Ok(console.page_called(title, None, &content));
     }
-    match call.make(console.visit).await {
+    match console.once(&form, &call).await {
         Ok(answer) => done(&console, action, call, answer).await,
         Err(refusal) => page(&console, Some(&refusal), Some(&form)).await,
     }
@@ -190,47 +198,58 @@ async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Su
     let checkpoints = console.get("/checkpoints");
     let (Checkpoints { checkpoints: mut kept }, unknown) = console.ask(&checkpoints).await?;
     kept.retain(|it| MADE.iter().all(|(name, _)| it.name != *name));
+    let (shown, listing, unlisted) = list(console).await?;
     let content = html! {
-        (list(console).await?)
+        p { a href="#create" { "Create a workspace" } ", or " a href="#here" { "copy, keep, reset or delete " (console.here.name) } "." }
+        (shown)
         (create(console, form))
         (here(console, &kept, form))
-        (console.as_curl("curl-workspaces", &[Call::get("/_mock/v1/workspaces"), console.get(""), checkpoints]))
+        (console.as_curl("curl-workspaces", &[listing, console.get(""), checkpoints]))
     };
-    Ok(console.page(refusal.or(unknown.as_ref()), &content))
+    Ok(console.page(refusal.or(unknown.as_ref()).or(unlisted.as_ref()), &content))
 }
 
-async fn list(console: &Console<'_>) -> Result<Markup, Stop> {
-    let text = redaction::line(&console.asked("q"));
-    let fits = |it: &&Workspace| {
-        [&it.id, &it.name, &it.account_id].iter().any(|field| field.to_lowercase().contains(&text.to_lowercase()))
-    };
-    let found: Vec<&Workspace> = console.workspaces.iter().filter(fits).collect();
-    let shown = found.get(..SHOWN).unwrap_or(&found);
+async fn list(console: &Console<'_>) -> Result<(Markup, Call, Option<Refusal>), Stop> {
+    let [text, page_token] = ["q", "page_token"].map(|name| redaction::line(&console.asked(name)));
+    let parameters = [("q", text.as_str()), ("limit", SHOWN), ("page_token", &page_token)];
+    let call = Call::get("/_mock/v1/workspaces").with_query(&parameters);
+    let (Listed { workspaces, total, next_page_token }, refusal) = console.ask(&call).await?;
     let mut rows = Vec::new();
-    for it in shown {
+    for it in &workspaces {
         let call = Call::get(format!("/_mock/v1/workspaces/{}", it.id));
         // One may be deleted in the meantime.
         let counted: Option<Counted> = match call.make(console.visit).await {
             Ok(answer) => Some(call.read(console.visit, answer)?),
             Err(_) => None,
         };
-        rows.push((*it, counted));
+        rows.push((it, counted));
     }
-    Ok(html! {
-        @if console.workspaces.len() > SHOWN || !text.is_empty() {
-            form.search method="get" role="search" {
+    let shown = html! {
+        @if total > 1 || !text.is_empty() {
+            form.search.narrow method="get" role="search" {
                 div { label for="q" { "Search workspaces" } input #q type="search" name="q" value=(text); }
                 button { "Search" }
             }
         }
+        @if rows.is_empty() { @if refusal.is_none() { p { "There is no such workspace." } } }
+        @else {
+            p { (counted(total, "workspace")) "." }
+            (table(console, &rows))
+        }
+        (console.paging(&[("q", &text)], "page_token", next_page_token.as_deref()))
+    };
+    Ok((shown, call, refusal))
+}
+
+fn table(console: &Console<'_>, rows: &[(&Workspace, Option<Counted>)]) -> Markup {
+    html! {
         div.scroll tabindex="0" role="region" aria-label="Workspaces" {
             table.stack {
                 thead { tr { th { "Name" } th { "Id" } th.number { "Live tokens" } th { "Account" } th { "Created" } th { "Goes by itself" } th { "Own port" } } }
-                tbody { @for (it, counted) in &rows { (row(console, it, counted.as_ref())) } }
+                tbody { @for (it, counted) in rows { (row(console, it, counted.as_ref())) } }
             }
         }
-        @if found.len() > shown.len() { p.soft { "The first " (shown.len()) " of " (found.len()) ". Search to find others." } }
-    })
+    }
 }
 
 fn row(console: &Console<'_>, it: &Workspace, counted: Option<&Counted>) -> Markup {

@@ -52,7 +52,10 @@ def test_who_may_use_tokens_is_chosen(site, sign_in, javascript):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED, javascript=javascript)
     follow(page.get_by_role("link", name="Permission Settings"))
     follow(page.get_by_role("button", name="Remove users"))
-    expect(page.get_by_text("erin.engineer@example.com")).to_be_visible()
+    expect(page.get_by_role("cell", name="erin.engineer@example.com")).to_be_visible()
+    # Also those without a token.
+    lost = page.get_by_role("region", name="Who could no longer create or use tokens (5)")
+    expect(lost.get_by_text("account-admin@example.com")).to_be_visible()
     assert works(site, laptop)
     follow(page.get_by_role("button", name="Confirm"))
     assert not works(site, laptop)
@@ -160,3 +163,28 @@ def test_one_signs_out(sign_in, visit):
     page.go_back()
     page.reload()
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
+
+
+def test_two_clicks_make_one_token_and_show_its_value(site, sign_in):
+    page = sign_in("erin.engineer", TOKENS)
+    page.get_by_label("Comment").fill("clicked twice")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Generate").dblclick()
+    assert works(site, page.get_by_label("Token value").input_value())
+    assert made(site, "clicked twice") == 1
+
+
+def test_without_javascript_a_form_that_is_sent_again_makes_no_second_token(site, sign_in):
+    page = sign_in("erin.engineer", TOKENS, javascript=False)
+    page.get_by_label("Comment").fill("loaded again")
+    follow(page.get_by_role("button", name="Generate"))
+    value = page.get_by_label("Token value").input_value()
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("already generated")
+    expect(page.get_by_role("row", name="loaded again")).to_be_visible()
+    assert value not in page.content()
+    assert made(site, "loaded again") == 1
+
+
+def made(site, comment: str) -> int:
+    return [token["comment"] for token in site.own("GET", "/default/tokens")["tokens"]].count(comment)
