@@ -1,7 +1,5 @@
 //! Keeps strangers out of the own API: other hosts, other sites' pages, whoever has no key.
 
-use std::time::Duration;
-
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -17,9 +15,6 @@ use super::{Access, ByPages, Control};
 use crate::browser::{has_known_host, is_foreign};
 use crate::http::error::ApiError;
 
-/// How long a request may take: long enough for a sweep of a million tokens.
-const LIMIT: Duration = Duration::from_mins(5);
-
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
     let allowed = match request.extensions().get::<ByPages>() {
@@ -31,7 +26,7 @@ pub(super) async fn check(State((control, who)): State<(Control, Who)>, request:
         Err(problem) => Err(problem),
     };
     let mut response = match received {
-        Ok(request) => match timeout(LIMIT, next.run(request)).await {
+        Ok(request) => match timeout(control.limit, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Problem::from(ApiError::Unavailable).into_response(),
         },

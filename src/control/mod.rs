@@ -21,6 +21,7 @@ mod workspaces;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -74,18 +75,28 @@ impl fmt::Display for Access {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByPages;
 
+/// How long a request may take: long enough for a sweep of a million tokens.
+pub const LIMIT: Duration = Duration::from_mins(5);
+
 /// What every handler gets.
 #[derive(Clone, Debug)]
 pub struct Control {
     service: Service,
     access: Arc<Access>,
     doors: Option<Doors>,
+    limit: Duration,
 }
 
 impl Control {
     /// The own API over the same service as the emulated one.
     pub fn new(service: Service, access: Access, doors: Option<Doors>) -> Self {
-        Self { service, access: Arc::new(access), doors }
+        Self { service, access: Arc::new(access), doors, limit: LIMIT }
+    }
+
+    /// The same with another limit than [`LIMIT`], for tests that cannot wait for it.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 }
 

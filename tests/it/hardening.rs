@@ -7,15 +7,16 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use dapi_mock::control;
+use dapi_mock::control::{self, Access, Control};
 use dapi_mock::http::{App, SignInPolicy, error, exchange};
+use dapi_mock::store::Lock;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -325,7 +326,11 @@ fn no_text_of_a_client_becomes_a_header() {
     server.stop("TERM");
 }
 
-on_every_store!(markup_that_comes_back_is_no_page, texts_that_want_to_be_files_are_none);
+on_every_store!(
+    markup_that_comes_back_is_no_page,
+    texts_that_want_to_be_files_are_none,
+    the_own_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it,
+);
 
 async fn markup_that_comes_back_is_no_page(world: World) {
     const MARKUP: &str = "<script>alert(1)</script>";
@@ -505,6 +510,28 @@ async fn a_panic_is_answered_as_every_other_defect() {
         answer.refused(500, "INTERNAL_ERROR", answer.json()["message"].as_str().unwrap());
         assert!(!answer.text.contains("secret cause") && !answer.header("x-request-id").is_empty(), "{answer:?}");
     }
+}
+
+async fn the_own_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it(world: World) {
+    assert_eq!(control::LIMIT, Duration::from_mins(5), "as docs/replicas.md says");
+    let (admin, nothing) = (world.admin(), json!({}));
+    let (token, _) = admin.create(&nothing).await;
+    let limit = Duration::from_millis(300);
+    let own = control::router(Control::new(world.service.clone(), Access::Open, None).within(limit));
+    // A reset lets nobody in and then waits for this lock.
+    let held = world.service.store().write(Lock::Workspace(world.workspace().await.id)).await.unwrap();
+    let reset = admin.request(&Method::POST, "/v1/workspaces/3274327432743274/reset");
+    let reset = reset.header("content-type", "application/json").body(Body::from("{}")).unwrap();
+    let began = Instant::now();
+    let answer = Answer::of(own.oneshot(reset).await.unwrap()).await;
+    // Before the database's own limits, which are 5 s and more.
+    assert!((limit..Duration::from_secs(5)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"), "{answer:?}");
+    assert!(answer.json()["error"].is_string(), "{answer:?}");
+    drop(held);
+    assert_eq!(world.client(&token).get("/api/2.0/token/list").await.status, 200, "nothing was reset");
+    assert_eq!(admin.own(Method::POST, "workspaces/default/reset", &nothing).await.status, 200);
+    assert_eq!(world.client(&token).get("/api/2.0/token/list").await.status, 403);
 }
 
 /// The names of all members that bodies of the own API may have, and of all parameters.

@@ -44,11 +44,11 @@ def postgres_database(name):
 class Server:
     """One process."""
 
-    def __init__(self, database, folder, number):
+    def __init__(self, database, folder, number, settings):
         self.log = open(folder / f"log-{number}", "w+b")
         args = [BINARY, "--database", database, "--admin-token", ADMIN_TOKEN, "--sweep-interval", "1"]
         # A short journal is soon full, and memory then still.
-        args += ["--port", "0", "--log-level", "warn", "--journal-requests", "100"]
+        args += ["--port", "0", "--log-level", "warn", "--journal-requests", "100", *settings]
         environment = {"PATH": os.environ["PATH"]}
         self.process = subprocess.Popen(args, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=self.log)
 
@@ -74,10 +74,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(database, count):
+def running(database, count, *settings):
     """Servers on one database, started at the same moment, and stopped in order."""
     with tempfile.TemporaryDirectory() as folder:
-        servers = [Server(database, pathlib.Path(folder), number) for number in range(count)]
+        servers = [Server(database, pathlib.Path(folder), number, settings) for number in range(count)]
         try:
             for server in servers:
                 server.wait_until_ready()
@@ -94,6 +94,9 @@ def running(database, count):
 class Client:
     """Speaks to any of the servers, with a connection to each. For one thread."""
 
+    #: The headers and the text of the last answer.
+    headers, text = {}, b""
+
     def __init__(self, servers):
         self.connections = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=60) for server in servers]
 
@@ -107,9 +110,9 @@ class Client:
         if connection.sock:
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answer = connection.getresponse()
-        text = answer.read()
+        self.headers, self.text = answer.headers, answer.read()
         try:
-            return answer.status, json.loads(text)
+            return answer.status, json.loads(self.text)
         except ValueError:
             return answer.status, {}
 
