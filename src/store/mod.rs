@@ -7,6 +7,7 @@
 
 mod audit;
 mod decoys;
+mod exchanges;
 mod faults;
 mod identities;
 mod migrations;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 
+pub use exchanges::{NewExchange, StoredExchange};
 pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
