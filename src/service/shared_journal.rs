@@ -2,7 +2,7 @@
 //! a table that all read: in the background and in batches, so that no request waits for it. Elsewhere the memory is
 //! all there is.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use super::journal::{ALL_BYTES, Exchange};
+use super::journal::{ALL_BYTES, Exchange, JournalLimits};
 use super::{Error, Service};
 use crate::domain::{Workspace, WorkspaceId};
 use crate::store::{Lock, NewExchange, StoreError, StoredExchange};
@@ -21,14 +21,40 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a reader waits for what other processes have answered before, and write now.
 const SETTLES_IN: Duration = Duration::from_millis(200);
+/// How often an exchange that is not there is looked for again, as another process may be slow.
+const LOOKS_AGAIN: usize = 5;
+/// A workspace is trimmed after so much of its limits was written: to look through all of it costs more than to write.
+const PART_UNTRIMMED: usize = 8;
 
 /// How far this process is with writing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sharing {
     /// Whether a task is there that will.
     is_due: Arc<AtomicBool>,
-    /// Held while exchanges are written.
-    writing: Arc<Mutex<()>>,
+    /// What was written since its workspace was last trimmed. Held while exchanges are written.
+    untrimmed: Arc<Mutex<Amounts>>,
+}
+
+impl Sharing {
+    /// The workspaces of which anything was written.
+    pub(super) async fn known(&self) -> Vec<WorkspaceId> {
+        self.untrimmed.lock().await.keys().copied().flatten().collect()
+    }
+
+    /// Forgets workspaces that are gone.
+    pub(super) async fn forget(&self, gone: &HashSet<WorkspaceId>) {
+        self.untrimmed.lock().await.retain(|id, _| id.is_none_or(|id| !gone.contains(&id)));
+    }
+}
+
+/// How many exchanges there are of a workspace, or of none, and how many bytes.
+type Amounts = HashMap<Option<WorkspaceId>, (usize, usize)>;
+
+/// Counts an exchange; answers how much there is of its workspace now.
+fn count(amounts: &mut Amounts, exchange: &Exchange) -> (usize, usize) {
+    let amount = amounts.entry(exchange.workspace).or_default();
+    *amount = (amount.0 + 1, amount.1 + exchange.size());
+    *amount
 }
 
 impl Service {
@@ -51,7 +77,7 @@ impl Service {
         self.gather().await?;
         let after = i64::try_from(since).unwrap_or(i64::MAX);
         let found = self.store.read().await?.list_exchanges(workspace, after).await?;
-        Ok(found.into_iter().filter_map(read).collect())
+        Ok(newest(found.into_iter().filter_map(read).collect(), self.journal.limits()))
     }
 
     /// The exchange of that request id, among those of a workspace or of any.
@@ -70,8 +96,10 @@ impl Service {
         }
         self.share_journal().await?;
         let mut found = self.store.read().await?.find_exchange(request_id, of).await?;
-        if found.is_none() {
-            self.gather().await?;
+        for _ in 0..LOOKS_AGAIN {
+            if found.is_some() || !self.gather().await? {
+                break;
+            }
             found = self.store.read().await?.find_exchange(request_id, of).await?;
         }
         Ok(found.and_then(read))
@@ -128,8 +156,8 @@ impl Service {
         Ok(writer.commit().await?)
     }
 
-    /// Writes what this process keeps in its memory to where all processes find it; there it is within the journal's
-    /// limits, too.
+    /// Writes what this process keeps in its memory to where all processes find it; there it is trimmed to the journal's
+    /// limits now and then.
     ///
     /// # Errors
     /// [`StoreError`]; then it stays in the memory, to be written later.
@@ -137,19 +165,26 @@ impl Service {
         if !self.may_have_replicas() {
             return Ok(());
         }
-        let _one_at_a_time = self.sharing.writing.lock().await;
+        let mut untrimmed = self.sharing.untrimmed.lock().await;
         let unwritten = self.journal.all();
-        let Some(newest) = unwritten.last() else { return Ok(()) };
+        let Some(last) = unwritten.last() else { return Ok(()) };
         let rows: Vec<NewExchange> = unwritten.iter().map(|exchange| stored(exchange)).collect();
-        let workspaces: BTreeSet<Option<WorkspaceId>> = unwritten.iter().map(|exchange| exchange.workspace).collect();
+        for exchange in &unwritten {
+            count(&mut untrimmed, exchange);
+        }
         let limits = self.journal.limits();
+        let is_due = |(requests, bytes): &(usize, usize)| {
+            requests * PART_UNTRIMMED >= limits.requests || bytes * PART_UNTRIMMED >= limits.bytes
+        };
+        let due: Vec<_> = untrimmed.iter().filter(|(_, amount)| is_due(amount)).map(|(id, _)| *id).collect();
         let mut writer = self.store.write(Lock::Journal).await?;
         writer.insert_exchanges(self.store.process(), &rows).await?;
-        for workspace in workspaces {
-            writer.trim_exchanges(workspace, number(limits.requests), number(limits.bytes)).await?;
+        for workspace in &due {
+            writer.trim_exchanges(*workspace, number(limits.requests), number(limits.bytes)).await?;
         }
         writer.commit().await?;
-        self.journal.drop_up_to(newest.number);
+        self.journal.drop_up_to(last.number);
+        untrimmed.retain(|id, _| !due.contains(id));
         Ok(())
     }
 
@@ -167,14 +202,15 @@ impl Service {
         Ok(writer.commit().await?)
     }
 
-    /// Lets all processes write what they answered before now. One that is overloaded, or does not reach PostgreSQL,
-    /// may be later.
-    async fn gather(&self) -> Result<(), Error> {
+    /// Lets all processes write what they answered before now; answers whether there are others. One that is overloaded,
+    /// or does not reach PostgreSQL, may be later.
+    async fn gather(&self) -> Result<bool, Error> {
         let has_others = self.store.read().await?.has_other_processes().await?;
         if has_others {
             sleep(SETTLES_IN).await;
         }
-        Ok(self.share_journal().await?)
+        self.share_journal().await?;
+        Ok(has_others)
     }
 }
 
@@ -198,6 +234,18 @@ async fn share_in_time(service: Service) {
             }
         };
     }
+}
+
+/// Those that are within the limits, in their order: what is older waits to be trimmed.
+fn newest(mut exchanges: Vec<Arc<Exchange>>, limits: JournalLimits) -> Vec<Arc<Exchange>> {
+    let mut amounts = Amounts::new();
+    exchanges.reverse();
+    exchanges.retain(|exchange| {
+        let (requests, bytes) = count(&mut amounts, exchange);
+        requests <= limits.requests && bytes <= limits.bytes
+    });
+    exchanges.reverse();
+    exchanges
 }
 
 fn number(count: impl TryInto<i64>) -> i64 {

@@ -141,7 +141,7 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
     timeout(NEVER, work).await.expect("an answer in a known time")
 }
 
-async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     in_time(async {
         while !holds().await {
             sleep(Duration::from_millis(50)).await;
