@@ -200,7 +200,7 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
         workspace_at: decided.now,
         took_us: micros(asked.started),
         source_ip: decided.origin.source_ip.clone(),
-        method: asked.method.to_string(),
+        method: redaction::start(asked.method.as_str(), TARGET_KEPT),
         path: redaction::start(path, TARGET_KEPT),
         query: asked.uri.query().map(|query| redaction::start(query, TARGET_KEPT)),
         headers: asked.headers.clone(),
@@ -218,11 +218,17 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
             _ => None,
         },
         trace,
-        creates: creates.map(|request| TokenRequest { comment: None, ..request }),
+        creates: creates.map(without_secrets),
         status: if is_dropped(response) { 0 } else { response.status().as_u16() },
         answer_headers: kept_headers(response.headers(), &KEPT_OF_ANSWERS),
         answer: redaction::body(answer),
     });
+}
+
+/// What was asked for, where it holds no secret.
+fn without_secrets(request: TokenRequest) -> TokenRequest {
+    let scopes = request.scopes.map(|scopes| scopes.iter().map(|scope| redacted(scope)).collect());
+    TokenRequest { comment: None, scopes, ..request }
 }
 
 /// Where a request comes from, under a new id.
