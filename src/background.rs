@@ -43,6 +43,9 @@ pub async fn sweep(service: Service, doors: Doors, every: Duration) {
             }
             Err(error) => tracing::warn!("workspaces whose time is over stay for now: {error}"),
         }
+        if let Err(error) = service.tidy_journal().await {
+            tracing::warn!("the shared journal is tidied later: {error}");
+        }
         match service.forget_removed_workspaces(doors.workspaces()).await {
             Ok(removed) => removed.into_iter().for_each(|id| doors.close(id)),
             Err(error) => tracing::warn!("what other processes removed is remembered for now: {error}"),

@@ -143,6 +143,10 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         let _ = stop_file.send(());
         file.await?;
     }
+    // The last requests, for the processes that go on.
+    if let Err(error) = service.share_journal().await {
+        tracing::warn!("the last requests are missing in the shared journal: {error}");
+    }
     service.store().close().await;
     tracing::info!("stopped");
     Ok(verdict(&service, ExitCode::SUCCESS))

@@ -10,24 +10,25 @@ use super::Control;
 use super::faults::fault_json;
 use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use super::tokens::fate_json;
+use crate::domain::TokenId;
 use crate::domain::authorize::{Demand, Step};
-use crate::domain::explain::remedy;
+use crate::domain::explain::Why;
 use crate::domain::fault::{Fault, When};
-use crate::domain::{Denial, TokenId};
-use crate::http::error::{ApiError, wire};
-use crate::http::redaction;
+use crate::http::error::wire;
 use crate::http::routes;
 use crate::http::token::token_request;
+use crate::http::why::why;
 use crate::service::FatesWanted;
 use crate::service::{DryRun, Exchange};
 
 /// The decision about a request by the `X-Request-Id` of its answer; `last` is the newest refusal.
 pub(super) async fn explain(State(control): State<Control>, Path(request_id): Path<String>) -> Reply {
-    let kept = control.service.journal();
-    let found = if request_id == "last" { kept.last() } else { kept.find(&request_id) };
-    let missing = || not_kept(&control, &format!("No request '{request_id}' is kept"));
-    let found = found.ok_or_else(missing)?;
-    let mut out = decision(&found.trace, found.denial.as_ref(), found.status, &found.request_id);
+    let found = match request_id.as_str() {
+        "last" => control.service.last_exchange().await?,
+        id => control.service.find_exchange(id, None).await?,
+    };
+    let found = found.ok_or_else(|| not_kept(&format!("No request '{request_id}' is kept")))?;
+    let mut out = decision(&found.trace, found.why.as_ref(), found.status);
     describe(&mut out, &found);
     if let Some(fault) = found.answered_by() {
         describe_fault(&mut out, fault);
@@ -45,35 +46,12 @@ pub(super) fn why_refused(exchange: &Exchange) -> Option<String> {
     if let Some(fault) = exchange.answered_by() {
         return Some(blame(fault));
     }
-    let (denial, step) = (exchange.denial.as_ref()?, deciding(&exchange.trace));
-    Some(cause(denial, step).map_or_else(|| said(denial, &exchange.request_id), ToOwned::to_owned))
+    exchange.why.as_ref().map(|why| why.because.clone())
 }
 
-/// The check that refused, if one did.
-fn deciding(trace: &[Step]) -> Option<&Step> {
-    trace.last().filter(|step| !step.passed)
-}
-
-/// Why, where the wire is not to say it.
-fn cause<'a>(denial: &'a Denial, step: Option<&'a Step>) -> Option<&'a str> {
-    match denial {
-        Denial::OAuth(refusal) => refusal.cause(),
-        _ => step.map(|step| step.because.as_str()),
-    }
-}
-
-/// What the wire says.
-fn said(denial: &Denial, request_id: &str) -> String {
-    redaction::line(&wire(&ApiError::Denied(denial.clone()), request_id).message)
-}
-
-/// The journal's 404: it is this process's alone, and there may be others.
-pub(super) fn not_kept(control: &Control, what: &str) -> Problem {
-    let shared = control.service.may_have_replicas();
-    let elsewhere = " Another process on the same PostgreSQL may have it: each keeps the requests that came to it.";
-    let elsewhere = if shared { elsewhere } else { "" };
-    let last = "the journal of this process has the last ones (--journal-requests)";
-    Problem::new(StatusCode::NOT_FOUND, format!("{what}; {last}.{elsewhere}"))
+/// The journal's 404.
+pub(super) fn not_kept(what: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("{what}; the journal has the last ones (--journal-requests)."))
 }
 
 fn describe(out: &mut Map<String, Value>, found: &Exchange) {
@@ -109,23 +87,22 @@ fn describe_fault(out: &mut Map<String, Value>, fault: &Fault) {
 }
 
 /// The ordered checks, the deciding one, and the smallest change that would allow the request.
-fn decision(trace: &[Step], denial: Option<&Denial>, status: u16, request_id: &str) -> Map<String, Value> {
-    let step = deciding(trace);
+fn decision(trace: &[Step], why: Option<&Why>, status: u16) -> Map<String, Value> {
     let checks: Vec<Value> = trace
         .iter()
         .map(|step| json!({ "check": step.check.as_str(), "passed": step.passed, "because": step.because }))
         .collect();
     let mut out = Map::new();
-    out.insert("allowed".into(), denial.is_none().into());
+    out.insert("allowed".into(), why.is_none().into());
     out.insert("status".into(), status.into());
     out.insert("checks".into(), checks.into());
-    if let Some(denial) = denial {
-        let decided_by = step.map_or("the operation itself", |step| step.check.as_str());
-        let message = said(denial, request_id);
+    if let Some(why) = why {
+        let deciding = trace.last().filter(|step| !step.passed);
+        let decided_by = deciding.map_or("the operation itself", |step| step.check.as_str());
         out.insert("decided_by".into(), decided_by.into());
-        out.insert("because".into(), cause(denial, step).unwrap_or(&message).into());
-        out.insert("message".into(), message.into());
-        out.insert("remedy".into(), redaction::line(&remedy(denial, step)).into());
+        out.insert("because".into(), why.because.as_str().into());
+        out.insert("message".into(), why.message.as_str().into());
+        out.insert("remedy".into(), why.remedy.as_str().into());
     }
     out
 }
@@ -162,5 +139,6 @@ pub(super) async fn dry_run(
     };
     let outcome = control.service.dry_run(id, &run).await?;
     let status = outcome.denial.as_ref().map_or(200, |denial| wire(&denial.clone().into(), "").status.as_u16());
-    Ok(ok(&decision(&outcome.trace, outcome.denial.as_ref(), status, "").into()))
+    let why = outcome.denial.as_ref().map(|denial| why(denial, &outcome.trace, ""));
+    Ok(ok(&decision(&outcome.trace, why.as_ref(), status).into()))
 }

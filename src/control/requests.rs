@@ -84,16 +84,15 @@ pub(super) async fn list(
     let workspace = workspace(&control, &named).await?;
     let (wanted, listing) = read(parameters)?;
     words(&wanted)?;
-    let mut found = control.service.journal().of_workspace(&workspace);
+    let mut found = control.service.exchanges(&workspace, listing.since).await?;
     found.retain(|exchange| {
-        let in_range = exchange.number > listing.since && listing.before.is_none_or(|before| exchange.number < before);
-        in_range && wanted.takes(&exchange.seen())
+        listing.before.is_none_or(|before| exchange.number < before) && wanted.takes(&exchange.seen())
     });
     let older = found.len().saturating_sub(listing.limit.unwrap_or(usize::MAX));
     found.drain(..older);
     if listing.consume {
         let numbers: HashSet<u64> = found.iter().map(|exchange| exchange.number).collect();
-        control.service.journal().take_out(&workspace, &numbers);
+        control.service.take_out_exchanges(&workspace, &numbers).await?;
     }
     Ok(match listing.format {
         Format::Json => {
@@ -142,20 +141,18 @@ pub(super) async fn show(
     Asked(one): Asked<One>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    let mut kept = control.service.journal().of_workspace(&workspace);
-    kept.retain(|exchange| exchange.request_id == request_id);
-    let missing = || not_kept(&control, &format!("The workspace has no request '{request_id}'"));
-    let found = kept.first().ok_or_else(missing)?;
+    let found = control.service.find_exchange(&request_id, Some(&workspace)).await?;
+    let found = found.ok_or_else(|| not_kept(&format!("The workspace has no request '{request_id}'")))?;
     Ok(match one.format {
-        Format::Json => ok(&exchange_json(found).into()),
-        format => rendered(format, &kept),
+        Format::Json => ok(&exchange_json(&found).into()),
+        format => rendered(format, &[found]),
     })
 }
 
 /// Empties the journal of a workspace.
 pub(super) async fn clear(State(control): State<Control>, Path(named): Path<String>) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    control.service.journal().begin_anew(&workspace);
+    control.service.empty_journal(&workspace).await?;
     Ok(ok(&json!({})))
 }
 
@@ -178,7 +175,7 @@ pub(super) async fn verify(
     Input(expected): Input<Expectation>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    let kept = control.service.journal().of_workspace(&workspace);
+    let kept = control.service.exchanges(&workspace, 0).await?;
     let counts = [expected.at_least, expected.at_most, expected.exactly];
     let has_counts = counts.iter().any(Option::is_some);
     match (expected.r#match, expected.in_order) {
@@ -260,7 +257,7 @@ fn nearest_routes(method: &str, path: &str) -> Value {
 }
 
 fn headers_json(headers: &Headers) -> Value {
-    Value::Object(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect())
+    Value::Object(headers.iter().map(|(name, value)| (name.to_string(), value.as_str().into())).collect())
 }
 
 fn kept_json(headers: &Headers, body: &Kept) -> Value {
@@ -314,7 +311,7 @@ fn rendered(format: Format, exchanges: &[Arc<Exchange>]) -> Response {
 }
 
 fn header<'a>(headers: &'a Headers, wanted: &str) -> Option<&'a str> {
-    headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
+    headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
 fn url(exchange: &Exchange) -> String {
@@ -333,7 +330,7 @@ fn curl(exchange: &Exchange) -> String {
         other => format!(" -X {}", quoted(other)),
     };
     out.push_str(&method);
-    out.push_str(match (exchange.credential, exchange.operation) {
+    out.push_str(match (exchange.credential, exchange.operation.as_deref()) {
         (CredentialKind::PatBasic, _) => " -u \"token:$DATABRICKS_TOKEN\"",
         (CredentialKind::None, Some("oauth.token" | "oauth.accountToken")) => {
             " -u \"$DATABRICKS_CLIENT_ID:$DATABRICKS_CLIENT_SECRET\""
@@ -440,7 +437,7 @@ pub(super) async fn census(
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for exchange in control.service.journal().of_workspace(&workspace) {
+    for exchange in control.service.exchanges(&workspace, 0).await? {
         let (client, credential) = (exchange.client().label(), exchange.credential.as_str());
         let key = match census.by {
             By::Client => client.clone(),

@@ -1,6 +1,8 @@
 //! The ordered checks that every request passes before its handler runs (spec §4), as one pure
 //! function. Its answer carries the trace of the checks, because `explain` and the log show it.
 
+use serde::{Deserialize, Serialize};
+
 use super::access::Standing;
 use super::clock::WorkspaceClock;
 use super::denial::Feature;
@@ -130,7 +132,8 @@ pub struct Facts {
 }
 
 /// One check of the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Check {
     /// 1. A credential is there and well-formed.
     CredentialWellFormed,
@@ -182,7 +185,7 @@ impl Check {
 }
 
 /// A check that ran, whether it passed, and what it looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Which.
     pub check: Check,

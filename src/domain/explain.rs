@@ -1,7 +1,20 @@
 //! What would turn a refusal into a yes: the smallest change, in words.
 
+use serde::{Deserialize, Serialize};
+
 use super::Denial;
 use super::authorize::{Check, Step};
+
+/// Why a request was refused, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// What the wire says.
+    pub message: String,
+    /// The setting, entry, time or group path behind it; the message where nothing more is known.
+    pub because: String,
+    /// The smallest change that would allow the request.
+    pub remedy: String,
+}
 
 /// The smallest change that would allow the request. `step` is the deciding check, when one of the
 /// ordered checks decided; otherwise the operation itself refused.

@@ -349,7 +349,7 @@ fn is_pattern(path: &str) -> bool {
 }
 
 /// A rule in its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Its number in its workspace; rules are asked in the order of these.
     pub id: i64,

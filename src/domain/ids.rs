@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::Datelike;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ pub const DAY_MS: i64 = 86_400_000;
 pub const MAX_NUMERIC_ID: i64 = 9_007_199_254_740_991;
 
 /// An instant: milliseconds since the Unix epoch, of some workspace's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Millis(pub i64);
 
 impl Millis {
@@ -50,7 +51,7 @@ impl Millis {
 macro_rules! numeric_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub i64);
 
         impl $name {
@@ -111,7 +112,7 @@ impl fmt::Display for AccountId {
 }
 
 /// A token's public id: the lower-case hex SHA-256 of its value (governance D1).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TokenId(String);
 
 impl TokenId {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::DAY_MS;
 use super::scope::{self, EndpointScope};
 use super::settings::Behaviour;
@@ -184,7 +186,7 @@ impl Horizon {
 }
 
 /// What a client asks for when it creates a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRequest {
     /// Seconds until it expires; absent takes the cap.
     pub lifetime_seconds: Option<i64>,

@@ -1,6 +1,7 @@
 //! What surrounds every exchange: the request's id and origin, its body within bounds, the
 //! rendering of errors, and the headers that all answers carry.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use super::guard::Decided;
 use super::redaction;
 use super::routes::Route;
 use super::token::token_request;
+use super::why::why;
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Presented, Step};
@@ -149,7 +151,7 @@ async fn read(response: Response) -> (Response, Bytes) {
 fn kept_headers(headers: &HeaderMap, names: &[&'static str]) -> Headers {
     let shown = |name: &&'static str| {
         let value = headers.get(*name)?;
-        Some((*name, redaction::start(&String::from_utf8_lossy(value.as_bytes()), TARGET_KEPT)))
+        Some((Cow::Borrowed(*name), redaction::start(&String::from_utf8_lossy(value.as_bytes()), TARGET_KEPT)))
     };
     names.iter().filter_map(shown).collect()
 }
@@ -185,39 +187,48 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
     let path = asked.uri.path();
     let creates = decided.route.is_some_and(Route::creates_token);
     let creates = asked.body.as_ref().ok().filter(|_| creates).and_then(|body| token_request(body).ok());
-    app.service.journal().keep(Exchange {
+    // A workspace named by header or query is told as it was sent.
+    let trace: Vec<Step> =
+        decided.trace.iter().map(|step| Step { because: redacted(&step.because), ..step.clone() }).collect();
+    app.service.keep_exchange(Exchange {
         arrived: asked.arrived,
         number: 0,
         request_id: decided.origin.request_id.clone(),
         workspace: decided.workspace,
+        incarnation: decided.incarnation,
         at: app.service.system_now(),
         workspace_at: decided.now,
         took_us: micros(asked.started),
         source_ip: decided.origin.source_ip.clone(),
-        method: asked.method.to_string(),
+        method: redaction::start(asked.method.as_str(), TARGET_KEPT),
         path: redaction::start(path, TARGET_KEPT),
         query: asked.uri.query().map(|query| redaction::start(query, TARGET_KEPT)),
         headers: asked.headers.clone(),
         body: asked.body.as_ref().map(|body| redaction::body(body)).unwrap_or_default(),
-        operation: decided.route.map(|route| route.operation),
+        operation: decided.route.map(|route| route.operation.into()),
         credential: decided.credential,
         token: match &decided.presented {
             Presented::Token(id) => Some(id.clone()),
             Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
         },
         caller: decided.owner.clone(),
-        // A workspace named by header or query is told as it was sent.
-        trace: decided.trace.iter().map(|step| Step { because: redacted(&step.because), ..step.clone() }).collect(),
         faults: decided.met.0.clone(),
-        denial: match response.extensions().get() {
-            Some(ApiError::Denied(denial)) => Some(denial.clone()),
+        why: match response.extensions().get() {
+            Some(ApiError::Denied(denial)) => Some(why(denial, &trace, &decided.origin.request_id)),
             _ => None,
         },
-        creates: creates.map(|request| TokenRequest { comment: None, ..request }),
+        trace,
+        creates: creates.map(without_secrets),
         status: if is_dropped(response) { 0 } else { response.status().as_u16() },
         answer_headers: kept_headers(response.headers(), &KEPT_OF_ANSWERS),
         answer: redaction::body(answer),
     });
+}
+
+/// What was asked for, where it holds no secret.
+fn without_secrets(request: TokenRequest) -> TokenRequest {
+    let scopes = request.scopes.map(|scopes| scopes.iter().map(|scope| redacted(scope)).collect());
+    TokenRequest { comment: None, scopes, ..request }
 }
 
 /// Where a request comes from, under a new id.

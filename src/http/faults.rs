@@ -192,9 +192,11 @@ pub async fn at_oauth_endpoint(
             app.service.meet_stranger(&secret, &origin).await?;
         }
     }
+    let incarnation = workspace.as_ref().map_or(0, |workspace| workspace.incarnation);
     let workspace = workspace.map(|workspace| workspace.id);
     let owner = client.as_deref().map(redacted);
-    response.extensions_mut().insert(Arc::new(Decided { owner, met, ..Decided::open(route, workspace, origin) }));
+    let open = Decided::open(route, workspace, origin);
+    response.extensions_mut().insert(Arc::new(Decided { incarnation, owner, met, ..open }));
     Ok(response)
 }
 

@@ -38,6 +38,8 @@ pub struct Decided {
     pub credential: CredentialKind,
     /// The workspace that answers.
     pub workspace: Option<WorkspaceId>,
+    /// Which one that is, of all that had its id.
+    pub incarnation: i64,
     /// What its clock showed.
     pub now: Option<Millis>,
     /// The owner of the credential, where it is known.
@@ -58,6 +60,7 @@ impl Decided {
             presented: Presented::Nothing,
             credential: CredentialKind::None,
             workspace,
+            incarnation: 0,
             now: None,
             owner: None,
             trace: Vec::new(),
@@ -149,7 +152,7 @@ async fn pass(
     next: Next,
 ) -> Result<Response, Error> {
     // Held until the request has its answer.
-    let Authorized { decision, inside, origin, decoy_of, .. } = authorized;
+    let Authorized { decision, inside, origin, incarnation, decoy_of, .. } = authorized;
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
     let Decision { trace, outcome, workspace, now, owner, .. } = decision;
     let credential = credential::kind(request.headers(), &presented);
@@ -158,7 +161,7 @@ async fn pass(
     } else {
         presented
     };
-    let decided = Decided { route, presented, credential, workspace, now, owner, trace, origin, met };
+    let decided = Decided { route, presented, credential, workspace, incarnation, now, owner, trace, origin, met };
     let Decided { met, origin, presented, .. } = &decided;
     met.revoke(app, When::Before, workspace, presented).await?;
     let response = match (met.answer(When::Before), outcome) {

@@ -22,6 +22,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod token;
 pub mod token_management;
+pub mod why;
 pub mod workspace_conf;
 
 use axum::Router;

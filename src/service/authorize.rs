@@ -20,6 +20,8 @@ pub struct Authorized {
     pub origin: Arc<Origin>,
     /// The workspace whose faults the request meets, if it has any.
     pub faults_of: Option<WorkspaceId>,
+    /// Which one the workspace was that answers, of all that had its id; 0 where none is known.
+    pub incarnation: i64,
     /// The workspace in which the credential is a decoy.
     pub decoy_of: Option<WorkspaceId>,
 }
@@ -64,6 +66,7 @@ impl Service {
             };
             let origin = origin_in(&facts, inside.as_ref(), origin);
             let faults_of = facts.workspace.as_ref().filter(|place| place.has_faults).map(|place| place.id);
+            let incarnation = facts.workspace.as_ref().map_or(0, |place| place.incarnation);
             let decoy_of = match facts.found {
                 Found::Decoy(id) => Some(id),
                 _ => None,
@@ -74,7 +77,7 @@ impl Service {
                 Err(StoreError::Exchanged) => {}
                 recorded => {
                     unless_unwritable(recorded)?;
-                    return Ok(Authorized { decision, inside, origin, faults_of, decoy_of });
+                    return Ok(Authorized { decision, inside, origin, faults_of, incarnation, decoy_of });
                 }
             }
         }

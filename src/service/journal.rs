@@ -1,19 +1,23 @@
 //! The journal: the last requests of each workspace with their answers and how they were decided, in this
-//! process. Who writes into it has blanked all secrets before.
+//! process's memory. Who writes into it has blanked all secrets before.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::authorize::{Check, Step};
+use crate::domain::explain::Why;
 use crate::domain::fault::{Fault, Request};
 use crate::domain::journal::{Client, CredentialKind, Seen};
 use crate::domain::token::TokenRequest;
-use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
+use crate::domain::{Millis, TokenId, Workspace, WorkspaceId};
 
 /// Most bytes of all workspaces together: the one that holds the most gives way first.
-const ALL_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const ALL_BYTES: usize = 64 * 1024 * 1024;
 /// What a step of a trace or a header takes beside its text.
 const PART_BYTES: usize = size_of::<Step>();
 /// What a fault takes, roughly.
@@ -35,7 +39,7 @@ impl Default for JournalLimits {
 }
 
 /// What is kept of a body.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Its text, without secrets; cut when it was long.
     pub text: String,
@@ -46,19 +50,23 @@ pub struct Kept {
 }
 
 /// Headers that are kept, by their names in small letters.
-pub type Headers = Vec<(&'static str, String)>;
+pub type Headers = Vec<(Cow<'static, str>, String)>;
 
 /// One request with its answer, and how it was decided.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Exchange {
     /// What [`Journal::arrive`] answered when it came.
+    #[serde(skip)]
     pub arrived: u64,
     /// Its place in the order of answers; the journal gives it.
+    #[serde(skip)]
     pub number: u64,
     /// The answer's `X-Request-Id`.
     pub request_id: String,
     /// The workspace that answered, if one could be told.
     pub workspace: Option<WorkspaceId>,
+    /// Which one that was, of all that had its id.
+    pub incarnation: i64,
     /// When it was answered, on the system's clock.
     pub at: Millis,
     /// When it was decided, on the workspace's.
@@ -78,7 +86,7 @@ pub struct Exchange {
     /// The body.
     pub body: Kept,
     /// The route's operation, if the path has a route.
-    pub operation: Option<&'static str>,
+    pub operation: Option<Cow<'static, str>>,
     /// What was shown as credential.
     pub credential: CredentialKind,
     /// The presented token.
@@ -89,8 +97,8 @@ pub struct Exchange {
     pub trace: Vec<Step>,
     /// The faults that fired.
     pub faults: Vec<Fault>,
-    /// The refusal, where there was one.
-    pub denial: Option<Denial>,
+    /// Why a rule refused it, where one did.
+    pub why: Option<Why>,
     /// What was asked for, where a token was to be created.
     pub creates: Option<TokenRequest>,
     /// The answer's status; 0 when the connection was dropped instead.
@@ -102,7 +110,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         let texts = [&self.request_id, &self.source_ip, &self.method, &self.path, &self.body.text, &self.answer.text];
         let headers = self.headers.iter().chain(&self.answer_headers).map(|(_, value)| PART_BYTES + value.len());
         let steps = self.trace.iter().map(|step| PART_BYTES + step.because.len());
@@ -111,12 +119,13 @@ impl Exchange {
             + self.query.as_ref().map_or(0, String::len)
             + headers.sum::<usize>()
             + steps.sum::<usize>()
+            + self.why.as_ref().map_or(0, |why| why.message.len() + why.because.len() + why.remedy.len())
             + self.faults.len() * FAULT_BYTES
     }
 
     /// The client's `User-Agent`.
     pub fn user_agent(&self) -> &str {
-        self.headers.iter().find(|(name, _)| *name == "user-agent").map_or("", |(_, value)| value)
+        self.headers.iter().find(|(name, _)| name == "user-agent").map_or("", |(_, value)| value)
     }
 
     /// What its `User-Agent` says.
@@ -127,6 +136,11 @@ impl Exchange {
     /// The fault that decided about the answer, if one did.
     pub fn answered_by(&self) -> Option<&Fault> {
         self.faults.last().filter(|fault| fault.rule.answers())
+    }
+
+    /// Whether a rule or a fault refused it.
+    pub fn is_refused(&self) -> bool {
+        self.why.is_some() || self.answered_by().is_some()
     }
 
     /// The check that refused it, if one did.
@@ -143,7 +157,7 @@ impl Exchange {
             token: self.token.as_ref(),
             client: self.user_agent(),
         };
-        Seen { request, status: self.status, credential: self.credential, operation: self.operation }
+        Seen { request, status: self.status, credential: self.credential, operation: self.operation.as_deref() }
     }
 }
 
@@ -190,6 +204,11 @@ impl Journal {
         Self { limits, arrivals: Arc::default(), rings: Arc::default() }
     }
 
+    /// How much is kept.
+    pub(super) fn limits(&self) -> JournalLimits {
+        self.limits
+    }
+
     /// Whether anything is kept.
     pub fn is_on(&self) -> bool {
         self.limits.requests > 0 && self.limits.bytes > 0
@@ -210,7 +229,7 @@ impl Journal {
     }
 
     /// Keeps an exchange; the oldest ones make room.
-    pub fn keep(&self, exchange: Exchange) {
+    pub(super) fn keep(&self, exchange: Exchange) {
         if !self.is_on() {
             return;
         }
@@ -235,34 +254,61 @@ impl Journal {
         }
     }
 
-    /// The exchanges of a workspace in the order of their answers.
-    pub fn of_workspace(&self, workspace: &Workspace) -> Vec<Arc<Exchange>> {
+    /// The exchanges of a workspace in the order of their answers, those with a number above `since`.
+    pub(super) fn of_workspace(&self, workspace: &Workspace, since: u64) -> Vec<Arc<Exchange>> {
         let rings = self.lock();
         let found = rings_of(workspace).filter_map(|id| rings.of.get(&id));
         let mut found: Vec<Arc<Exchange>> = found.flat_map(|ring| ring.exchanges.iter().cloned()).collect();
+        found.retain(|exchange| exchange.number > since);
         found.sort_by_key(|exchange| exchange.number);
         found
     }
 
-    /// The exchange of that request id, in any workspace.
-    pub fn find(&self, request_id: &str) -> Option<Arc<Exchange>> {
+    /// The exchanges of all workspaces in the order of their answers.
+    pub(super) fn all(&self) -> Vec<Arc<Exchange>> {
         let rings = self.lock();
-        let mut all = rings.of.values().flat_map(|ring| &ring.exchanges);
-        all.find(|exchange| exchange.request_id == request_id).cloned()
+        let mut all: Vec<Arc<Exchange>> = rings.of.values().flat_map(|ring| ring.exchanges.iter().cloned()).collect();
+        all.sort_by_key(|exchange| exchange.number);
+        all
+    }
+
+    /// Whether nothing is there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().of.values().all(|ring| ring.exchanges.is_empty())
+    }
+
+    /// Drops the exchanges up to that number.
+    pub(super) fn drop_up_to(&self, number: u64) {
+        let mut rings = self.lock();
+        let mut freed = 0;
+        for ring in rings.of.values_mut() {
+            while ring.exchanges.front().is_some_and(|oldest| oldest.number <= number) {
+                freed += ring.drop_oldest();
+            }
+        }
+        rings.bytes -= freed;
+    }
+
+    /// The exchange of that request id, among those that a workspace shows, or any does.
+    pub(super) fn find(&self, request_id: &str, of: Option<&Workspace>) -> Option<Arc<Exchange>> {
+        let rings = self.lock();
+        let is_meant =
+            |id: &Option<WorkspaceId>| of.is_none_or(|workspace| rings_of(workspace).any(|shown| shown == *id));
+        let mut meant = rings.of.iter().filter(|(id, _)| is_meant(id)).flat_map(|(_, ring)| &ring.exchanges);
+        meant.find(|exchange| exchange.request_id == request_id).cloned()
     }
 
     /// The newest refusal or fault, or the newest exchange where none was refused, in any workspace.
-    pub fn last(&self) -> Option<Arc<Exchange>> {
+    pub(super) fn last(&self) -> Option<Arc<Exchange>> {
         let rings = self.lock();
-        let refused = |exchange: &&Arc<Exchange>| exchange.denial.is_some() || exchange.answered_by().is_some();
-        let newest = rings.of.values().filter_map(|ring| ring.exchanges.iter().rev().find(refused));
+        let newest = rings.of.values().filter_map(|ring| ring.exchanges.iter().rev().find(|it| it.is_refused()));
         let newest = newest.max_by_key(|exchange| exchange.number);
         let any = || rings.of.values().filter_map(|ring| ring.exchanges.back()).max_by_key(|exchange| exchange.number);
         newest.or_else(any).cloned()
     }
 
     /// Takes exchanges of a workspace out, by number.
-    pub fn take_out(&self, workspace: &Workspace, numbers: &HashSet<u64>) {
+    pub(super) fn take_out(&self, workspace: &Workspace, numbers: &HashSet<u64>) {
         let mut rings = self.lock();
         for id in rings_of(workspace) {
             let Some(ring) = rings.of.get_mut(&id) else { continue };
@@ -275,7 +321,7 @@ impl Journal {
     }
 
     /// Begins anew for a workspace: requests that came before, and have their answer later, are not kept.
-    pub fn begin_anew(&self, workspace: &Workspace) {
+    pub(super) fn begin_anew(&self, workspace: &Workspace) {
         let mut rings = self.lock();
         for id in rings_of(workspace) {
             let begins = self.arrive();
@@ -302,6 +348,7 @@ mod tests {
             number: 0,
             request_id: String::new(),
             workspace: Some(WorkspaceId(workspace)),
+            incarnation: 0,
             at: Millis(0),
             workspace_at: None,
             took_us: 0,
@@ -317,7 +364,7 @@ mod tests {
             caller: None,
             trace: Vec::new(),
             faults: Vec::new(),
-            denial: None,
+            why: None,
             creates: None,
             status: 200,
             answer_headers: Vec::new(),

@@ -19,6 +19,7 @@ mod report;
 mod secrets;
 mod seed;
 mod settings;
+mod shared_journal;
 mod sign_in;
 mod time;
 mod tokens;
@@ -123,6 +124,7 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     journal: Journal,
+    sharing: shared_journal::Sharing,
     tripwire: Tripwire,
     gates: Gates,
     report_counts: report::ReportCounts,
@@ -138,6 +140,7 @@ impl Service {
             clock,
             entropy,
             journal: Journal::new(JournalLimits::default()),
+            sharing: shared_journal::Sharing::default(),
             tripwire: Tripwire::default(),
             gates: Gates::default(),
             report_counts: report::ReportCounts::default(),

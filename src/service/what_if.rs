@@ -75,6 +75,7 @@ impl Service {
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; those of the permissions that are imagined.
     pub async fn what_if(&self, id: WorkspaceId, hypothesis: &Hypothesis) -> Result<Broken, Error> {
+        let requests = self.exchanges(&self.workspace(id).await?, 0).await?;
         let mut reader = self.store.read().await?;
         let present = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = present.clock.at(self.system_now());
@@ -117,8 +118,8 @@ impl Service {
         }
         broken.clients = count_clients(reader.list_last_clients(id, live).await?, &broken.tokens);
         let cap = TokenFacts { cap_days: imagined.lifetime_cap_days(then), live_tokens: 0 };
-        for request in self.journal.of_workspace(&present).into_iter().rev() {
-            if request.trace.is_empty() || request.denial.is_some() {
+        for request in requests.into_iter().rev() {
+            if request.trace.is_empty() || request.why.is_some() {
                 continue;
             }
             broken.requests_looked_at += 1;

@@ -215,6 +215,7 @@ impl Service {
         }
         // Taken before the look into the database, so that none is new.
         let mut removed: HashSet<_> = known.into_iter().chain(self.gates.known()).chain(self.journal.known()).collect();
+        removed.extend(self.sharing.known().await);
         for id in self.store.read().await?.list_workspace_ids().await? {
             removed.remove(&id);
         }
@@ -222,6 +223,7 @@ impl Service {
             self.journal.forget(*id);
             self.gates.forget(*id);
         }
+        self.sharing.forget(&removed).await;
         Ok(removed)
     }
 

@@ -7,6 +7,7 @@
 
 mod audit;
 mod decoys;
+mod exchanges;
 mod faults;
 mod identities;
 mod migrations;
@@ -36,6 +37,7 @@ use remembered::Remembered;
 use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 
+pub use exchanges::{NewExchange, StoredExchange};
 pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};

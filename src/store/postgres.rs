@@ -55,6 +55,7 @@ pub struct PostgresPool {
     pool: PgPool,
     waiting: Arc<Semaphore>,
     limits: Limits,
+    process: i64,
 }
 
 impl PostgresPool {
@@ -64,9 +65,10 @@ impl PostgresPool {
         if durability == Durability::SurvivesPowerCut {
             options = options.options([("synchronous_commit", "on")]);
         }
-        migrate(&options, limits).await?;
+        let process = migrate(&options, limits).await?;
         let milliseconds = limits.statement.as_millis();
         let options = options
+            .application_name(&format!("dapi-mock {process}"))
             .options([("statement_timeout", milliseconds), ("idle_in_transaction_session_timeout", milliseconds)]);
         let pool = PgPoolOptions::new()
             .max_connections(limits.connections)
@@ -81,12 +83,17 @@ impl PostgresPool {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, waiting: Arc::new(Semaphore::new(limits.waiting)), limits })
+        Ok(Self { pool, waiting: Arc::new(Semaphore::new(limits.waiting)), limits, process })
     }
 
     /// The connections without their limits, for tests that look at rows themselves.
     pub fn unlimited(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// A number that no other process on the same server has; connections carry it in their name.
+    pub(super) fn process(&self) -> i64 {
+        self.process
     }
 
     /// A connection, as soon as there is one.
@@ -102,14 +109,17 @@ impl PostgresPool {
     }
 }
 
-/// By a connection of its own, without the time-outs of requests.
-async fn migrate(options: &PgConnectOptions, limits: Limits) -> Result<(), Unusable> {
+/// By a connection of its own, without the time-outs of requests. Answers a number that is this process's alone: that
+/// of a transaction.
+async fn migrate(options: &PgConnectOptions, limits: Limits) -> Result<i64, Unusable> {
     let mut connection = within(limits.acquire, options.connect()).await.map_err(Unusable::Connect)?;
     let migrated = timeout(MIGRATION, migrate_postgres(&mut connection)).await;
     migrated.map_err(|_| Unusable::Connect(silent()))??;
+    let number = sqlx::query_scalar("SELECT txid_current()").fetch_one(&mut connection);
+    let number = within(limits.acquire, number).await.map_err(Unusable::Connect)?;
     // Nothing is lost when the server does not see the end.
     let _ = timeout(limits.acquire, connection.close()).await;
-    Ok(())
+    Ok(number)
 }
 
 fn silent() -> sqlx::Error {

@@ -309,6 +309,8 @@ pub enum Lock {
     Account(AccountId),
     /// The whole database: the first start.
     Database,
+    /// The order of the journal: whoever appends to it waits for the others who do.
+    Journal,
 }
 
 impl Lock {
@@ -322,6 +324,8 @@ impl Lock {
             Self::Workspace(workspace) => format!("SELECT pg_advisory_xact_lock({workspace})"),
             // Whoever takes several locks waits for the first of them here.
             Self::Account(_) | Self::Database => "SELECT pg_advisory_xact_lock(0)".to_owned(),
+            // A pair of numbers is never the same as one.
+            Self::Journal => "SELECT pg_advisory_xact_lock(0, 0)".to_owned(),
         }
     }
 }

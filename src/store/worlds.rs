@@ -55,18 +55,27 @@ const TABLES: &[Table] = &[
     table("rule_sets", None, OF_ACCOUNT),
     table("faults", OF_WORKSPACE, None),
     table("decoys", OF_WORKSPACE, None),
+    table(
+        "exchanges",
+        // The default workspace shows those without one too.
+        Some(
+            "workspace_id = {w} OR (workspace_id = 0 AND EXISTS
+             (SELECT 1 FROM workspaces d WHERE d.workspace_id = {w} AND d.is_default))",
+        ),
+        None,
+    ),
 ];
 
 /// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, who
 /// looks at the pages, and the checkpoints.
 pub const TABLES_KEPT: &[&str] = &["accounts", "oauth_keys", "page_sessions", "checkpoints", "checkpoint_rows"];
 
-/// The tables that no checkpoint has, so that a reset only empties them: what a test armed.
-const NOT_KEPT: &[&str] = &["faults"];
+/// The tables that no checkpoint has, so that a reset only empties them: what a test armed, and the journal.
+const NOT_KEPT: &[&str] = &["faults", "exchanges"];
 
 /// The tables that a copy makes anew: a secret alone tells whose client comes, and a decoy where it was laid
-/// out, so two may not share it.
-const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins", "faults", "decoys"];
+/// out, so two may not share it. The journal is of what came to the original.
+const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins", "faults", "decoys", "exchanges"];
 
 /// The column that no checkpoint has.
 const INCARNATION: &str = "incarnation";

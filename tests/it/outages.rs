@@ -141,7 +141,7 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
     timeout(NEVER, work).await.expect("an answer in a known time")
 }
 
-async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     in_time(async {
         while !holds().await {
             sleep(Duration::from_millis(50)).await;
@@ -205,6 +205,44 @@ async fn an_outage_is_told_in_the_words_of_each_api_and_ends_by_itself() {
         eventually(async || world.admin().get(LIST).await.status == 200).await;
         let (token, _) = world.admin().create(&json!({})).await;
         assert_eq!(world.client(&token).get(LIST).await.status, 200);
+    }
+}
+
+/// What a process has not written to the shared journal is in its memory until it can.
+#[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
+#[tokio::test]
+async fn the_journal_outlives_an_outage_and_is_shared_after_it() {
+    let mut line = Line::new("journal").await;
+    let world = World::on(line.database(), LIMITS).await;
+    let other = World::on(line.database.clone(), Limits::default()).await;
+    let mut refused = Vec::new();
+    let explained = async |world: &World, id: &str| {
+        in_time(world.anonymous().own(Method::GET, &format!("explain/{id}"), &json!({}))).await
+    };
+    for outage in [State::Cut, State::Silent] {
+        // A refusal before it, which is not written yet, and some in it, which need no database.
+        refused.push(world.client("nonsense").get(LIST).await.header("x-request-id").to_owned());
+        line.set(outage);
+        for _ in 0..10 {
+            let answer = timeout(Duration::from_millis(300), world.anonymous().get(LIST)).await.expect("nobody waits");
+            assert_eq!(answer.status, 401, "{answer:?}");
+            refused.push(answer.header("x-request-id").to_owned());
+        }
+        sleep(Duration::from_millis(300)).await;
+        for id in &refused[refused.len() - 11..] {
+            assert_eq!(explained(&world, id).await.json()["allowed"], false, "{id}");
+        }
+        let last = explained(&world, "last").await.json();
+        assert_eq!(&last["request_id"], refused.last().unwrap());
+        line.restore().await;
+        eventually(async || is_ready(&world).await).await;
+        // By itself, and each once, also where a commit had no answer.
+        eventually(async || explained(&other, refused.last().unwrap()).await.status == 200).await;
+        let path = "workspaces/default/requests";
+        let listed = other.anonymous().own(Method::GET, path, &json!({})).await.json();
+        let ids: Vec<&str> =
+            listed["requests"].as_array().unwrap().iter().map(|row| row["request_id"].as_str().unwrap()).collect();
+        assert_eq!(ids, refused);
     }
 }
 

@@ -10,8 +10,8 @@ use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::identity::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
 use dapi_mock::domain::token::{EndCause, Ended, Horizon, Token};
-use dapi_mock::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
-use dapi_mock::store::{FatesWanted, Lock, Store, StoreError};
+use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
+use dapi_mock::store::{FatesWanted, Lock, NewExchange, Store, StoreError};
 
 use crate::harness::{Backend, DAY_MS, START, World, on_every_store};
 
@@ -25,6 +25,8 @@ on_every_store!(
     an_uncommitted_change_did_not_happen,
     what_cannot_be_stored_is_refused_alike,
     a_restart_changes_nothing,
+    exchanges_are_kept_in_order_each_once_and_within_limits,
+    a_workspace_shows_its_own_exchanges_and_the_default_one_nobodys,
 );
 
 fn sample(workspace: WorkspaceId, owner: PrincipalId, id: &str) -> Token {
@@ -328,4 +330,107 @@ async fn both_databases_have_the_same_tables() {
     let right: BTreeSet<(String, String)> =
         sqlx::query_as(POSTGRES_KEYS).fetch_all(pool.unlimited()).await.unwrap().into_iter().collect();
     assert_eq!(left, right);
+}
+
+fn exchange(of: Option<(WorkspaceId, i64)>, place: i64, bytes: i64) -> NewExchange {
+    let nobody = (WorkspaceId(0), 0);
+    NewExchange {
+        workspace: of,
+        request_id: format!("request {place}"),
+        place,
+        is_refused: place % 10 == 3,
+        bytes,
+        content: format!("{} {place}", of.unwrap_or(nobody).0),
+    }
+}
+
+async fn add_exchanges(world: &World, process: i64, exchanges: &[NewExchange]) {
+    let mut writer = world.service.store().write(Lock::Journal).await.unwrap();
+    writer.insert_exchanges(process, exchanges).await.unwrap();
+    writer.commit().await.unwrap();
+}
+
+async fn shown(world: &World, workspace: &Workspace, after: i64) -> Vec<(i64, String)> {
+    world.service.store().read().await.unwrap().list_exchanges(workspace, after).await.unwrap()
+}
+
+async fn exchanges_are_kept_in_order_each_once_and_within_limits(world: World) {
+    let workspace = world.workspace().await;
+    let of = Some((workspace.id, workspace.incarnation));
+    let some: Vec<NewExchange> = (0..120).map(|place| exchange(of, place, 10)).collect();
+    let places = |found: &[(i64, String)]| -> Vec<i64> {
+        found.iter().map(|(_, content)| content.rsplit_once(' ').unwrap().1.parse().unwrap()).collect()
+    };
+    for _ in 0..2 {
+        add_exchanges(&world, 7, &some).await;
+    }
+    let found = shown(&world, &workspace, 0).await;
+    assert_eq!(places(&found), (0..120).collect::<Vec<_>>());
+    assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0), "{found:?}");
+    assert_eq!(shown(&world, &workspace, found[100].0).await, found[101..]);
+    add_exchanges(&world, 8, &some[..1]).await;
+    let again = shown(&world, &workspace, found[119].0).await;
+    assert_eq!(places(&again), [0], "another process's");
+
+    let mut writer = world.service.store().write(Lock::Journal).await.unwrap();
+    assert_eq!(writer.trim_exchanges(Some(workspace.id), 121, 1210).await.unwrap(), 0);
+    assert_eq!(writer.trim_exchanges(Some(workspace.id), 100, 1210).await.unwrap(), 21);
+    assert_eq!(writer.trim_exchanges(Some(workspace.id), 121, 509).await.unwrap(), 50);
+    assert_eq!(writer.trim_exchanges(None, 0, 0).await.unwrap(), 0, "nobody's are others");
+    let kept = writer.list_exchanges(&workspace, 0).await.unwrap();
+    assert_eq!(kept, [&found[71..], &again].concat());
+    assert_eq!(writer.tidy_exchanges(495).await.unwrap(), 1);
+    writer
+        .take_out_exchanges(&workspace, &kept[1..48].iter().map(|(number, _)| *number).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    assert_eq!(writer.list_exchanges(&workspace, 0).await.unwrap(), kept[48..]);
+    writer.delete_exchanges(&workspace).await.unwrap();
+    writer.commit().await.unwrap();
+    add_exchanges(&world, 7, &some[..1]).await;
+    assert!(shown(&world, &workspace, again[0].0).await.len() == 1, "numbers go on");
+}
+
+async fn a_workspace_shows_its_own_exchanges_and_the_default_one_nobodys(world: World) {
+    let home = world.workspace().await;
+    let other = world.add_workspace(77, "dapi00000000000000000000000000000077").await;
+    let of = |workspace: &Workspace| Some((workspace.id, workspace.incarnation));
+    let gone = Some((WorkspaceId(78), 0));
+    let old = of(&other).map(|(id, incarnation)| (id, incarnation + 1));
+    let owners = [of(&home), None, of(&other), gone, old, None, of(&home)];
+    let all: Vec<NewExchange> = owners.into_iter().zip(1..).map(|(of, place)| exchange(of, place, 10)).collect();
+    add_exchanges(&world, 1, &all).await;
+    let contents = async |workspace: &Workspace| -> Vec<String> {
+        shown(&world, workspace, 0).await.into_iter().map(|(_, content)| content).collect()
+    };
+    let expected =
+        |places: &[usize]| -> Vec<String> { places.iter().map(|place| all[place - 1].content.clone()).collect() };
+    assert_eq!(contents(&home).await, expected(&[1, 2, 6, 7]));
+    assert_eq!(contents(&other).await, expected(&[3]));
+
+    let mut reader = world.service.store().read().await.unwrap();
+    for (place, of, is_found) in [
+        (3, None, true),
+        (3, Some(&other), true),
+        (3, Some(&home), false),
+        (2, None, true),
+        (2, Some(&home), true),
+        (2, Some(&other), false),
+        (4, None, false),
+        (5, None, false),
+        (5, Some(&other), false),
+    ] {
+        let found = reader.find_exchange(&format!("request {place}"), of).await.unwrap();
+        assert_eq!(found.map(|(_, content)| content), is_found.then(|| all[place - 1].content.clone()), "{place}");
+    }
+    assert_eq!(reader.find_last_exchange().await.unwrap().unwrap().1, all[2].content, "the only refusal");
+    drop(reader);
+
+    let mut writer = world.service.store().write(Lock::Journal).await.unwrap();
+    assert_eq!(writer.tidy_exchanges(1000).await.unwrap(), 2, "of the gone one, and of the old one");
+    writer.delete_exchanges(&other).await.unwrap();
+    assert_eq!(writer.find_last_exchange().await.unwrap().unwrap().1, all[6].content, "none was refused");
+    writer.delete_exchanges(&home).await.unwrap();
+    assert_eq!(writer.find_last_exchange().await.unwrap(), None);
+    writer.commit().await.unwrap();
 }
