@@ -225,7 +225,7 @@ async fn apply(service: &Service, file: &str, seed: &Seed) -> Result<(), Failure
 /// `doors` no workspace gets a port of its own.
 pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy, doors: Option<Doors>) -> Router {
     let own = control::router(Control::new(service.clone(), access.clone(), doors));
-    let apis = http::router(App { service: service.clone(), sign_in: sign_in.clone() }).nest("/_mock", own);
+    let apis = http::router(App { service: Arc::new(service.clone()), sign_in: sign_in.clone() }).nest("/_mock", own);
     let pages = Pages::new(service.clone(), access, sign_in, apis.clone());
     pages::router(pages).merge(apis)
 }

@@ -5,6 +5,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memchr2_iter;
 
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::{NamedWorkspace, Presented};
@@ -140,11 +141,13 @@ pub fn redacted(text: &str) -> String {
 /// The next place, from `seen` on, whose first two letters are those of a secret: every answer is gone through,
 /// and rarely has one.
 fn secret_may_begin(text: &str, seen: usize) -> Option<usize> {
-    let begins_like_one = |pair: &[u8]| {
-        pair.first().is_some_and(|first| FIRST_LETTERS.contains(first))
-            && SECRETS.iter().any(|(prefix, _)| prefix.as_bytes().starts_with(pair))
+    let [one, other] = FIRST_LETTERS;
+    let bytes = text.as_bytes().get(seen..)?;
+    let begins_like_one = |at: &usize| {
+        let pair = bytes.get(*at..at + 2);
+        pair.is_some_and(|pair| SECRETS.iter().any(|(prefix, _)| prefix.as_bytes().starts_with(pair)))
     };
-    Some(seen + text.as_bytes().get(seen..)?.windows(2).position(begins_like_one)?)
+    Some(seen + memchr2_iter(one, other, bytes).find(begins_like_one)?)
 }
 
 /// The secret with which a text begins: its prefix, and its length.

@@ -25,6 +25,8 @@ pub mod token_management;
 pub mod why;
 pub mod workspace_conf;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
@@ -37,8 +39,8 @@ use crate::service::Service;
 /// What every handler gets.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The use cases.
-    pub service: Service,
+    /// The use cases; each layer takes a copy for each request.
+    pub service: Arc<Service>,
     /// Who may sign in as whom.
     pub sign_in: SignInPolicy,
 }

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -499,7 +500,7 @@ async fn a_panic_is_answered_as_every_other_defect() {
         panic!("a secret cause")
     }
     let world = World::new(Backend::Memory).await;
-    let app = App { service: world.service.clone(), sign_in: SignInPolicy::Open(None) };
+    let app = App { service: Arc::new(world.service.clone()), sign_in: SignInPolicy::Open(None) };
     let router: Router = Router::new()
         .route("/api/2.0/defect", get(defect))
         .layer(CatchPanicLayer::custom(error::panicked))
