@@ -34,7 +34,7 @@ impl Service {
     /// Signs a browser in as somebody. Answers its cookie, a new one, so that nobody can have laid it there before.
     ///
     /// # Errors
-    /// [`Denial::OAuth`](crate::domain::Denial::OAuth) when they are not active there.
+    /// [`Denial::OAuth`] when they are not active there.
     pub async fn sign_in_to_pages(
         &self,
         place: &Place,
