@@ -78,10 +78,11 @@ struct SqliteReader {
 
 impl SqliteReader {
     async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
-        if self.connection.is_none() {
-            self.connection = Some(self.pool.acquire().await?);
-        }
-        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.pool.acquire().await?,
+        };
+        Ok(self.connection.insert(connection))
     }
 }
 
@@ -331,7 +332,8 @@ impl Lock {
 }
 
 impl Store {
-    /// A connection to read with.
+    /// A connection to read with. On SQLite the first question that is put to the database takes it, and fails
+    /// where there is none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]
