@@ -29,7 +29,10 @@ fn of_check(check: Check, denial: &Denial) -> &'static str {
     match check {
         Check::CredentialWellFormed => "Send 'Authorization: Bearer <token>' with a token that this server issued.",
         Check::WorkspaceAgrees => {
-            "Leave the workspace header and ?o= away, or name the workspace that the token belongs to."
+            "Name the workspace that the token belongs to, or none. Clients take it from DATABRICKS_WORKSPACE_ID, which \
+             `dapi-mock exec` sets and child processes inherit: with another workspace's host and token, set all three \
+             variables (DATABRICKS_HOST, DATABRICKS_TOKEN, DATABRICKS_WORKSPACE_ID) from the `env` of its answer, or \
+             unset DATABRICKS_WORKSPACE_ID. Others send X-Databricks-Workspace-Id or ?o=."
         }
         Check::TokensEnabled => {
             "Enable tokens: PATCH /api/2.0/workspace-conf {\"enableTokensConfig\": \"true\"} as a workspace admin with an \
