@@ -178,13 +178,16 @@ pub(crate) async fn requests(args: RequestsArgs) -> Result<(), Failure> {
         RequestsArgs { har: true, .. } => "har",
         _ => "json",
     };
-    let mut base = format!("workspaces/{}/requests?format={format}&consume={}", args.running.workspace, args.consume);
+    // Nothing changes by GET.
+    let (method, action) = if args.consume { (Method::POST, "/consume") } else { (Method::GET, "") };
+    let body = args.consume.then(|| json!({}));
+    let mut base = format!("workspaces/{}/requests{action}?format={format}", args.running.workspace);
     for (name, value) in args.filter.given() {
         base.extend(["&", name, "=", &percent_encoded(value)]);
     }
     let mut since = 0;
     loop {
-        let answer = client.ask(Method::GET, &format!("{base}&since={since}"), None).await?;
+        let answer = client.ask(method.clone(), &format!("{base}&since={since}"), body.as_ref()).await?;
         if format != "json" {
             say(&answer.text);
             return Ok(());

@@ -35,6 +35,7 @@ mod pages_report;
 mod people;
 mod permission_matrix;
 mod process;
+mod reads;
 mod replicas;
 mod report;
 mod requirements;
