@@ -310,18 +310,20 @@ async fn print_requests(args: RequestsArgs) -> Result<(), Failure> {
         RequestsArgs { har: true, .. } => "har",
         _ => "json",
     };
-    let mut query = format!("format={format}&consume={}", args.consume);
+    // Nothing changes by GET.
+    let (method, action) = if args.consume { (Method::POST, "/consume") } else { (Method::GET, "") };
+    let body = args.consume.then(|| json!({}));
+    let mut base = below(&args.running, &format!("requests{action}?format={format}"));
     let filter = args.filter.given();
     for (name, value) in &filter {
-        query.extend(["&", *name, "=", &percent_encoded(value)]);
+        base.extend(["&", *name, "=", &percent_encoded(value)]);
     }
     let is_json = args.running.output.output.is_json();
     let heads = ["TIME", "STATUS", "METHOD", "PATH", "CREDENTIAL", "PRINCIPAL", "CLIENT", "REQUEST ID", "REFUSED BY"];
     let mut table = Table::new(Look::of_stdout(), heads);
     let mut since = 0;
     loop {
-        let path = below(&args.running, &format!("requests?{query}&since={since}"));
-        let answer = client.ask(Method::GET, &path, None).await?;
+        let answer = client.ask(method.clone(), &format!("{base}&since={since}"), body.as_ref()).await?;
         if format != "json" {
             return Ok(show(&answer.text)?);
         }
@@ -338,9 +340,7 @@ async fn print_requests(args: RequestsArgs) -> Result<(), Failure> {
         }
         if !args.follow {
             let none = if filter.is_empty() { "no requests yet\n" } else { "no matching requests yet\n" };
-            return Ok(if found.is_empty() {
-                show(none)?
-            });
+            return if found.is_empty() { Ok(show(none)?) } else { Ok(()) };
         }
         since = answer.get("next_since").and_then(Value::as_u64).unwrap_or(since);
         tokio::time::sleep(FOLLOW_INTERVAL).await;
@@ -459,9 +459,7 @@ async fn print_audit(args: AuditArgs) -> Result<(), Failure> {
             answer.headers.get("x-next-after").and_then(|value| value.to_str().ok()).unwrap_or(&after).to_owned();
         if next == after {
             if !args.follow {
-                return Ok(if !any && !is_json {
-                    show("no matching audit events\n")?
-                });
+                return if any || is_json { Ok(()) } else { Ok(show("no matching audit events\n")?) };
             }
             tokio::time::sleep(FOLLOW_INTERVAL).await;
         }

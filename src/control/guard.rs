@@ -73,8 +73,10 @@ fn allowed(
         return Err(forbidden("The request comes from another site's page."));
     }
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    let is_json = text(CONTENT_TYPE)
-        .is_some_and(|value| value.split(';').next().unwrap_or_default().trim() == "application/json");
+    let says_json = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| value.split(';').next().unwrap_or_default().trim() == "application/json")
+    };
+    let is_json = headers.contains_key(CONTENT_TYPE) && headers.get_all(CONTENT_TYPE).iter().all(says_json);
     if !reads && !is_json {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send 'Content-Type: application/json'."));
     }
@@ -90,7 +92,10 @@ mod tests {
     }
 
     fn status_for(who: Who, access: &Access, method: &Method, pairs: &[(&'static str, &str)]) -> u16 {
-        let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
         allowed(access, who, method, &headers, &Extensions::new())
             .map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
     }
@@ -124,7 +129,13 @@ mod tests {
             assert_eq!(status(&open, &Method::POST, &[host, json, ("origin", origin)]), 403, "{origin}");
         }
         assert_eq!(status(&open, &Method::POST, &[host, json, ("origin", "http://127.0.0.1:3274")]), 200);
-        assert_eq!(status(&open, &Method::GET, &[host, ("sec-fetch-site", "cross-site")]), 403);
+        for site in ["cross-site", "same-site", "nonsense"] {
+            assert_eq!(status(&open, &Method::GET, &[host, ("sec-fetch-site", site)]), 403, "{site}");
+            assert_eq!(status(&open, &Method::HEAD, &[host, ("sec-fetch-site", site)]), 403, "{site}");
+            assert_eq!(status(&open, &Method::DELETE, &[host, json, ("sec-fetch-site", site)]), 403, "{site}");
+        }
+        assert_eq!(status(&open, &Method::GET, &[host, ("referer", "http://127.0.0.1:9999/")]), 403);
+        assert_eq!(status(&open, &Method::POST, &[host, json, ("content-type", "text/plain")]), 415);
         for form in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"] {
             assert_eq!(status(&open, &Method::POST, &[host, ("content-type", form)]), 415, "{form}");
         }

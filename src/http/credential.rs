@@ -11,7 +11,7 @@ use crate::domain::WorkspaceId;
 use crate::domain::authorize::{NamedWorkspace, Presented};
 use crate::domain::journal::CredentialKind;
 use crate::domain::jwt::AccessToken;
-use crate::domain::sign_in::TicketKind;
+use crate::domain::sign_in::{SEALED_PREFIX, TicketKind};
 use crate::domain::token::TokenValue;
 
 /// The header by which clients name a workspace.
@@ -99,7 +99,7 @@ const SECRETS: [(&str, Bytes); 7] = [
     ("dapi", is_hex),
     ("dkea", is_of_a_jwt),
     ("dose", is_hex),
-    (TicketKind::Choice.prefix(), is_hex),
+    (SEALED_PREFIX, is_hex),
     (TicketKind::Code.prefix(), is_hex),
     (TicketKind::Refresh.prefix(), is_hex),
     ("eyJ", is_of_a_jwt),

@@ -36,6 +36,7 @@ mod pages_report;
 mod people;
 mod permission_matrix;
 mod process;
+mod reads;
 mod replicas;
 mod report;
 mod requirements;
