@@ -253,7 +253,7 @@ pub enum Profile {
     Test,
     /// A file in the working directory, loopback.
     Dev,
-    /// All IPv4 addresses; a control key has to be given.
+    /// All IPv4 addresses; requires a control key.
     Shared,
     /// Data in memory, and a workspace to train on.
     Lab,
@@ -692,7 +692,7 @@ impl FilterArgs {
             ("token_id", token_id.clone()),
             ("client", client.clone()),
             ("status", self.status.map(|status| status.to_string())),
-            ("credential", self.credential.map(name_of)),
+            ("credential", self.credential.as_ref().map(name_of)),
             ("operation", self.operation.clone()),
             ("unmatched", unmatched),
             ("refused", refused),

@@ -16,7 +16,7 @@ use crate::control::routes::{ROUTES, Route};
 use crate::domain::fault::Match;
 use crate::openapi::names_in_path;
 use crate::own_client::{Failure, OwnAnswer, OwnClient};
-use crate::show::{Cell, Look, Table, Tone, cell, plain, show};
+use crate::show::{Cell, Look, Table, Tone, cell, plain, show, warn};
 
 /// How often `--follow` looks.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(300);
@@ -101,7 +101,7 @@ pub(crate) async fn clock(args: ClockArgs) -> Result<(), Failure> {
     };
     let found = read(&answer)?;
     for warning in items(&found, "/warnings") {
-        eprintln!("dapi-mock: warning: {}", plain(warning.as_str().unwrap_or_default()));
+        warn(warning.as_str().unwrap_or_default());
     }
     if args.running.output.output.is_json() {
         return show_json(&answer);
@@ -113,7 +113,7 @@ pub(crate) async fn clock(args: ClockArgs) -> Result<(), Failure> {
         out.push_str("no upcoming events\n");
     }
     if found.get("now").is_some() {
-        out.push_str(&format!("{} ({})\n", text(&found, "/now/rfc3339"), text(&found, "/mode")));
+        out.extend([text(&found, "/now/rfc3339"), " (", text(&found, "/mode"), ")\n"]);
     }
     Ok(show(&out)?)
 }
@@ -220,11 +220,11 @@ pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
         let passed = step.get("passed") == Some(&Value::Bool(true));
         let mark = if passed { look.paint(Tone::Good, "ok") } else { look.paint(Tone::Bad, "NO") };
         let line = format!("{:<24} {}", plain(text(step, "/check")), plain(text(step, "/because")));
-        out.push_str(&format!("  {mark}  {}\n", line.trim_end()));
+        out.extend(["  ", &mark, "  ", line.trim_end(), "\n"]);
     }
     for (name, path) in [("answered:", "/message"), ("because: ", "/because"), ("remedy:  ", "/remedy")] {
         if answer.pointer(path).is_some_and(Value::is_string) {
-            out.push_str(&format!("{} {}\n", look.paint(Tone::Heading, name), of(path)));
+            out.extend([look.paint(Tone::Heading, name), " ".to_owned(), of(path), "\n".to_owned()]);
         }
     }
     if answer.get("token").is_some() {
@@ -232,14 +232,11 @@ pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
         let used = Some(token("last_used")).filter(|used| !used.is_empty()).unwrap_or_else(|| "never".to_owned());
         let owner =
             Some(token("owner")).filter(|owner| !owner.is_empty()).unwrap_or_else(|| "a deleted owner".to_owned());
-        out.push_str(&format!(
-            "{} {} of {owner}, last used: {used}\n",
-            look.paint(Tone::Heading, "token:   "),
-            token("token_id"),
-        ));
+        let head = look.paint(Tone::Heading, "token:   ");
+        out.extend([head, format!(" {} of {owner}, last used: {used}\n", token("token_id"))]);
         if token("state") != "live" {
             let (at, state, by) = (token("ended_at"), token("state"), token("ended_by"));
-            out.push_str(&format!("          ended at {at}: {state} ({by})\n"));
+            out.extend([format!("          ended at {at}: {state} ({by})\n")]);
         }
     }
     Ok(show(&out)?)
@@ -333,8 +330,9 @@ async fn print_requests(args: RequestsArgs) -> Result<(), Failure> {
         let answer = read(&answer)?;
         let found = items(&answer, "/requests");
         if is_json {
-            let lines: String = found.iter().map(|request| format!("{request}\n")).collect();
-            show(&lines)?;
+            for request in found {
+                show(&format!("{request}\n"))?;
+            }
         } else {
             show(&table.lines(&found.iter().map(request_row).collect::<Vec<_>>()))?;
         }
@@ -394,7 +392,7 @@ pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {
 
 /// Prints who uses which credential with which client.
 pub(crate) async fn census(args: CensusArgs) -> Result<(), Failure> {
-    let path = below(&args.running, &format!("census?by={}", name_of(args.by)));
+    let path = below(&args.running, &format!("census?by={}", name_of(&args.by)));
     let answer = client(&args.running)?.ask(Method::GET, &path, None).await?;
     if args.running.output.output.is_json() {
         return show_json(&answer);

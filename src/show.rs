@@ -123,6 +123,11 @@ pub(crate) fn show(text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
+/// Writes a warning to standard error; that nobody reads it is no failure.
+pub(crate) fn warn(text: &str) {
+    drop(writeln!(io::stderr(), "dapi-mock: warning: {}", plain(text)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -121,8 +121,12 @@ impl ServerArgs {
         if let Some(text) = variable("DAPI_MOCK_PORT") {
             return Ok(ServerUrl::local(port_in("DAPI_MOCK_PORT", &text)?));
         }
-        // A host with a path or on another machine is the clients' business.
-        let host = variable("DATABRICKS_HOST").and_then(|text| ServerUrl::parse(&text).ok());
+        // As the clients do, whatever comes after host and port is left out: people paste what the browser shows.
+        let host = variable("DATABRICKS_HOST").and_then(|text| {
+            let (scheme, rest) = text.split_once("://").unwrap_or(("http", &text));
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            ServerUrl::parse(&format!("{scheme}://{authority}")).ok()
+        });
         if let Some(url) = host.filter(ServerUrl::is_loopback) {
             return Ok(url);
         }
@@ -245,6 +249,10 @@ mod tests {
         assert_eq!(server(None, None, &all[2..]).unwrap(), "http://localhost:3");
         assert_eq!(server(None, None, &all[3..]).unwrap(), "http://127.0.0.1:4");
         assert_eq!(server(None, None, &[]).unwrap(), "http://127.0.0.1:3274");
+        for pasted in ["http://127.0.0.1:3/?o=12", "127.0.0.1:3", "http://127.0.0.1:3/settings#x"] {
+            let host = ("DATABRICKS_HOST", pasted);
+            assert_eq!(server(None, None, &[host]).unwrap(), "http://127.0.0.1:3", "{pasted}");
+        }
         let elsewhere = ("DATABRICKS_HOST", "https://adb-1.azuredatabricks.net");
         assert_eq!(server(None, None, &[elsewhere, ("PORT", "4")]).unwrap(), "http://127.0.0.1:4");
         assert!(server(None, None, &[("PORT", "x")]).unwrap_err().starts_with("PORT: 'x' is not a number"));

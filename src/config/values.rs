@@ -31,10 +31,8 @@ where
         let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
         let (low, high) = (range.start(), range.end());
         let found = text.parse::<T>().ok().filter(|number| range.contains(number));
-        found.ok_or_else(|| match is_number {
-            true => format!("out of range: use a number from {low} to {high}"),
-            false => format!("not a number: use a number from {low} to {high}"),
-        })
+        let wrong = if is_number { "out of range" } else { "not a number" };
+        found.ok_or_else(|| format!("{wrong}: use a number from {low} to {high}"))
     }
 }
 
@@ -165,7 +163,7 @@ pub enum CensusBy {
 }
 
 /// The name of a value of an enumeration.
-pub fn name_of(value: impl ValueEnum) -> String {
+pub fn name_of(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
@@ -193,6 +191,6 @@ mod tests {
         assert!(path("/api/2.0/token/*").is_ok() && path("*").is_ok());
         assert!(json("{").is_err() && pair("=x").is_err() && pair("x").is_err());
         assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert_eq!(name_of(CredentialName::PatBearer), "pat_bearer");
+        assert_eq!(name_of(&CredentialName::PatBearer), "pat_bearer");
     }
 }

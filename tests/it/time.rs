@@ -41,7 +41,7 @@ async fn advancing_carries_out_what_is_due_in_order(world: World) {
     let upcoming = admin.own(Method::GET, &format!("{CLOCK}/upcoming"), &json!({})).await.json();
     assert_eq!(
         upcoming["events"][0],
-        json!({"event": "token.expired", "at": {"ms": START.0 + 3_600_000, "rfc3339": "2026-11-24T09:00:00.000Z"}, "token_id": short})
+        json!({"event": "token.expired", "at": {"ms": START.0 + 3_600_000, "rfc3339": "2026-11-24T09:00:00.000Z"}, "token_id": short, "owner": "admin@example.com", "comment": ""})
     );
 
     let advanced = admin.advance(&json!({"until": "token.expired"})).await;
