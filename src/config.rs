@@ -942,7 +942,7 @@ mod tests {
             (["--tls-name", "no name"], "use a host name or an IP address"),
             (["--tls-cert", "x.pem"], "--tls-key"),
             (["--tier", "gold"], "expected `premium` or `standard`"),
-            (["--workspace-created", "yesterday"], "use a day such as 2017-06-01"),
+            (["--workspace-created", "yesterday"], "use one such as 2017-06-01"),
         ] {
             let error = parse(&args).unwrap_err().to_string();
             assert!(error.contains(advice), "{args:?}: {error}");

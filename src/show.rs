@@ -95,7 +95,7 @@ impl<const N: usize> Table<N> {
                 *width = (*width).max(cell.text.chars().count().min(WIDEST));
             }
         }
-        let heads = self.heads.take().filter(|_| !rows.is_empty());
+        let heads = if rows.is_empty() { None } else { self.heads.take() };
         let heads = heads.map(|heads| heads.map(|head| cell(Tone::Heading, head)));
         heads.iter().chain(rows).map(|row| self.line(row)).collect()
     }

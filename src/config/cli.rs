@@ -95,6 +95,15 @@ fn template(command: &Command) -> String {
     text
 }
 
+/// `--times -1` is a wrong value of that flag, not another flag.
+fn with_negative_numbers(command: Command) -> Command {
+    let allowing = |arg: Arg| {
+        let takes_values = arg.get_long().is_some() && arg.get_action().takes_values();
+        if takes_values { arg.allow_negative_numbers(true) } else { arg }
+    };
+    command.mut_args(allowing).mut_subcommands(with_negative_numbers)
+}
+
 /// An empty variable is an absent one: compose files and CI services set them so.
 fn without_empty_variables(command: Command) -> Command {
     let absent = |arg: Arg| {
@@ -113,7 +122,7 @@ pub fn parse() -> Cli {
 /// # Errors
 /// What clap finds wrong, which names the flag, or help that was asked for.
 pub fn parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
-    let mut command = without_empty_variables(command());
+    let mut command = with_negative_numbers(without_empty_variables(command()));
     let matches: ArgMatches = command.try_get_matches_from_mut(words)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
@@ -147,8 +156,12 @@ mod tests {
         for flag in SETTINGS.iter().flat_map(|(_, flags)| flags.iter()) {
             assert!(flags.contains(flag), "{flag}");
         }
+        let serve = command.find_subcommand_mut("serve").unwrap().render_help().to_string();
+        for says in ["\nServer:\n", "\nAccess:\n", "\nTLS:\n"] {
+            assert!(serve.contains(says), "{says}: {serve}");
+        }
         let help = command.render_help().to_string();
-        for says in ["\nServer:\n  serve", "\nTime and state:\n  clock", "\nLook and check:\n  explain", "\nTLS:\n"] {
+        for says in ["\nServer:\n  serve", "\nTime and state:\n  clock", "\nLook and check:\n  explain"] {
             assert!(help.contains(says), "{says}: {help}");
         }
     }
