@@ -7,7 +7,6 @@ use dapi_mock::control::routes::ROUTES;
 use dapi_mock::domain::fault::path_fits;
 use dapi_mock::domain::token::Token;
 use dapi_mock::http::SignInPolicy;
-use dapi_mock::service::ADMIN_USER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
