@@ -13,6 +13,7 @@ use super::reply::{Problem, received};
 use super::routes::Who;
 use super::{Access, ByPages, Control};
 use crate::browser::{UNKNOWN_HOST, has_known_host, is_foreign};
+use crate::http::credential::repeated;
 use crate::http::error::ApiError;
 
 /// Lets a request through that the settings and the browser's own words allow.
@@ -44,6 +45,9 @@ fn allowed(
     extensions: &Extensions,
 ) -> Result<(), Problem> {
     let forbidden = |message: &str| Problem::new(StatusCode::FORBIDDEN, message);
+    if let Some(name) = repeated(headers) {
+        return Err(Problem::bad_request(format!("The header {name} was sent more than once.")));
+    }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match access {
         // The emulated account console is not the operator's. An OAuth access token opens it whatever the
@@ -73,10 +77,8 @@ fn allowed(
         return Err(forbidden("The request comes from another site's page."));
     }
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    let says_json = |value: &HeaderValue| {
-        value.to_str().is_ok_and(|value| value.split(';').next().unwrap_or_default().trim() == "application/json")
-    };
-    let is_json = headers.contains_key(CONTENT_TYPE) && headers.get_all(CONTENT_TYPE).iter().all(says_json);
+    let is_json = text(CONTENT_TYPE)
+        .is_some_and(|value| value.split(';').next().unwrap_or_default().trim() == "application/json");
     if !reads && !is_json {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send 'Content-Type: application/json'."));
     }
@@ -135,7 +137,10 @@ mod tests {
             assert_eq!(status(&open, &Method::DELETE, &[host, json, ("sec-fetch-site", site)]), 403, "{site}");
         }
         assert_eq!(status(&open, &Method::GET, &[host, ("referer", "http://127.0.0.1:9999/")]), 403);
-        assert_eq!(status(&open, &Method::POST, &[host, json, ("content-type", "text/plain")]), 415);
+        assert_eq!(status(&open, &Method::POST, &[host, json, ("content-type", "text/plain")]), 400);
+        let key = ("authorization", "Bearer secret");
+        let keyed = Access::new(true, Some("secret"), false, true);
+        assert_eq!(status(&keyed, &Method::GET, &[host, key, ("authorization", "Bearer x")]), 400);
         for form in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"] {
             assert_eq!(status(&open, &Method::POST, &[host, ("content-type", form)]), 415, "{form}");
         }

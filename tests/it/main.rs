@@ -37,6 +37,7 @@ mod people;
 mod permission_matrix;
 mod process;
 mod reads;
+mod remedies;
 mod replicas;
 mod report;
 mod requirements;
