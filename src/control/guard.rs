@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::reply::{Problem, received};
 use super::routes::Who;
 use super::{Access, ByPages, Control};
-use crate::browser::{has_known_host, is_foreign};
+use crate::browser::{UNKNOWN_HOST, has_known_host, is_foreign};
 use crate::http::credential::repeated;
 use crate::http::error::ApiError;
 
@@ -20,7 +20,7 @@ use crate::http::error::ApiError;
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
     let allowed = match request.extensions().get::<ByPages>() {
         Some(ByPages) => Ok(()),
-        None => allowed(&control.access, who, request.method(), request.headers()),
+        None => allowed(&control.access, who, request.method(), request.headers(), request.extensions()),
     };
     let received = match allowed {
         Ok(()) => received(request).await,
@@ -37,7 +37,13 @@ pub(super) async fn check(State((control, who)): State<(Control, Who)>, request:
     response
 }
 
-fn allowed(access: &Access, who: Who, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+fn allowed(
+    access: &Access,
+    who: Who,
+    method: &Method,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<(), Problem> {
     let forbidden = |message: &str| Problem::new(StatusCode::FORBIDDEN, message);
     if let Some(name) = repeated(headers) {
         return Err(Problem::bad_request(format!("The header {name} was sent more than once.")));
@@ -50,7 +56,7 @@ fn allowed(access: &Access, who: Who, method: &Method, headers: &HeaderMap) -> R
         Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
         Access::Closed => {
             return Err(forbidden(
-                "The server is reachable from elsewhere, so the own API wants --control-key KEY, or --allow-open-control.",
+                "The control API is locked because the server listens beyond loopback: set --control-key KEY, or --allow-open-control.",
             ));
         }
         Access::Key(key) => {
@@ -64,9 +70,7 @@ fn allowed(access: &Access, who: Who, method: &Method, headers: &HeaderMap) -> R
             }
         }
         // A page whose domain was pointed at this machine has that domain as host.
-        Access::Open if !has_known_host(headers) => {
-            return Err(forbidden("The Host header is neither an IP address nor a name without dots."));
-        }
+        Access::Open if !has_known_host(headers, extensions) => return Err(forbidden(&format!("{UNKNOWN_HOST}."))),
         Access::Open => {}
     }
     if is_foreign(headers) {
@@ -94,7 +98,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        allowed(access, who, method, &headers)
+        allowed(access, who, method, &headers, &Extensions::new())
             .map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
     }
 

@@ -464,11 +464,17 @@ fn agreed_workspace(
             return Err(trace.fail(check, because, Denial::InvalidAccessToOrg(text.clone())));
         }
         (NamedWorkspace::Id(id), _, Some(own)) => {
-            let because = format!("the request names workspace {id}, but the token is valid in workspace {own} only");
+            let because = format!(
+                "the request names workspace {id}, but the token is valid in workspace {own} only; clients name the \
+                 workspace of DATABRICKS_WORKSPACE_ID (workspace_id in a profile): set it to {own}, or unset it"
+            );
             return Err(trace.fail(check, because, Denial::org(*id)));
         }
         (NamedWorkspace::Id(id), None, None) => {
-            return Err(trace.fail(check, format!("there is no workspace {id}"), Denial::org(*id)));
+            return Err(trace.fail(check, format!(
+                "there is no workspace {id}; clients name the workspace of DATABRICKS_WORKSPACE_ID (workspace_id in \
+                 a profile): unset it, or set it to a workspace of this server"
+            ), Denial::org(*id)));
         }
         (NamedWorkspace::Unnamed, None, _) | (NamedWorkspace::Unnamed, _, Some(_)) => {
             let because = "the request names no workspace, and the token does not pick one".into();

@@ -282,13 +282,18 @@ impl Refused<'_> {
     }
 
     fn right_workspace(self) -> Remedy {
+        const CLIENTS: &str =
+            "Clients take it from DATABRICKS_WORKSPACE_ID, which `dapi-mock exec` sets and child processes inherit: with \
+             another workspace's host and token, set all three variables (DATABRICKS_HOST, DATABRICKS_TOKEN, \
+             DATABRICKS_WORKSPACE_ID) from the `env` of its answer, or unset DATABRICKS_WORKSPACE_ID. Others send \
+             X-Databricks-Workspace-Id or ?o=.";
         match self.parties.belongs_to {
             Some(own) => Remedy::resend(
-                format!("Name workspace {own}, in which the token is valid, or no workspace at all."),
+                format!("Name workspace {own}, in which the token is valid, or no workspace at all. {CLIENTS}"),
                 Difference::Workspace(own.to_string()),
             ),
             None => Remedy::resend(
-                "Leave out the workspace header and ?o=, or name the workspace that the token belongs to.",
+                format!("Name the workspace that the token belongs to, or no workspace at all. {CLIENTS}"),
                 Difference::NoWorkspace,
             ),
         }
