@@ -294,6 +294,7 @@ impl Parties {
 
 /// The owner of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Party {
     /// Its id.
     pub id: PrincipalId,

@@ -805,7 +805,7 @@ mod tests {
             3 => each(&|byte| format!("\\u{byte:04x}")),
             4 => each(&|byte| format!("\\\\u{byte:04X}")),
             5 => STANDARD.encode(secret),
-            6 => URL_SAFE_NO_PAD.encode(format!("{}{secret}", "x".repeat((choice % 3) as usize))),
+            6 => URL_SAFE_NO_PAD.encode(format!("{}{secret}", "x".repeat(usize::from(choice.is_multiple_of(2))))),
             7 => hex::encode(secret),
             _ => each(&|byte| format!("&#x{byte:x};")),
         }

@@ -191,7 +191,7 @@ async fn what_is_advised_gives_it_back(world: World) {
                     held.lose(admin, *loss).await;
                     let by = if deletes(mode, *way) { "token_known" } else { "may_use_tokens" };
                     let case = Case::new(&world, method, path).by(held.owner.principal_id(), &token);
-                    case.is_remedied(by).await;
+                    case.remedied(by).await;
                 }
             }
         }

@@ -104,7 +104,7 @@ impl<'a> Case<'a> {
     }
 
     /// Asserts that the request is refused by this check, and succeeds once what `explain` says has been done.
-    pub(crate) async fn is_remedied(mut self, decided_by: &str) {
+    pub(crate) async fn remedied(mut self, decided_by: &str) {
         let (refused, explained) = self.explained().await;
         assert_eq!(explained["decided_by"], decided_by, "{explained}");
         let steps = explained["remedy_steps"].as_array().unwrap();
@@ -198,25 +198,25 @@ const ACCOUNT_SETTING: &str = "/api/2.0/settings/types/restrict_workspace_admins
 async fn of_the_credential(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
     for path in [LIST, ME, MANAGED, ACCOUNT_SETTING, &account_path()] {
-        Case::get(&world, path).is_remedied("credential_well_formed").await;
+        Case::get(&world, path).remedied("credential_well_formed").await;
     }
     let nonsense = Case { credential: Some("nonsense".into()), ..Case::get(&world, MANAGED) };
-    nonsense.is_remedied("credential_well_formed").await;
-    Case::get(&world, LIST).by(user, &format!("dapi{}", "f".repeat(32))).is_remedied("token_known").await;
+    nonsense.remedied("credential_well_formed").await;
+    Case::get(&world, LIST).by(user, &format!("dapi{}", "f".repeat(32))).remedied("token_known").await;
     let (revoked, id) = world.client(&token).create(&json!({})).await;
     world.admin().revoke(&id).await;
-    Case::get(&world, LIST).by(user, &revoked).is_remedied("token_known").await;
+    Case::get(&world, LIST).by(user, &revoked).remedied("token_known").await;
     let decoy = world.admin().own(Method::POST, "workspaces/default/decoys", &json!({})).await.json();
     let decoy = decoy["token_value"].as_str().unwrap_or_else(|| panic!("{decoy}"));
-    Case::get(&world, LIST).by(user, decoy).is_remedied("token_known").await;
+    Case::get(&world, LIST).by(user, decoy).remedied("token_known").await;
     let expired = world.mint(user, |token| token.expiry_time = Some(token.creation_time)).await;
-    Case::get(&world, LIST).by(user, &expired).is_remedied("not_expired").await;
+    Case::get(&world, LIST).by(user, &expired).remedied("not_expired").await;
     let idle = world.mint(user, |token| token.creation_time = token.creation_time.plus(-90 * DAY_MS)).await;
-    Case::get(&world, LIST).by(user, &idle).is_remedied("not_inactive").await;
+    Case::get(&world, LIST).by(user, &idle).remedied("not_inactive").await;
     let (id, client) = robot(&world, "robot").await;
     let late = Case::get(&world, ME).by_oauth(id, &client).await;
     world.clock.advance(2 * 3_600_000);
-    late.is_remedied("not_expired").await;
+    late.remedied("not_expired").await;
 }
 
 async fn of_the_workspace(world: World) {
@@ -224,22 +224,22 @@ async fn of_the_workspace(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
     let (id, client) = robot(&world, "robot").await;
     for named in ["42", "99", "twelve", "0"] {
-        Case::get(&world, LIST).by(user, &token).naming(named).is_remedied("workspace_agrees").await;
+        Case::get(&world, LIST).by(user, &token).naming(named).remedied("workspace_agrees").await;
     }
     for named in ["99", "twelve"] {
-        Case::get(&world, ME).by_oauth(id, &client).await.naming(named).is_remedied("workspace_agrees").await;
+        Case::get(&world, ME).by_oauth(id, &client).await.naming(named).remedied("workspace_agrees").await;
     }
     world.set_conf("enableTokensConfig", "false").await;
-    Case::get(&world, LIST).by(user, &token).is_remedied("tokens_enabled").await;
+    Case::get(&world, LIST).by(user, &token).remedied("tokens_enabled").await;
     world.set_conf("enableTokensConfig", "false").await;
-    Case::get(&world, ME).by(user, &token).is_remedied("tokens_enabled").await;
+    Case::get(&world, ME).by(user, &token).remedied("tokens_enabled").await;
     world.set_conf("enableTokensConfig", "false").await;
-    Case::create(&world).by_oauth(id, &client).await.is_remedied("has_right").await;
+    Case::create(&world).by_oauth(id, &client).await.remedied("has_right").await;
     world.behave(&json!({"tier": "standard"})).await;
-    Case::get(&world, MANAGED).by(world.admin_id().await, ADMIN_TOKEN).is_remedied("feature_in_tier").await;
+    Case::get(&world, MANAGED).by(world.admin_id().await, ADMIN_TOKEN).remedied("feature_in_tier").await;
     world.behave(&json!({"tier": "standard"})).await;
     let admin_client = (ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET.to_owned());
-    Case::get(&world, MANAGED).by_oauth(id, &admin_client).await.is_remedied("feature_in_tier").await;
+    Case::get(&world, MANAGED).by_oauth(id, &admin_client).await.remedied("feature_in_tier").await;
 }
 
 async fn of_the_owner(world: World) {
@@ -259,7 +259,7 @@ async fn of_the_owner(world: World) {
             } else {
                 world.set_active(owner, false).await;
             }
-            case.is_remedied("owner_active").await;
+            case.remedied("owner_active").await;
         }
     }
     let unassigned = Case::get(&world, ME).by_oauth(id, &client).await;
@@ -268,10 +268,10 @@ async fn of_the_owner(world: World) {
         format!("/api/2.0/accounts/{}/workspaces/{}/permissionassignments/principals/{id}", account(), workspace.id);
     let done = world.client(&account_admin).call(Method::DELETE, &path, "").await;
     assert!(done.status.is_success(), "{done:?}");
-    unassigned.is_remedied("owner_active").await;
+    unassigned.remedied("owner_active").await;
     world.permit_users(false).await;
     for path in [LIST, ME] {
-        Case::get(&world, path).by(user, &token).is_remedied("may_use_tokens").await;
+        Case::get(&world, path).by(user, &token).remedied("may_use_tokens").await;
         world.admin().permit_only(&[]).await;
     }
     // The issue's own: CAN_USE alone is enough, and nobody has to join `admins`.
@@ -280,7 +280,7 @@ async fn of_the_owner(world: World) {
         let (_, explained) = case.explained().await;
         assert!(explained["remedy"].as_str().unwrap().starts_with("Give CAN_USE"), "{explained}");
         assert!(!explained["remedy"].as_str().unwrap().contains("admins"), "{explained}");
-        case.is_remedied("has_right").await;
+        case.remedied("has_right").await;
         world.admin().permit_only(&[]).await;
     }
 }
@@ -288,43 +288,43 @@ async fn of_the_owner(world: World) {
 async fn of_scope_and_right(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
     let scoped = world.mint(user, |token| token.scopes = Some(vec!["sql".into()])).await;
-    Case::get(&world, LIST).by(user, &scoped).is_remedied("scope_covers").await;
+    Case::get(&world, LIST).by(user, &scoped).remedied("scope_covers").await;
     let (id, client) = robot(&world, "robot").await;
     let form = "grant_type=client_credentials&scope=sql";
     let narrow = world.ask_for_token("/oidc/v1/token", Some((&client.0, &client.1)), form).await.json();
     let narrow = narrow["access_token"].as_str().unwrap();
     let case = Case { client: Some(client.clone()), ..Case::get(&world, LIST).by(id, narrow) };
-    case.is_remedied("scope_covers").await;
+    case.remedied("scope_covers").await;
     // Each gets a caller of its own, as the remedy gives it the right for good.
     let conf = json!({"maxTokenLifetimeDays": "90"});
-    Case::new(&world, Method::PATCH, CONF).with(conf.clone()).by(user, &token).is_remedied("has_right").await;
-    Case::get(&world, MANAGED).by_oauth(id, &client).await.is_remedied("has_right").await;
+    Case::new(&world, Method::PATCH, CONF).with(conf.clone()).by(user, &token).remedied("has_right").await;
+    Case::get(&world, MANAGED).by_oauth(id, &client).await.remedied("has_right").await;
     let (bob, bobs) = world.user_with_token("bob@example.com").await;
-    Case::get(&world, ACCOUNT_SETTING).by(bob, &bobs).is_remedied("has_right").await;
+    Case::get(&world, ACCOUNT_SETTING).by(bob, &bobs).remedied("has_right").await;
     let (carol, carols) = world.user_with_token("carol@example.com").await;
-    Case::get(&world, &account_path()).by(carol, &carols).is_remedied("has_right").await;
+    Case::get(&world, &account_path()).by(carol, &carols).remedied("has_right").await;
     let (other, other_client) = robot(&world, "other").await;
     let token = world.account_access_token(&other_client.0, &other_client.1).await;
     let case = Case { client: Some(other_client), ..Case::get(&world, &account_path()).by(other, &token) };
-    case.is_remedied("has_right").await;
+    case.remedied("has_right").await;
 }
 
 async fn of_the_operation(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
     for lifetime in [63_072_001_i64, i64::MAX, 0, -5] {
         let create = Case::create(&world).with(json!({"lifetime_seconds": lifetime}));
-        create.by(user, &token).is_remedied("the operation itself").await;
+        create.by(user, &token).remedied("the operation itself").await;
     }
     world.set_conf("maxTokenLifetimeDays", "30").await;
     let create = Case::create(&world).with(json!({"lifetime_seconds": 31 * 86_400}));
-    create.by(user, &token).is_remedied("the operation itself").await;
+    create.by(user, &token).remedied("the operation itself").await;
     for fault in [
         json!({"match": {"path": LIST}, "times": null, "effect": {"status": 503}}),
         json!({"match": {"path": LIST}, "times": null, "effect": {"status": 403, "message": "no"}}),
     ] {
         let armed = world.admin().own(Method::POST, "workspaces/default/faults", &fault).await;
         assert_eq!(armed.status, 201, "{armed:?}");
-        Case::get(&world, LIST).by(user, &token).is_remedied("a fault").await;
+        Case::get(&world, LIST).by(user, &token).remedied("a fault").await;
     }
     let robot = world.admin().robot("ci").await;
     world.admin().permit_only(&[]).await;
@@ -333,7 +333,7 @@ async fn of_the_operation(world: World) {
         let case = Case { owner: None, credential: Some(ADMIN_TOKEN.into()), ..case };
         Case { makes_for: Some(robot.principal_id()), ..case }
     };
-    on_behalf(&world).is_remedied("the operation itself").await;
+    on_behalf(&world).remedied("the operation itself").await;
     for owner in [user, robot.principal_id()] {
         let rows = world.admin().managed("").await;
         for _ in rows.iter().filter(|row| row["owner_id"] == owner.0).count()..600 {
@@ -344,8 +344,8 @@ async fn of_the_operation(world: World) {
         .admin()
         .permit(&[&Person { kind: crate::people::Kind::User, id: user.to_string(), name: "alice@example.com".into() }])
         .await;
-    Case::create(&world).by(user, &token).is_remedied("the operation itself").await;
-    on_behalf(&world).is_remedied("the operation itself").await;
+    Case::create(&world).by(user, &token).remedied("the operation itself").await;
+    on_behalf(&world).remedied("the operation itself").await;
     world.behave(&json!({"cloud": "azure"})).await;
     let (_, explained) = on_behalf(&world).explained().await;
     assert_eq!(explained["remedy_steps"], json!([]), "{explained}");
@@ -365,13 +365,13 @@ async fn of_several_at_once(world: World) {
     world.permit_users(false).await;
     world.behave(&json!({"tier": "standard"})).await;
     world.set_conf("enableTokensConfig", "false").await;
-    Case::get(&world, MANAGED).by(user, &expired).is_remedied("tokens_enabled").await;
+    Case::get(&world, MANAGED).by(user, &expired).remedied("tokens_enabled").await;
 
     let (id, client) = robot(&world, "robot").await;
     let case = Case::create(&world).by_oauth(id, &client).await;
     world.set_conf("enableTokensConfig", "false").await;
     world.set_active(id, false).await;
-    case.is_remedied("owner_active").await;
+    case.remedied("owner_active").await;
 
     // A deleted owner's credential never works again.
     let gone = world.add_principal(PrincipalKind::User, "gone@example.com").await;
@@ -381,7 +381,7 @@ async fn of_several_at_once(world: World) {
     writer.put_assignment(workspace, gone, &assigned(false)).await.unwrap();
     writer.commit().await.unwrap();
     world.admin().permit_only(&[]).await;
-    Case::get(&world, LIST).by(gone, &token).is_remedied("owner_active").await;
+    Case::get(&world, LIST).by(gone, &token).remedied("owner_active").await;
 }
 
 #[tokio::test]

@@ -156,9 +156,9 @@ async fn no_secret_of_oauth_is_in_the_files_the_log_or_another_answer() {
 struct Numbers(u64);
 
 impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
+    fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
+        usize::try_from(self.0 >> 33).unwrap() % limit
     }
 }
 
@@ -193,8 +193,8 @@ async fn whatever_is_told_of_a_request_has_no_secret_that_was_in_it() {
     let mut digits = Vec::new();
     let mut ids = Vec::new();
     for number in 0..240 {
-        let random: String = (0..32).map(|_| char::from(b"0123456789abcdef"[numbers.below(16) as usize])).collect();
-        let prefix = ["dapi", "dose", "dort", "dkea"][numbers.below(4) as usize];
+        let random: String = (0..32).map(|_| char::from(b"0123456789abcdef"[numbers.below(16)])).collect();
+        let prefix = ["dapi", "dose", "dort", "dkea"][numbers.below(4)];
         let secret = format!("{prefix}{random}");
         let plain = format!("hunter{random}");
         digits.push(random);

@@ -24,7 +24,7 @@ pub(super) fn run(data: &[u8]) {
     holds_back(&format!("{before}\n{{\"client_secret\": \"{digits}\"}}{after}"), &digits);
     holds_back(&format!("{before}&code={digits}&{after}"), &digits);
     holds_back(&format!("{before}\n{{\"Api-Key\": {{\"v\": [\"{digits}\"]}}}}\n{after}"), &digits);
-    let escaped: String = digits.bytes().map(|byte| format!("%25{byte:02x}")).collect();
+    let escaped = digits.bytes().map(|byte| format!("%25{byte:02x}")).collect::<Vec<_>>().concat();
     holds_back(&format!("{before}/dapi{escaped}/{after}"), &digits);
 }
 
