@@ -13,6 +13,7 @@ use super::Control;
 use super::reply::{Asked, Input, Problem, Reply, is_descending, ok, workspace_id};
 use crate::audit_shape::Shape;
 use crate::domain::audit::{Event, Filter};
+use crate::domain::identity::Principal;
 use crate::domain::{Millis, span};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -95,7 +96,10 @@ pub(super) async fn expect(
     let filter = Filter { action: Some(wanted.action.clone()), since, limit: 100_000, ..Filter::default() };
     control.service.sweep(id).await?;
     let (same_action, _) = control.service.audit_events(id, &filter).await?;
-    let by_actor = |event: &&Event| wanted.actor.is_none() || event.actor == wanted.actor;
+    let is_actor = |name: &String| {
+        Some(name).zip(wanted.actor.as_ref()).is_some_and(|(found, wanted)| Principal::is_same_name(found, wanted))
+    };
+    let by_actor = |event: &&Event| wanted.actor.is_none() || event.actor.as_ref().is_some_and(is_actor);
     let matching: Vec<&Event> = same_action.iter().filter(by_actor).collect();
     let met = wanted.count.map_or(!matching.is_empty(), |count| matching.len() == count);
     if met {

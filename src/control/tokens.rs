@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::Control;
 use super::reply::{Asked, Problem, Reply, is_descending, ok, workspace_id};
+use crate::domain::identity::Principal;
 use crate::domain::token::EndCause;
 use crate::domain::{Millis, PrincipalId, TokenId};
 use crate::service::{FatesWanted, TokenFate};
@@ -92,7 +93,7 @@ pub(super) async fn list(
     let from = wanted.page_token.as_deref().map(read_place).transpose()?;
     let name = wanted.owner;
     let is_wanted = |fate: &TokenFate| {
-        name.as_ref().is_none_or(|name| fate.owner.as_ref().is_some_and(|owner| owner.eq_ignore_ascii_case(name)))
+        name.as_ref().is_none_or(|name| fate.owner.as_ref().is_some_and(|owner| Principal::is_same_name(owner, name)))
     };
     let wanted = FatesWanted { one: one.as_ref(), owner: owner.transpose()? };
     let fates = control.service.token_fates(id, wanted).await?;

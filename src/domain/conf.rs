@@ -89,6 +89,9 @@ pub fn check_keys<'a>(keys: impl Iterator<Item = &'a str>) -> Result<(), Denial>
     if unknown.is_empty() { Ok(()) } else { Err(Denial::InvalidConfKeys(unknown)) }
 }
 
+/// Longest value of a key that takes any text \[inferred\].
+pub const MAX_VALUE_CHARS: usize = 4_096;
+
 /// Decides about a change of several keys: all of it, or nothing. `None` is a value that is not
 /// even a text. Values stay as sent, `"TRue"` too, because clients compare them with what they sent.
 ///
@@ -103,7 +106,7 @@ pub fn plan_change(changes: &[(String, Option<String>)]) -> Result<Vec<(&str, &s
     let allowed = |key: &str, value: &str| match kind_of(key) {
         Some(Kind::Boolean) => settings::parse_bool(value).is_some(),
         Some(Kind::LifetimeDays) => value.is_empty() || is_lifetime(value),
-        Some(Kind::Text) | None => true,
+        Some(Kind::Text) | None => value.chars().count() <= MAX_VALUE_CHARS,
     };
     let mut plan = Vec::with_capacity(changes.len());
     let mut offenders = Vec::new();

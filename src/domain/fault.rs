@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::TokenId;
+use super::identity::Principal;
 
 /// Longest delay, in milliseconds: the patience of the Python and Go SDKs.
 pub const MAX_DELAY_MS: u32 = 300_000;
@@ -58,7 +59,10 @@ impl Match {
         };
         same(&self.method, Some(request.method))
             && self.path.as_ref().is_none_or(|pattern| path_fits(pattern, request.path))
-            && same(&self.principal, request.principal)
+            && self
+                .principal
+                .as_ref()
+                .is_none_or(|wanted| request.principal.is_some_and(|found| Principal::is_same_name(wanted, found)))
             && same(&self.token_id, request.token.map(TokenId::as_str))
             && self.client.as_ref().is_none_or(|part| request.client.contains(part.as_str()))
     }

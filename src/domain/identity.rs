@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::access::Reach;
 use super::{PrincipalId, WorkspaceId};
@@ -67,28 +69,99 @@ pub struct Principal {
     pub external_id: Option<String>,
     /// SCIM attributes that no rule reads.
     pub attributes: Attributes,
+    /// Drawn at random when the principal is created. Credentials name it, so that none opens anything for a later
+    /// principal with the same id or name.
+    pub creation: i64,
 }
 
+/// Longest name of a principal, in characters: PostgreSQL's index on it holds no more than 2700 bytes.
+pub const MAX_NAME_CHARS: usize = 255;
+
 impl Principal {
-    /// An active principal with nothing but a name.
+    /// An active principal with nothing but a name, which it gets in its stored form.
     pub fn new(id: PrincipalId, kind: PrincipalKind, name: &str) -> Self {
+        let name = Self::stored_name(kind, name);
         Self {
             id,
             local_to: None,
             kind,
-            name: name.to_owned(),
-            display_name: name.to_owned(),
+            display_name: name.clone(),
+            name,
             active: true,
             account_admin: false,
             external_id: None,
             attributes: Attributes::default(),
+            creation: 0,
         }
     }
 
-    /// The name as compared: case does not count (research/api-identity-auth.md §7.3).
+    /// The name as it is compared, everywhere: neither case nor how an accented letter is encoded counts.
     pub fn name_key(name: &str) -> String {
-        name.to_lowercase()
+        if name.is_ascii() {
+            name.to_ascii_lowercase()
+        } else {
+            name.nfc().collect::<String>().to_lowercase().nfc().collect()
+        }
     }
+
+    /// Whether two texts name the same principal.
+    pub fn is_same_name(one: &str, other: &str) -> bool {
+        one.eq_ignore_ascii_case(other)
+            || (!(one.is_ascii() && other.is_ascii()) && Self::name_key(one) == Self::name_key(other))
+    }
+
+    /// The name as it is stored and shown: `userName` and `applicationId` in lower case, a group's `displayName` as
+    /// it was written.
+    pub fn stored_name(kind: PrincipalKind, name: &str) -> String {
+        match kind {
+            PrincipalKind::User | PrincipalKind::ServicePrincipal => Self::name_key(name),
+            PrincipalKind::Group => name.nfc().collect(),
+        }
+    }
+
+    /// A name that a client or a seed gives, in its stored form. Two names that look the same must not differ, so
+    /// characters that cannot be seen are refused.
+    ///
+    /// # Errors
+    /// What is expected of a name instead, as the end of a sentence.
+    pub fn checked_name(kind: PrincipalKind, name: &str) -> Result<String, String> {
+        if name.trim().is_empty() {
+            return Err("a name".to_owned());
+        }
+        // In lower case or composed it can be longer or shorter.
+        let stored = Self::stored_name(kind, name);
+        if name.chars().count() > MAX_NAME_CHARS || stored.chars().count() > MAX_NAME_CHARS {
+            return Err(format!("at most {MAX_NAME_CHARS} characters"));
+        }
+        if stored.trim().len() != stored.len() {
+            return Err("no white space at either end".to_owned());
+        }
+        let is_odd_space = |c: &char| c.is_whitespace() && *c != ' ';
+        match hidden_character(&stored).or_else(|| stored.chars().find(is_odd_space)) {
+            Some(found) => Err(format!("visible characters and spaces only, not U+{:04X}", u32::from(found))),
+            None => Ok(stored),
+        }
+    }
+}
+
+/// The first character of a text that cannot be seen or changes the direction of others, if there is one.
+pub fn hidden_character(text: &str) -> Option<char> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return None;
+    }
+    text.chars().find(|c| is_hidden(*c))
+}
+
+fn is_hidden(c: char) -> bool {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
+    matches!(c.general_category(), Control | Format | LineSeparator | ParagraphSeparator)
+        || matches!(c,
+            // Letters and marks by category that fonts draw as nothing: the combining grapheme joiner, fillers and
+            // vowels of Hangul and Khmer, variation selectors, the blank Braille pattern, and the code points that
+            // Unicode reserves for more of the kind.
+            '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{2065}'
+            | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+            | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// SCIM attributes that no rule reads.
@@ -321,6 +394,14 @@ impl Hierarchy {
     }
 
     /// The same with names; groups without one are left out.
+    pub fn named(&self, principal: PrincipalId, names: &HashMap<PrincipalId, String>) -> Vec<Membership> {
+        let memberships = self
+            .groups_of(principal)
+            .into_iter()
+            .filter_map(|(group, direct)| Some(Membership { group, name: names.get(&group)?.clone(), direct }));
+        memberships.collect()
+    }
+
     fn memberships(&self, principal: PrincipalId, names: &HashMap<PrincipalId, &str>) -> Vec<Membership> {
         let memberships = self.groups_of(principal).into_iter().filter_map(|(group, direct)| {
             let name = (*names.get(&group)?).to_owned();
@@ -332,7 +413,77 @@ impl Hierarchy {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn names_that_look_alike_are_one_name_or_refused() {
+        use PrincipalKind::{Group, ServicePrincipal, User};
+        for (kind, given, stored) in [
+            (User, "Alice.Smith@Example.COM", Ok("alice.smith@example.com")),
+            (User, "J\u{f6}rg@x", Ok("j\u{f6}rg@x")),
+            (User, "Jo\u{308}rg@x", Ok("j\u{f6}rg@x")),
+            (User, "JO\u{308}RG@X", Ok("j\u{f6}rg@x")),
+            (ServicePrincipal, "0000AAAA-0000-4000-8000-00000000ABCD", Ok("0000aaaa-0000-4000-8000-00000000abcd")),
+            (Group, "Data Engineers", Ok("Data Engineers")),
+            (Group, "\u{65e5}\u{672c}", Ok("\u{65e5}\u{672c}")),
+            (User, "", Err("a name")),
+            (User, " \t", Err("a name")),
+            (User, " a@x", Err("no white space")),
+            (Group, "admins\u{a0}", Err("no white space")),
+            (Group, "a\u{a0}b", Err("U+00A0")),
+            (Group, "a\tb", Err("U+0009")),
+            (User, "a\u{200b}@x", Err("U+200B")),
+            (User, "a\u{200d}@x", Err("U+200D")),
+            (User, "a\u{ad}@x", Err("U+00AD")),
+            (User, "a\u{202e}@x", Err("U+202E")),
+            (User, "a\u{2066}@x", Err("U+2066")),
+            (User, "\u{feff}a@x", Err("U+FEFF")),
+            (User, "a\u{2060}@x", Err("U+2060")),
+            (User, "a\u{34f}@x", Err("U+034F")),
+            (User, "a\u{fe0f}@x", Err("U+FE0F")),
+            (User, "a\u{e0100}@x", Err("U+E0100")),
+            (User, "a\u{e0041}@x", Err("U+E0041")),
+            (User, "a\u{3164}@x", Err("U+3164")),
+            (User, "a\u{115f}@x", Err("U+115F")),
+            (User, "a\u{180e}@x", Err("U+180E")),
+            (User, "a\u{2800}@x", Err("U+2800")),
+            (Group, "a\u{2028}b", Err("U+2028")),
+            (Group, "a\u{7f}b", Err("U+007F")),
+            (Group, "a\u{0}b", Err("U+0000")),
+        ] {
+            match (Principal::checked_name(kind, given), stored) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{given:?}"),
+                (Err(found), Err(expected)) => assert!(found.contains(expected), "{given:?}: {found}"),
+                (found, _) => panic!("{given:?}: {found:?}"),
+            }
+        }
+        assert!(Principal::checked_name(User, &"x".repeat(MAX_NAME_CHARS)).is_ok());
+        assert!(Principal::checked_name(User, &"x".repeat(MAX_NAME_CHARS + 1)).is_err());
+        // Each of these becomes two characters in lower case.
+        assert!(Principal::checked_name(User, &"\u{130}".repeat(MAX_NAME_CHARS)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_stored_name_stays_as_it_is(name in any::<String>()) {
+            for kind in [PrincipalKind::User, PrincipalKind::Group] {
+                let stored = Principal::stored_name(kind, &name);
+                prop_assert_eq!(Principal::stored_name(kind, &stored), stored.clone());
+                prop_assert!(Principal::is_same_name(&name, &stored));
+                if let Ok(checked) = Principal::checked_name(kind, &name) {
+                    prop_assert_eq!(Principal::checked_name(kind, &checked), Ok(checked.clone()));
+                }
+            }
+        }
+
+        #[test]
+        fn same_names_have_the_same_key(one in "[aAbB\u{e4}\u{c4}]{0,3}", other in "[aAbB\u{e4}\u{c4}]{0,3}") {
+            let keys = Principal::name_key(&one) == Principal::name_key(&other);
+            prop_assert_eq!(Principal::is_same_name(&one, &other), keys);
+        }
+    }
 
     #[test]
     fn groups_are_found_through_groups_and_circles_end() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::TokenId;
 use super::fault::{Request, path_fits};
+use super::identity::Principal;
 
 /// What a request showed as its credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -124,7 +125,7 @@ impl Wanted {
         let fields = [
             ("method", self.method.as_deref(), Some(method), same as fn(&str, &str) -> bool),
             ("path", self.path.as_deref(), Some(path), path_fits),
-            ("principal", self.principal.as_deref(), principal, same),
+            ("principal", self.principal.as_deref(), principal, Principal::is_same_name),
             ("token_id", self.token_id.as_deref(), token.map(TokenId::as_str), same),
             ("client", self.client.as_deref(), Some(client), |part, client| client.contains(part)),
             ("status", wanted_status.as_deref(), Some(&*status), same),

@@ -14,8 +14,8 @@ use super::{AccountId, Millis, WorkspaceId};
 
 /// Seconds that an access token works.
 pub const LIFETIME_SECONDS: i64 = 3600;
-/// Longest access token that is looked at. Those that this server issues are a seventh of it.
-pub const MAX_BYTES: usize = 8 * 1024;
+/// Longest access token that is looked at: one with the most and longest scopes is shorter.
+pub const MAX_BYTES: usize = 16 * 1024;
 
 const ALGORITHM: &str = "RS256";
 const TYPE: &str = "at+jwt";
@@ -53,6 +53,10 @@ pub struct Claims {
     /// real service's tokens have no such claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// The [`creation`](super::identity::Principal::creation) of whom it authenticates: `sub` is a name, and a later
+    /// principal may have the same. The real service's tokens have no such claim.
+    #[serde(default)]
+    pub creation: i64,
 }
 
 impl Claims {
@@ -278,6 +282,7 @@ mod tests {
             exp: 3605,
             jti: "j".into(),
             sid: None,
+            creation: 7,
         }
     }
 

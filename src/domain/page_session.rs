@@ -79,6 +79,8 @@ pub struct PageSession {
     pub whole_account: bool,
     /// Who.
     pub principal: PrincipalId,
+    /// Which of all that had that id.
+    pub creation: i64,
     /// Since when, on the system's clock.
     pub began_at: Millis,
 }
@@ -122,8 +124,15 @@ mod tests {
         let (workspace, began_at) = (WorkspaceId(1), Millis(5));
         let account = AccountId(uuid::Uuid::nil());
         let hash = SecretHash::of("x");
-        let session =
-            PageSession { hash, workspace, account, whole_account: false, principal: PrincipalId(1), began_at };
+        let session = PageSession {
+            hash,
+            workspace,
+            account,
+            whole_account: false,
+            principal: PrincipalId(1),
+            creation: 7,
+            began_at,
+        };
         assert!(session.is_live(began_at.plus(LIFETIME_MS - 1)));
         assert!(!session.is_live(began_at.plus(LIFETIME_MS)));
     }

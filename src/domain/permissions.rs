@@ -58,6 +58,9 @@ impl RequestedEntry {
     }
 }
 
+/// Most entries that one request names \[inferred\].
+pub const MAX_ENTRIES: usize = 1_000;
+
 /// How a request changes the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeMode {

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AccountId;
 use super::access::Standing;
-use super::identity::PrincipalKind;
+use super::identity::{Principal, PrincipalKind};
+use super::{AccountId, Denial};
 
 /// The role that lets its holder act as the service principal, and create tokens on its behalf
 /// where workspace admins are restricted.
@@ -22,24 +22,82 @@ pub struct GrantRule {
     pub principals: Vec<String>,
 }
 
+/// Most rules of a set \[inferred\].
+pub const MAX_RULES: usize = 100;
+/// Most principals of all its rules together \[inferred\].
+pub const MAX_PRINCIPALS: usize = 1_000;
+/// Longest name of a rule set, a role or a principal in it, in characters \[inferred\].
+pub const MAX_TEXT_CHARS: usize = 512;
+
+/// Whether a rule set has no more of anything than it may.
+///
+/// # Errors
+/// [`Denial::InvalidParameter`]
+pub fn check(name: &str, rules: &[GrantRule]) -> Result<(), Denial> {
+    let principals = || rules.iter().flat_map(|rule| &rule.principals);
+    let mut texts = rules.iter().map(|rule| &rule.role).chain(principals());
+    let too_much = if rules.len() > MAX_RULES {
+        format!("rule_set.grant_rules: at most {MAX_RULES} rules are allowed.")
+    } else if principals().count() > MAX_PRINCIPALS {
+        format!("rule_set.grant_rules: at most {MAX_PRINCIPALS} principals are allowed.")
+    } else if name.chars().count() > MAX_TEXT_CHARS || texts.any(|text| text.chars().count() > MAX_TEXT_CHARS) {
+        format!("rule_set: a name of at most {MAX_TEXT_CHARS} characters is allowed.")
+    } else {
+        return Ok(());
+    };
+    Err(Denial::parameter(too_much))
+}
+
 /// The name of a service principal's rule set.
 pub fn name_for_service_principal(account: AccountId, application_id: &str) -> String {
-    format!("accounts/{account}/servicePrincipals/{application_id}/ruleSets/default")
+    format!("accounts/{account}/servicePrincipals/{}/ruleSets/default", application_id.to_ascii_lowercase())
+}
+
+/// The name of a rule set as it is stored: an application id in it may be written in either case.
+pub fn stored_name(name: &str) -> String {
+    let marker = "/servicePrincipals/";
+    match name.split_once(marker) {
+        Some((account, rest)) => format!(
+            "{account}{marker}{}",
+            match rest.split_once('/') {
+                Some((id, rest)) => format!("{}/{rest}", id.to_ascii_lowercase()),
+                None => rest.to_ascii_lowercase(),
+            }
+        ),
+        None => name.to_owned(),
+    }
+}
+
+/// Takes a principal that is deleted out of the rules, so that a later one of its name does not inherit its roles.
+/// Answers whether it was in them.
+pub fn forget(rules: &mut [GrantRule], kind: PrincipalKind, name: &str) -> bool {
+    let before: usize = rules.iter().map(|rule| rule.principals.len()).sum();
+    for rule in rules.iter_mut() {
+        rule.principals.retain(|principal| !names(principal, prefix(kind), name));
+    }
+    rules.iter().map(|rule| rule.principals.len()).sum::<usize>() != before
+}
+
+const fn prefix(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::User => "users/",
+        PrincipalKind::ServicePrincipal => "servicePrincipals/",
+        PrincipalKind::Group => "groups/",
+    }
+}
+
+fn names(principal: &str, prefix: &str, name: &str) -> bool {
+    principal.strip_prefix(prefix).is_some_and(|named| Principal::is_same_name(named, name))
 }
 
 /// Whether a principal, itself or through a group, holds the user role.
 pub fn holds_user_role(rules: &[GrantRule], kind: PrincipalKind, name: &str, standing: &Standing) -> bool {
-    let own = match kind {
-        PrincipalKind::User => "users/",
-        PrincipalKind::ServicePrincipal => "servicePrincipals/",
-        PrincipalKind::Group => "groups/",
-    };
-    let is = |principal: &str, prefix: &str, name: &str| {
-        principal.strip_prefix(prefix).is_some_and(|named| named.eq_ignore_ascii_case(name))
-    };
     let holds = |principal: &String| {
-        is(principal, own, name)
-            || standing.reach.iter().any(|reach| reach.via.is_some() && is(principal, "groups/", &reach.name))
+        names(principal, prefix(kind), name)
+            || standing
+                .reach
+                .iter()
+                .any(|reach| reach.via.is_some() && names(principal, prefix(PrincipalKind::Group), &reach.name))
     };
     rules.iter().filter(|rule| rule.role == SERVICE_PRINCIPAL_USER).any(|rule| rule.principals.iter().any(holds))
 }

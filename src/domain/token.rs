@@ -343,10 +343,7 @@ fn checked_comment(comment: &str) -> Result<String, Denial> {
 
 fn checked_scopes(scopes: Option<&[String]>) -> Result<Option<Vec<String>>, Denial> {
     let Some(scopes) = scopes.filter(|scopes| !scopes.is_empty()) else { return Ok(None) };
-    match scopes.iter().find(|name| !scope::is_well_formed(name)) {
-        Some(bad) => Err(Denial::parameter(format!("scopes: '{bad}' is not a scope."))),
-        None => Ok(Some(scopes.to_vec())),
-    }
+    scope::checked(scopes).map(Some).map_err(|fault| Denial::parameter(format!("scopes: {fault}.")))
 }
 
 /// The wire's names of the auto-scope states that the mock reaches (governance §2.4).

@@ -65,6 +65,9 @@ pub const EMPTY: &str = "empty";
 /// The checkpoint of a workspace once it was seeded.
 pub const SEED: &str = "seed";
 
+/// Most checkpoints of a workspace, those that it is made with included: each is a copy of it.
+pub const MAX_CHECKPOINTS: usize = 100;
+
 /// The name of a checkpoint: up to 64 letters, digits, `-`, `_` and `.`, so that it can stand in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointName(String);

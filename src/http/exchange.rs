@@ -31,6 +31,8 @@ use crate::service::{Exchange, Headers, Service};
 
 /// How much of a path, of a query and of a header is kept.
 const TARGET_KEPT: usize = 1024;
+/// Most characters of a `User-Agent` that are kept; those of the official clients have about two hundred.
+const MAX_USER_AGENT_CHARS: usize = 1024;
 /// Which headers of a request are kept; never a credential.
 const KEPT_OF_REQUESTS: [&str; 6] =
     ["host", "user-agent", "content-type", "accept", "x-databricks-workspace-id", "x-databricks-org-id"];
@@ -239,7 +241,15 @@ pub fn origin_of(service: &Service, headers: &HeaderMap, extensions: &Extensions
         request_id: service.entropy().uuid().to_string(),
         source_ip: extensions.get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
         // Many places keep it.
-        user_agent: redaction::line(&user_agent.unwrap_or_default().replace('\0', "")),
+        user_agent: bounded(redaction::line(&user_agent.unwrap_or_default().replace('\0', ""))),
+    }
+}
+
+/// A `User-Agent` as it is kept, which the head of a request alone would let be 64 KiB.
+fn bounded(user_agent: String) -> String {
+    match user_agent.char_indices().nth(MAX_USER_AGENT_CHARS) {
+        Some((end, _)) => user_agent.get(..end).unwrap_or_default().to_owned(),
+        None => user_agent,
     }
 }
 

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::error::ApiError;
 use super::extract::{Body, Called, ok};
+use crate::domain::Denial;
 use crate::domain::access::PermissionLevel;
 use crate::domain::identity::{Principal, PrincipalKind};
-use crate::domain::permissions::{ChangeMode, RequestedEntry};
+use crate::domain::permissions::{ChangeMode, MAX_ENTRIES, RequestedEntry};
 
 /// `tokenManagement.getPermissions`
 pub async fn get(State(app): State<App>, called: Called) -> Result<Response, ApiError> {
@@ -35,6 +36,10 @@ pub async fn patch(State(app): State<App>, called: Called, Body(body): Body<Chan
 
 async fn change(app: &App, called: &Called, body: ChangeList, mode: ChangeMode) -> Result<Response, ApiError> {
     let requested = body.access_control_list.unwrap_or_default();
+    if requested.len() > MAX_ENTRIES {
+        let sentence = format!("access_control_list: at most {MAX_ENTRIES} entries are allowed.");
+        return Err(Denial::parameter(sentence).into());
+    }
     Ok(render(&app.service.change_token_permissions(called.call(), &requested, mode).await?))
 }
 

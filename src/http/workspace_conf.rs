@@ -1,5 +1,7 @@
 //! `/api/2.0/workspace-conf` and its older address under `/preview` (spec §5).
 
+use std::collections::HashSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -12,8 +14,9 @@ use crate::domain::Denial;
 
 /// `workspaceConf.getStatus`: one member for each key of `keys=a,b`; null is one that was never set.
 pub async fn get_status(State(app): State<App>, called: Called, parameters: Parameters) -> Result<Response, ApiError> {
-    let keys: Vec<&str> =
-        parameters.all("keys").flat_map(|list| list.split(',')).map(str::trim).filter(|key| !key.is_empty()).collect();
+    let mut seen = HashSet::new();
+    let keys = parameters.all("keys").flat_map(|list| list.split(',')).map(str::trim).filter(|key| !key.is_empty());
+    let keys: Vec<&str> = keys.filter(|key| seen.insert(*key)).collect();
     if keys.is_empty() {
         return Err(
             Denial::parameter("keys is required: name workspace configuration keys, separated by commas.").into()

@@ -165,7 +165,7 @@ impl Service {
         writer.insert_workspace(workspace).await?;
         for (id, name) in [(workspace.admins_group, "admins"), (workspace.users_group, "users")] {
             let group = Principal { local_to: Some(workspace.id), ..Principal::new(id, PrincipalKind::Group, name) };
-            add(writer, workspace, &group, now).await?;
+            self.add(writer, workspace, group, now).await?;
         }
         if users_may_use_tokens {
             writer.put_token_permission(workspace.id, workspace.users_group, Some(PermissionLevel::CanUse)).await?;
@@ -183,13 +183,26 @@ impl Service {
             let id = known.as_ref().map_or(principal.id, |known| known.id);
             match known {
                 Some(known) => assign(writer, workspace, &known).await?,
-                None => add(writer, workspace, &principal, now).await?,
+                None => self.add(writer, workspace, principal, now).await?,
             }
             if administers {
                 writer.put_member(workspace.account, workspace.admins_group, id).await?;
             }
         }
         Ok(())
+    }
+
+    /// Adds a principal to the account and assigns it to the workspace.
+    async fn add(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        principal: Principal,
+        now: Millis,
+    ) -> Result<(), Error> {
+        let principal = Principal { creation: self.principal_creation(), ..principal };
+        writer.insert_principal(workspace.account, &principal, now).await?;
+        assign(writer, workspace, &principal).await
     }
 
     pub(super) async fn ensure_admin_token(
@@ -251,12 +264,6 @@ fn user(id: PrincipalId, name: &str, display_name: &str) -> Principal {
         attributes: Attributes { emails: vec![email], ..Attributes::default() },
         ..Principal::new(id, PrincipalKind::User, name)
     }
-}
-
-/// Adds a principal to the account and assigns it to the workspace.
-async fn add(writer: &mut Writer, workspace: &Workspace, principal: &Principal, now: Millis) -> Result<(), Error> {
-    writer.insert_principal(workspace.account, principal, now).await?;
-    assign(writer, workspace, principal).await
 }
 
 async fn assign(writer: &mut Writer, workspace: &Workspace, principal: &Principal) -> Result<(), Error> {

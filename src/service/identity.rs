@@ -9,8 +9,7 @@ use super::{Call, Error, Service};
 use crate::domain::audit::Action;
 use crate::domain::identity::{Assignment, Directory, Entry, Member, Principal, PrincipalKind};
 use crate::domain::scim::{
-    Change, Draft, Page, Query, Sight, built_in, cannot_remove_roles, in_through_a_group, keeps_own_roles,
-    requested_name,
+    Change, Draft, Sight, built_in, cannot_remove_roles, in_through_a_group, keeps_own_roles, requested_name,
 };
 use crate::domain::token::{EndCause, Horizon};
 use crate::domain::{Denial, PrincipalId};
@@ -42,32 +41,7 @@ impl Service {
     ) -> Result<(Entry, Sight), Error> {
         let mut reader = self.store.read().await?;
         let found = find(&mut reader, call, directory, kind, id).await?;
-        Ok((load(&mut reader, call, directory, found).await?, sight(call, directory)))
-    }
-
-    /// The principals of a kind that a query asks for, and how much of them the caller sees.
-    pub async fn identities(
-        &self,
-        call: Call<'_>,
-        directory: Directory,
-        kind: PrincipalKind,
-        query: &Query,
-    ) -> Result<(Page, Sight), Error> {
-        let workspace = &call.caller.workspace;
-        let mut reader = self.store.read().await?;
-        let (everybody, places, memberships) = match directory {
-            Directory::Workspace => {
-                let places = reader.list_assigned(workspace).await?;
-                (Some(workspace.users_group), places, reader.list_memberships(workspace).await?)
-            }
-            Directory::Account => {
-                let principals = reader.list_principals(workspace.account).await?;
-                let places = principals.into_iter().map(with_place).collect();
-                (None, places, reader.list_memberships_in_account(workspace.account).await?)
-            }
-        };
-        let sight = sight(call, directory);
-        Ok((query.select(Entry::directory(everybody, kind, places, &memberships), sight), sight))
+        Ok((load(&mut reader, call, directory, found, true).await?, sight(call, directory)))
     }
 
     /// Makes a principal in the account, or brings one into the workspace. A user or service principal
@@ -92,6 +66,7 @@ impl Service {
         let is_new = elsewhere.is_none();
         let fresh = || Principal {
             local_to: (directory == Directory::Workspace && kind == PrincipalKind::Group).then_some(workspace.id),
+            creation: self.principal_creation(),
             ..Principal::new(entropy.principal_id(), kind, &name)
         };
         let draft = Draft::create(elsewhere.unwrap_or_else(fresh), body)?.settled(directory)?;
@@ -240,6 +215,7 @@ impl Service {
                     self.end_tokens_of(&mut writer, there, principal.id).await?;
                     writer.remove_from_workspace(&workspace, principal.id).await?;
                 }
+                self.forget_roles(&mut writer, workspace.account, &principal).await?;
                 writer.delete_principal(workspace.account, principal.id).await?;
                 self.record_in(&mut writer, call, directory, removal(&principal)).await?;
             }
@@ -309,7 +285,7 @@ impl Service {
     ) -> Result<Entry, Error> {
         self.conclude(&mut writer, call, directory, id).await?;
         let found = find(&mut writer, call, directory, kind, &id.to_string()).await?;
-        let entry = load(&mut writer, call, directory, found).await?;
+        let entry = load(&mut writer, call, directory, found, true).await?;
         writer.commit().await?;
         Ok(entry)
     }
@@ -324,7 +300,7 @@ fn lock(call: Call<'_>, directory: Directory) -> Lock {
 }
 
 /// What the caller sees of others.
-fn sight(call: Call<'_>, directory: Directory) -> Sight {
+pub(super) fn sight(call: Call<'_>, directory: Directory) -> Sight {
     let everything = directory == Directory::Account || call.caller.workspace_admin;
     if everything { Sight::Everything } else { Sight::Names }
 }
@@ -343,7 +319,7 @@ fn with_place(principal: Principal) -> (Principal, Assignment) {
 }
 
 /// A principal of a directory with its place there. The workspaces' own groups are not in the account's.
-async fn find_any(
+pub(super) async fn find_any(
     reader: &mut Reader,
     call: Call<'_>,
     directory: Directory,
@@ -389,18 +365,19 @@ async fn list_members(
     }
 }
 
-async fn load(
+pub(super) async fn load(
     reader: &mut Reader,
     call: Call<'_>,
     directory: Directory,
     found: (Principal, Assignment),
+    with_members: bool,
 ) -> Result<Entry, Error> {
     let workspace = &call.caller.workspace;
     let (everybody, reach) = match directory {
         Directory::Workspace => (Some(workspace.users_group), reader.standing(workspace, found.0.id).await?.reach),
         Directory::Account => (None, reader.reach_in_account(workspace.account, found.0.id).await?),
     };
-    let members = list_members(reader, call, directory, &found.0).await?;
+    let members = if with_members { list_members(reader, call, directory, &found.0).await? } else { Vec::new() };
     Ok(Entry::surrounded(everybody, found, &reach, members))
 }
 

@@ -105,6 +105,7 @@ mod tests {
             exp: 2,
             jti: "j".into(),
             sid: None,
+            creation: 7,
         };
         let token = sign(&key, &claims).unwrap();
         let token = AccessToken::parse(token.reveal()).unwrap();

@@ -22,7 +22,8 @@ impl Service {
     ) -> Result<Vec<Token>, Error> {
         let mut reader = self.store.read().await?;
         let horizon = managed(call);
-        Ok(reader.list_tokens(call.caller.workspace.id, created_by, created_by_username, horizon).await?)
+        let name = created_by_username.map(Principal::name_key);
+        Ok(reader.list_tokens(call.caller.workspace.id, created_by, name.as_deref(), horizon).await?)
     }
 
     /// One token of the workspace.

@@ -31,6 +31,8 @@ pub(super) struct AccessGrant<'a> {
     pub(super) scope: &'a str,
     pub(super) audience: Audience,
     pub(super) sid: Option<String>,
+    /// Which of all that had the name.
+    pub(super) creation: i64,
 }
 
 impl Service {
@@ -105,7 +107,8 @@ impl Service {
         }
         let key = self.signing_key(secret.account).await?;
         let (name, scope) = (principal.name.as_str(), presented.scope.as_str());
-        let grant = AccessGrant { client_id: name, sub: name, scope, audience, sid: None };
+        let grant =
+            AccessGrant { client_id: name, sub: name, scope, audience, sid: None, creation: principal.creation };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         if let Some(workspace) = workspace {
             let mut writer = self.store.write_in(&workspace, Lock::Owner(workspace.id, principal.id)).await?;
@@ -128,6 +131,7 @@ impl Service {
             exp: iat + LIFETIME_SECONDS,
             jti: self.entropy.uuid().to_string(),
             sid: grant.sid,
+            creation: grant.creation,
         }
     }
 
@@ -155,10 +159,14 @@ impl Service {
         let Some(audience) = audience else { return Ok(forged(Forgery::Claims)) };
         let principal = match &claims.sid {
             Some(sid) => match reader.find_signed_in(account, sid).await? {
-                Some(user) => Some(user),
-                None => return Ok(forged(Forgery::SignInEnded)),
+                Some(user) if user.creation == claims.creation => Some(user),
+                _ => return Ok(forged(Forgery::SignInEnded)),
             },
-            None => reader.find_principal_named(account, None, PrincipalKind::ServicePrincipal, &claims.sub).await?,
+            None => {
+                let kind = PrincipalKind::ServicePrincipal;
+                let namesake = reader.find_principal_named(account, None, kind, &claims.sub).await?;
+                namesake.filter(|found| found.creation == claims.creation)
+            }
         };
         let issuing = match audience {
             Audience::Workspace(own) => reader.find_workspace(own).await?,

@@ -44,13 +44,15 @@ impl Service {
         let cookie = PageCookie::from_random(self.entropy.secret());
         let (system, workspace) = (self.system_now(), &place.workspace);
         let mut writer = self.store.write_in(workspace, Lock::Workspace(workspace.id)).await?;
-        let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;
+        let user = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;
+        let name = user.name;
         let session = PageSession {
             hash: cookie.hash(),
             workspace: workspace.id,
             account: workspace.account,
             whole_account: place.whole_account,
             principal: person,
+            creation: user.creation,
             began_at: system,
         };
         writer.insert_page_session(&session, system.plus(-LIFETIME_MS)).await?;
@@ -68,7 +70,8 @@ impl Service {
         let Some(session) = session else { return Ok(None) };
         let Some(workspace) = reader.find_workspace(session.workspace).await? else { return Ok(None) };
         let place = Place { workspace, whole_account: session.whole_account };
-        let name = active_user(&mut reader, &place, session.principal).await?;
+        let user = active_user(&mut reader, &place, session.principal).await?;
+        let name = user.filter(|user| user.creation == session.creation).map(|user| user.name);
         let now = place.workspace.clock.at(system);
         Ok(name.map(|name| SignedIn { place, id: session.principal, name, now, session }))
     }
@@ -82,6 +85,7 @@ impl Service {
             scope: ALL_APIS,
             audience: person.place.audience(),
             sid: Some(person.session.hash.as_str().to_owned()),
+            creation: person.session.creation,
         };
         sign(&key, &self.claims(CLIENT, grant, person.now))
     }
@@ -108,6 +112,7 @@ impl Service {
             account: workspace.account,
             whole_account: false,
             principal: PrincipalId(0),
+            creation: 0,
             began_at: system,
         };
         let is_first = writer.insert_page_session(&sent, system.plus(-LIFETIME_MS)).await?;

@@ -124,14 +124,16 @@ impl Sower<'_> {
     async fn account(&mut self, id: AccountId, seed: &AccountSeed, field: &str) -> Result<(), Error> {
         self.ensure_account(id).await?;
         for user in &seed.users {
-            self.principal(id, None, &user_principal(user)).await?;
+            self.principal(id, None, &user_principal(user, field)?).await?;
         }
         for (index, wanted) in seed.service_principals.iter().enumerate() {
             self.service_principal(id, wanted, &format!("{field}.service_principals[{index}]")).await?;
         }
         let mut groups = Vec::new();
-        for group in &seed.groups {
-            let principal = Principal::new(PrincipalId(0), PrincipalKind::Group, group.display_name.as_str());
+        for (index, group) in seed.groups.iter().enumerate() {
+            let place = format!("{field}.groups[{index}].display_name");
+            let name = checked_name(PrincipalKind::Group, &group.display_name, &place)?;
+            let principal = Principal::new(PrincipalId(0), PrincipalKind::Group, &name);
             groups.push(self.principal(id, None, &principal).await?);
         }
         for (index, (group, id_of_group)) in seed.groups.iter().zip(groups).enumerate() {
@@ -186,7 +188,7 @@ impl Sower<'_> {
         let workspace = if is_first { self.settings(workspace, seed, field).await? } else { workspace };
         let now = workspace.clock.at(self.service.clock.now());
         for user in &users {
-            let id = self.principal(account, None, &user_principal(user)).await?;
+            let id = self.principal(account, None, &user_principal(user, field)?).await?;
             self.resident(&workspace, id, user.active_in_workspace, user.workspace_admin).await?;
         }
         for (index, wanted) in seed.service_principals.iter().enumerate() {
@@ -202,10 +204,12 @@ impl Sower<'_> {
             self.assign(&workspace, principal.id, &place).await?;
         }
         let mut groups = Vec::new();
-        for group in &seed.groups {
+        for (index, group) in seed.groups.iter().enumerate() {
+            let place = format!("{field}.groups[{index}].display_name");
+            let name = checked_name(PrincipalKind::Group, &group.display_name, &place)?;
             let principal = Principal {
                 local_to: Some(workspace.id),
-                ..Principal::new(PrincipalId(0), PrincipalKind::Group, group.display_name.as_str())
+                ..Principal::new(PrincipalId(0), PrincipalKind::Group, &name)
             };
             let id = self.principal(account, Some(workspace.id), &principal).await?;
             self.assign(&workspace, id, &Assignment::usual(PrincipalKind::Group)).await?;
@@ -281,7 +285,8 @@ impl Sower<'_> {
         }
         let local = local_to.map_or_else(String::new, |id| id.to_string());
         let bytes = self.chance(&format!("{account} {local} {} {}", wanted.kind.as_str(), wanted.name)).below(u64::MAX);
-        let principal = Principal { id: PrincipalId::from_random(bytes), ..wanted.clone() };
+        let creation = self.service.principal_creation();
+        let principal = Principal { id: PrincipalId::from_random(bytes), creation, ..wanted.clone() };
         self.writer.insert_principal(account, &principal, self.service.clock.now()).await?;
         self.added.principals += 1;
         Ok(principal.id)
@@ -460,9 +465,8 @@ impl Sower<'_> {
         if seed.comment.chars().count() > MAX_COMMENT_CHARS {
             return Err(wrong("comment", "at most 255 characters").into());
         }
-        if let Some(bad) = seed.scopes.iter().flatten().find(|name| !scope::is_well_formed(name)) {
-            return Err(wrong("scopes", &format!("'{bad}' is not a scope")).into());
-        }
+        let scopes = seed.scopes.as_ref().map(scope::checked).transpose();
+        let scopes = scopes.map_err(|fault| wrong("scopes", &fault.to_string()))?;
         let ended = self.writer.find_ended(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
         if ended || self.writer.find_token(workspace.id, &id).await?.is_some() {
             return Ok(());
@@ -477,7 +481,7 @@ impl Sower<'_> {
             creation_time,
             expiry_time,
             last_used,
-            scopes: seed.scopes.clone(),
+            scopes,
             autoscope_state: None,
             inferred_scopes: None,
         };
@@ -543,17 +547,23 @@ fn conf_error(denial: &Denial, field: &str) -> SeedError {
     SeedError { file: String::new(), line: 0, field: format!("{field}.conf: "), sentence }
 }
 
-fn user_principal(seed: &UserSeed) -> Principal {
-    let name = seed.user_name.as_str();
+/// The name of a principal, in the form in which it is stored.
+fn checked_name(kind: PrincipalKind, text: &Text, field: &str) -> Result<String, SeedError> {
+    Principal::checked_name(kind, text.as_str())
+        .map_err(|wanted| SeedError::at(text, field, format!("expected {wanted}")))
+}
+
+fn user_principal(seed: &UserSeed, field: &str) -> Result<Principal, SeedError> {
+    let name = &*checked_name(PrincipalKind::User, &seed.user_name, &format!("{field}.users: user_name"))?;
     let email = Email { value: name.to_owned(), kind: Some("work".into()), primary: true };
-    Principal {
+    Ok(Principal {
         display_name: seed.display_name.clone().unwrap_or_else(|| name.to_owned()),
         active: seed.active,
         account_admin: seed.account_admin,
         external_id: seed.external_id.clone(),
         attributes: Attributes { emails: vec![email], ..Attributes::default() },
         ..Principal::new(PrincipalId(0), PrincipalKind::User, name)
-    }
+    })
 }
 
 async fn export_account(reader: &mut Reader, account: AccountId) -> Result<AccountSeed, Error> {

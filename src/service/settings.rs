@@ -2,9 +2,10 @@
 
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
-use crate::domain::rule_sets::GrantRule;
-use crate::domain::{Denial, WorkspaceId};
-use crate::store::{Lock, Reader, StoreError, Versioned};
+use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::rule_sets::{GrantRule, check, forget, name_for_service_principal, stored_name};
+use crate::domain::{AccountId, Denial, WorkspaceId};
+use crate::store::{Lock, Reader, StoreError, Versioned, Writer};
 
 /// The setting's name in paths and in the audit log.
 const RESTRICT_WORKSPACE_ADMINS: &str = "restrict_workspace_admins";
@@ -58,7 +59,7 @@ impl Service {
 
     /// A rule set of the account: its rules and its version.
     pub async fn rule_set(&self, call: Call<'_>, name: &str) -> Result<(Vec<GrantRule>, String), Error> {
-        let stored = self.store.read().await?.find_rule_set(call.caller.account(), name).await?;
+        let stored = self.store.read().await?.find_rule_set(call.caller.account(), &stored_name(name)).await?;
         let Some(stored) = stored else { return Ok((Vec::new(), UNSET_ETAG.to_owned())) };
         let rules = serde_json::from_str(&stored.value);
         Ok((rules.map_err(|_| StoreError::Unreadable(format!("rule set {name}")))?, stored.etag))
@@ -67,7 +68,7 @@ impl Service {
     /// Replaces a rule set. The client has to know the newest version.
     ///
     /// # Errors
-    /// [`Denial::StaleEtag`]
+    /// [`Denial::StaleEtag`], and those of [`check`].
     pub async fn replace_rule_set(
         &self,
         call: Call<'_>,
@@ -75,7 +76,8 @@ impl Service {
         rules: &[GrantRule],
         etag: Option<&str>,
     ) -> Result<String, Error> {
-        let account = call.caller.account();
+        check(name, rules)?;
+        let (account, name) = (call.caller.account(), &*stored_name(name));
         let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(call.caller.workspace.id)).await?;
         let unset = || Versioned { value: "[]".to_owned(), etag: UNSET_ETAG.to_owned() };
         demand_newest(&writer.find_rule_set(account, name).await?.unwrap_or_else(unset), etag)?;
@@ -85,6 +87,28 @@ impl Service {
         writer.put_rule_set(account, name, &new).await?;
         writer.commit().await?;
         Ok(new.etag)
+    }
+
+    /// Takes a principal that is deleted out of all rule sets of its account; a service principal's own one goes.
+    pub(super) async fn forget_roles(
+        &self,
+        writer: &mut Writer,
+        account: AccountId,
+        deleted: &Principal,
+    ) -> Result<(), Error> {
+        if deleted.kind == PrincipalKind::ServicePrincipal {
+            writer.delete_rule_set(account, &name_for_service_principal(account, &deleted.name)).await?;
+        }
+        for (name, value) in writer.list_rule_sets(account).await? {
+            let unreadable = |_| StoreError::Unreadable(format!("rule set {name}"));
+            let mut rules: Vec<GrantRule> = serde_json::from_str(&value).map_err(unreadable)?;
+            if forget(&mut rules, deleted.kind, &deleted.name) {
+                let value = serde_json::to_string(&rules).map_err(unreadable)?;
+                let new = Versioned { value, etag: self.entropy.uuid().to_string() };
+                writer.put_rule_set(account, &name, &new).await?;
+            }
+        }
+        Ok(())
     }
 }
 

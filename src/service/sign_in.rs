@@ -6,7 +6,7 @@ use super::seal::{Purpose, Seal, sealed_payload};
 use super::{Error, Service};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::NamedWorkspace;
-use crate::domain::identity::{Entry, PrincipalKind};
+use crate::domain::identity::{Entry, Principal, PrincipalKind};
 use crate::domain::oauth::Refusal;
 use crate::domain::sign_in::{
     AuthorizationRequest, Issuer, PendingSignIn, Person, Place, Proof, Redemption, ReturnAddress, SignIn, Ticket,
@@ -80,7 +80,7 @@ impl Service {
         let code = Ticket::new(TicketKind::Code, self.entropy.uuid(), self.entropy.secret());
         let mut writer = self.store.write_in(&place.workspace, Lock::Workspace(place.workspace.id)).await?;
         let Some(user) = writer.find_principal_named(account, None, kind, name).await? else { return Ok(None) };
-        let Some(name) = active_user(&mut writer, place, user.id).await? else { return Ok(None) };
+        let Some(Principal { name, .. }) = active_user(&mut writer, place, user.id).await? else { return Ok(None) };
         let sign_in = SignIn::approved(place, request, user.id, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
@@ -128,7 +128,7 @@ impl Service {
         if writer.find_sign_in(id).await?.is_some() {
             return Err(too_old().into());
         }
-        let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;
+        let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?.name;
         let sign_in = SignIn::approved(place, pending.request, person, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
@@ -173,8 +173,9 @@ impl Service {
                 return Err(Denial::from(refusal).into());
             }
         };
-        let name = active_user(&mut writer, &place, person).await?;
-        let name = name.ok_or_else(|| invalid("the user is deactivated, or not assigned any more"))?;
+        let user = active_user(&mut writer, &place, person).await?;
+        let Principal { name, creation, .. } =
+            user.ok_or_else(|| invalid("the user is deactivated, or not assigned any more"))?;
         writer.update_sign_in(&sign_in).await?;
         let grant = AccessGrant {
             client_id: &presented.client_id,
@@ -182,6 +183,7 @@ impl Service {
             scope: &scope,
             audience: place.audience(),
             sid: Some(id.to_string()),
+            creation,
         };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         let action = Action::mint_oauth_token(&presented.client_id, presented.grant_type(), &scope);
@@ -214,12 +216,12 @@ pub(super) async fn active_user(
     reader: &mut Reader,
     place: &Place,
     id: PrincipalId,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<Principal>, StoreError> {
     let found = if place.whole_account {
         reader.find_principal(place.workspace.account, id).await?
     } else {
         let assigned = reader.find_assigned(&place.workspace, id).await?;
         assigned.filter(|(_, assignment)| assignment.active).map(|(user, _)| user)
     };
-    Ok(found.filter(|user| user.active && user.kind == PrincipalKind::User).map(|user| user.name))
+    Ok(found.filter(|user| user.active && user.kind == PrincipalKind::User))
 }

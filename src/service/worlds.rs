@@ -9,7 +9,7 @@ use crate::domain::oauth::ClientSecret;
 use crate::domain::seed::WorkspaceSeed;
 use crate::domain::settings::{Behaviour, BehaviourChange};
 use crate::domain::token::TokenValue;
-use crate::domain::workspace::{EMPTY, SEED};
+use crate::domain::workspace::{EMPTY, MAX_CHECKPOINTS, SEED};
 use crate::domain::{AccountId, Checkpoint, CheckpointName, Denial, PrincipalId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::store::{Lock, StoreError, Writer};
@@ -230,13 +230,17 @@ impl Service {
     /// Keeps a workspace as it is now under a name.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] for a reserved name.
+    /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] for a reserved name and for one too many.
     pub async fn put_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<Checkpoint, Error> {
         refuse_reserved(name)?;
         // What is inside a request is not half kept.
         let _closed = self.gates.close(id).await;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let known = writer.list_checkpoints(id).await?;
+        if known.len() >= MAX_CHECKPOINTS && known.iter().all(|checkpoint| checkpoint.name != *name) {
+            return Err(Denial::parameter(format!("A workspace has at most {MAX_CHECKPOINTS} checkpoints.")).into());
+        }
         let kept = self.keep(&mut writer, &workspace, name.as_str()).await?;
         writer.commit().await?;
         Ok(kept)
@@ -293,6 +297,12 @@ impl Service {
 
     /// A number for a workspace that none before it had; never one of its own seed's.
     pub(super) fn incarnation(&self) -> i64 {
+        self.entropy.principal_id().0
+    }
+
+    /// What tells a new principal from all that had, or will have, its id or name. It is never drawn from a
+    /// workspace's seed, which would draw the same again after a reset.
+    pub(super) fn principal_creation(&self) -> i64 {
         self.entropy.principal_id().0
     }
 

@@ -8,6 +8,7 @@ use sqlx::FromRow;
 use super::session::{ForRows, Lock, Reader, Value, Writer, args};
 use super::{Store, StoreError};
 use crate::domain::audit::{Event, Filter, NewEvent};
+use crate::domain::identity::Principal;
 use crate::domain::{AccountId, Millis, WorkspaceId};
 
 #[derive(FromRow)]
@@ -60,7 +61,7 @@ macro_rules! list_sql {
             "SELECT sequence, workspace_id, event_id, event_time, account_id, service_name, action_name, actor,
                request_id, source_ip, user_agent, request_params, status_code, error_message, account_level
              FROM audit_events WHERE workspace_id = $1 AND sequence > $2
-               AND (CAST($3 AS TEXT) IS NULL OR action_name = $3) AND (CAST($4 AS TEXT) IS NULL OR actor = $4)
+               AND (CAST($3 AS TEXT) IS NULL OR action_name = $3) AND (CAST($4 AS TEXT) IS NULL OR LOWER(actor) = $4)
                AND (CAST($5 AS BIGINT) IS NULL OR event_time >= $5) AND (CAST($6 AS BIGINT) IS NULL OR event_time < $6)
                AND sequence <= $7
              ORDER BY sequence ",
@@ -148,11 +149,12 @@ impl Reader {
 
     /// A workspace's events in the order of writing or against it, as many as the filter's limit.
     pub async fn list_events(&mut self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Event>, StoreError> {
+        let actor = filter.actor.as_deref().map(Principal::name_key);
         let values = args![
             workspace,
             filter.after,
             filter.action.as_deref(),
-            filter.actor.as_deref(),
+            actor.as_deref(),
             filter.since,
             filter.until,
             filter.up_to,

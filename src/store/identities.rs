@@ -22,6 +22,7 @@ pub(super) struct PrincipalRow {
     account_admin: bool,
     external_id: Option<String>,
     attributes: String,
+    creation: i64,
 }
 
 impl TryFrom<PrincipalRow> for Principal {
@@ -39,6 +40,7 @@ impl TryFrom<PrincipalRow> for Principal {
             active: row.active,
             account_admin: row.account_admin,
             external_id: row.external_id,
+            creation: row.creation,
         })
     }
 }
@@ -46,7 +48,7 @@ impl TryFrom<PrincipalRow> for Principal {
 macro_rules! principal_columns {
     () => {
         "p.principal_id, p.workspace_id, p.kind, p.name, p.display_name, p.active, p.account_admin, p.external_id,
-         p.attributes"
+         p.attributes, p.creation"
     };
 }
 pub(super) use principal_columns;
@@ -134,6 +136,72 @@ struct MemberRow {
     display_name: String,
 }
 
+/// A member with its group.
+#[derive(FromRow)]
+struct GroupedRow {
+    group_id: i64,
+    #[sqlx(flatten)]
+    member: MemberRow,
+}
+
+/// A principal with its place and its age.
+#[derive(FromRow)]
+struct AgedRow {
+    #[sqlx(flatten)]
+    assigned: AssignedRow,
+    created_at: i64,
+}
+
+/// A principal of the account with its age.
+#[derive(FromRow)]
+struct AgedPrincipalRow {
+    #[sqlx(flatten)]
+    principal: PrincipalRow,
+    created_at: i64,
+}
+
+/// Where a principal stands among those of its kind, oldest first.
+pub type Aged = (Millis, PrincipalId);
+
+/// The principals of a kind in one place.
+#[derive(Clone, Copy, Debug)]
+pub enum Population<'a> {
+    /// Those that are in a workspace.
+    Workspace(&'a Workspace, PrincipalKind),
+    /// The account's own.
+    Account(AccountId, PrincipalKind),
+}
+
+impl Population<'_> {
+    fn account(&self) -> String {
+        match self {
+            Self::Workspace(workspace, _) => workspace.account.to_string(),
+            Self::Account(account, _) => account.to_string(),
+        }
+    }
+
+    fn kind(&self) -> PrincipalKind {
+        match self {
+            Self::Workspace(_, kind) | Self::Account(_, kind) => *kind,
+        }
+    }
+}
+
+/// Which of them to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Those after this place; all when `None`.
+    pub after: Option<Aged>,
+    /// How many of these are passed over.
+    pub skip: usize,
+    /// How many are read at most.
+    pub limit: usize,
+}
+
+fn as_number(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 impl TryFrom<MemberRow> for Member {
     type Error = StoreError;
 
@@ -209,6 +277,149 @@ impl Reader {
         let account = workspace.account.to_string();
         let rows = self.rows::<AssignedRow>(SQL, args![&account, workspace.id]).await?;
         rows.into_iter().map(<(Principal, Assignment)>::try_from).collect()
+    }
+
+    /// How many principals there are.
+    pub async fn count_principals(&mut self, of: Population<'_>) -> Result<usize, StoreError> {
+        const THERE: &str = concat!(
+            with_present!(),
+            "SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $3
+               AND p.principal_id IN (SELECT principal_id FROM present)"
+        );
+        const ALL: &str =
+            "SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $2 AND p.workspace_id = 0";
+        let account = of.account();
+        let count = match of {
+            Population::Workspace(workspace, kind) => {
+                self.count(THERE, args![&account, workspace.id, kind.as_str()]).await?
+            }
+            Population::Account(_, kind) => self.count(ALL, args![&account, kind.as_str()]).await?,
+        };
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
+    /// A batch of principals with their places, oldest first.
+    pub async fn list_principals_by_age(
+        &mut self,
+        of: Population<'_>,
+        batch: Batch,
+    ) -> Result<Vec<(Aged, Principal, Assignment)>, StoreError> {
+        const THERE: &str = concat!(
+            with_present!(),
+            "SELECT ",
+            principal_columns!(),
+            ", COALESCE(a.active, TRUE) AS assigned_active, COALESCE(a.entitlements, '[]') AS entitlements,
+               COALESCE(a.roles, '[]') AS roles, p.created_at
+             FROM principals p
+             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id
+             WHERE p.account_id = $1 AND p.kind = $3 AND p.principal_id IN (SELECT principal_id FROM present)
+               AND (p.created_at, p.principal_id) > ($4, $5)
+             ORDER BY p.created_at, p.principal_id LIMIT $6 OFFSET $7"
+        );
+        const ALL: &str = concat!(
+            "SELECT ",
+            principal_columns!(),
+            ", p.created_at FROM principals p
+             WHERE p.account_id = $1 AND p.kind = $2 AND p.workspace_id = 0 AND (p.created_at, p.principal_id) > ($3, $4)
+             ORDER BY p.created_at, p.principal_id LIMIT $5 OFFSET $6"
+        );
+        let account = of.account();
+        let (age, id) = batch.after.map_or((i64::MIN, i64::MIN), |(age, id)| (age.0, id.0));
+        let (limit, skip) = (as_number(batch.limit), as_number(batch.skip));
+        match of {
+            Population::Workspace(workspace, kind) => {
+                let values = args![&account, workspace.id, kind.as_str(), age, id, limit, skip];
+                let rows = self.rows::<AgedRow>(THERE, values).await?;
+                let found = rows.into_iter().map(|AgedRow { assigned, created_at }| {
+                    let (principal, place) = assigned.try_into()?;
+                    Ok(((Millis(created_at), principal.id), principal, place))
+                });
+                found.collect()
+            }
+            Population::Account(_, kind) => {
+                let rows =
+                    self.rows::<AgedPrincipalRow>(ALL, args![&account, kind.as_str(), age, id, limit, skip]).await?;
+                let found = rows.into_iter().map(|AgedPrincipalRow { principal, created_at }| {
+                    let principal = Principal::try_from(principal)?;
+                    let place = Assignment::in_account(&principal);
+                    Ok(((Millis(created_at), principal.id), principal, place))
+                });
+                found.collect()
+            }
+        }
+    }
+
+    /// The names of the groups that are there.
+    pub async fn list_group_names(&mut self, of: Population<'_>) -> Result<Vec<(PrincipalId, String)>, StoreError> {
+        const THERE: &str = concat!(
+            with_present!(),
+            "SELECT p.principal_id, p.display_name FROM principals p WHERE p.account_id = $1 AND p.kind = 'group'
+               AND p.principal_id IN (SELECT principal_id FROM present)"
+        );
+        const ALL: &str = "SELECT p.principal_id, p.display_name FROM principals p
+             WHERE p.account_id = $1 AND p.kind = 'group' AND p.workspace_id = 0";
+        let account = of.account();
+        let rows = match of {
+            Population::Workspace(workspace, _) => {
+                self.rows::<(i64, String)>(THERE, args![&account, workspace.id]).await?
+            }
+            Population::Account(..) => self.rows::<(i64, String)>(ALL, args![&account]).await?,
+        };
+        Ok(rows.into_iter().map(|(id, name)| (PrincipalId(id), name)).collect())
+    }
+
+    /// Which groups of the account, or of workspaces in it, hold which groups: as group and member.
+    pub async fn list_nested(&mut self, of: Population<'_>) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
+        const SQL: &str = "SELECT m.group_id, m.member_id FROM principals p CROSS JOIN group_members m
+             WHERE p.account_id = $1 AND p.kind = 'group' AND m.account_id = $1 AND m.member_id = p.principal_id";
+        let account = of.account();
+        Ok(pairs(self.rows(SQL, args![&account]).await?))
+    }
+
+    /// The memberships of the principals of a kind between two ages, both included: as group and member.
+    pub async fn list_memberships_between(
+        &mut self,
+        of: Population<'_>,
+        ((from, first), (to, last)): (Aged, Aged),
+    ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
+        const SQL: &str = "SELECT m.group_id, m.member_id FROM principals p CROSS JOIN group_members m
+             WHERE p.account_id = $1 AND p.kind = $2 AND (p.created_at, p.principal_id) >= ($3, $4)
+               AND (p.created_at, p.principal_id) <= ($5, $6) AND m.account_id = $1 AND m.member_id = p.principal_id";
+        let account = of.account();
+        Ok(pairs(self.rows(SQL, args![&account, of.kind().as_str(), from, first, to, last]).await?))
+    }
+
+    /// The direct members, as far as they are there, of the groups between two ages, both included.
+    pub async fn list_members_between(
+        &mut self,
+        of: Population<'_>,
+        ((from, first), (to, last)): (Aged, Aged),
+    ) -> Result<Vec<(PrincipalId, Member)>, StoreError> {
+        const THERE: &str = concat!(
+            with_present!(),
+            "SELECT m.group_id, p.principal_id, p.kind, p.display_name
+             FROM principals g CROSS JOIN group_members m CROSS JOIN principals p
+             WHERE g.account_id = $1 AND g.kind = 'group' AND (g.created_at, g.principal_id) >= ($3, $4)
+               AND (g.created_at, g.principal_id) <= ($5, $6) AND m.account_id = $1 AND m.group_id = g.principal_id
+               AND p.account_id = $1 AND p.principal_id = m.member_id
+               AND p.principal_id IN (SELECT principal_id FROM present)
+             ORDER BY m.group_id, p.principal_id"
+        );
+        const ALL: &str = "SELECT m.group_id, p.principal_id, p.kind, p.display_name
+             FROM principals g CROSS JOIN group_members m CROSS JOIN principals p
+             WHERE g.account_id = $1 AND g.kind = 'group' AND g.workspace_id = 0
+               AND (g.created_at, g.principal_id) >= ($2, $3) AND (g.created_at, g.principal_id) <= ($4, $5)
+               AND m.account_id = $1 AND m.group_id = g.principal_id
+               AND p.account_id = $1 AND p.principal_id = m.member_id AND p.workspace_id = 0
+             ORDER BY m.group_id, p.principal_id";
+        let account = of.account();
+        let rows = match of {
+            Population::Workspace(workspace, _) => {
+                self.rows::<GroupedRow>(THERE, args![&account, workspace.id, from, first, to, last]).await?
+            }
+            Population::Account(..) => self.rows::<GroupedRow>(ALL, args![&account, from, first, to, last]).await?,
+        };
+        rows.into_iter().map(|row| Ok((PrincipalId(row.group_id), row.member.try_into()?))).collect()
     }
 
     /// The direct members of a group that are in the workspace. The built-in `users` holds every user
@@ -355,8 +566,8 @@ impl Writer {
         created_at: Millis,
     ) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO principals (account_id, principal_id, workspace_id, kind, name, name_key,
-               display_name, active, account_admin, external_id, attributes, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+               display_name, active, account_admin, external_id, attributes, creation, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         let account = account.to_string();
         let key = Principal::name_key(&principal.name);
         let attributes = json(&principal.attributes)?;
@@ -372,6 +583,7 @@ impl Writer {
             principal.account_admin,
             principal.external_id.as_deref(),
             &attributes,
+            principal.creation,
             created_at,
         ];
         self.execute(SQL, values).await?;

@@ -38,6 +38,7 @@ use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 
 pub use exchanges::{NewExchange, StoredExchange};
+pub use identities::{Aged, Batch, Population};
 pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};

@@ -15,6 +15,7 @@ struct PageSessionRow {
     account_id: String,
     whole_account: bool,
     principal_id: i64,
+    principal_creation: i64,
     began_at: i64,
 }
 
@@ -29,6 +30,7 @@ impl TryFrom<PageSessionRow> for PageSession {
             account: AccountId::parse(&row.account_id).ok_or_else(unreadable)?,
             whole_account: row.whole_account,
             principal: PrincipalId(row.principal_id),
+            creation: row.principal_creation,
             began_at: Millis(row.began_at),
         })
     }
@@ -37,7 +39,9 @@ impl TryFrom<PageSessionRow> for PageSession {
 impl Reader {
     /// The session of a cookie.
     pub async fn find_page_session(&mut self, hash: &SecretHash) -> Result<Option<PageSession>, StoreError> {
-        const SQL: &str = "SELECT session_hash, workspace_id, account_id, whole_account, principal_id, began_at
+        const SQL: &str =
+            "SELECT session_hash, workspace_id, account_id, whole_account, principal_id, principal_creation,
+               began_at
              FROM page_sessions WHERE session_hash = $1";
         self.row::<PageSessionRow>(SQL, args![hash.as_str()]).await?.map(PageSession::try_from).transpose()
     }
@@ -48,7 +52,7 @@ impl Writer {
     /// `oldest`. Answers whether there was none.
     pub async fn insert_page_session(&mut self, session: &PageSession, oldest: Millis) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO page_sessions (session_hash, workspace_id, account_id, whole_account,
-               principal_id, began_at) VALUES ($1, $2, $3, $4, $5, $6)
+               principal_id, principal_creation, began_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (session_hash, workspace_id) DO NOTHING";
         const OLD: &str = "DELETE FROM page_sessions WHERE workspace_id = $1 AND began_at < $2";
         self.execute(OLD, args![session.workspace, oldest]).await?;
@@ -59,6 +63,7 @@ impl Writer {
             &account,
             session.whole_account,
             session.principal.0,
+            session.creation,
             session.began_at,
         ];
         Ok(self.execute(SQL, values).await? > 0)

@@ -32,6 +32,13 @@ impl Reader {
         let account = account.to_string();
         Ok(self.row::<(String, String)>(sql, args![&account, name]).await?.map(Versioned::from))
     }
+
+    /// Every rule set of the account by name, with its rules as JSON.
+    pub async fn list_rule_sets(&mut self, account: AccountId) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT rule_set_name, grant_rules FROM rule_sets WHERE account_id = $1 ORDER BY rule_set_name";
+        let account = account.to_string();
+        self.rows::<(String, String)>(sql, args![&account]).await
+    }
 }
 
 impl Writer {
@@ -41,6 +48,14 @@ impl Writer {
              VALUES ($1, $2, $3, $4) ON CONFLICT (workspace_id, setting_name)
              DO UPDATE SET setting_value = excluded.setting_value, etag = excluded.etag";
         self.execute(SQL, args![workspace, name, &new.value, &new.etag]).await?;
+        Ok(())
+    }
+
+    /// Removes a rule set of the account.
+    pub async fn delete_rule_set(&mut self, account: AccountId, name: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM rule_sets WHERE account_id = $1 AND rule_set_name = $2";
+        let account = account.to_string();
+        self.execute(sql, args![&account, name]).await?;
         Ok(())
     }
 

@@ -100,6 +100,8 @@ impl Reader {
 /// Most sign-ins without tokens that a workspace keeps of a user: a clock that stands still ends none. Each user has
 /// a bound of their own, so that nobody crowds out the others.
 const UNFINISHED_KEPT: i64 = 100;
+/// Most sign-ins with tokens that one person keeps in a workspace: the oldest end.
+const REDEEMED_KEPT: i64 = 100;
 /// Most rows that one insertion clears away.
 const PURGED_AT_ONCE: i64 = 100;
 
@@ -146,11 +148,18 @@ impl Writer {
     pub async fn update_sign_in(&mut self, sign_in: &SignIn) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE sign_ins SET stage = $3, principal_id = $4, secret_hash = $5, turn_hash = $6,
                expires_at = $7 WHERE sign_in_id = $1 AND workspace_id = $2";
+        const TOO_MANY: &str = "DELETE FROM sign_ins WHERE workspace_id = $1 AND sign_in_id IN
+             (SELECT sign_in_id FROM sign_ins
+              WHERE workspace_id = $1 AND principal_id = $2 AND stage = 'redeemed' AND sign_in_id <> $5
+              ORDER BY expires_at DESC, sign_in_id LIMIT $3 OFFSET $4)";
         let id = sign_in.id.to_string();
         let (stage, person) = stage_parts(sign_in.stage);
         let turn = sign_in.turn.as_ref().map(SecretHash::as_str);
         let values = args![&id, sign_in.workspace, stage, person, sign_in.secret.as_str(), turn, sign_in.expires_at];
         self.execute(SQL, values).await?;
+        if let Stage::Redeemed(person) = sign_in.stage {
+            self.execute(TOO_MANY, args![sign_in.workspace, person, PURGED_AT_ONCE, REDEEMED_KEPT - 1, &id]).await?;
+        }
         Ok(())
     }
 

@@ -86,7 +86,7 @@ async fn a_seed_is_a_world(world: World) {
     assert_eq!(sow(&world, WORLD).await, json!([1, 7, 4]));
     let ann = world.client(ANN);
     let me = ann.get("/api/2.0/preview/scim/v2/Me").await.json();
-    assert_eq!((&me["userName"], &me["displayName"]), (&json!("Ann@example.com"), &json!("Ann")));
+    assert_eq!((&me["userName"], &me["displayName"]), (&json!("ann@example.com"), &json!("Ann")));
     let rows = rows(&world, ANN).await;
     assert_eq!(rows.len(), 4, "and the admin's");
     let robot = rows.iter().find(|row| row["expiry_time"] == -1).unwrap();

@@ -127,20 +127,20 @@ impl World {
         self.send(request.body(Body::from(encoded(fields))).unwrap()).await
     }
 
-    async fn code(&self, user: &str) -> String {
+    pub(crate) async fn code(&self, user: &str) -> String {
         parameter(&self.authorize(&[("login_hint", user)]).await, "code")
     }
 
-    async fn redeem(&self, code: &str) -> Answer {
+    pub(crate) async fn redeem(&self, code: &str) -> Answer {
         self.ask_for_token(TOKEN, None, &redemption(code, &[])).await
     }
 
     /// Access token and refresh token.
-    async fn tokens(&self, user: &str) -> (String, String) {
+    pub(crate) async fn tokens(&self, user: &str) -> (String, String) {
         both(&self.redeem(&self.code(user).await).await)
     }
 
-    async fn refresh(&self, token: &str, scope: &str) -> Answer {
+    pub(crate) async fn refresh(&self, token: &str, scope: &str) -> Answer {
         let form = encoded(&[
             ("grant_type", "refresh_token"),
             ("refresh_token", token),
@@ -156,7 +156,7 @@ impl World {
         answer.status == 200
     }
 
-    async fn sign_ins(&self) -> i64 {
+    pub(crate) async fn sign_ins(&self) -> i64 {
         let workspace = self.workspace().await.id;
         self.service.store().read().await.unwrap().count_sign_ins(workspace).await.unwrap()
     }
@@ -222,6 +222,7 @@ async fn a_person_signs_in_by_the_page(world: World) {
     let expected = json!({
         "client_id": "databricks-cli", "scope": scope, "iss": "http://127.0.0.1:3274/oidc", "aud": "3274327432743274",
         "sub": EVA, "iat": START.0 / 1000, "exp": START.0 / 1000 + 3600, "jti": claims["jti"], "sid": claims["sid"],
+        "creation": claims["creation"],
     });
     assert_eq!(claims, expected);
     let me = world.client(&token).get(ME).await.json();

@@ -1,8 +1,8 @@
 //! SCIM's POST, PUT and PATCH: whatever they say, what is left is a principal of the same kind, id and name.
 
 use dapi_mock::domain::PrincipalId;
-use dapi_mock::domain::identity::{Directory, Principal, PrincipalKind};
-use dapi_mock::domain::scim::{Change, Draft, MAX_NAME_CHARS, requested_name};
+use dapi_mock::domain::identity::{Directory, MAX_NAME_CHARS, Principal, PrincipalKind};
+use dapi_mock::domain::scim::{Change, Draft, requested_name};
 use dapi_mock::http::extract::parse_object;
 use serde_json::{Map, Value};
 
@@ -40,9 +40,11 @@ fn applies(before: &Draft, change: &Change) {
         Change::Patch(operations) => operations.len() == 1,
     };
     if is_one {
+        // What a filter selected the first time may be gone the second time.
         let mut twice = once.clone();
-        change.apply(&mut twice).unwrap();
-        assert_eq!(twice, once);
+        if change.apply(&mut twice).is_ok() {
+            assert_eq!(twice, once);
+        }
     }
 }
 

@@ -175,6 +175,7 @@ fn by_oauth(change: impl FnOnce(&mut Claims)) -> Facts {
         exp: NOW.0 / 1000 + 1,
         jti: "j".into(),
         sid: None,
+        creation: 0,
     };
     change(&mut claims);
     Facts { found: Found::Access(claims, WorkspaceClock::Frozen(NOW)), ..facts() }

@@ -1,11 +1,14 @@
-//! The bodies of PUT and PATCH (research/api-identity-auth.md §7.5, §7.6).
+//! The bodies of PUT and PATCH (research/api-identity-auth.md §7.5, §7.6). A PATCH does what it says, or is refused.
 
 use serde_json::{Map, Value};
 
-use super::draft::{Draft, Slot};
-use super::filter::{Field, Filter};
+use super::draft::{Draft, Target};
 use super::{Fault, no_such_attribute};
 use crate::domain::Denial;
+use crate::domain::identity::PrincipalKind;
+
+/// Most operations of one PATCH \[inferred\].
+pub const MAX_OPERATIONS: usize = 1_000;
 
 /// What an update asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,25 +23,31 @@ impl Change {
     /// Reads the body of a PATCH. `schemas` may be missing.
     ///
     /// # Errors
-    /// [`Fault::InvalidSyntax`], [`Fault::InvalidPath`], [`Fault::InvalidFilter`]
+    /// [`Fault::InvalidSyntax`], [`Fault::InvalidValue`]
     pub fn patch(body: &Map<String, Value>) -> Result<Self, Denial> {
         let operations = member(body, "operations").and_then(Value::as_array);
         let operations = operations.ok_or_else(|| syntax("Operations is required, and is a list"))?;
+        if operations.len() > MAX_OPERATIONS {
+            let sentence = format!("Operations: expected at most {MAX_OPERATIONS} operations.");
+            return Err(Denial::Scim(Fault::InvalidValue, sentence));
+        }
         Ok(Self::Patch(operations.iter().map(Operation::parse).collect::<Result<_, _>>()?))
     }
 
     /// Carries it out on a draft.
     ///
     /// # Errors
-    /// [`Fault::InvalidPath`], [`Fault::InvalidValue`] or [`Fault::Mutability`]; the draft is then of no use.
+    /// [`Fault::InvalidPath`], [`Fault::InvalidFilter`], [`Fault::NoTarget`], [`Fault::InvalidValue`] or
+    /// [`Fault::Mutability`]; the draft is then of no use.
     pub fn apply(&self, draft: &mut Draft) -> Result<(), Denial> {
         match self {
             Self::Replace(body) => {
                 draft.clear();
-                draft.fill(Verb::Replace, body)
+                draft.fill(Verb::Replace, body)?;
             }
-            Self::Patch(operations) => operations.iter().try_for_each(|operation| operation.apply(draft)),
+            Self::Patch(operations) => operations.iter().try_for_each(|operation| operation.apply(draft))?,
         }
+        draft.is_within_bounds()
     }
 }
 
@@ -60,20 +69,6 @@ pub struct Operation {
     value: Value,
 }
 
-/// What a selector may speak of: an element's `value`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Element;
-
-impl Field for Element {
-    fn parse(name: &str) -> Option<Self> {
-        (name == "value").then_some(Self)
-    }
-
-    fn is_case_exact(self) -> bool {
-        true
-    }
-}
-
 impl Operation {
     fn parse(operation: &Value) -> Result<Self, Denial> {
         let operation = operation.as_object().ok_or_else(|| syntax("an operation is an object"))?;
@@ -87,7 +82,7 @@ impl Operation {
         };
         let path = match member(operation, "path") {
             None | Some(Value::Null) => None,
-            Some(Value::String(path)) if path.is_empty() => None,
+            Some(Value::String(path)) if path.trim().is_empty() => None,
             Some(Value::String(path)) => Some(path.clone()),
             Some(_) => return Err(syntax("path is a text")),
         };
@@ -100,41 +95,54 @@ impl Operation {
 
     fn apply(&self, draft: &mut Draft) -> Result<(), Denial> {
         match (&self.path, self.verb, &self.value) {
-            (Some(path), ..) => self.apply_to(path, draft),
+            (Some(path), verb, value) => apply_at(verb, path, value, draft),
             (None, Verb::Remove, _) => {
                 Err(Denial::Scim(Fault::InvalidPath, "An operation that removes needs a path.".into()))
             }
-            (None, verb, Value::Object(body)) => draft.fill(verb, body),
+            (None, verb, Value::Object(body)) => apply_all(verb, body, draft),
             (None, ..) => Err(syntax("value is an object of attributes when there is no path")),
         }
     }
+}
 
-    fn apply_to(&self, path: &str, draft: &mut Draft) -> Result<(), Denial> {
-        let (attribute, rest) = split(path);
-        let slot = Slot::of(draft.principal.kind, &attribute.to_lowercase());
-        match slot.ok_or_else(|| no_such_attribute(attribute))? {
-            // Whatever of it is meant, as in `emails[type eq "work"].value`.
-            Slot::ReadOnly => Ok(()),
-            slot => {
-                let selector = rest.map(|rest| selector(path, rest)).transpose()?;
-                draft.change(self.verb, slot, selector.as_ref(), &self.value)
-            }
-        }
+/// Writes the attributes of an object, whose keys are paths: Azure's provisioning writes dotted ones and filters.
+fn apply_all(verb: Verb, body: &Map<String, Value>, draft: &mut Draft) -> Result<(), Denial> {
+    body.iter().try_for_each(|(path, value)| apply_at(verb, path, value, draft))
+}
+
+fn apply_at(verb: Verb, path: &str, value: &Value, draft: &mut Draft) -> Result<(), Denial> {
+    let Some(local) = without_schema(draft.principal.kind, path) else { return Err(no_such_attribute(path)) };
+    match (local, verb, value) {
+        // The attributes of one schema, in an object of their own.
+        ("", Verb::Add | Verb::Replace, Value::Object(body)) => apply_all(verb, body, draft),
+        ("", ..) => Err(no_such_attribute(path)),
+        (local, ..) => draft.change_at(verb, &Target::parse(path, local)?, value),
     }
 }
 
-/// The attribute that a path names, and what follows the bracket when there is one.
-fn split(path: &str) -> (&str, Option<&str>) {
-    match path.split_once('[') {
-        Some((attribute, rest)) => (attribute.trim(), Some(rest)),
-        None => (path.trim(), None),
+/// A path without the URN of a schema before it, which only has to be the resource's own; `None` when it is another's.
+pub(super) fn without_schema(kind: PrincipalKind, path: &str) -> Option<&str> {
+    let path = path.trim();
+    let begins_with = |prefix: &str| path.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    if !begins_with("urn:") {
+        return Some(path);
     }
+    schemas(kind).iter().filter(|schema| begins_with(schema)).find_map(|schema| {
+        let rest = path.get(schema.len()..)?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix(':').filter(|local| !local.is_empty()) }
+    })
 }
 
-fn selector(path: &str, rest: &str) -> Result<Filter<Element>, Denial> {
-    match rest.rsplit_once(']') {
-        Some((filter, "" | ".value")) => Filter::parse(filter),
-        _ => Err(no_such_attribute(path)),
+/// The schemas of a kind of resource.
+pub(super) const fn schemas(kind: PrincipalKind) -> &'static [&'static str] {
+    match kind {
+        PrincipalKind::User => &[
+            "urn:ietf:params:scim:schemas:core:2.0:User",
+            "urn:ietf:params:scim:schemas:extension:workspace:2.0:User",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+        ],
+        PrincipalKind::ServicePrincipal => &["urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal"],
+        PrincipalKind::Group => &["urn:ietf:params:scim:schemas:core:2.0:Group"],
     }
 }
 
@@ -231,10 +239,9 @@ mod tests {
                 {"op": "replace", "path": "displayName", "value": "Anna"},
                 {"op": "replace", "path": "name.givenName", "value": "Z"},
                 {"op": "remove", "path": "externalId"},
-                {"op": "replace", "value": {"userName": "ANN@example.com", "unknown": 5}},
+                {"op": "replace", "value": {"userName": "ANN@example.com"}},
                 {"op": "add", "path": "roles", "value": [{"value": "arn:1"}, {"value": "arn:1"}]},
                 {"op": "remove", "path": "entitlements", "value": [{"value": "a"}, {"value": "z"}]},
-                {"op": "replace", "path": "emails[type eq \"work\"].value", "value": "other@example.com"},
             ]),
         )
         .unwrap();
@@ -327,18 +334,237 @@ mod tests {
         })
     }
 
-    fn any_operation() -> impl Strategy<Value = Value> {
+    #[test]
+    fn a_patch_does_what_it_says_or_says_that_it_does_not() {
+        let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+        let extension = "urn:ietf:params:scim:schemas:extension:workspace:2.0:User";
+        let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+        let refused = |operation: Value| match patched(&user(), &json!([operation])) {
+            Err(Denial::Scim(fault, _)) => fault,
+            other => panic!("{operation}: {other:?}"),
+        };
+        for (operation, fault) in [
+            (json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "b@x"}), Fault::Mutability),
+            (json!({"op": "replace", "path": "emails[primary eq true]", "value": {"value": "b@x"}}), Fault::Mutability),
+            (json!({"op": "replace", "path": "emails[type eq \"work\"].type", "value": "home"}), Fault::Mutability),
+            (json!({"op": "replace", "path": "emails[type eq \"work\"].primary", "value": false}), Fault::Mutability),
+            (json!({"op": "remove", "path": "emails[type eq \"work\"]"}), Fault::Mutability),
+            (json!({"op": "remove", "path": "emails"}), Fault::Mutability),
+            (json!({"op": "add", "path": "emails", "value": [{"value": "b@x"}]}), Fault::Mutability),
+            (json!({"op": "replace", "value": {"emails": [{"value": "b@x", "type": "work"}]}}), Fault::Mutability),
+            (json!({"op": "replace", "value": {"emails[type eq \"work\"].value": "b@x"}}), Fault::Mutability),
+            (json!({"op": "replace", "path": "emails[type eq \"home\"].value", "value": "b@x"}), Fault::NoTarget),
+            (json!({"op": "replace", "path": "emails[color eq \"red\"].value", "value": "b@x"}), Fault::InvalidFilter),
+            (json!({"op": "replace", "path": "emails[type eq \"work\"].color", "value": "b@x"}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": "emails.value", "value": "b@x"}), Fault::InvalidPath),
+            (json!({"op": "remove", "path": "userName"}), Fault::Mutability),
+            (json!({"op": "replace", "path": "userName", "value": null}), Fault::Mutability),
+            (json!({"op": "replace", "path": "id", "value": "8"}), Fault::Mutability),
+            (json!({"op": "remove", "path": "id"}), Fault::Mutability),
+            (json!({"op": "add", "path": "groups", "value": [{"value": "9"}]}), Fault::Mutability),
+            (json!({"op": "add", "value": {"groups": [{"value": "9"}]}}), Fault::Mutability),
+            (json!({"op": "replace", "path": "meta", "value": {}}), Fault::Mutability),
+            (json!({"op": "replace", "path": "schemas", "value": ["urn:x"]}), Fault::Mutability),
+            (json!({"op": "replace", "value": {"unknown": 5}}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": "name.middleName", "value": "M"}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": "name", "value": {"middleName": "M"}}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": "displayName[value eq \"x\"]", "value": "y"}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": "active[value eq true]", "value": false}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": "roles[value eq \"x\"]", "value": "y"}), Fault::NoTarget),
+            (json!({"op": "add", "path": "entitlements[value eq \"a\"]", "value": "y"}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": "entitlements[type eq \"a\"]", "value": "y"}), Fault::InvalidFilter),
+            (json!({"op": "replace", "path": format!("{enterprise}:department"), "value": "D"}), Fault::InvalidPath),
+            (json!({"op": "replace", "value": {enterprise: {"department": "D"}}}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": "urn:x:active", "value": false}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": format!("{core}active"), "value": false}), Fault::InvalidPath),
+            (json!({"op": "replace", "path": format!("{core}:"), "value": {}}), Fault::InvalidPath),
+            (
+                json!({"op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:Group:displayName", "value": "x"}),
+                Fault::InvalidPath,
+            ),
+        ] {
+            assert_eq!(refused(operation.clone()), fault, "{operation}");
+        }
+        for operation in [
+            json!({"op": "replace", "path": format!("{core}:active"), "value": false}),
+            json!({"op": "replace", "path": format!("{}:ACTIVE", core.to_uppercase()), "value": "False"}),
+            json!({"op": "replace", "path": format!("{extension}:active"), "value": false}),
+            json!({"op": "replace", "value": {format!("{core}:active"): false}}),
+            json!({"op": "replace", "value": {core: {"active": false}}}),
+            json!({"op": "add", "path": core, "value": {"active": false}}),
+            json!({"op": "replace", "path": " active ", "value": false}),
+        ] {
+            let expected = Draft { active: false, ..user() };
+            assert_eq!(patched(&user(), &json!([operation])).as_ref(), Ok(&expected), "{operation}");
+        }
+        for operation in [
+            json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "Ann@Example.com"}),
+            json!({"op": "replace", "path": "emails[not (type eq \"home\") and primary eq true].type", "value": "work"}),
+            json!({"op": "replace", "path": "emails", "value": [{"value": "ann@example.com", "primary": true}]}),
+            json!({"op": "add", "value": {"emails": [{"value": "ann@example.com", "type": "work"}]}}),
+            json!({"op": "remove", "path": "emails[type eq \"home\" or value eq \"b@x\"]"}),
+            json!({"op": "replace", "value": {"id": "7", "schemas": [core], "userName": "ANN@example.com"}}),
+            json!({"op": "remove", "path": "roles[value sw \"arn\"]"}),
+            json!({"op": "add", "value": {}}),
+        ] {
+            assert_eq!(patched(&user(), &json!([operation])).as_ref(), Ok(&user()), "{operation}");
+        }
+        let after = patched(
+            &user(),
+            &json!([
+                {"op": "replace", "path": "entitlements[value eq \"a\" or (value eq \"z\")].VALUE", "value": "c"},
+                {"op": "add", "value": {"name.givenName": "Z", format!("{core}:name.familyName"): "Y"}},
+                {"op": "add", "path": format!("{extension}:roles"), "value": "r"},
+            ]),
+        )
+        .unwrap();
+        assert_eq!(after.entitlements, BTreeSet::from(["b".to_owned(), "c".to_owned()]));
+        assert_eq!(after.principal.attributes.given_name.as_deref(), Some("Z"));
+        assert_eq!(after.principal.attributes.family_name.as_deref(), Some("Y"));
+        assert_eq!(after.roles, BTreeSet::from(["r".to_owned()]));
+    }
+
+    #[test]
+    fn what_a_resource_holds_has_bounds() {
+        use crate::domain::scim::{MAX_EMAILS, MAX_MEMBERS_AT_ONCE, MAX_TEXT_CHARS, MAX_VALUES};
+        let many = |n: usize| (1..=n).map(|n| json!({ "value": n.to_string() })).collect::<Value>();
+        let set = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
+        let long = |n: usize| Value::from("x".repeat(n));
+        for (draft, path, fits, too_much) in [
+            (user(), "entitlements", many(MAX_VALUES), many(MAX_VALUES + 1)),
+            (user(), "roles", many(MAX_VALUES), many(MAX_VALUES + 1)),
+            (group(), "roles", many(MAX_VALUES), many(MAX_VALUES + 1)),
+            (group(), "members", many(MAX_MEMBERS_AT_ONCE), many(MAX_MEMBERS_AT_ONCE + 1)),
+            (user(), "displayName", long(MAX_TEXT_CHARS), long(MAX_TEXT_CHARS + 1)),
+            (user(), "externalId", long(MAX_TEXT_CHARS), long(MAX_TEXT_CHARS + 1)),
+            (user(), "name.givenName", long(MAX_TEXT_CHARS), long(MAX_TEXT_CHARS + 1)),
+            (user(), "name.familyName", long(MAX_TEXT_CHARS), long(MAX_TEXT_CHARS + 1)),
+            (user(), "roles", json!([long(MAX_TEXT_CHARS)]), json!([long(MAX_TEXT_CHARS + 1)])),
+            (group(), "displayName", long(255), long(256)),
+        ] {
+            assert!(patched(&draft, &set(path, fits.clone())).is_ok(), "{path}");
+            let refusal = patched(&draft, &set(path, too_much.clone())).unwrap_err();
+            assert!(
+                matches!(&refusal, Denial::Scim(Fault::InvalidValue, said) if said.contains("at most")),
+                "{refusal:?}"
+            );
+            let mut put = draft.clone();
+            let body =
+                json!({ path: too_much, "displayName": if path == "displayName" { &too_much } else { &Value::Null } });
+            let body = if path.contains('.') { json!({"name": {&path[5..]: too_much}}) } else { body };
+            assert!(Change::Replace(object(&body)).apply(&mut put).is_err(), "PUT {path}");
+        }
+        // Step by step it is no more than at once.
+        let one_more = json!([
+            {"op": "add", "path": "roles", "value": many(MAX_VALUES)},
+            {"op": "add", "path": "roles", "value": "another"},
+        ]);
+        assert!(patched(&user(), &one_more).is_err());
+        let operations = |n: usize| vec![json!({"op": "replace", "path": "active", "value": true}); n];
+        assert!(patched(&user(), &operations(MAX_OPERATIONS).into()).is_ok());
+        assert!(patched(&user(), &operations(MAX_OPERATIONS + 1).into()).is_err());
+        let create = |emails: Value| {
+            let principal = Principal::new(PrincipalId(7), PrincipalKind::User, "a@x");
+            Draft::create(principal, &object(&json!({ "emails": emails })))
+        };
+        assert!(create(many(MAX_EMAILS)).is_ok());
+        assert!(create(many(MAX_EMAILS + 1)).is_err());
+    }
+
+    /// What a user has, as a client that only reads JSON would model it.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Model {
+        single: std::collections::BTreeMap<&'static str, Option<String>>,
+        active: bool,
+        lists: std::collections::BTreeMap<&'static str, BTreeSet<String>>,
+    }
+
+    fn model(draft: &Draft) -> Model {
+        let Draft { principal, active, entitlements, roles, .. } = draft;
+        Model {
+            single: [
+                ("displayName", Some(principal.display_name.clone())),
+                ("externalId", principal.external_id.clone()),
+                ("name.givenName", principal.attributes.given_name.clone()),
+                ("name.familyName", principal.attributes.family_name.clone()),
+            ]
+            .into(),
+            active: *active,
+            lists: [("entitlements", entitlements.clone()), ("roles", roles.clone())].into(),
+        }
+    }
+
+    /// One operation in one of its spellings, with its verb, path and values for the model.
+    fn any_operation() -> impl Strategy<Value = (Value, &'static str, &'static str, Vec<String>)> {
         let verb = prop::sample::select(vec!["add", "remove", "replace"]);
         let path = prop::sample::select(vec![
-            "members",
-            "members[value eq \"1\"]",
-            "members[value ne 1]",
             "displayName",
+            "externalId",
+            "name.givenName",
+            "name.familyName",
+            "active",
             "entitlements",
             "roles",
+            "entitlements[value eq \"a\"]",
+            "roles[value sw \"a\"]",
+            "userName",
             "groups",
+            "emails",
+            "color",
         ]);
-        (verb, path, any_json()).prop_map(|(op, path, value)| json!({"op": op, "path": path, "value": value}))
+        let values = prop::collection::vec("[abc]{1,2}", 1..4);
+        let spelling = (any::<bool>(), any::<bool>(), 0..3_usize);
+        (verb, path, values, spelling).prop_map(|(verb, path, values, (upper_verb, upper_path, form))| {
+            let value: Value = match path.split('[').next().unwrap() {
+                "active" => json!(values.len() % 2 == 0),
+                "entitlements" | "roles" | "groups" | "emails" => {
+                    values.iter().map(|value| json!({ "value": value })).collect()
+                }
+                _ => json!(values[0]),
+            };
+            let op = if upper_verb { verb.to_uppercase() } else { verb.to_owned() };
+            // The value of a filter is compared by its case, so only names change theirs.
+            let named = if upper_path && !path.contains('[') { path.to_uppercase() } else { path.to_owned() };
+            let named = if form == 1 { format!("urn:ietf:params:scim:schemas:core:2.0:User:{named}") } else { named };
+            let operation = match (verb, form) {
+                ("remove", _) => json!({"op": op, "path": named}),
+                (_, 2) => json!({"op": op, "value": { named: value }}),
+                _ => json!({"op": op, "path": named, "value": value}),
+            };
+            (operation, verb, path, values)
+        })
+    }
+
+    /// What an operation does to the model; `None` where it must be refused.
+    fn expected(mut model: Model, verb: &str, path: &str, values: &[String]) -> Option<Model> {
+        if path == "active" {
+            model.active = verb == "remove" || values.len() % 2 == 0;
+            return Some(model);
+        }
+        if let Some(single) = model.single.get_mut(path) {
+            *single = (verb != "remove").then(|| values[0].clone());
+            if path == "displayName" && verb == "remove" {
+                *single = Some("ann@example.com".to_owned());
+            }
+            return Some(model);
+        }
+        let (name, filter) = path.split_once('[').map_or((path, None), |(name, filter)| (name, Some(filter)));
+        let list = model.lists.get_mut(name)?;
+        let is_meant = |value: &String| match filter {
+            Some("value eq \"a\"]") => value == "a",
+            Some(_) => value.starts_with('a'),
+            None => true,
+        };
+        match (verb, filter) {
+            ("add", Some(_)) => return None,
+            ("add", None) => {}
+            ("replace", Some(_)) if !list.iter().any(is_meant) => return None,
+            _ => list.retain(|value| !is_meant(value)),
+        }
+        if verb != "remove" {
+            list.extend(values.iter().cloned());
+        }
+        Some(model)
     }
 
     proptest! {
@@ -350,9 +576,19 @@ mod tests {
         }
 
         #[test]
-        fn a_patch_twice_is_a_patch_once(operation in any_operation()) {
-            if let Ok(once) = patched(&group(), &json!([operation])) {
-                prop_assert_eq!(patched(&once, &json!([operation])), Ok(once));
+        fn a_patch_is_what_a_simple_model_says(operations in prop::collection::vec(any_operation(), 1..6)) {
+            let (mut before, mut draft) = (model(&user()), user());
+            for (operation, verb, path, values) in operations {
+                let after = patched(&draft, &json!([operation]));
+                match expected(before.clone(), verb, path, &values) {
+                    Some(expected) => {
+                        prop_assert!(after.is_ok(), "{} {:?}", operation, after);
+                        draft = after.unwrap();
+                        prop_assert_eq!(model(&draft), expected.clone(), "{}", operation);
+                        before = expected;
+                    }
+                    None => prop_assert!(after.is_err(), "{}", operation),
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::Fault;
 use crate::domain::Denial;
+use crate::domain::identity::Principal;
 
 /// Most comparisons and operators of one filter (the v2.1 documentation's bound).
 pub const MAX_NODES: usize = 200;
@@ -71,6 +72,17 @@ impl<F: Field> Filter<F> {
         parsed.map_err(|why| Denial::Scim(Fault::InvalidFilter, format!("The filter cannot be read: {why}.")))
     }
 
+    /// Whether it speaks of any of the fields that are asked for.
+    pub fn mentions(&self, is_asked_for: &impl Fn(F) -> bool) -> bool {
+        self.0.mentions(is_asked_for)
+    }
+
+    /// The value that a field has to equal in whatever passes, in the form in which it is compared, for the first such
+    /// field that is asked for.
+    pub fn requires(&self, is_asked_for: &impl Fn(F) -> bool) -> Option<(F, &str)> {
+        self.0.requires(is_asked_for)
+    }
+
     /// Whether something with these values passes. A field may have any number of values; a boolean
     /// has `true` or `false`. `ne` is the opposite of `eq`, so that it also passes what has none.
     pub fn matches<'a>(&self, values: &impl Fn(F) -> Vec<Cow<'a, str>>) -> bool {
@@ -79,6 +91,22 @@ impl<F: Field> Filter<F> {
 }
 
 impl<F: Field> Node<F> {
+    fn mentions(&self, is_asked_for: &impl Fn(F) -> bool) -> bool {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.mentions(is_asked_for)),
+            Self::Not(node) => node.mentions(is_asked_for),
+            Self::Present(field) | Self::Compare { field, .. } => is_asked_for(*field),
+        }
+    }
+
+    fn requires(&self, is_asked_for: &impl Fn(F) -> bool) -> Option<(F, &str)> {
+        match self {
+            Self::All(nodes) => nodes.iter().find_map(|node| node.requires(is_asked_for)),
+            Self::Compare { field, operator: Operator::Eq, wanted } if is_asked_for(*field) => Some((*field, wanted)),
+            _ => None,
+        }
+    }
+
     fn matches<'a>(&self, values: &impl Fn(F) -> Vec<Cow<'a, str>>) -> bool {
         match self {
             Self::All(nodes) => nodes.iter().all(|node| node.matches(values)),
@@ -95,7 +123,7 @@ impl<F: Field> Node<F> {
 
 /// A value as it is compared.
 fn comparable<F: Field>(field: F, value: &str) -> Cow<'_, str> {
-    if field.is_case_exact() { value.into() } else { value.to_lowercase().into() }
+    if field.is_case_exact() { value.into() } else { Principal::name_key(value).into() }
 }
 
 /// The beginning of what was not understood, for the answer.
@@ -316,6 +344,25 @@ mod tests {
         ] {
             assert_eq!(matches(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_filter_requires_is_found_and_nothing_else() {
+        for (text, expected) in [
+            ("name eq Ann", Some("ann")),
+            ("many eq x and (exact eq y and name eq \"B\")", Some("b")),
+            ("name eq a or name eq b", None),
+            ("not (name eq a)", None),
+            ("name ne a", None),
+            ("name sw a", None),
+            ("exact eq a", None),
+        ] {
+            let filter = Filter::<Sample>::parse(text).unwrap();
+            let found = filter.requires(&|field| field == Sample::Name);
+            assert_eq!(found, expected.map(|value| (Sample::Name, value)), "{text}");
+        }
+        let filter = Filter::<Sample>::parse("exact pr or not (many eq x and exact pr)").unwrap();
+        assert!(filter.mentions(&|field| field == Sample::Many) && !filter.mentions(&|field| field == Sample::Name));
     }
 
     #[test]

@@ -6,14 +6,14 @@ mod draft;
 mod filter;
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 
-use super::Denial;
-use super::identity::{Entry, PrincipalKind};
+use super::identity::{Entry, Principal, PrincipalKind};
+use super::{Denial, PrincipalId};
 
-pub use change::Change;
+pub use change::{Change, MAX_OPERATIONS};
 pub use draft::{
-    Draft, MAX_NAME_CHARS, built_in, cannot_remove_roles, in_through_a_group, keeps_own_roles, requested_name,
+    Draft, MAX_EMAILS, MAX_MEMBERS_AT_ONCE, MAX_TEXT_CHARS, MAX_VALUES, built_in, cannot_remove_roles,
+    in_through_a_group, keeps_own_roles, requested_name,
 };
 pub use filter::{Field, Filter, MAX_DEPTH, MAX_NODES};
 
@@ -26,6 +26,8 @@ pub enum Fault {
     InvalidSyntax,
     /// The path of an operation, or an attribute that is no attribute.
     InvalidPath,
+    /// No element is what an operation's filter selects.
+    NoTarget,
     /// A value's type or content.
     InvalidValue,
     /// What it would change cannot be changed.
@@ -39,6 +41,7 @@ impl Fault {
             Self::InvalidFilter => "invalidFilter",
             Self::InvalidSyntax => "invalidSyntax",
             Self::InvalidPath => "invalidPath",
+            Self::NoTarget => "noTarget",
             Self::InvalidValue => "invalidValue",
             Self::Mutability => "mutability",
         }
@@ -199,46 +202,84 @@ pub struct Query {
     pub descending: bool,
     /// Where the page begins, from 1.
     pub start_index: i64,
-    /// The most resources of a page; all when `None`, as Terraform never asks for a second one.
+    /// The most resources of a page; as many as there can be when `None`, as Terraform never asks for a second one.
     pub count: Option<i64>,
 }
 
+/// Most resources of one page, and how many one has unless a client asks for fewer. The real service's documentation
+/// names it as the default.
+pub const LARGEST_PAGE: usize = 10_000;
+/// Most groups and members, of all its resources together, with which a page goes on. Clients ask for the next page
+/// until they get an empty one, so that a shorter one costs them a request and nothing else.
+pub const REFERENCES_OF_A_PAGE: usize = 100_000;
+
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct Page<T> {
     /// How many resources the whole list has.
     pub total: usize,
     /// Where this part begins; the Go SDK finds the next part with it.
     pub start_index: i64,
     /// This part.
-    pub entries: Vec<Entry>,
+    pub resources: Vec<T>,
 }
 
+/// A resource's place in the order of a list: what has no value comes last when ascending (RFC 7644 §3.4.2.3).
+pub type SortKey = (bool, Option<String>);
+
 impl Query {
-    /// Picks from all entries, oldest first, what the query asks for. What a caller cannot see, it
-    /// cannot find out by filtering or sorting either.
-    pub fn select(&self, mut entries: Vec<Entry>, sight: Sight) -> Page {
-        if let Some(filter) = &self.filter {
-            entries.retain(|entry| filter.matches(&|attribute| sight.values(entry, attribute)));
-        }
-        if let Some(attribute) = self.sort_by {
-            // What has no value comes last when ascending (RFC 7644 §3.4.2.3).
-            let key = |entry: &Entry| {
-                let first = sight.values(entry, attribute).first().map(|value| value.to_lowercase());
-                (first.is_none(), first)
-            };
-            if self.descending {
-                entries.sort_by_cached_key(|entry| Reverse(key(entry)));
-            } else {
-                entries.sort_by_cached_key(key);
-            }
-        }
-        let total = entries.len();
-        let start_index = self.start_index.max(1);
-        let before = usize::try_from(start_index - 1).unwrap_or(usize::MAX);
-        let count = self.count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or_default());
-        Page { total, start_index, entries: entries.into_iter().skip(before).take(count).collect() }
+    /// Where the page begins, from 1.
+    pub fn start(&self) -> i64 {
+        self.start_index.max(1)
     }
+
+    /// How many resources come before the page.
+    pub fn before(&self) -> usize {
+        usize::try_from(self.start() - 1).unwrap_or(usize::MAX)
+    }
+
+    /// How many resources the page has at most.
+    pub fn size(&self) -> usize {
+        self.count.map_or(LARGEST_PAGE, |count| usize::try_from(count).unwrap_or_default().min(LARGEST_PAGE))
+    }
+
+    /// Whether a resource is one of the list. What a caller cannot see, it cannot find out by filtering either.
+    pub fn selects(&self, entry: &Entry, sight: Sight) -> bool {
+        let filter = self.filter.as_ref();
+        filter.is_none_or(|filter| filter.matches(&|attribute| sight.values(entry, attribute)))
+    }
+
+    /// Where a resource stands when the list is sorted by an attribute.
+    pub fn sort_key(attribute: Attribute, entry: &Entry, sight: Sight) -> SortKey {
+        let first = sight.values(entry, attribute).first().map(|value| Principal::name_key(value));
+        (first.is_none(), first)
+    }
+
+    /// Whether it takes one of these attributes to find the resources and their order.
+    pub fn mentions(&self, is_asked_for: impl Fn(Attribute) -> bool) -> bool {
+        self.sort_by.is_some_and(&is_asked_for)
+            || self.filter.as_ref().is_some_and(|filter| filter.mentions(&is_asked_for))
+    }
+
+    /// The only principals that the filter can select, where it says so by a name or an id of theirs.
+    pub fn only(&self, kind: PrincipalKind) -> Option<Only<'_>> {
+        let named = match kind {
+            PrincipalKind::User => Attribute::UserName,
+            PrincipalKind::ServicePrincipal => Attribute::ApplicationId,
+            PrincipalKind::Group => Attribute::DisplayName,
+        };
+        let (attribute, value) = self.filter.as_ref()?.requires(&|field| field == named || field == Attribute::Id)?;
+        Some(if attribute == Attribute::Id { Only::Id(PrincipalId::parse(value)) } else { Only::Named(value) })
+    }
+}
+
+/// The only principals that a filter can select.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Only<'a> {
+    /// The one with this id; nobody has what is not an id.
+    Id(Option<PrincipalId>),
+    /// Those with this name.
+    Named(&'a str),
 }
 
 /// The attribute to sort by.

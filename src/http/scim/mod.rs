@@ -7,20 +7,24 @@ pub mod schema;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete as on_delete, get as on_get, patch as on_patch, post, put};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::App;
 use super::error::ApiError;
 use super::extract::{Body, Called, Segments, answer, ok};
 use crate::domain::Denial;
-use crate::domain::identity::{Directory, PrincipalKind};
-use crate::domain::scim::{Change, Sight};
+use crate::domain::identity::{Directory, Entry, PrincipalKind};
+use crate::domain::scim::{Change, Page, Sight};
+use crate::service::Shown;
 
 use query::{ListQuery, Projection};
 use resource::resource;
+
+const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
 /// `currentUser.me`. A service principal sees itself as a user whose `userName` is its application id.
 pub async fn me(State(app): State<App>, called: Called, projection: Projection) -> Result<Response, ApiError> {
@@ -56,18 +60,22 @@ pub fn list(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
                     projection: Projection,
                     ListQuery(query): ListQuery| {
             target.id(&called)?;
-            let (page, sight) = app.service.identities(called.call(), directory, kind, &query).await?;
-            let resources: Vec<Map<String, Value>> =
-                page.entries.iter().map(|entry| projection.of(resource(kind, entry, sight))).collect();
-            Ok::<_, ApiError>(ok(&json!({
-                "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
-                "totalResults": page.total,
-                "startIndex": page.start_index,
-                "itemsPerPage": resources.len(),
-                "Resources": resources,
-            })))
+            let shown = Shown { groups: projection.shows("groups"), members: projection.shows("members") };
+            // Each resource becomes text at once, which takes a tenth of what it is made of.
+            let text = |entry: &Entry, sight| Value::from(projection.of(resource(kind, entry, sight))).to_string();
+            let page = app.service.identities(called.call(), directory, kind, &query, shown, text).await?;
+            Ok::<_, ApiError>(render(page))
         },
     )
+}
+
+fn render(page: Page<String>) -> Response {
+    let Page { total, start_index, resources } = page;
+    let (number, resources) = (resources.len(), resources.join(","));
+    let body = format!(
+        r#"{{"Resources":[{resources}],"itemsPerPage":{number},"schemas":["{LIST_SCHEMA}"],"startIndex":{start_index},"totalResults":{total}}}"#
+    );
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// `users.get` and its siblings.

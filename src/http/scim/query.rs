@@ -87,13 +87,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Projection {
 }
 
 impl Projection {
+    /// Whether an attribute, by its lower-case name, is in the wanted part.
+    pub fn shows(&self, name: &str) -> bool {
+        let is_in = |names: &[String]| names.iter().any(|known| known == name);
+        (self.wanted.is_empty() || is_in(&self.wanted)) && !is_in(&self.unwanted)
+    }
+
     /// The wanted part of a resource. Terraform reads a service principal's `applicationId` from
     /// answers for which it did not ask for it.
     pub fn of(&self, mut resource: Map<String, Value>) -> Map<String, Value> {
         resource.retain(|key, _| {
             let name = key.to_lowercase();
             let always = matches!(key.as_str(), "schemas" | "id" | "applicationId");
-            always || ((self.wanted.is_empty() || self.wanted.contains(&name)) && !self.unwanted.contains(&name))
+            always || self.shows(&name)
         });
         resource
     }

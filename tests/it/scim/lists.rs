@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::{
     GROUPS, ME, SERVICE_PRINCIPALS, USERS, at, created, delete, each, group_with, patched, put, read, refused, user,
 };
-use crate::harness::{Client, World, on_every_store};
+use dapi_mock::domain::PrincipalId;
+
+use crate::harness::{Backend, Client, World, assigned, on_every_store};
 
 on_every_store!(
     filters_select,
@@ -13,7 +15,130 @@ on_every_store!(
     attributes_are_projected,
     a_list_says_what_a_get_says,
     others_see_names_only,
+    pages_end_to_end_are_the_whole_list,
+    filters_find_names_in_every_spelling,
 );
+
+#[tokio::test]
+async fn a_page_has_a_largest_size() {
+    use dapi_mock::domain::identity::{Principal, PrincipalKind};
+    use dapi_mock::domain::scim::LARGEST_PAGE;
+    use dapi_mock::store::Lock;
+
+    let world = World::new(Backend::Memory).await;
+    let workspace = world.workspace().await;
+    let mut writer = world.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
+    for n in 0..i64::try_from(LARGEST_PAGE).unwrap() {
+        let principal = Principal::new(PrincipalId(1_000 + n), PrincipalKind::User, &format!("u{n}@example.com"));
+        writer.insert_principal(workspace.account, &principal, world.now()).await.unwrap();
+        writer.put_assignment(workspace.id, principal.id, &assigned(true)).await.unwrap();
+    }
+    writer.commit().await.unwrap();
+    let total = LARGEST_PAGE + 2;
+    for (query, expected) in [
+        ("", LARGEST_PAGE),
+        ("count=1000000", LARGEST_PAGE),
+        ("filter=userName+sw+u&count=1000000", LARGEST_PAGE),
+        ("sortBy=userName", LARGEST_PAGE),
+        ("startIndex=10001", 2),
+        ("count=10", 10),
+        ("count=10&startIndex=10000", 3),
+    ] {
+        let list = read(&world, &format!("{USERS}?attributes=userName&{query}")).await;
+        assert_eq!(list["itemsPerPage"], expected, "{query}");
+        assert_eq!(list["Resources"].as_array().unwrap().len(), expected, "{query}");
+        assert_eq!(list["totalResults"], if query.contains("filter") { LARGEST_PAGE } else { total }, "{query}");
+    }
+}
+
+/// What the SDKs' iterators do, with small pages: no resource is left out or comes twice, in the workspace, in the
+/// account and in the account by the way through the workspace.
+async fn pages_end_to_end_are_the_whole_list(world: World) {
+    for n in 0..7 {
+        // Of the same age, too.
+        world.clock.advance(n % 2);
+        user(&world, &format!("u{n}@example.com")).await;
+        created(&world, SERVICE_PRINCIPALS, &json!({"displayName": format!("robot {n}")})).await;
+    }
+    let some = read(&world, USERS).await["Resources"].as_array().unwrap().clone();
+    let members: Vec<&Value> = some.iter().collect();
+    let outer = group_with(&world, "g0", &members).await;
+    for (n, member) in members.iter().enumerate().skip(1) {
+        group_with(&world, &format!("g{n}"), &[&outer, member]).await;
+    }
+    let oauth = world.account_oauth().await;
+    let account = crate::oauth::account();
+    for kind in ["Users", "ServicePrincipals", "Groups"] {
+        for collection in [
+            format!("/api/2.0/preview/scim/v2/{kind}"),
+            format!("/api/2.0/accounts/{account}/scim/v2/{kind}"),
+            format!("/api/2.0/account/scim/v2/{kind}"),
+        ] {
+            let client = world.client(&oauth);
+            for query in
+                ["", "sortBy=displayName&sortOrder=descending", "filter=displayName+pr", "filter=id+pr&sortBy=id"]
+            {
+                let whole = client.get(&format!("{collection}?{query}")).await;
+                assert_eq!(whole.status, 200, "{collection}?{query}: {whole:?}");
+                let whole = whole.json()["Resources"].as_array().unwrap().clone();
+                let (mut pages, mut start) = (Vec::new(), 1);
+                loop {
+                    let page = client.get(&format!("{collection}?{query}&startIndex={start}&count=3")).await.json();
+                    assert_eq!((&page["totalResults"], &page["startIndex"]), (&json!(whole.len()), &json!(start)));
+                    let resources = page["Resources"].as_array().unwrap().clone();
+                    if resources.is_empty() {
+                        break;
+                    }
+                    start += resources.len();
+                    pages.extend(resources);
+                }
+                assert_eq!(pages, whole, "{collection}?{query}");
+                for resource in whole.iter().take(4) {
+                    let one = client.get(&format!("{collection}/{}", resource["id"].as_str().unwrap())).await.json();
+                    for key in ["members", "groups"] {
+                        assert_eq!(each(&one[key], "value"), each(&resource[key], "value"), "{collection}: {key}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn filters_find_names_in_every_spelling(world: World) {
+    let robot = created(
+        &world,
+        SERVICE_PRINCIPALS,
+        &json!({"applicationId": "0000AAAA-0000-4000-8000-00000000ABCD", "displayName": "Robot"}),
+    )
+    .await;
+    assert_eq!(robot["applicationId"], "0000aaaa-0000-4000-8000-00000000abcd");
+    let ann = user(&world, "Ann.Ärz@Example.COM").await;
+    assert_eq!(ann["userName"], "ann.ärz@example.com");
+    let ops = group_with(&world, "Ops", &[&ann]).await;
+    let found = async |collection: &str, filter: &str| {
+        let encoded: String = form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+        let json = read(&world, &format!("{collection}?filter={encoded}")).await;
+        assert_eq!(json["totalResults"], json["Resources"].as_array().unwrap().len());
+        each(&json["Resources"], "id")
+    };
+    for (collection, filter, expected) in [
+        (USERS, "userName eq \"ANN.ÄRZ@EXAMPLE.com\"".to_owned(), Some(&ann)),
+        (USERS, "userName eq \"Ann.A\u{308}rz@example.com\"".to_owned(), Some(&ann)),
+        (USERS, "emails.value eq \"ANN.ÄRZ@example.com\"".to_owned(), Some(&ann)),
+        (USERS, "userName sw \"ANN.Ä\"".to_owned(), Some(&ann)),
+        (USERS, format!("id eq \"{}\"", ann["id"].as_str().unwrap()), Some(&ann)),
+        (USERS, format!("id eq {} and userName co nobody", ann["id"].as_str().unwrap()), None),
+        (USERS, "id eq \"x\"".to_owned(), None),
+        (USERS, format!("id eq \"{}\"", ops["id"].as_str().unwrap()), None),
+        (SERVICE_PRINCIPALS, "applicationId eq \"0000AAAA-0000-4000-8000-00000000abcd\"".to_owned(), Some(&robot)),
+        (GROUPS, "displayName eq \"OPS\"".to_owned(), Some(&ops)),
+        (GROUPS, "displayName eq \"OPS\" and members.display co ann".to_owned(), Some(&ops)),
+        (GROUPS, "displayName eq \"OPS\" and not (members pr)".to_owned(), None),
+    ] {
+        let expected: Vec<String> = expected.map(|it| it["id"].as_str().unwrap().to_owned()).into_iter().collect();
+        assert_eq!(found(collection, &filter).await, expected, "{filter}");
+    }
+}
 
 async fn filters_select(world: World) {
     for (name, display, active) in
@@ -96,15 +221,15 @@ async fn lists_are_paged_and_sorted(world: World) {
         (json["startIndex"].as_i64().unwrap(), names.collect::<String>())
     };
     for (query, expected) in [
-        ("sortBy=userName", (1, "Abc")),
-        ("sortBy=USERNAME&sortOrder=descending", (1, "cbA")),
-        ("sortBy=userName&startIndex=1&count=2", (1, "Ab")),
+        ("sortBy=userName", (1, "abc")),
+        ("sortBy=USERNAME&sortOrder=descending", (1, "cba")),
+        ("sortBy=userName&startIndex=1&count=2", (1, "ab")),
         ("sortBy=userName&startIndex=2&count=1", (2, "b")),
         ("sortBy=userName&startIndex=3&count=10000", (3, "c")),
         ("startIndex=4&count=10000", (4, "")),
         ("startIndex=9223372036854775807", (i64::MAX, "")),
-        ("sortBy=userName&startIndex=0&count=1", (1, "A")),
-        ("sortBy=userName&startIndex=-9&count=1", (1, "A")),
+        ("sortBy=userName&startIndex=0&count=1", (1, "a")),
+        ("sortBy=userName&startIndex=-9&count=1", (1, "a")),
         ("count=0", (1, "")),
         ("count=-1", (1, "")),
     ] {

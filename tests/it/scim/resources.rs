@@ -3,10 +3,10 @@
 use axum::http::Method;
 use dapi_mock::domain::audit::Filter;
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    GROUPS, SERVICE_PRINCIPALS, USERS, at, created, delete, each, group_with, patched, put, read, refused, user,
+    GROUPS, ME, SERVICE_PRINCIPALS, USERS, at, created, delete, each, group_with, patched, put, read, refused, user,
 };
 use crate::harness::{World, on_every_store};
 
@@ -21,6 +21,9 @@ on_every_store!(
     names_cannot_be_changed_or_be_nothing,
     refusals_are_scims_but_for_authentication,
     a_refused_change_did_not_happen,
+    names_are_the_same_in_every_case,
+    names_that_look_the_same_are_refused,
+    a_patch_says_when_it_does_nothing,
 );
 
 async fn a_user_lives_its_whole_life(world: World) {
@@ -35,9 +38,9 @@ async fn a_user_lives_its_whole_life(world: World) {
     let users = world.workspace().await.users_group.to_string();
     let expected = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", "urn:ietf:params:scim:schemas:extension:workspace:2.0:User"],
-        "id": id, "userName": "Ann@example.com", "displayName": "Ann", "active": true, "externalId": "ext-1",
+        "id": id, "userName": "ann@example.com", "displayName": "Ann", "active": true, "externalId": "ext-1",
         "name": {"givenName": "Ann", "familyName": "Lee"},
-        "emails": [{"value": "Ann@example.com", "type": "work", "primary": true}],
+        "emails": [{"value": "ann@example.com", "type": "work", "primary": true}],
         "entitlements": [{"value": "allow-cluster-create"}, {"value": "workspace-access"}],
         "roles": [{"value": "arn:aws:iam::1:instance-profile/a"}],
         "groups": [{"display": "users", "value": users, "type": "direct", "$ref": format!("Groups/{users}")}],
@@ -87,7 +90,8 @@ async fn a_service_principal_lives_its_whole_life(world: World) {
     assert_eq!(put(world.admin(), &path, &body).await.json()["displayName"], "ce");
 
     let chosen = json!({"applicationId": "0B1C2D3E-0000-4000-8000-000000000001", "displayName": "x"});
-    assert_eq!(created(&world, SERVICE_PRINCIPALS, &chosen).await["applicationId"], chosen["applicationId"]);
+    let stored = created(&world, SERVICE_PRINCIPALS, &chosen).await;
+    assert_eq!(stored["applicationId"], "0b1c2d3e-0000-4000-8000-000000000001");
     let bad = world.admin().post(SERVICE_PRINCIPALS, &json!({"applicationId": "no-uuid"})).await;
     refused(&bad, 400, Some("invalidValue"), "applicationId");
 
@@ -282,7 +286,7 @@ async fn names_cannot_be_changed_or_be_nothing(world: World) {
         refused(&answer, 400, Some("invalidValue"), "expected");
     }
     let longest = "É".repeat(255);
-    assert_eq!(user(&world, &longest).await["userName"], longest.as_str());
+    assert_eq!(user(&world, &longest).await["userName"], longest.to_lowercase());
     assert_eq!(group_with(&world, &longest, &[]).await["displayName"], longest.as_str());
 }
 
@@ -336,4 +340,89 @@ async fn a_refused_change_did_not_happen(world: World) {
             .unwrap(),
         []
     );
+}
+
+/// One rule for case wherever a name is given.
+async fn names_are_the_same_in_every_case(world: World) {
+    let ann = created(&world, USERS, &json!({"userName": "Alice.Smith@Example.COM"})).await;
+    assert_eq!(ann["userName"], "alice.smith@example.com");
+    assert_eq!(ann["emails"][0]["value"], "alice.smith@example.com");
+    let again = world.admin().post(USERS, &json!({"userName": "ALICE.smith@example.com"})).await;
+    assert_eq!(again.status, 409, "{again:?}");
+    created(&world, GROUPS, &json!({"displayName": "Ops"})).await;
+    assert_eq!(world.admin().post(GROUPS, &json!({"displayName": "OPS"})).await.status, 409);
+    let (_, id) = world.admin().create(&json!({"comment": "mine"})).await;
+    for name in ["admin@example.com", "ADMIN@example.com"] {
+        let list = read(&world, &format!("/api/2.0/token-management/tokens?created_by_username={name}")).await;
+        assert!(each(&list["token_infos"], "token_id").contains(&id), "{name}: {list}");
+    }
+    let entries =
+        json!({"access_control_list": [{"user_name": "ALICE.Smith@example.com", "permission_level": "CAN_USE"}]});
+    let acl = world.admin().patch("/api/2.0/permissions/authorization/tokens", &entries).await;
+    assert!(acl.status == 200 && acl.text.contains("alice.smith@example.com"), "{acl:?}");
+    let (access, _) = world.tokens("ALICE.Smith@Example.com").await;
+    assert_eq!(world.client(&access).get(ME).await.json()["userName"], "alice.smith@example.com");
+
+    let own = async |path: &str| {
+        let answer = world.anonymous().get(&format!("/_mock/v1/workspaces/default/{path}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text
+    };
+    assert!(own("audit?actor=ADMIN@Example.com&action=generateDbToken").await.contains(&id));
+    assert!(own("tokens?owner=ADMIN@Example.com").await.contains(&id));
+    let expected = json!({"action": "generateDbToken", "actor": "Admin@Example.com"});
+    let met = world.anonymous().own(Method::POST, "workspaces/default/audit/expect", &expected).await;
+    assert_eq!(met.status, 200, "{met:?}");
+}
+
+/// Refused: names that differ from others only by what nobody can see.
+async fn names_that_look_the_same_are_refused(world: World) {
+    for hidden in
+        ["\u{200b}", "\u{200d}", "\u{202e}", "\u{2066}", "\u{feff}", "\u{ad}", "\u{3164}", "\u{fe0f}", "\u{e0041}"]
+    {
+        let code = format!("U+{:04X}", u32::from(hidden.chars().next().unwrap()));
+        for (collection, attribute, name) in [
+            (USERS, "userName", format!("ad{hidden}min@example.com")),
+            (USERS, "userName", format!("{hidden}admin@example.com")),
+            (GROUPS, "displayName", format!("admins{hidden}")),
+            (SERVICE_PRINCIPALS, "displayName", format!("ro{hidden}bot")),
+        ] {
+            let answer = world.admin().post(collection, &json!({ attribute: name })).await;
+            refused(&answer, 400, Some("invalidValue"), &code);
+        }
+        let group = created(&world, GROUPS, &json!({"displayName": "Ops"})).await;
+        let rename =
+            json!({"Operations": [{"op": "replace", "path": "displayName", "value": format!("admins{hidden}")}]});
+        refused(&world.admin().patch(&at(GROUPS, &group), &rename).await, 400, Some("invalidValue"), &code);
+        assert_eq!(delete(world.admin(), &at(GROUPS, &group)).await.status, 204);
+    }
+    for name in [" admin@example.com", "admin@example.com ", "admin\u{a0}@example.com", "a\tb@example.com"] {
+        refused(&world.admin().post(USERS, &json!({ "userName": name })).await, 400, Some("invalidValue"), "userName");
+    }
+    // Composed and decomposed are one name.
+    created(&world, USERS, &json!({"userName": "j\u{f6}rg@example.com"})).await;
+    assert_eq!(world.admin().post(USERS, &json!({"userName": "jo\u{308}rg@example.com"})).await.status, 409);
+}
+
+async fn a_patch_says_when_it_does_nothing(world: World) {
+    let ann = user(&world, "ann@example.com").await;
+    let path = at(USERS, &ann);
+    let patch = async |operation: Value| world.admin().patch(&path, &json!({ "Operations": [operation] })).await;
+    for (operation, scim_type) in [
+        (json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "b@example.com"}), "mutability"),
+        (json!({"op": "replace", "path": "emails[type eq \"home\"].value", "value": "b@example.com"}), "noTarget"),
+        (json!({"op": "replace", "path": "roles[value eq \"x\"]", "value": "y"}), "noTarget"),
+        (json!({"op": "replace", "path": "nickName", "value": "A"}), "invalidPath"),
+        (json!({"op": "replace", "value": {"nickName": "A"}}), "invalidPath"),
+        (json!({"op": "replace", "path": "userName", "value": "b@example.com"}), "mutability"),
+        (json!({"op": "replace", "path": "groups", "value": []}), "mutability"),
+    ] {
+        let answer = patch(operation.clone()).await;
+        refused(&answer, 400, Some(scim_type), "");
+        let now = read(&world, &path).await;
+        assert_eq!(now["emails"], ann["emails"], "{operation}");
+    }
+    let urn = "urn:ietf:params:scim:schemas:core:2.0:User:active";
+    let answer = patch(json!({"op": "replace", "path": urn, "value": false})).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["active"]), (200, &json!(false)), "{answer:?}");
 }
