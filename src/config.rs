@@ -2,6 +2,7 @@
 //! environment; a bad value refuses to start.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -153,6 +154,10 @@ pub struct ServeArgs {
     /// Whether permissions on tokens answer 404 while the workspace has none
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
+
+    /// How many days auto-scoping watches a new token before it narrows the scopes [default: 30]
+    #[arg(long, env = "DAPI_MOCK_AUTOSCOPE_DAYS", value_name = "DAYS")]
+    pub autoscope_days: Option<NonZeroU16>,
 
     /// A seed, YAML or JSON, or a folder of them in the order of their names; what is there stays as it is
     #[arg(long, env = "DAPI_MOCK_SEED", value_name = "PATH")]
@@ -379,6 +384,7 @@ impl ServeArgs {
                 propagation_delay_ms: self.propagation_delay.map(|seconds| i64::from(seconds) * 1000),
                 token_value_suffix: self.token_suffix,
                 permissions_need_a_token: self.permissions_need_a_token,
+                autoscope_days: self.autoscope_days,
             },
         }
     }
@@ -519,7 +525,7 @@ pub struct ClockArgs {
     #[arg(long, value_name = "INSTANT", group = "change")]
     pub to: Option<String>,
 
-    /// Advance to the next event: `token.expired`, `token.auto_revoked`, `token.vacuumed`, `conf.effective` or `token:ID`
+    /// Advance to the next event: `token.expired`, `token.auto_revoked`, `token.vacuumed`, `token.autoscoped`, `conf.effective` or `token:ID`
     #[arg(long, value_name = "EVENT", group = "change")]
     pub until: Option<String>,
 

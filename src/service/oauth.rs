@@ -103,17 +103,18 @@ impl Service {
         if !secret.is_live(now) {
             return Err(refused("the secret is expired"));
         }
+        let name = principal.name.as_str();
+        let scope = secret.grant(name, presented.scope.as_deref()).map_err(Denial::from)?;
         let key = self.signing_key(secret.account).await?;
-        let (name, scope) = (principal.name.as_str(), presented.scope.as_str());
-        let grant = AccessGrant { client_id: name, sub: name, scope, audience, sid: None };
+        let grant = AccessGrant { client_id: name, sub: name, scope: &scope, audience, sid: None };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         if let Some(workspace) = workspace {
             let mut writer = self.store.write_in(&workspace, Lock::Owner(workspace.id, principal.id)).await?;
-            let action = Action::mint_oauth_token(name, CLIENT_CREDENTIALS, scope);
+            let action = Action::mint_oauth_token(name, CLIENT_CREDENTIALS, &scope);
             self.record_as(&mut writer, &workspace, name, origin, now, action).await?;
             writer.commit().await?;
         }
-        Ok(Issued { access_token, scope: scope.to_owned(), refresh_token: None })
+        Ok(Issued { access_token, scope, refresh_token: None })
     }
 
     pub(super) fn claims(&self, iss: &str, grant: AccessGrant<'_>, now: Millis) -> Claims {

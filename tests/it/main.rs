@@ -13,6 +13,7 @@ mod api;
 mod architecture;
 mod audit;
 mod authz_coverage;
+mod autoscope;
 mod commands;
 mod conformance;
 mod documents;
