@@ -22,7 +22,7 @@ use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
 use crate::domain::stranger::Reaction;
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
-use crate::http::SignInPolicy;
+use crate::http::{HostType, SignInPolicy};
 use crate::own_client::Failure;
 use crate::service::{FirstStart, JournalLimits};
 use crate::store::{Database, Durability};
@@ -91,6 +91,14 @@ pub struct ServeArgs {
     /// Port; 0 picks a free one. PORT counts too
     #[arg(long, env = "DAPI_MOCK_PORT")]
     pub port: Option<u16>,
+
+    /// Port of the account's host, for account-level clients; 0 picks a free one
+    #[arg(long, env = "DAPI_MOCK_ACCOUNT_PORT", value_name = "PORT")]
+    pub account_port: Option<u16>,
+
+    /// What the shared port says it is: a workspace's host, or unified, a host for the account and its workspaces
+    #[arg(long, env = "DAPI_MOCK_HOST_TYPE", default_value = "workspace", value_name = "TYPE")]
+    pub host_type: HostType,
 
     /// Addresses to listen on, separated by commas
     #[arg(long, env = "DAPI_MOCK_HOST", value_delimiter = ',')]

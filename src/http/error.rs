@@ -136,6 +136,15 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::EndpointNotFound { method, path, family } => {
                 (404, Code::Named("ENDPOINT_NOT_FOUND"), endpoint_not_found(method, path, *family).into())
             }
+            Denial::NotOnAccountHost { method, path } => (
+                404,
+                Code::Named("ENDPOINT_NOT_FOUND"),
+                format!(
+                    "No API found for '{method} {path}' on the account's host. It is an API of workspaces: send the \
+                     request to the workspace's host. The account's host has /api/2.0/accounts/{{account_id}}/…"
+                )
+                .into(),
+            ),
             // What is wrong with it is in the log only.
             Denial::MalformedRequest(_) => (
                 400,
@@ -400,6 +409,7 @@ fn speaks_scim(error: &ApiError) -> bool {
             | Denial::NotAccountAdmin(_)
             | Denial::AccountNeedsOauth
             | Denial::EndpointNotFound { .. }
+            | Denial::NotOnAccountHost { .. }
             | Denial::NotInTier(_)
             | Denial::MissingOauthScope(_)
     )
@@ -521,6 +531,7 @@ mod tests {
             Denial::AccountNeedsOauth,
             endpoint(None),
             endpoint(Some("the clusters API")),
+            Denial::NotOnAccountHost { method: "GET".into(), path: "/api/2.0/token/list".into() },
             Denial::MalformedRequest("EOF at line 1 column 1".into()),
             Denial::BodyTooLarge,
             Denial::BodyTimeout,

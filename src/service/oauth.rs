@@ -47,6 +47,31 @@ impl Service {
         Ok(id)
     }
 
+    /// The workspace that answers for an account, or the default one.
+    ///
+    /// # Errors
+    /// [`Denial::AccountNotFound`] when the account is gone.
+    pub async fn home_of_account(&self, account: Option<AccountId>) -> Result<Workspace, Error> {
+        let mut reader = self.store.read().await?;
+        let Some(account) = account else {
+            let missing = || StoreError::Unreadable("there is no default workspace".into());
+            return Ok(reader.find_default_workspace().await?.ok_or_else(missing)?);
+        };
+        let home = reader.find_workspace_of_account(account).await?;
+        Ok(home.ok_or_else(|| Denial::AccountNotFound(account.to_string()))?)
+    }
+
+    /// Those of the accounts that are gone.
+    pub async fn removed_accounts(&self, accounts: Vec<AccountId>) -> Result<Vec<AccountId>, Error> {
+        let mut removed = Vec::new();
+        for account in accounts {
+            if !self.store.read().await?.has_account(account).await? {
+                removed.push(account);
+            }
+        }
+        Ok(removed)
+    }
+
     /// The account of the default workspace.
     pub(super) async fn default_account(&self) -> Result<AccountId, Error> {
         let missing = || StoreError::Unreadable("there is no default workspace".into());

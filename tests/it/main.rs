@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod account_host;
 mod api;
 mod architecture;
 mod audit;
