@@ -22,7 +22,7 @@ const LIST: &str = "/api/2.0/token/list";
 
 impl World {
     /// Sends a request to the server under a name.
-    async fn at(&self, host: &str, method: Method, path: &str, token: Option<&str>, body: &str) -> Answer {
+    async fn send_to(&self, host: &str, method: Method, path: &str, token: Option<&str>, body: &str) -> Answer {
         let mut request = Request::builder().method(method).uri(path).header("host", host);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -33,7 +33,7 @@ impl World {
 
 async fn a_name_that_begins_with_accounts_is_the_accounts_host(world: World) {
     for host in ["accounts.localhost:3274", "accounts.cloud.example.com", "Accounts.test:80", "accounts"] {
-        let metadata = world.at(host, Method::GET, METADATA, None, "").await.json();
+        let metadata = world.send_to(host, Method::GET, METADATA, None, "").await.json();
         let expected = json!({
             "oidc_endpoint": format!("http://{host}/oidc/accounts/{}", account()),
             "account_id": account(),
@@ -44,13 +44,13 @@ async fn a_name_that_begins_with_accounts_is_the_accounts_host(world: World) {
         assert_eq!(metadata, expected, "{host}");
     }
     for host in ["127.0.0.1:3274", "localhost", "my-accounts.test", "x.accounts.test", "accounting.test"] {
-        let metadata = world.at(host, Method::GET, METADATA, None, "").await.json();
+        let metadata = world.send_to(host, Method::GET, METADATA, None, "").await.json();
         let expected = json!(["workspace", format!("http://{host}/oidc"), "3274327432743274"]);
         assert_eq!(json!([metadata["host_type"], metadata["oidc_endpoint"], metadata["workspace_id"]]), expected);
     }
     // The guard of the control API knows no more names than before.
     for (host, status) in [("accounts.evil.com", 403), ("accounts.localhost", 200), ("accounts", 200)] {
-        let answer = world.at(host, Method::GET, "/_mock/v1/workspaces", None, "").await;
+        let answer = world.send_to(host, Method::GET, "/_mock/v1/workspaces", None, "").await;
         assert_eq!(answer.status, status, "{host}: {answer:?}");
     }
 }
@@ -61,7 +61,7 @@ async fn the_accounts_host_has_the_accounts_api_and_no_other(world: World) {
     let users = format!("/api/2.0/accounts/{}/scim/v2/Users", account());
     let workspaces = format!("/api/2.0/accounts/{}/workspaces", account());
     for path in [&users, &workspaces] {
-        let answer = world.at(host, Method::GET, path, Some(&admin), "").await;
+        let answer = world.send_to(host, Method::GET, path, Some(&admin), "").await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
     }
     for (method, path) in [
@@ -74,19 +74,19 @@ async fn the_accounts_host_has_the_accounts_api_and_no_other(world: World) {
         (Method::GET, "/api/2.0/accounts/servicePrincipals/1/credentials/secrets"),
     ] {
         for token in [ADMIN_TOKEN, &admin] {
-            let answer = world.at(host, method.clone(), path, Some(token), "").await;
+            let answer = world.send_to(host, method.clone(), path, Some(token), "").await;
             answer.refused(404, "ENDPOINT_NOT_FOUND", "on the account's host. It is an API of workspaces");
         }
         // Authentication comes before routing, here too.
-        let answer = world.at(host, method, path, None, "").await;
+        let answer = world.send_to(host, method, path, None, "").await;
         assert_eq!(answer.status, 401, "{path}: {answer:?}");
     }
     let tokens = world.admin().get(LIST).await.json();
     assert_eq!(tokens["token_infos"].as_array().unwrap().len(), 1, "what was refused did nothing");
-    let unknown = world.at(host, Method::GET, "/api/2.0/nothing", Some(&admin), "").await;
+    let unknown = world.send_to(host, Method::GET, "/api/2.0/nothing", Some(&admin), "").await;
     unknown.refused(404, "ENDPOINT_NOT_FOUND", "/api/2.0/nothing");
     for path in ["/livez", "/readyz", "/oidc/jwks.json"] {
-        assert_eq!(world.at(host, Method::GET, path, None, "").await.status, 200, "{path}");
+        assert_eq!(world.send_to(host, Method::GET, path, None, "").await.status, 200, "{path}");
     }
 }
 
@@ -94,15 +94,15 @@ async fn the_accounts_host_issues_tokens_for_the_account(world: World) {
     let host = "accounts.test";
     for path in ["/oidc".to_owned(), format!("/oidc/accounts/{}", account())] {
         let metadata = format!("{path}/.well-known/oauth-authorization-server");
-        let metadata = world.at(host, Method::GET, &metadata, None, "").await.json();
+        let metadata = world.send_to(host, Method::GET, &metadata, None, "").await.json();
         assert_eq!(metadata["token_endpoint"], format!("http://{host}{path}/v1/token"));
         let form = format!("grant_type=client_credentials&client_id={ADMIN_CLIENT_ID}&client_secret={ADMIN_SECRET}");
-        let answer = world.at(host, Method::POST, &format!("{path}/v1/token"), None, &form).await;
+        let answer = world.send_to(host, Method::POST, &format!("{path}/v1/token"), None, &form).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let token = text(&answer.json()["access_token"]);
         assert_eq!(part(&token, 1)["aud"], account(), "for all workspaces of the account");
         let users = format!("/api/2.0/accounts/{}/scim/v2/Users", account());
-        assert_eq!(world.at(host, Method::GET, &users, Some(&token), "").await.status, 200);
+        assert_eq!(world.send_to(host, Method::GET, &users, Some(&token), "").await.status, 200);
         assert_eq!(world.client(&token).get(LIST).await.status, 200);
     }
 }
@@ -116,13 +116,13 @@ async fn one_host_for_the_account_and_its_workspaces_says_so(mut world: World) {
         None,
     );
     let host = "127.0.0.1:3274";
-    let metadata = world.at(host, Method::GET, METADATA, None, "").await.json();
+    let metadata = world.send_to(host, Method::GET, METADATA, None, "").await.json();
     let expected = json!(["unified", account(), format!("http://{host}/oidc/accounts/{}", account())]);
     assert_eq!(json!([metadata["host_type"], metadata["account_id"], metadata["oidc_endpoint"]]), expected);
     assert_eq!(metadata.get("workspace_id"), None);
     let admin = world.account_oauth().await;
     for path in [LIST.to_owned(), format!("/api/2.0/accounts/{}/workspaces", account())] {
-        assert_eq!(world.at(host, Method::GET, &path, Some(&admin), "").await.status, 200, "{path}");
+        assert_eq!(world.send_to(host, Method::GET, &path, Some(&admin), "").await.status, 200, "{path}");
     }
     let request = Request::get(METADATA).header("host", host).header("x-databricks-workspace-id", "3274327432743274");
     let named = world.send(request.body(Body::empty()).unwrap()).await.json();
