@@ -145,6 +145,9 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
                 )
                 .into(),
             ),
+            Denial::RepeatedHeader(name) => {
+                (400, Code::Named("MALFORMED_REQUEST"), format!("The header {name} was sent more than once.").into())
+            }
             // What is wrong with it is in the log only.
             Denial::MalformedRequest(_) => (
                 400,
@@ -408,6 +411,7 @@ fn speaks_scim(error: &ApiError) -> bool {
             | Denial::NotAdmin(_)
             | Denial::NotAccountAdmin(_)
             | Denial::AccountNeedsOauth
+            | Denial::RepeatedHeader(_)
             | Denial::EndpointNotFound { .. }
             | Denial::NotOnAccountHost { .. }
             | Denial::NotInTier(_)

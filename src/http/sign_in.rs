@@ -2,7 +2,7 @@
 //! way back to the client (research/api-identity-auth.md §3.5).
 
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::html;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use super::error::{ApiError, oauth};
 use super::exchange::{Received, RequestOrigin};
 use super::extract::Parameters;
 use super::oidc::Server;
-use crate::browser::{has_known_host, is_embedded_elsewhere, is_foreign};
+use crate::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
 use crate::domain::oauth::Refusal;
 use crate::domain::sign_in::{AuthorizationRequest, PendingSignIn, Place, Rejected, ReturnAddress, Ticket};
 use crate::domain::{Denial, PrincipalId};
@@ -36,13 +36,11 @@ impl SignInPolicy {
     ///
     /// # Errors
     /// Why not.
-    pub fn admits(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub fn admits(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Refusal> {
         let text = match self {
             Self::Closed => "The server is reachable from elsewhere: give it --control-key or --allow-open-control",
             // A page whose domain was pointed at this machine has that domain as host.
-            Self::Open(_) if !has_known_host(headers) => {
-                "The Host header is neither an IP address nor a name without dots"
-            }
+            Self::Open(_) if !has_known_host(headers, extensions) => UNKNOWN_HOST,
             // Nobody is signed in by an image or a script of another page.
             Self::Open(_) | Self::Key(_) if is_embedded_elsewhere(headers) => {
                 "The request comes from another site's page"
@@ -83,6 +81,7 @@ pub async fn authorize(
     parameters: Parameters,
     method: Method,
     headers: HeaderMap,
+    extensions: Extensions,
     Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
 ) -> Result<Response, ApiError> {
     let request = match AuthorizationRequest::read(parameters.pairs()) {
@@ -91,7 +90,7 @@ pub async fn authorize(
         Err(Rejected::Back(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
     };
     let back = request.back.clone();
-    let place = match app.sign_in.admits(&headers) {
+    let place = match app.sign_in.admits(&headers, &extensions) {
         Ok(()) => app.service.sign_in_place(&server.issuer).await,
         Err(refusal) => Err(Denial::from(refusal).into()),
     };
@@ -128,13 +127,14 @@ pub async fn choose(
     State(app): State<App>,
     server: Server,
     headers: HeaderMap,
+    extensions: Extensions,
     Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
     Extension(Received(body)): Extension<Received>,
 ) -> Result<Response, ApiError> {
     if is_foreign(&headers) {
         return Err(denied("The form is another site's").into());
     }
-    app.sign_in.admits(&headers).map_err(Denial::from)?;
+    app.sign_in.admits(&headers, &extensions).map_err(Denial::from)?;
     let body = body?;
     let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name).map(|(_, value)| value);
     let ticket = field("ticket").unwrap_or_default();

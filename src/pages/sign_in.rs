@@ -75,7 +75,10 @@ pub(super) async fn end(State(pages): State<Pages>, form: Submission) -> Shown {
 
 /// Where somebody signs in.
 async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<Place, Stop> {
-    pages.sign_in.admits(&visit.parts.headers).map_err(|refusal| why_not(visit, Denial::from(refusal).into()))?;
+    pages
+        .sign_in
+        .admits(&visit.parts.headers, &visit.parts.extensions)
+        .map_err(|refusal| why_not(visit, Denial::from(refusal).into()))?;
     let issuer = match (visit.realm, account) {
         (Realm::Workspace, _) => Issuer::Workspace(named_workspace(&visit.parts.headers, &visit.parts.uri)),
         (Realm::Account, Some(text)) => Issuer::Account(AccountId::parse(text).ok_or_else(|| no_account(visit))?),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{Pages, frame};
-use crate::browser::{has_known_host, is_embedded_elsewhere, is_foreign};
+use crate::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
 use crate::control::{Access, ByPages};
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::NamedWorkspace;
@@ -195,8 +195,9 @@ impl Visit {
                  --allow-open-control.",
             )),
             Access::Key(_) => self.person().map(|_| ()),
-            Access::Open if !has_known_host(&self.parts.headers) => Err(self
-                .refused(StatusCode::FORBIDDEN, "The Host header is neither an IP address nor a name without dots.")),
+            Access::Open if !has_known_host(&self.parts.headers, &self.parts.extensions) => {
+                Err(self.refused(StatusCode::FORBIDDEN, &format!("{UNKNOWN_HOST}.")))
+            }
             Access::Open => Ok(()),
         }
     }

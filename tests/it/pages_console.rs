@@ -7,7 +7,6 @@ use dapi_mock::control::routes::ROUTES;
 use dapi_mock::domain::fault::path_fits;
 use dapi_mock::domain::token::Token;
 use dapi_mock::http::SignInPolicy;
-use dapi_mock::service::ADMIN_USER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -180,7 +179,7 @@ async fn what_the_clock_refuses_is_told_and_kept_in_the_form(world: World) {
         ("target", "yesterday", "is no span of time"),
         ("target", "2020-01-01T00:00:00Z", "forward"),
         ("by", "-1d", "is no span of time"),
-        ("until", "doomsday", "is none; use token.expired"),
+        ("until", "doomsday", "unknown event 'doomsday': use token.expired"),
         ("mode", "backwards", "use real, offset or frozen"),
     ] {
         let answer = browser.submit(&console("clock"), &[(field, text)]).await;
