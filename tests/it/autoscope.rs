@@ -135,8 +135,7 @@ async fn the_timing_of_the_sweep_has_no_visible_effect(world: World) {
     let admin = world.admin();
     is_narrowed(&info(&world, &values[0].1).await, &["authentication"]);
     assert_eq!(world.client(&values[0].0).get(CONF).await.status, 403, "before the sweep");
-    assert_eq!(updates(&world).await.len(), 0);
-    // What is changed or revoked before the sweep comes has its event too.
+    // What is changed or revoked before the sweep comes has its event too. Reading the audit log would sweep.
     let comment = json!({"token": {"comment": "c"}, "update_mask": "comment"});
     assert_eq!(admin.patch(&format!("/api/2.0/token/{}", values[1].1), &comment).await.status, 200);
     assert_eq!(admin.post("/api/2.0/token/delete", &json!({"token_id": values[2].1})).await.status, 200);
