@@ -601,10 +601,10 @@ fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) ->
             Credential::Token(token) => token.narrowed_at(),
             Credential::Access(_) => None,
         };
-        let mut because = format!("its scopes are {scopes}; the endpoint asks for {}", demand.scope);
-        if let Some(at) = narrowed {
-            because.push_str(&format!("; auto-scoping narrowed them at {} to what the token had used", at.rfc3339()));
-        }
+        let narrowed = narrowed.map_or_else(String::new, |at| {
+            format!("; auto-scoping narrowed them at {} to what the token had used", at.rfc3339())
+        });
+        let because = format!("its scopes are {scopes}; the endpoint asks for {}{narrowed}", demand.scope);
         let denial = match (credential, demand.scope) {
             (Credential::Access(_), EndpointScope::Named(name)) => Denial::MissingOauthScope(name),
             _ => Denial::MissingScope,

@@ -557,7 +557,7 @@ mod tests {
         assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&{grant}")), Refusal::InvalidRequest(_)));
         assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&client_secret=s")), Refusal::InvalidRequest(_)));
         assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&client_id=d")), Refusal::InvalidRequest(_)));
-        let many: String = (0..65).map(|i| format!("a{i}+")).collect();
+        let many = (0..65).map(|i| format!("a{i}")).collect::<Vec<_>>().join("+");
         let (many, long) = (format!("{grant}&scope={many}"), format!("{grant}&scope={}", "a".repeat(65)));
         for bad in [&format!("{grant}&scope=all-apis+%22"), &format!("{grant}&scope=a%00"), &many, &long] {
             assert!(matches!(read(Some(basic("c", "s")), bad), Refusal::InvalidScope(_)), "{bad}");
