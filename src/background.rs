@@ -50,6 +50,10 @@ pub async fn sweep(service: Service, doors: Doors, every: Duration) {
             Ok(removed) => removed.into_iter().for_each(|id| doors.close(id)),
             Err(error) => tracing::warn!("what other processes removed is remembered for now: {error}"),
         }
+        match service.removed_accounts(doors.accounts()).await {
+            Ok(removed) => removed.into_iter().for_each(|id| doors.close(id)),
+            Err(error) => tracing::warn!("ports of removed accounts stay open for now: {error}"),
+        }
     }
 }
 

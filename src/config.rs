@@ -6,6 +6,7 @@ mod running;
 mod values;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
 use crate::domain::stranger::Reaction;
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
-use crate::http::SignInPolicy;
+use crate::http::{HostType, SignInPolicy};
 use crate::own_client::Failure;
 use crate::service::{FirstStart, JournalLimits};
 use crate::store::{Database, Durability};
@@ -101,6 +102,14 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_PORT", value_parser = values::listening_port, value_name = "PORT")]
     pub port: Option<u16>,
 
+    /// Port of the account's host, for account-level clients; 0 picks a free one
+    #[arg(long, env = "DAPI_MOCK_ACCOUNT_PORT", value_name = "PORT")]
+    pub account_port: Option<u16>,
+
+    /// What the shared port says it is: a workspace's host, or unified, a host for the account and its workspaces
+    #[arg(long, env = "DAPI_MOCK_HOST_TYPE", default_value = "workspace", value_name = "TYPE")]
+    pub host_type: HostType,
+
     /// IP addresses to listen on, separated by commas
     #[arg(long, env = "DAPI_MOCK_HOST", value_delimiter = ',', value_parser = values::address, value_name = "ADDRESS")]
     pub host: Vec<IpAddr>,
@@ -163,6 +172,10 @@ pub struct ServeArgs {
     /// Whether the permissions on tokens answer 404 until the workspace has a token
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
+
+    /// How many days auto-scoping watches a new token before it narrows the scopes [default: 30]
+    #[arg(long, env = "DAPI_MOCK_AUTOSCOPE_DAYS", value_name = "DAYS")]
+    pub autoscope_days: Option<NonZeroU16>,
 
     /// Seed file (YAML or JSON), or a folder of them, applied in the order of their names; existing objects stay as they are
     #[arg(long, env = "DAPI_MOCK_SEED", value_name = "PATH")]
@@ -396,6 +409,7 @@ impl ServeArgs {
                 propagation_delay_ms: self.propagation_delay.map(|seconds| i64::from(seconds) * 1000),
                 token_value_suffix: self.token_suffix,
                 permissions_need_a_token: self.permissions_need_a_token,
+                autoscope_days: self.autoscope_days,
             },
         }
     }
@@ -538,7 +552,7 @@ pub struct ClockArgs {
     pub to: Option<String>,
 
     #[expect(clippy::doc_markdown, reason = "it is the help text")]
-    /// Advance to the next event: token.expired, token.auto_revoked, token.vacuumed, conf.effective or token:TOKEN_ID
+    /// Advance to the next event: token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:TOKEN_ID
     #[arg(long, value_name = "EVENT", group = "change", value_parser = values::event)]
     pub until: Option<String>,
 

@@ -26,11 +26,12 @@ use crate::config::{
     LogFormat, ManArgs, ServeArgs, unknown_variables,
 };
 use crate::control::{self, Access, Control};
-use crate::domain::Denial;
 use crate::domain::seed::{self, Seed};
 use crate::domain::token::TokenValue;
+use crate::domain::{AccountId, Denial};
 use crate::entropy::SystemEntropy;
-use crate::http::{self, App, SignInPolicy};
+use crate::http::discovery::at_port;
+use crate::http::{self, App, HostType, SignInPolicy};
 use crate::log::OneLine;
 use crate::own_client::Failure;
 use crate::pages::{self, Pages};
@@ -128,8 +129,12 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         for (file, seed) in seeds(&args)? {
             patiently(&args, async || apply(&service, &file, &seed).await).await?;
         }
-        let router = surface(&service, args.access(), args.sign_in(), Some(doors.clone()));
+        let router = surface_as(args.host_type, &service, args.access(), args.sign_in(), Some(doors.clone()));
         let_in(allow_hosts(router, &args.allow_host));
+        let account_port = match args.account_port {
+            Some(port) => Some(open_account_port(&service, &doors, port).await?),
+            None => None,
+        };
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), doors, every));
         let (stop_file, stopped) = oneshot::channel();
@@ -140,7 +145,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
             }
             None => None,
         };
-        banner(&url, &args.database, &args.access(), &started, began.elapsed());
+        banner(&url, &args.database, &args.access(), &started, account_port, began.elapsed());
         Ok::<_, Failure>((service, file, stop_file))
     };
     let mut serving = std::pin::pin!(listeners.serve(stop.received()));
@@ -235,13 +240,38 @@ async fn apply(service: &Service, file: &str, seed: &Seed) -> Result<(), Failure
 /// Everything that the server answers: the emulated API, the own one under `/_mock`, and the pages. Without
 /// `doors` no workspace gets a port of its own.
 pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy, doors: Option<Doors>) -> Router {
+    surface_as(HostType::default(), service, access, sign_in, doors)
+}
+
+/// The same on a shared port that says it is a host of that type.
+pub fn surface_as(
+    host_type: HostType,
+    service: &Service,
+    access: Access,
+    sign_in: SignInPolicy,
+    doors: Option<Doors>,
+) -> Router {
     let own = control::router(Control::new(service.clone(), access.clone(), doors));
-    let apis = http::router(App { service: Arc::new(service.clone()), sign_in: sign_in.clone() }).nest("/_mock", own);
+    let apis = http::router(App { service: Arc::new(service.clone()), sign_in: sign_in.clone(), host_type })
+        .nest("/_mock", own);
     let pages = Pages::new(service.clone(), access, sign_in, apis.clone());
     pages::router(pages).merge(apis)
 }
 
-fn banner(url: &str, database: &Database, access: &Access, started: &Started, took: Duration) {
+/// Opens the port that is the default account's host.
+async fn open_account_port(service: &Service, doors: &Doors, port: u16) -> Result<(AccountId, u16), Failure> {
+    let account = service.home_of_account(None).await?.account;
+    Ok((account, doors.open(port, account).await.map_err(|error| format!("--account-port: {error}"))?))
+}
+
+fn banner(
+    url: &str,
+    database: &Database,
+    access: &Access,
+    started: &Started,
+    account_port: Option<(AccountId, u16)>,
+    took: Duration,
+) {
     let token = started.admin_token.as_ref().map_or_else(
         || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),
         export_token,
@@ -251,8 +281,11 @@ fn banner(url: &str, database: &Database, access: &Access, started: &Started, to
         let secret = secret.reveal();
         format!("# OAuth: DATABRICKS_CLIENT_ID={ADMIN_CLIENT_ID} DATABRICKS_CLIENT_SECRET={secret}\n")
     });
+    let account = account_port.map_or_else(String::new, |(account, port)| {
+        format!("# account: DATABRICKS_HOST={} DATABRICKS_ACCOUNT_ID={account}\n", at_port(url, port))
+    });
     say(&format!(
-        "dapi-mock {}, data in {database}, workspace {}\npages at {url}/, own API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}\n\
+        "dapi-mock {}, data in {database}, workspace {}\npages at {url}/, own API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}{account}\n\
          dapi-mock ready host={url} in={}ms\n",
         env!("CARGO_PKG_VERSION"),
         started.workspace,

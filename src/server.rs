@@ -21,11 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tower::ServiceExt;
 
-use crate::domain::WorkspaceId;
+use crate::domain::{AccountId, WorkspaceId};
 use crate::http::credential::WORKSPACE_ID;
 use crate::http::error::{ApiError, render};
 use crate::http::exchange::{ByTls, Peer};
 use crate::http::faults::is_dropped;
+use crate::http::host::ByAccountPort;
 use crate::stall::Unstalled;
 use crate::tls::{HANDSHAKE, Tls};
 
@@ -65,8 +66,8 @@ struct Accepted {
     stream: Box<dyn Transport>,
     by_tls: bool,
     peer: SocketAddr,
-    /// The workspace whose own port it came to.
-    workspace: Option<WorkspaceId>,
+    /// Whose own port it came to.
+    port_of: Option<PortOf>,
     /// Given back when it ends.
     place: Place,
 }
@@ -100,15 +101,36 @@ impl Places {
     }
 }
 
+/// Whose an extra listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PortOf {
+    /// A workspace's: its host.
+    Workspace(WorkspaceId),
+    /// An account's: the account's host.
+    Account(AccountId),
+}
+
+impl From<WorkspaceId> for PortOf {
+    fn from(id: WorkspaceId) -> Self {
+        Self::Workspace(id)
+    }
+}
+
+impl From<AccountId> for PortOf {
+    fn from(id: AccountId) -> Self {
+        Self::Account(id)
+    }
+}
+
 /// Opens more ports while the server runs: one that belongs to a workspace names it in each request, as a
-/// client's header would (spec §2).
+/// client's header would, and one that belongs to an account is the account's host.
 #[derive(Clone, Debug)]
 pub struct Doors {
     hosts: Arc<[IpAddr]>,
     tls: Option<Arc<Tls>>,
     accepted: mpsc::Sender<Accepted>,
     places: Places,
-    open: Arc<Mutex<HashMap<WorkspaceId, Door>>>,
+    open: Arc<Mutex<HashMap<PortOf, Door>>>,
 }
 
 #[derive(Debug)]
@@ -118,34 +140,55 @@ struct Door {
 }
 
 impl Doors {
-    /// Opens a port for a workspace; 0 takes a free one. Answers which; the one that it has, if it has one.
+    /// Opens a port for a workspace or an account; 0 takes a free one. Answers which; the one that it has, if it has one.
     ///
     /// # Errors
     /// The operating system's, with the address.
-    pub async fn open(&self, port: u16, workspace: WorkspaceId) -> io::Result<u16> {
-        if let Some(port) = self.port_of(workspace) {
+    pub async fn open(&self, port: u16, of: impl Into<PortOf> + Send) -> io::Result<u16> {
+        let of = of.into();
+        if let Some(port) = self.port_of(of) {
             return Ok(port);
         }
         let (sockets, port) = bind(&self.hosts, port).await?;
-        let acceptors = sockets.into_iter().map(|socket| self.accept_on(socket, Some(workspace))).collect();
-        let earlier = self.doors().insert(workspace, Door { port, acceptors });
+        let acceptors = sockets.into_iter().map(|socket| self.accept_on(socket, Some(of))).collect();
+        let earlier = self.doors().insert(of, Door { port, acceptors });
         shut(earlier);
         Ok(port)
     }
 
-    /// The port of a workspace, if it has one of its own.
-    pub fn port_of(&self, workspace: WorkspaceId) -> Option<u16> {
-        self.doors().get(&workspace).map(|door| door.port)
+    /// The port of a workspace or an account, if it has one of its own.
+    pub fn port_of(&self, of: impl Into<PortOf>) -> Option<u16> {
+        self.doors().get(&of.into()).map(|door| door.port)
     }
 
     /// The workspaces that have a port of their own.
     pub fn workspaces(&self) -> Vec<WorkspaceId> {
-        self.doors().keys().copied().collect()
+        let workspace = |(of, _): (PortOf, u16)| match of {
+            PortOf::Workspace(id) => Some(id),
+            PortOf::Account(_) => None,
+        };
+        self.all().into_iter().filter_map(workspace).collect()
     }
 
-    /// Closes the port of a workspace.
-    pub fn close(&self, workspace: WorkspaceId) {
-        shut(self.doors().remove(&workspace));
+    /// The accounts that have a port of their own.
+    pub fn accounts(&self) -> Vec<AccountId> {
+        let account = |(of, _): (PortOf, u16)| match of {
+            PortOf::Account(id) => Some(id),
+            PortOf::Workspace(_) => None,
+        };
+        self.all().into_iter().filter_map(account).collect()
+    }
+
+    /// Every port, by number, and whose it is.
+    pub fn all(&self) -> Vec<(PortOf, u16)> {
+        let mut all: Vec<_> = self.doors().iter().map(|(of, door)| (*of, door.port)).collect();
+        all.sort_by_key(|(_, port)| *port);
+        all
+    }
+
+    /// Closes the port of a workspace or an account.
+    pub fn close(&self, of: impl Into<PortOf>) {
+        shut(self.doors().remove(&of.into()));
     }
 
     /// The TLS that is spoken on all ports, where it is.
@@ -153,12 +196,12 @@ impl Doors {
         self.tls.as_deref()
     }
 
-    fn accept_on(&self, socket: TcpListener, workspace: Option<WorkspaceId>) -> AbortHandle {
+    fn accept_on(&self, socket: TcpListener, port_of: Option<PortOf>) -> AbortHandle {
         let (places, tls, connections) = (self.places.clone(), self.tls.clone(), self.accepted.clone());
-        tokio::spawn(accept(socket, workspace, places, tls, connections)).abort_handle()
+        tokio::spawn(accept(socket, port_of, places, tls, connections)).abort_handle()
     }
 
-    fn doors(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Door>> {
+    fn doors(&self) -> MutexGuard<'_, HashMap<PortOf, Door>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -267,7 +310,7 @@ async fn bind(hosts: &[IpAddr], port: u16) -> io::Result<(Vec<TcpListener>, u16)
 
 async fn accept(
     socket: TcpListener,
-    workspace: Option<WorkspaceId>,
+    port_of: Option<PortOf>,
     places: Places,
     tls: Option<Arc<Tls>>,
     connections: mpsc::Sender<Accepted>,
@@ -283,7 +326,7 @@ async fn accept(
                     match tokio::time::timeout(place.patience, begin(stream, peer, tls.as_deref())).await {
                         // Nobody takes it once the server ends.
                         Ok(Ok((stream, by_tls))) => {
-                            drop(connections.send(Accepted { stream, by_tls, peer, workspace, place }).await);
+                            drop(connections.send(Accepted { stream, by_tls, peer, port_of, place }).await);
                         }
                         Ok(Err(error)) => tracing::debug!("connection from {peer}: {error}"),
                         Err(_) => tracing::debug!("connection from {peer}: it says nothing"),
@@ -318,7 +361,7 @@ async fn begin(stream: TcpStream, peer: SocketAddr, tls: Option<&Tls>) -> io::Re
 }
 
 fn connection(
-    Accepted { stream, by_tls, peer, workspace, place }: Accepted,
+    Accepted { stream, by_tls, peer, port_of, place }: Accepted,
     gate: Gate,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
     let patience = place.patience;
@@ -335,8 +378,10 @@ fn connection(
             if by_tls {
                 request.extensions_mut().insert(ByTls);
             }
-            if let Some(id) = workspace {
-                request.headers_mut().append(WORKSPACE_ID, id.0.into());
+            match port_of {
+                Some(PortOf::Workspace(id)) => drop(request.headers_mut().append(WORKSPACE_ID, id.0.into())),
+                Some(PortOf::Account(id)) => drop(request.extensions_mut().insert(ByAccountPort(id))),
+                None => {}
             }
             let response = match gate.0.get() {
                 Some(router) => router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}),

@@ -110,7 +110,7 @@ pub(super) fn instant(text: &str) -> Result<String, String> {
 pub(super) fn event(text: &str) -> Result<String, String> {
     let of_token = text.strip_prefix("token:").is_some_and(|id| !id.is_empty());
     let known = of_token || EventKind::parse(text).is_some();
-    let names = "token.expired, token.auto_revoked, token.vacuumed, conf.effective or token:TOKEN_ID";
+    let names = "token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:TOKEN_ID";
     known.then(|| text.to_owned()).ok_or_else(|| format!("unknown event: use {names}"))
 }
 

@@ -126,7 +126,7 @@ impl Advance {
                 (Some(kind), _) => Ok(Target::Next(kind)),
                 (None, Some(id)) => Ok(Target::Token(TokenId::from_text(id))),
                 (None, None) => Err(Problem::bad_request(format!(
-                    "until: unknown event '{until}': use token.expired, token.auto_revoked, token.vacuumed, conf.effective or token:<token_id>."
+                    "until: unknown event '{until}': use token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:<token_id>."
                 ))),
             },
             _ => Err(Problem::bad_request("Give exactly one of by (\"90d\"), to (RFC 3339) and until (an event).")),

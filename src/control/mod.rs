@@ -8,6 +8,7 @@ mod explain;
 mod faults;
 mod guard;
 pub mod openapi;
+mod ports;
 mod reply;
 mod report;
 mod requests;

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 use super::{
-    Control, audit, clock, compat, explain, faults, openapi, report, requests, settings, tls, tokens, tripwire,
+    Control, audit, clock, compat, explain, faults, openapi, ports, report, requests, settings, tls, tokens, tripwire,
     what_if, workspaces,
 };
 
@@ -93,6 +93,10 @@ pub static ROUTES: &[Route] = &[
     row(Method::POST, "/v1/workspaces/{workspace}/clock/advance", "clock.advance", "advance by a span, to an instant, or until an event", || post(clock::advance)).body::<clock::Advance>(),
     row(Method::GET, "/v1/workspaces/{workspace}/clock/upcoming", "clock.upcoming", "what comes next", || get(clock::upcoming)).query::<clock::Limit>(),
     row(Method::POST, "/v1/accounts/{account}/clock/advance", "accountClock.advance", "advance all workspaces of an account", || post(clock::advance_account)).body::<clock::Advance>(),
+    row(Method::GET, "/v1/ports", "ports.list", "the ports of workspaces and accounts", || get(ports::list)),
+    row(Method::POST, "/v1/accounts/{account}/port", "accountPort.open", "open a port that is the account's host", || post(ports::open)).body::<ports::Wanted>(),
+    row(Method::GET, "/v1/accounts/{account}/port", "accountPort.get", "the port of an account", || get(ports::show)),
+    row(Method::DELETE, "/v1/accounts/{account}/port", "accountPort.close", "close the port of an account", || delete(ports::close)),
     row(Method::GET, "/v1/workspaces/{workspace}/tokens", "tokens.list", "every token, also those that ended, and why", || get(tokens::list)).query::<tokens::Wanted>(),
     row(Method::GET, "/v1/workspaces/{workspace}/audit", "audit.export", "the audit log as JSON lines", || get(audit::export)).query::<audit::Export>(),
     row(Method::POST, "/v1/workspaces/{workspace}/audit/expect", "audit.expect", "assert that something is in the audit log", || post(audit::expect)).body::<audit::Expectation>(),

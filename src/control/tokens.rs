@@ -133,6 +133,13 @@ pub(super) fn fate_json(fate: &TokenFate) -> Value {
         "idle_at": fate.idle_at.filter(|_| fate.end.is_none()).map(Millis::rfc3339),
         "state": fate.end.as_ref().map_or("live", |end| end.cause.as_str()),
     });
+    // A tombstone has no scopes.
+    let state = token.autoscope_state.as_ref().filter(|_| fate.end.is_none());
+    if let (Some(object), Some(state)) = (out.as_object_mut(), state) {
+        object.insert("autoscope_state".into(), state.as_str().into());
+        object.insert("autoscope_until".into(), token.autoscope_until.map(Millis::rfc3339).into());
+        object.insert("scopes".into(), token.scopes.clone().into());
+    }
     if let (Some(object), Some(end)) = (out.as_object_mut(), &fate.end) {
         object.insert("ended_at".into(), end.at.rfc3339().into());
         object.insert("ended_by".into(), end.actor.as_str().into());

@@ -17,7 +17,7 @@ use crate::domain::settings::BehaviourChange;
 use crate::domain::token::TokenValue;
 use crate::domain::workspace::SEED;
 use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, WorkspaceId, span};
-use crate::http::discovery::BaseUrl;
+use crate::http::discovery::{BaseUrl, at_port};
 use crate::service::{ADMIN_CLIENT_ID, CreatedWorkspace, NewWorkspace};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -151,16 +151,6 @@ async fn open_door(control: &Control, port: u16, id: WorkspaceId) -> Result<u16,
     doors.open(port, id).await.map_err(|error| Problem::new(StatusCode::CONFLICT, format!("port: {error}.")))
 }
 
-/// The same host at another port.
-fn at_port(host: &str, port: u16) -> String {
-    let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
-    let name = match rest.rsplit_once(':') {
-        Some((name, digits)) if digits.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => rest,
-    };
-    format!("{scheme}://{name}:{port}")
-}
-
 fn workspace_json(control: &Control, workspace: &Workspace) -> Map<String, Value> {
     let out = json!({
         "id": workspace.id.to_string(),
@@ -230,6 +220,10 @@ pub(super) async fn remove(State(control): State<Control>, Path(workspace): Path
     control.service.delete_workspace(id).await?;
     if let Some(doors) = &control.doors {
         doors.close(id);
+        // The account goes with its last workspace.
+        for account in control.service.removed_accounts(doors.accounts()).await? {
+            doors.close(account);
+        }
     }
     Ok(ok(&json!({})))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::access::PermissionLevel;
 use super::identity::Principal;
 use super::jwt::LIFETIME_SECONDS;
+use super::scope::ALL_APIS;
 use super::token::Token;
 use super::{AccountId, Millis, PrincipalId, TokenId, WorkspaceId};
 
@@ -258,6 +259,15 @@ impl Action {
     /// `updateDbToken` \[inferred\]: no name for the update of 2026 is documented.
     pub fn update_token(id: &TokenId, owner: PrincipalId) -> Self {
         Self { name: "updateDbToken", ..Self::revoke_token(id, owner) }
+    }
+
+    /// The end of auto-scoping, told as an update by the system \[inferred\].
+    pub fn autoscope_token(token: &Token) -> Self {
+        let mut action = Self::update_token(&token.id, token.owner);
+        let scopes = token.scopes.as_ref().map_or_else(|| ALL_APIS.to_owned(), |names| names.join(" "));
+        let state = token.autoscope_state.clone().unwrap_or_default();
+        action.params.extend([("scopes", scopes), ("autoscopeState", state)]);
+        action
     }
 
     /// `add`: a user or service principal came to the workspace or the account, or a group was assigned.

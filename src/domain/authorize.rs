@@ -8,6 +8,7 @@ use super::clock::WorkspaceClock;
 use super::denial::Feature;
 use super::identity::PrincipalKind;
 use super::jwt::{AccessToken, Claims, Forgery};
+use super::lifecycle;
 use super::scope::{self, EndpointScope};
 use super::settings::{self, Tier};
 use super::token::{Ended, Token, TokenState};
@@ -334,8 +335,8 @@ impl Party {
 /// What is recorded of a use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// The scopes inferred from use, with this one; `None` when they stay as they are.
-    pub inferred_scopes: Option<Vec<String>>,
+    /// The endpoint's scope, where auto-scoping has not seen it yet.
+    pub inferred_scope: Option<EndpointScope>,
 }
 
 /// Collects the steps; the first failing one ends the run.
@@ -423,8 +424,8 @@ fn run(
 }
 
 fn use_of(token: &Token, demand: Demand, now: Millis) -> Option<Use> {
-    let inferred_scopes = token.infer_scope(demand.scope);
-    (token.use_needs_recording(now) || inferred_scopes.is_some()).then_some(Use { inferred_scopes })
+    let inferred_scope = token.infer_scope(demand.scope).map(|_| demand.scope);
+    (token.use_needs_recording(now) || inferred_scope.is_some()).then_some(Use { inferred_scope })
 }
 
 /// A credential that works by itself; what follows is about its owner and the endpoint.
@@ -552,7 +553,8 @@ fn live_token(
         return Err(trace.fail(Check::NotInactive, because, Denial::InvalidAccessToken));
     }
     trace.pass(Check::NotInactive, String::new());
-    Ok(token)
+    // Nor may it make a difference for the scopes.
+    Ok(lifecycle::as_of(token, &workspace.behaviour, now))
 }
 
 /// Why personal access tokens are disabled in the workspace, if they are.
@@ -591,12 +593,19 @@ fn token_permission(owner: &Owner) -> Result<String, String> {
 
 fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) -> Result<(), Denial> {
     let scopes = match credential {
-        Credential::Token(token) => token.scopes.clone(),
+        Credential::Token(token) => token.binding_scopes().map(<[String]>::to_vec),
         Credential::Access(claims) => claims.scopes(),
     };
     if !scope::covers(scopes.as_deref(), demand.scope) {
         let scopes = scopes.unwrap_or_default().join(", ");
-        let because = format!("its scopes are {scopes}; the endpoint asks for {}", demand.scope);
+        let narrowed = match credential {
+            Credential::Token(token) => token.narrowed_at(),
+            Credential::Access(_) => None,
+        };
+        let narrowed = narrowed.map_or_else(String::new, |at| {
+            format!("; auto-scoping narrowed them at {} to what the token had used", at.rfc3339())
+        });
+        let because = format!("its scopes are {scopes}; the endpoint asks for {}{narrowed}", demand.scope);
         let denial = match (credential, demand.scope) {
             (Credential::Access(_), EndpointScope::Named(name)) => Denial::MissingOauthScope(name),
             _ => Denial::MissingScope,

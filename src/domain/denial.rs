@@ -58,6 +58,13 @@ pub enum Denial {
     BodyTimeout,
     /// A parameter is missing or of the wrong type or value; the sentence says which and why.
     InvalidParameter(String),
+    /// An endpoint of workspaces' hosts that the account's host does not have.
+    NotOnAccountHost {
+        /// The request's method.
+        method: String,
+        /// Its path.
+        path: String,
+    },
     /// A lifetime that the real service calls an invalid timeout: zero or negative.
     InvalidTimeout(i64),
     /// A lifetime above the effective cap.

@@ -40,6 +40,17 @@ pub fn idle_at(token: &Token, behaviour: &Behaviour) -> Option<Millis> {
     (!exempt).then(|| token.idle_from().plus(days(behaviour.inactivity_days)))
 }
 
+/// When auto-scoping ends of a token that it watches; `None` where the token ends first.
+pub fn autoscope_end(token: &Token, behaviour: &Behaviour) -> Option<Millis> {
+    let until = token.autoscoping_until()?;
+    end_of(token, behaviour).is_none_or(|end| until < end.at).then_some(until)
+}
+
+/// The token as it is at `now`, whether the sweep has stored the outcome of auto-scoping or not.
+pub fn as_of(token: Token, behaviour: &Behaviour, now: Millis) -> Token {
+    if autoscope_end(&token, behaviour).is_some_and(|until| now >= until) { token.autoscoped() } else { token }
+}
+
 const fn days(days: i64) -> i64 {
     days.saturating_mul(DAY_MS)
 }
@@ -53,12 +64,15 @@ pub enum EventKind {
     TokenAutoRevoked,
     /// An expired token leaves the lists.
     TokenVacuumed,
+    /// Auto-scoping of a token ends.
+    TokenAutoscoped,
     /// A changed workspace configuration takes effect.
     ConfEffective,
 }
 
 impl EventKind {
-    const ALL: [Self; 4] = [Self::TokenExpired, Self::TokenAutoRevoked, Self::TokenVacuumed, Self::ConfEffective];
+    const ALL: [Self; 5] =
+        [Self::TokenExpired, Self::TokenAutoRevoked, Self::TokenVacuumed, Self::TokenAutoscoped, Self::ConfEffective];
 
     /// The name in the own API.
     pub const fn as_str(self) -> &'static str {
@@ -66,6 +80,7 @@ impl EventKind {
             Self::TokenExpired => "token.expired",
             Self::TokenAutoRevoked => "token.auto_revoked",
             Self::TokenVacuumed => "token.vacuumed",
+            Self::TokenAutoscoped => "token.autoscoped",
             Self::ConfEffective => "conf.effective",
         }
     }
@@ -76,13 +91,18 @@ impl EventKind {
     }
 }
 
-/// The events that the token's own end brings, in order.
+/// The events that time brings to the token, in order.
 pub fn events_of(token: &Token, behaviour: &Behaviour) -> Vec<(EventKind, Millis)> {
+    let mut events: Vec<_> =
+        autoscope_end(token, behaviour).map(|at| (EventKind::TokenAutoscoped, at)).into_iter().collect();
     match end_of(token, behaviour) {
-        None => Vec::new(),
-        Some(End { cause: EndCause::Inactive, at, .. }) => vec![(EventKind::TokenAutoRevoked, at)],
-        Some(End { at, gone_at, .. }) => vec![(EventKind::TokenExpired, at), (EventKind::TokenVacuumed, gone_at)],
+        None => {}
+        Some(End { cause: EndCause::Inactive, at, .. }) => events.push((EventKind::TokenAutoRevoked, at)),
+        Some(End { at, gone_at, .. }) => {
+            events.extend([(EventKind::TokenExpired, at), (EventKind::TokenVacuumed, gone_at)]);
+        }
     }
+    events
 }
 
 #[cfg(test)]
@@ -103,8 +123,16 @@ mod tests {
             let state = token.state(&behaviour, now);
             prop_assert_eq!(state != TokenState::Live, end.is_some_and(|end| now >= end.at));
             prop_assert_eq!(Horizon::with_expired(&behaviour, now).shows(&token), end.is_none_or(|end| now < end.gone_at));
+            let watched = Token { autoscope_state: Some("AUTOSCOPE_STATE_RUNNING".into()), ..token.clone() };
+            let until = autoscope_end(&watched, &behaviour);
+            let is_autoscoping = as_of(watched.clone(), &behaviour, now).is_autoscoping();
+            prop_assert_eq!(is_autoscoping, until.is_none_or(|until| now < until));
+            prop_assert_eq!(as_of(token.clone(), &behaviour, now), token.clone());
+            let events = events_of(&watched, &behaviour);
+            prop_assert!(events.is_sorted_by_key(|(_, at)| *at));
             if let Some(end) = end {
                 prop_assert!(end.at <= end.gone_at);
+                prop_assert!(until.is_none_or(|until| until < end.at));
                 prop_assert_eq!(token.state(&behaviour, end.at.plus(-1)), TokenState::Live);
             }
         }

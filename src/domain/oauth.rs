@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::ids::DAY_MS;
 use super::settings::PLATFORM_MAX_LIFETIME_DAYS;
-use super::sign_in::Redemption;
+use super::sign_in::{OFFLINE_ACCESS, Redemption};
 use super::stranger::marked;
 use super::{AccountId, Denial, Millis, PrincipalId, scope};
 
@@ -112,9 +112,36 @@ pub struct Secret {
     pub created_at: Millis,
     /// When it stops working.
     pub expires_at: Millis,
+    /// The scopes that access tokens issued for it cannot exceed; `None` is all APIs.
+    pub scopes: Option<Vec<String>>,
 }
 
 impl Secret {
+    /// The scopes of an access token, separated by spaces, for a client that asked for `asked`; `None`
+    /// where it named no scope.
+    ///
+    /// # Errors
+    /// [`Refusal::ScopesNotAssigned`] with the names that the secret does not have, or that are unknown.
+    pub fn grant(&self, client_id: &str, asked: Option<&str>) -> Result<String, Refusal> {
+        let Some(asked) = asked else { return Ok(self.default_scope()) };
+        let is_assigned = |name: &&str| match &self.scopes {
+            // It asks for a refresh token, and is about no API.
+            _ if *name == OFFLINE_ACCESS => true,
+            None => scope::is_known(name),
+            Some(granted) => scope::may_ask(granted, name),
+        };
+        let missing: Vec<&str> = asked.split(' ').filter(|name| !is_assigned(name)).collect();
+        if missing.is_empty() {
+            return Ok(asked.to_owned());
+        }
+        Err(Refusal::ScopesNotAssigned { scopes: missing.join(" "), client_id: client_id.to_owned() })
+    }
+
+    /// What a client gets that names no scope: all that the secret has \[inferred\].
+    fn default_scope(&self) -> String {
+        self.scopes.as_ref().map_or_else(|| scope::ALL_APIS.to_owned(), |names| names.join(" "))
+    }
+
     /// Whether it works at `now`; it is expired *at* its expiry, as tokens are.
     pub fn is_live(&self, now: Millis) -> bool {
         now < self.expires_at
@@ -160,6 +187,16 @@ pub fn plan_secret(lifetime: Option<&str>, live_secrets: usize, now: Millis) -> 
         return Err(Denial::SecretQuotaExceeded);
     }
     Ok(now.plus(lifetime_ms))
+}
+
+/// The scopes of a new secret, each once; `None`, which is all APIs, where none is named.
+///
+/// # Errors
+/// [`Denial::InvalidParameter`] for a name that is not in the right format, or for too many.
+pub fn secret_scopes(names: Option<&[String]>) -> Result<Option<Vec<String>>, Denial> {
+    let scopes = scope::checked(names.unwrap_or_default());
+    let scopes = scopes.map_err(|fault| Denial::parameter(format!("scopes: {fault}.")))?;
+    Ok(Some(scopes).filter(|scopes| !scopes.is_empty()))
 }
 
 /// Reads protobuf's JSON form of a duration, such as `3600s` or `0.5s`, in whole milliseconds.
@@ -215,6 +252,13 @@ pub enum Refusal {
     UnsupportedResponseType(String),
     /// `access_denied`
     AccessDenied(String),
+    /// `access_denied` for scopes that the client does not have.
+    ScopesNotAssigned {
+        /// Their names, separated by spaces.
+        scopes: String,
+        /// The client.
+        client_id: String,
+    },
     /// `invalid_grant` for a code. The cause is for the log.
     InvalidCode(&'static str),
     /// `invalid_grant` for a refresh token. The cause is for the log; clients know the one text.
@@ -279,8 +323,8 @@ pub struct ClientCredentials {
     pub client_id: String,
     /// The hash of the secret that it presented.
     pub secret: SecretHash,
-    /// The scopes, separated by spaces.
-    pub scope: String,
+    /// The scopes that it asks for, separated by spaces; `None` where it names none.
+    pub scope: Option<String>,
 }
 
 impl ClientCredentials {
@@ -322,15 +366,21 @@ pub(super) fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Result<
     }
 }
 
-pub(super) fn checked_scope(text: &str) -> Result<String, Refusal> {
-    let names: Vec<&str> = text.split(' ').filter(|name| !name.is_empty()).collect();
-    if names.is_empty() {
-        return Ok(scope::ALL_APIS.to_owned());
+/// Reads a list of scopes, each once; `None` where it names none. Whether the client has them is asked later.
+pub(super) fn checked_scope(text: &str) -> Result<Option<String>, Refusal> {
+    let names = text.split(' ').filter(|name| !name.is_empty());
+    let names = scope::requested(names).map_err(|fault| Refusal::InvalidScope(fault.to_string()))?;
+    Ok(Some(names.join(" ")).filter(|scope| !scope.is_empty()))
+}
+
+/// The scopes that a person's sign-in asks for: any known ones; all APIs where it names none.
+pub(super) fn scope_of_public_client(text: &str, client_id: &str) -> Result<String, Refusal> {
+    let scope = checked_scope(text)?.unwrap_or_else(|| scope::ALL_APIS.to_owned());
+    let unknown: Vec<&str> = scope.split(' ').filter(|name| !scope::is_known(name)).collect();
+    if unknown.is_empty() {
+        return Ok(scope);
     }
-    match scope::checked(names) {
-        Ok(names) => Ok(names.join(" ")),
-        Err(fault) => Err(Refusal::InvalidScope(fault.to_string())),
-    }
+    Err(Refusal::ScopesNotAssigned { scopes: unknown.join(" "), client_id: client_id.to_owned() })
 }
 
 #[cfg(test)]
@@ -355,6 +405,7 @@ mod tests {
             hash: SecretHash::of(value),
             created_at: NOW,
             expires_at: NOW.plus(1),
+            scopes: None,
         }
     }
 
@@ -407,21 +458,58 @@ mod tests {
 
     #[test]
     fn clients_authenticate_in_the_header_or_in_the_body() {
-        let expected = |scope: &str| {
+        let expected = |scope: Option<&str>| {
             let (client_id, secret) = ("c".into(), SecretHash::of("s"));
-            TokenRequest::ClientCredentials(ClientCredentials { client_id, secret, scope: scope.into() })
+            TokenRequest::ClientCredentials(ClientCredentials { client_id, secret, scope: scope.map(str::to_owned) })
         };
-        for (header, body) in [
-            (Some(basic("c", "s")), "grant_type=client_credentials&scope=all-apis"),
-            (Some(basic("c", "s")), "scope=all-apis&grant_type=client_credentials"),
-            (Some(basic("c", "s")), "grant_type=client_credentials&client_id=c&resource=x&scope="),
-            (None, "client_secret=s&grant_type=client_credentials&client_id=c&authorization_details=%5B%5D"),
+        for (header, body, scope) in [
+            (Some(basic("c", "s")), "grant_type=client_credentials&scope=all-apis", Some("all-apis")),
+            (Some(basic("c", "s")), "scope=all-apis&grant_type=client_credentials", Some("all-apis")),
+            (Some(basic("c", "s")), "grant_type=client_credentials&client_id=c&resource=x&scope=", None),
+            (None, "client_secret=s&grant_type=client_credentials&client_id=c&authorization_details=%5B%5D", None),
+            (Some(basic("c", "s")), "grant_type=client_credentials&scope=+sql+jobs%20sql+x", Some("sql jobs x")),
         ] {
-            assert_eq!(TokenRequest::read(header, &form(body)), Ok(expected("all-apis")), "{body}");
+            assert_eq!(TokenRequest::read(header, &form(body)), Ok(expected(scope)), "{body}");
         }
-        let scopes =
-            TokenRequest::read(Some(basic("c", "s")), &form("grant_type=client_credentials&scope=sql+jobs%20x"));
-        assert_eq!(scopes, Ok(expected("sql jobs x")));
+    }
+
+    #[test]
+    fn a_secret_grants_its_own_scopes_and_nothing_beyond() {
+        let with = |scopes: &[&str]| {
+            let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+            Secret { scopes: secret_scopes(Some(&scopes)).unwrap(), ..secret("id", "s") }
+        };
+        let missing = |scopes: &str| Err(Refusal::ScopesNotAssigned { scopes: scopes.into(), client_id: "c".into() });
+        for (own, asked, expected) in [
+            (&[][..], None, Ok("all-apis".to_owned())),
+            (&[], Some("all-apis"), Ok("all-apis".into())),
+            (&[], Some("sql jobs"), Ok("sql jobs".into())),
+            (&[], Some("sql nonsense"), missing("nonsense")),
+            (&["sql", "jobs", "sql"], None, Ok("sql jobs".into())),
+            (&["sql"], Some("sql"), Ok("sql".into())),
+            (&["sql"], Some("sql offline_access"), Ok("sql offline_access".into())),
+            (&["sql"], Some("all-apis"), missing("all-apis")),
+            (&["sql"], Some("jobs sql all-apis"), missing("jobs all-apis")),
+            (&["iam"], Some("iam.groups:read"), Ok("iam.groups:read".into())),
+            (&["iam.groups:read"], Some("iam"), missing("iam")),
+            (&["all-apis"], Some("sql"), Ok("sql".into())),
+            (&["all-apis"], Some("nonsense"), missing("nonsense")),
+            (&["of-tomorrow"], Some("of-tomorrow"), Ok("of-tomorrow".into())),
+        ] {
+            assert_eq!(with(own).grant("c", asked), expected, "{own:?} asked for {asked:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_of_secrets_are_bounded() {
+        let names = |count: usize| (0..count).map(|i| format!("a{i}")).collect::<Vec<_>>();
+        assert_eq!(secret_scopes(None), Ok(None));
+        assert_eq!(secret_scopes(Some(&[])), Ok(None));
+        assert_eq!(secret_scopes(Some(&names(64))), Ok(Some(names(64))));
+        assert!(matches!(secret_scopes(Some(&names(65))), Err(Denial::InvalidParameter(_))));
+        for bad in ["", "two words", "UPPER", "\0", &"a".repeat(65)] {
+            assert!(matches!(secret_scopes(Some(&[bad.to_owned()])), Err(Denial::InvalidParameter(_))), "{bad:?}");
+        }
     }
 
     #[test]
@@ -439,7 +527,8 @@ mod tests {
         assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&client_id=d")), Refusal::InvalidRequest(_)));
         let names: Vec<String> = (0..=scope::MAX_SCOPES).map(|n| format!("s{n}")).collect();
         let many = format!("{grant}&scope={}", names.join("+"));
-        for bad in [&format!("{grant}&scope=all-apis+%22"), &many] {
+        let long = format!("{grant}&scope={}", "a".repeat(scope::MAX_NAME_BYTES + 1));
+        for bad in [&format!("{grant}&scope=all-apis+%22"), &format!("{grant}&scope=a%00"), &many, &long] {
             assert!(matches!(read(Some(basic("c", "s")), bad), Refusal::InvalidScope(_)), "{bad}");
         }
     }

@@ -73,10 +73,27 @@ impl fmt::Display for ScopeFault {
 /// # Errors
 /// See [`ScopeFault`].
 pub fn checked<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Vec<String>, ScopeFault> {
+    each_once(names, is_well_formed)
+}
+
+/// The same for the names in a request for an access token, of which RFC 6749 §3.3 allows more: unknown ones are refused
+/// in words of their own, once the client is known.
+///
+/// # Errors
+/// See [`ScopeFault`].
+pub fn requested<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Vec<String>, ScopeFault> {
+    let is_allowed = |b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    each_once(names, |name| name.len() <= MAX_NAME_BYTES && name.bytes().all(is_allowed))
+}
+
+fn each_once<T: AsRef<str>>(
+    names: impl IntoIterator<Item = T>,
+    is_name: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, ScopeFault> {
     let (mut seen, mut scopes) = (HashSet::new(), Vec::new());
     for name in names {
         let name = name.as_ref();
-        if !is_well_formed(name) {
+        if !is_name(name) {
             return Err(ScopeFault::Malformed(name.chars().take(MAX_NAME_BYTES).collect()));
         }
         if seen.insert(name.to_owned()) {
@@ -89,6 +106,108 @@ pub fn checked<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Vec<
     Ok(scopes)
 }
 
+/// The families of scopes that the reference of the API names, and those of OAuth itself; a name below one
+/// of them, such as `iam.groups:read`, is known with it. The real list grows: a name that is missing here
+/// is refused by the token endpoint \[inferred\].
+const FAMILIES: &[&str] = &[
+    "access-management",
+    "account-access-control",
+    "alerts",
+    "all-apis",
+    "apps",
+    "authentication",
+    "billing",
+    "catalog",
+    "clean-rooms",
+    "cleanrooms",
+    "clusters",
+    "command-execution",
+    "compute",
+    "custom-llms",
+    "dashboards",
+    "data-classification",
+    "data-quality",
+    "database",
+    "dataquality",
+    "dbfs",
+    "disaster-recovery",
+    "email",
+    "environments",
+    "feature-engineering",
+    "feature-store",
+    "files",
+    "forecasting",
+    "genie",
+    "git",
+    "git-credentials",
+    "global-init-scripts",
+    "iam",
+    "identity",
+    "instance-pools",
+    "instance-profiles",
+    "jobs",
+    "knowledge-assistants",
+    "libraries",
+    "log-delivery",
+    "marketplace",
+    "mcp",
+    "ml",
+    "mlflow",
+    "model-registry",
+    "model-serving",
+    "networking",
+    "notebooks",
+    "notifications",
+    "oauth",
+    "offline_access",
+    "openid",
+    "pipelines",
+    "policies",
+    "postgres",
+    "profile",
+    "provisioning",
+    "quality-monitors",
+    "query-history",
+    "repos",
+    "scim",
+    "secrets",
+    "serving",
+    "settings",
+    "sharing",
+    "sql",
+    "statement-execution",
+    "storage",
+    "supervisor-agents",
+    "tags",
+    "tokens",
+    "unity-catalog",
+    "usage-policies",
+    "vector-search",
+    "vectorsearch",
+    "warehouses",
+    "workspace",
+];
+
+/// Whether there is such a scope, as far as is known.
+pub fn is_known(name: &str) -> bool {
+    let family = name.split(['.', ':', '/']).next().unwrap_or_default();
+    is_well_formed(name) && FAMILIES.contains(&family)
+}
+
+/// Whether a client with these scopes may ask for this one: it is one of them, or a known one that they hold.
+pub fn may_ask(granted: &[String], name: &str) -> bool {
+    granted.iter().any(|own| own == name) || (is_known(name) && grants(granted, name))
+}
+
+/// Whether these scopes hold this one: it is among them or below one of them, or they are all APIs \[inferred
+/// for names below others\].
+fn grants(granted: &[String], name: &str) -> bool {
+    granted.iter().any(|scope| {
+        let below = name.strip_prefix(scope.as_str());
+        scope == ALL_APIS || below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ':', '/']))
+    })
+}
+
 /// Whether a client may ask for this scope name. The real list is long, changes, and has no
 /// endpoint, so the mock takes any name of that form \[inferred\].
 fn is_well_formed(name: &str) -> bool {
@@ -99,6 +218,35 @@ fn is_well_formed(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn some(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_grant_holds_for_a_name_and_what_is_below_it() {
+        for (granted, name, expected) in [
+            (&["sql"][..], "sql", true),
+            (&["sql"], "sql.queries:read", true),
+            (&["sql"], "sqlite", false),
+            (&["sql.queries:read"], "sql", false),
+            (&["sql", "jobs"], "all-apis", false),
+            (&["sql", "all-apis"], "jobs", true),
+            (&[], "sql", false),
+        ] {
+            assert_eq!(grants(&some(granted), name), expected, "{granted:?} and {name}");
+        }
+    }
+
+    #[test]
+    fn known_scopes_are_those_of_the_reference_and_what_is_below_them() {
+        for name in ["all-apis", "sql", "iam.groups:read", "offline_access", "unity-catalog"] {
+            assert!(is_known(name), "{name}");
+        }
+        for name in ["", "sqll", "All-APIs", "nonsense", "sql queries", ".sql"] {
+            assert!(!is_known(name), "{name}");
+        }
+    }
 
     #[test]
     fn scopes_have_a_number_and_a_length_and_count_once() {
@@ -116,7 +264,6 @@ mod tests {
 
     #[test]
     fn scopes_cover_their_endpoints_only() {
-        let some = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         for (scopes, endpoint, expected) in [
             (None, AUTHENTICATION, true),
             (Some(some(&["authentication"])), AUTHENTICATION, true),

@@ -1,5 +1,7 @@
 //! A workspace's configuration, typed: what the conf strings mean, and the mock's own switches.
 
+use std::num::NonZeroU16;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,9 @@ pub const PLATFORM_MAX_LIFETIME_DAYS: i64 = 730;
 /// 2018-01-01T00:00:00Z. Workspaces created before it start with tokens disabled; only "on by
 /// default from 2018" is stated, so this is \[inferred\] (requirement R26).
 pub const TOKENS_ON_BY_DEFAULT_SINCE: Millis = Millis(1_514_764_800_000);
+
+/// Days that auto-scoping watches a new token, unless the workspace's switch says otherwise \[inferred\].
+pub const AUTOSCOPE_DAYS: i64 = 30;
 
 /// Whether tokens are enabled, given the stored value of `enableTokensConfig`. `None` (unset)
 /// means the default of the workspace's age. Any letter case, as values are stored as sent.
@@ -134,6 +139,8 @@ pub struct Behaviour {
     pub permissions_need_a_token: bool,
     /// Days that expired tokens stay in token management's list before they are vacuumed.
     pub expired_listed_days: i64,
+    /// Days that auto-scoping watches a token before it narrows the scopes; of tokens created from now on.
+    pub autoscope_days: i64,
 }
 
 /// Switches to be set; absent ones stay as they are.
@@ -159,6 +166,9 @@ pub struct BehaviourChange {
     /// See [`Behaviour::permissions_need_a_token`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_need_a_token: Option<bool>,
+    /// See [`Behaviour::autoscope_days`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscope_days: Option<NonZeroU16>,
 }
 
 impl BehaviourChange {
@@ -170,6 +180,7 @@ impl BehaviourChange {
         to.propagation_delay_ms = self.propagation_delay_ms.unwrap_or(to.propagation_delay_ms);
         to.token_value_suffix = self.token_value_suffix.or(to.token_value_suffix);
         to.permissions_need_a_token = self.permissions_need_a_token.unwrap_or(to.permissions_need_a_token);
+        to.autoscope_days = self.autoscope_days.map_or(to.autoscope_days, |days| days.get().into());
         to
     }
 }
@@ -186,6 +197,7 @@ impl Default for Behaviour {
             token_value_suffix: None,
             permissions_need_a_token: false,
             expired_listed_days: 30,
+            autoscope_days: AUTOSCOPE_DAYS,
         }
     }
 }

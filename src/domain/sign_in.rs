@@ -15,8 +15,10 @@ use super::authorize::NamedWorkspace;
 use super::identity::Entry;
 use super::ids::DAY_MS;
 use super::jwt::{Audience, LIFETIME_SECONDS};
-use super::oauth::{AUTHORIZATION_CODE, REFRESH_TOKEN, Refusal, SecretHash, checked_scope, parameter};
-use super::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
+use super::oauth::{
+    AUTHORIZATION_CODE, REFRESH_TOKEN, Refusal, SecretHash, checked_scope, parameter, scope_of_public_client,
+};
+use super::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId, scope};
 
 /// The one public client that is emulated: that of the CLI and, by default, of the SDKs.
 pub const CLI: &str = "databricks-cli";
@@ -180,7 +182,7 @@ impl AuthorizationRequest {
         if URL_SAFE_NO_PAD.decode(challenge).map(|bytes| bytes.len()) != Ok(32) {
             return Err(invalid("code_challenge is not the base64url form of a SHA-256"));
         }
-        let scope = checked_scope(parameter(query, "scope")?.unwrap_or_default())?;
+        let scope = scope_of_public_client(parameter(query, "scope")?.unwrap_or_default(), CLI)?;
         if words(&scope).any(|name| name == "openid") {
             return Err(Refusal::InvalidScope("The scope openid (id tokens) is not emulated".into()));
         }
@@ -358,7 +360,7 @@ impl Redemption {
         let token = parameter(form, "refresh_token")?.ok_or_else(missing)?;
         let ticket = Ticket::parse(TicketKind::Refresh, token);
         let ticket = ticket.ok_or(Refusal::InvalidRefreshToken("it has not the form of a refresh token"))?;
-        let scope = parameter(form, "scope")?.map(checked_scope).transpose()?;
+        let scope = checked_scope(parameter(form, "scope")?.unwrap_or_default())?;
         Ok(Self { client_id, ticket, proof: Proof::Refresh(scope) })
     }
 }
@@ -549,9 +551,12 @@ impl SignIn {
             return Verdict::Refused(Refusal::InvalidRefreshToken("it is expired"));
         }
         let granted = &self.request.scope;
-        let wider = |name: &&str| !words(granted).any(|granted| granted == *name);
-        if let Some(name) = scope.and_then(|scope| words(scope).find(wider)) {
-            return Verdict::Refused(Refusal::InvalidScope(format!("'{name}' was not granted at the sign-in")));
+        let own: Vec<String> = words(granted).map(str::to_owned).collect();
+        let wider = |name: &&str| !scope::may_ask(&own, name);
+        let missing: Vec<&str> = scope.into_iter().flat_map(words).filter(wider).collect();
+        if !missing.is_empty() {
+            let (scopes, client_id) = (missing.join(" "), self.request.client_id);
+            return Verdict::Refused(Refusal::ScopesNotAssigned { scopes, client_id });
         }
         let scope = scope.unwrap_or(granted).to_owned();
         self.grant(person, scope, next, now)
@@ -855,8 +860,8 @@ mod tests {
         let (_, scope) = granted(turned.clone().judge(&refresh(&second, None), &first, NOW));
         assert_eq!(scope, "offline_access all-apis", "narrowing holds for one access token");
         assert!(matches!(turned.clone().judge(&refresh(&first, None), &first, NOW), Verdict::Revoked(_)));
-        let wider = turned.clone().judge(&refresh(&second, Some("all-apis sql")), &first, NOW);
-        assert!(matches!(wider, Verdict::Refused(Refusal::InvalidScope(_))));
+        let wider = turned.clone().judge(&refresh(&second, Some("all-apis sql nonsense")), &first, NOW);
+        assert!(matches!(wider, Verdict::Refused(Refusal::ScopesNotAssigned { scopes, .. }) if scopes == "nonsense"));
         let late = turned.clone().judge(&refresh(&second, None), &first, NOW.plus(REFRESH_LIFETIME_MS));
         assert_eq!(late, Verdict::Refused(Refusal::InvalidRefreshToken("it is expired")));
         let stranger = Ticket::new(TicketKind::Code, Uuid::from_u128(7), [4; 16]).next_turn([1; 16]);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::DAY_MS;
 use super::scope::{self, EndpointScope};
-use super::settings::Behaviour;
+use super::settings::{AUTOSCOPE_DAYS, Behaviour};
 use super::stranger::marked;
 use super::{Denial, Millis, PrincipalId, TokenId, WorkspaceId};
 
@@ -91,8 +91,12 @@ pub struct Token {
     pub scopes: Option<Vec<String>>,
     /// The state of auto-scoping, as on the wire; `None` when it was never mentioned.
     pub autoscope_state: Option<String>,
+    /// When auto-scoping ends, or ended.
+    pub autoscope_until: Option<Millis>,
     /// Scopes seen in use while auto-scoping ran.
     pub inferred_scopes: Option<Vec<String>>,
+    /// Scopes that were inferred from the use of a token from before there was auto-scoping.
+    pub backfill_scopes: Option<Vec<String>>,
 }
 
 /// Whether a token works.
@@ -124,11 +128,50 @@ impl Token {
         TokenState::Live
     }
 
+    /// The scopes that an endpoint is compared with: `None` is all APIs, which auto-scoping grants while it
+    /// watches the token.
+    pub fn binding_scopes(&self) -> Option<&[String]> {
+        if self.is_autoscoping() { None } else { self.scopes.as_deref() }
+    }
+
+    /// Whether auto-scoping watches the token.
+    pub fn is_autoscoping(&self) -> bool {
+        self.autoscope_state.as_deref() == Some(AUTOSCOPE_RUNNING)
+    }
+
+    /// When auto-scoping ends of a token that it watches.
+    pub fn autoscoping_until(&self) -> Option<Millis> {
+        self.is_autoscoping().then(|| self.autoscope_until.unwrap_or(self.creation_time.plus(AUTOSCOPE_DAYS * DAY_MS)))
+    }
+
+    /// The token once auto-scoping has ended: from then on its scopes are those that it was seen to use and
+    /// those that it was created with. Where there are none, nothing is known to narrow it to: it keeps all
+    /// APIs \[inferred\].
+    #[must_use]
+    pub fn autoscoped(mut self) -> Self {
+        self.autoscope_until = self.autoscoping_until();
+        let mut names = self.inferred_scopes.take().unwrap_or_default();
+        names.extend(self.scopes.take().unwrap_or_default());
+        names.sort();
+        names.dedup();
+        let is_narrowed = !names.is_empty();
+        let state = if is_narrowed { AUTOSCOPE_COMPLETED } else { AUTOSCOPE_NOT_COVERED };
+        self.autoscope_state = Some(state.to_owned());
+        self.inferred_scopes = is_narrowed.then_some(names);
+        self.scopes.clone_from(&self.inferred_scopes);
+        self
+    }
+
+    /// When auto-scoping narrowed the scopes, if it did.
+    pub fn narrowed_at(&self) -> Option<Millis> {
+        self.autoscope_until.filter(|_| self.autoscope_state.as_deref() == Some(AUTOSCOPE_COMPLETED))
+    }
+
     /// The scopes inferred from use once an endpoint with `scope` was called; `None` when auto-scoping
     /// does not run or the scope is there already (governance §2.4).
     pub fn infer_scope(&self, scope: EndpointScope) -> Option<Vec<String>> {
         let EndpointScope::Named(name) = scope else { return None };
-        if self.autoscope_state.as_deref() != Some(AUTOSCOPE_RUNNING) {
+        if !self.is_autoscoping() {
             return None;
         }
         let mut inferred = self.inferred_scopes.clone().unwrap_or_default();
@@ -205,6 +248,8 @@ pub struct TokenFacts {
     pub cap_days: i64,
     /// Live tokens that the owner already holds in the workspace.
     pub live_tokens: i64,
+    /// Days that auto-scoping watches a token.
+    pub autoscope_days: i64,
 }
 
 /// A token to be, without its value and owner.
@@ -220,6 +265,8 @@ pub struct TokenPlan {
     pub scopes: Option<Vec<String>>,
     /// See [`Token::autoscope_state`].
     pub autoscope_state: Option<String>,
+    /// See [`Token::autoscope_until`].
+    pub autoscope_until: Option<Millis>,
 }
 
 impl TokenPlan {
@@ -244,7 +291,9 @@ impl TokenPlan {
             last_used: None,
             scopes: self.scopes,
             autoscope_state: self.autoscope_state,
+            autoscope_until: self.autoscope_until,
             inferred_scopes: None,
+            backfill_scopes: None,
         }
     }
 }
@@ -268,11 +317,13 @@ pub fn plan_create(request: &TokenRequest, facts: TokenFacts, now: Millis) -> Re
     if facts.live_tokens >= QUOTA {
         return Err(Denial::QuotaExceeded);
     }
+    let watched = request.autoscope_enabled == Some(true);
     Ok(TokenPlan {
         comment,
         creation_time: now,
         expiry_time: now.plus(lifetime_ms),
         autoscope_state: autoscope_state(request.autoscope_enabled, scopes.as_deref()),
+        autoscope_until: watched.then(|| now.plus(facts.autoscope_days.saturating_mul(DAY_MS))),
         scopes,
     })
 }
@@ -327,6 +378,7 @@ impl TokenUpdate {
         if let Some(scopes) = self.scopes {
             if token.autoscope_state.is_some() || scopes.is_some() {
                 token.autoscope_state = Some(AUTOSCOPE_USER_SELECTED.to_owned());
+                token.autoscope_until = None;
             }
             token.scopes = scopes;
         }
@@ -346,10 +398,24 @@ fn checked_scopes(scopes: Option<&[String]>) -> Result<Option<Vec<String>>, Deni
     scope::checked(scopes).map(Some).map_err(|fault| Denial::parameter(format!("scopes: {fault}.")))
 }
 
-/// The wire's names of the auto-scope states that the mock reaches (governance §2.4).
+// The wire's names of the states of auto-scoping.
 const AUTOSCOPE_RUNNING: &str = "AUTOSCOPE_STATE_RUNNING";
+const AUTOSCOPE_COMPLETED: &str = "AUTOSCOPE_STATE_COMPLETED";
+/// What a token comes to that called no API with a scope of its own \[inferred\].
+const AUTOSCOPE_NOT_COVERED: &str = "AUTOSCOPE_STATE_API_NOT_COVERED";
 const AUTOSCOPE_DISABLED: &str = "AUTOSCOPE_STATE_DISABLED";
 const AUTOSCOPE_USER_SELECTED: &str = "AUTOSCOPE_STATE_USER_SELECTED";
+/// The state of tokens whose scopes were inferred from earlier use; only seeds have them.
+pub const AUTOSCOPE_BACKFILLED: &str = "AUTOSCOPE_STATE_BACKFILLED";
+/// All states.
+pub const AUTOSCOPE_STATES: [&str; 6] = [
+    AUTOSCOPE_NOT_COVERED,
+    AUTOSCOPE_BACKFILLED,
+    AUTOSCOPE_COMPLETED,
+    AUTOSCOPE_DISABLED,
+    AUTOSCOPE_RUNNING,
+    AUTOSCOPE_USER_SELECTED,
+];
 
 fn autoscope_state(enabled: Option<bool>, scopes: Option<&[String]>) -> Option<String> {
     match (enabled, scopes) {
@@ -446,12 +512,14 @@ pub(super) mod tests {
             last_used,
             scopes: None,
             autoscope_state: None,
+            autoscope_until: None,
             inferred_scopes: None,
+            backfill_scopes: None,
         }
     }
 
     fn facts(cap_days: i64) -> TokenFacts {
-        TokenFacts { cap_days, live_tokens: 0 }
+        TokenFacts { cap_days, live_tokens: 0, autoscope_days: 30 }
     }
 
     fn lifetime(seconds: i64) -> TokenRequest {
@@ -493,7 +561,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_quota_and_the_comment_are_exact() {
-        let at = |live_tokens| plan_create(&TokenRequest::default(), TokenFacts { cap_days: 730, live_tokens }, NOW);
+        let at = |live_tokens| plan_create(&TokenRequest::default(), TokenFacts { live_tokens, ..facts(730) }, NOW);
         assert!(at(QUOTA - 1).is_ok());
         assert_eq!(at(QUOTA), Err(Denial::QuotaExceeded));
         let comment = |n: usize| TokenRequest { comment: Some("ä".repeat(n)), ..TokenRequest::default() };
@@ -519,6 +587,59 @@ pub(super) mod tests {
             );
             token.inferred_scopes = inferred.or(token.inferred_scopes);
         }
+    }
+
+    #[test]
+    fn auto_scoping_grants_all_apis_and_then_what_was_used() {
+        let watched = |scopes: Option<&[&str]>| {
+            let scopes = scopes.map(|names| names.iter().map(ToString::to_string).collect());
+            let request = TokenRequest { scopes, autoscope_enabled: Some(true), ..TokenRequest::default() };
+            let plan = plan_create(&request, facts(730), NOW).unwrap();
+            plan.into_token(
+                WorkspaceId(1),
+                &TokenValue::from_random([1; 16], None),
+                PrincipalId(2),
+                PrincipalId(2),
+                "u",
+            )
+        };
+        let used = |mut token: Token, scopes: &[EndpointScope]| {
+            for scope in scopes {
+                token.inferred_scopes = token.infer_scope(*scope).or(token.inferred_scopes);
+            }
+            let running = token.clone();
+            assert_eq!((running.binding_scopes(), running.autoscoping_until()), (None, Some(NOW.plus(30 * DAY_MS))));
+            token.autoscoped()
+        };
+        for (chosen, calls, expected) in [
+            (
+                None,
+                &[scope::SETTINGS, EndpointScope::Any, scope::AUTHENTICATION][..],
+                Some(&["authentication", "settings"][..]),
+            ),
+            (Some(&["sql"][..]), &[scope::SCIM], Some(&["scim", "sql"])),
+            (Some(&["sql"]), &[], Some(&["sql"])),
+            (None, &[EndpointScope::Any], None),
+            (None, &[], None),
+        ] {
+            let token = used(watched(chosen), calls);
+            let state = if expected.is_some() { AUTOSCOPE_COMPLETED } else { AUTOSCOPE_NOT_COVERED };
+            let names = |scopes: Option<&[String]>| scopes.map(<[String]>::to_vec);
+            let expected = expected.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>());
+            assert_eq!(token.autoscope_state.as_deref(), Some(state));
+            assert_eq!(names(token.binding_scopes()), expected);
+            assert_eq!((token.scopes.clone(), token.inferred_scopes.clone()), (expected.clone(), expected));
+            assert_eq!(token.narrowed_at(), token.scopes.is_some().then_some(NOW.plus(30 * DAY_MS)));
+            assert_eq!(token.infer_scope(scope::PROVISIONING), None, "nothing is inferred any more");
+        }
+    }
+
+    #[test]
+    fn chosen_scopes_end_auto_scoping() {
+        let mut token = token(NOW, None, None);
+        token.autoscope_state = Some(AUTOSCOPE_RUNNING.into());
+        let updated = TokenUpdate { comment: None, scopes: Some(Some(vec!["sql".into()])) }.apply(token);
+        assert_eq!((updated.is_autoscoping(), updated.binding_scopes()), (false, Some(&["sql".to_owned()][..])));
     }
 
     #[test]

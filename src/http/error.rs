@@ -99,6 +99,8 @@ pub struct Wire {
     /// The text.
     pub message: Cow<'static, str>,
     details: Option<Value>,
+    /// The request's id, where the body names it.
+    request_id: Option<String>,
     /// Seconds.
     pub retry_after: Option<u32>,
 }
@@ -134,6 +136,15 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::EndpointNotFound { method, path, family } => {
                 (404, Code::Named("ENDPOINT_NOT_FOUND"), endpoint_not_found(method, path, *family).into())
             }
+            Denial::NotOnAccountHost { method, path } => (
+                404,
+                Code::Named("ENDPOINT_NOT_FOUND"),
+                format!(
+                    "No API found for '{method} {path}' on the account's host. It is an API of workspaces: send the \
+                     request to the workspace's host. The account's host has /api/2.0/accounts/{{account_id}}/…"
+                )
+                .into(),
+            ),
             Denial::RepeatedHeader(name) => {
                 (400, Code::Named("MALFORMED_REQUEST"), format!("The header {name} was sent more than once.").into())
             }
@@ -288,7 +299,9 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
         ApiError::Injected(effect) => effect.retry_after,
         _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
     };
-    Wire { status, code, message, details: details(error), retry_after }
+    let names_request = matches!(error, ApiError::Denied(Denial::OAuth(Refusal::ScopesNotAssigned { .. })));
+    let request_id = names_request.then(|| request_id.to_owned());
+    Wire { status, code, message, details: details(error), request_id, retry_after }
 }
 
 fn feature_name(feature: Feature) -> &'static str {
@@ -322,6 +335,10 @@ pub(super) fn oauth(refusal: &Refusal) -> (u16, &'static str, Cow<'static, str>)
         Refusal::UnauthorizedClient(text) => (400, "unauthorized_client", text.clone().into()),
         Refusal::UnsupportedResponseType(text) => (400, "unsupported_response_type", text.clone().into()),
         Refusal::AccessDenied(text) => (403, "access_denied", text.clone().into()),
+        // Observed with this body (databricks/databricks-sql-go#476).
+        Refusal::ScopesNotAssigned { scopes, client_id } => {
+            (403, "access_denied", format!("Scopes '{scopes}' are not assigned to the client {client_id}.").into())
+        }
         Refusal::InvalidCode(_) => (400, "invalid_grant", "Authorization code is invalid".into()),
         // The Go SDK and the CLI know this text (research/api-identity-auth.md §3.4).
         Refusal::InvalidRefreshToken(_) => (400, "invalid_grant", "Refresh token is invalid".into()),
@@ -396,6 +413,7 @@ fn speaks_scim(error: &ApiError) -> bool {
             | Denial::AccountNeedsOauth
             | Denial::RepeatedHeader(_)
             | Denial::EndpointNotFound { .. }
+            | Denial::NotOnAccountHost { .. }
             | Denial::NotInTier(_)
             | Denial::MissingOauthScope(_)
     )
@@ -459,6 +477,9 @@ impl Wire {
         if let (Some(details), Some(body)) = (&self.details, body.as_object_mut()) {
             body.insert("details".into(), details.clone());
         }
+        if let (Some(id), Some(body)) = (&self.request_id, body.as_object_mut()) {
+            body.insert("request_id".into(), id.as_str().into());
+        }
         self.respond(&body)
     }
 
@@ -514,6 +535,7 @@ mod tests {
             Denial::AccountNeedsOauth,
             endpoint(None),
             endpoint(Some("the clusters API")),
+            Denial::NotOnAccountHost { method: "GET".into(), path: "/api/2.0/token/list".into() },
             Denial::MalformedRequest("EOF at line 1 column 1".into()),
             Denial::BodyTooLarge,
             Denial::BodyTimeout,
@@ -562,6 +584,7 @@ mod tests {
             Refusal::UnauthorizedClient("The client x is not emulated".into()).into(),
             Refusal::UnsupportedResponseType("Only response_type=code is emulated".into()).into(),
             Refusal::AccessDenied("No user was chosen".into()).into(),
+            Refusal::ScopesNotAssigned { scopes: "all-apis".into(), client_id: "app".into() }.into(),
             Refusal::InvalidCode("the log's business").into(),
             Refusal::InvalidRefreshToken("the log's business").into(),
             Denial::AccountNotFound("a".into()),

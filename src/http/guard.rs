@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::error::{ApiError, wire};
 use super::exchange::RequestOrigin;
 use super::faults::{self, Met};
+use super::host::AskedHost;
 use super::routes::Route;
 use super::{App, catalogue, credential, redaction};
 use crate::domain::audit::{Action, Origin};
@@ -91,6 +92,13 @@ pub async fn authorize(
     request: Request,
     next: Next,
 ) -> Response {
+    // The account's host does not know the API of workspaces, whoever asks.
+    let is_elsewhere = AskedHost::of(request.headers(), request.extensions()).is_account()
+        && route.is_some_and(|route| !route.is_on_account_host());
+    if is_elsewhere {
+        let answered = check(&app, None, Demand::UNROUTED, &origin, request, Behind::OtherHost).await;
+        return answered.unwrap_or_else(|error| ApiError::from(error).into_response());
+    }
     let demand = route.map_or(Demand::UNROUTED, |route| route.demand);
     let repeated = credential::repeated(request.headers()).filter(|_| !route.is_some_and(Route::is_of_health));
     if let Some(name) = repeated {
@@ -103,7 +111,7 @@ pub async fn authorize(
         return response;
     }
     let answered = match route {
-        _ if demand.right != Right::Open => check(&app, route, demand, &origin, request, next).await,
+        _ if demand.right != Right::Open => check(&app, route, demand, &origin, request, Behind::Handler(next)).await,
         Some(route) if route.is_oauth_endpoint() => faults::at_oauth_endpoint(&app, route, origin, request, next).await,
         Some(route) if !route.is_of_health() => {
             let mut response = answer_in_time(next, request).await;
@@ -126,6 +134,26 @@ pub(super) async fn answer_in_time(next: Next, request: Request) -> Response {
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
 
+/// What answers a request that has passed the checks.
+enum Behind {
+    /// The handler of the path, or what says that there is none.
+    Handler(Next),
+    /// Nothing on this host: the path is known on workspaces' hosts.
+    OtherHost,
+}
+
+impl Behind {
+    async fn answer(self, request: Request) -> Response {
+        match self {
+            Self::Handler(next) => answer_in_time(next, request).await,
+            Self::OtherHost => {
+                let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+                ApiError::from(Denial::NotOnAccountHost { method, path }).into_response()
+            }
+        }
+    }
+}
+
 /// Runs the checks and lets the request meet its workspace's faults.
 async fn check(
     app: &App,
@@ -133,7 +161,7 @@ async fn check(
     demand: Demand,
     origin: &Arc<Origin>,
     request: Request,
-    next: Next,
+    behind: Behind,
 ) -> Result<Response, Error> {
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
@@ -152,7 +180,7 @@ async fn check(
             authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
         }
     }
-    pass(app, route, presented, authorized, met, request, next).await
+    pass(app, route, presented, authorized, met, request, behind).await
 }
 
 /// Answers a request about which the checks have decided.
@@ -163,7 +191,7 @@ async fn pass(
     authorized: Authorized,
     met: Met,
     mut request: Request,
-    next: Next,
+    behind: Behind,
 ) -> Result<Response, Error> {
     // Held until the request has its answer.
     let Authorized { decision, inside, origin, incarnation, decoy_of, .. } = authorized;
@@ -185,7 +213,7 @@ async fn pass(
             met.slow_down(&mut caller);
             let (workspace, now) = (caller.workspace.id, caller.now);
             request.extensions_mut().insert(Arc::new(caller));
-            let mut response = answer_in_time(next, request).await;
+            let mut response = behind.answer(request).await;
             response.headers_mut().insert(credential::ORG_ID, HeaderValue::from(workspace.0));
             if let Some(date) = http_date(now) {
                 response.headers_mut().insert(DATE, date);

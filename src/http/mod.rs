@@ -11,6 +11,7 @@ pub mod extract;
 pub mod faults;
 pub mod guard;
 pub mod health;
+pub mod host;
 pub mod oidc;
 pub mod openapi;
 pub mod permissions;
@@ -32,6 +33,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use host::HostType;
 pub use sign_in::SignInPolicy;
 
 use crate::service::Service;
@@ -43,6 +45,8 @@ pub struct App {
     pub service: Arc<Service>,
     /// Who may sign in as whom.
     pub sign_in: SignInPolicy,
+    /// What the shared port says it is.
+    pub host_type: HostType,
 }
 
 /// The whole HTTP surface: every route behind its guard, and what answers elsewhere.

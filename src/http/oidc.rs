@@ -15,6 +15,7 @@ use super::discovery::BaseUrl;
 use super::error::ApiError;
 use super::exchange::{Received, RequestOrigin};
 use super::extract::{Called, Segments, ok};
+use super::host::AskedHost;
 use crate::domain::Denial;
 use crate::domain::jwt::{LIFETIME_SECONDS, VerifyingKey};
 use crate::domain::oauth::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN, TokenRequest};
@@ -45,8 +46,11 @@ impl FromRequestParts<App> for Server {
             Some(text) => Some(app.service.account_named(&text).await?),
             None => None,
         };
-        let workspace = || Issuer::Workspace(named_workspace(&parts.headers, &parts.uri));
-        let issuer = account.map_or_else(workspace, Issuer::Account);
+        let issuer = match (account, AskedHost::of(&parts.headers, &parts.extensions)) {
+            (Some(account), _) => Issuer::Account(account),
+            (None, AskedHost::Account(account)) => Issuer::Account(app.service.home_of_account(account).await?.account),
+            (None, AskedHost::Workspace) => Issuer::Workspace(named_workspace(&parts.headers, &parts.uri)),
+        };
         Ok(Self { issuer, url: issuer_of(&BaseUrl::of(parts).0, account) })
     }
 }

@@ -171,6 +171,12 @@ impl Route {
         matches!(self.operation, "livez" | "readyz" | "health")
     }
 
+    /// Whether the account's host has it: what is open, the account's API, and where a credential is good. All
+    /// else is on workspaces' hosts.
+    pub fn is_on_account_host(&self) -> bool {
+        matches!(self.demand.right, Right::Open | Right::AccountApi) || self.operation == "tokens.introspect"
+    }
+
     /// Whether it creates a token.
     pub fn creates_token(&self) -> bool {
         matches!(self.operation, "tokens.create" | "tokenManagement.createOboToken")

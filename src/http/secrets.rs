@@ -24,6 +24,9 @@ pub(super) struct SecretInfo<'a> {
     create_time: String,
     update_time: String,
     expire_time: String,
+    /// Absent where it is for all APIs \[inferred\].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<&'a [String]>,
 }
 
 impl<'a> SecretInfo<'a> {
@@ -36,6 +39,7 @@ impl<'a> SecretInfo<'a> {
             create_time: secret.created_at.rfc3339(),
             update_time: secret.created_at.rfc3339(),
             expire_time: secret.expires_at.rfc3339(),
+            scopes: secret.scopes.as_deref(),
         }
     }
 }
@@ -67,6 +71,7 @@ impl Target {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateSecret {
     lifetime: Option<String>,
+    scopes: Option<Vec<String>>,
 }
 
 /// `servicePrincipalSecrets.create` and `servicePrincipalSecretsProxy.create`
@@ -77,7 +82,8 @@ pub async fn create(
     Body(body): Body<CreateSecret>,
 ) -> Result<Response, ApiError> {
     let (account, principal) = (target.account()?, target.principal()?);
-    let created = app.service.create_secret(called.call(), account, principal, body.lifetime.as_deref()).await?;
+    let (lifetime, scopes) = (body.lifetime.as_deref(), body.scopes.as_deref());
+    let created = app.service.create_secret(called.call(), account, principal, lifetime, scopes).await?;
     Ok(ok(&SecretInfo::new(&created.secret, Some(created.value.reveal()))))
 }
 

@@ -26,6 +26,8 @@ pub struct TokenInfo<'a> {
     autoscope_state: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inferred_scopes: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backfill_scopes: Option<&'a [String]>,
 }
 
 impl<'a> From<&'a Token> for TokenInfo<'a> {
@@ -38,6 +40,7 @@ impl<'a> From<&'a Token> for TokenInfo<'a> {
             scopes: token.scopes.as_deref(),
             autoscope_state: token.autoscope_state.as_deref(),
             inferred_scopes: token.inferred_scopes.as_deref(),
+            backfill_scopes: token.backfill_scopes.as_deref(),
         }
     }
 }

@@ -224,7 +224,11 @@ impl Service {
         let gone = || Denial::parameter(format!("There is no user {ADMIN_USER} any more to give an admin token to."));
         let admin = admin.ok_or_else(gone)?;
         let request = TokenRequest { comment: Some(ADMIN_TOKEN_COMMENT.into()), ..TokenRequest::default() };
-        let facts = TokenFacts { cap_days: workspace.lifetime_cap_days(now), live_tokens: 0 };
+        let facts = TokenFacts {
+            cap_days: workspace.lifetime_cap_days(now),
+            live_tokens: 0,
+            autoscope_days: workspace.behaviour.autoscope_days,
+        };
         let plan = plan_create(&request, facts, now)?;
         writer.insert_token(&plan.into_token(workspace.id, value, admin.id, admin.id, &admin.name)).await?;
         Ok(())
@@ -251,7 +255,8 @@ impl Service {
         // Whoever fixes the secret means it to work: the limit on their number is for the API.
         let expires_at = plan_secret(None, 0, now)?;
         let id = self.entropy.uuid().to_string();
-        let secret = Secret { id, account, principal: owner.id, hash: value.hash(), created_at: now, expires_at };
+        let hash = value.hash();
+        let secret = Secret { id, account, principal: owner.id, hash, created_at: now, expires_at, scopes: None };
         writer.insert_secret(&secret).await?;
         Ok(())
     }

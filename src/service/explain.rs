@@ -4,6 +4,7 @@ use super::{Error, Service};
 use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Parties, Presented, Step};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::settings::AUTOSCOPE_DAYS;
 use crate::domain::token::{Token, TokenFacts, TokenRequest, plan_create};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
 use crate::store::Reader;
@@ -61,7 +62,7 @@ impl Service {
         let Decision { trace, outcome, parties, .. } = decision;
         let denial = outcome.err().or_else(|| {
             let request = run.creates.as_ref()?;
-            plan_create(request, TokenFacts { cap_days, live_tokens }, now).err()
+            plan_create(request, TokenFacts { cap_days, live_tokens, autoscope_days: AUTOSCOPE_DAYS }, now).err()
         });
         Ok(DryOutcome { trace, denial, parties })
     }
@@ -105,6 +106,8 @@ fn imagined_token(workspace: WorkspaceId, owner: &Principal, now: Millis) -> Tok
         last_used: None,
         scopes: None,
         autoscope_state: None,
+        autoscope_until: None,
         inferred_scopes: None,
+        backfill_scopes: None,
     }
 }

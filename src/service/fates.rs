@@ -2,7 +2,7 @@
 
 use super::{Error, Service};
 use crate::domain::audit::SYSTEM_USER;
-use crate::domain::lifecycle::{end_of, idle_at};
+use crate::domain::lifecycle::{as_of, end_of, idle_at};
 use crate::domain::token::{Ended, Horizon, Token};
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::store::{FatesWanted, StoredFate};
@@ -54,6 +54,7 @@ impl Service {
                     Some(Ended { cause: end.cause, actor: SYSTEM_USER.to_owned(), at: end.at })
                 };
                 let end = end.or_else(by_time);
+                let token = as_of(token, &workspace.behaviour, now);
                 let idle_at = idle_at(&token, &workspace.behaviour);
                 TokenFate { token, owner, last_client, idle_at, end }
             })

@@ -96,6 +96,7 @@ impl Service {
         let found = (writer.find_workspace(workspace).await?, writer.find_token(workspace, id).await?);
         let (Some(workspace), Some(token)) = found else { return Ok(()) };
         let now = workspace.clock.at(self.system_now());
+        let token = self.settle_autoscope(&mut writer, &workspace, token, now).await?;
         writer.end_tokens(workspace.id, &[(id, EndCause::RevokedByAdmin, now)], SYSTEM_USER).await?;
         let action = Action::revoke_token(id, token.owner);
         self.record_by_system(&mut writer, &workspace, vec![(action, now)]).await?;

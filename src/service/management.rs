@@ -5,6 +5,7 @@ use super::{Call, Error, Service};
 use crate::domain::audit::Action;
 use crate::domain::authorize::may_hold_tokens;
 use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::lifecycle::as_of;
 use crate::domain::rule_sets::{self, GrantRule};
 use crate::domain::settings::Cloud;
 use crate::domain::token::{EndCause, Horizon, Token, TokenFacts, TokenRequest, TokenUpdate, TokenValue, plan_create};
@@ -23,7 +24,8 @@ impl Service {
         let mut reader = self.store.read().await?;
         let horizon = managed(call);
         let name = created_by_username.map(Principal::name_key);
-        Ok(reader.list_tokens(call.caller.workspace.id, created_by, name.as_deref(), horizon).await?)
+        let found = reader.list_tokens(call.caller.workspace.id, created_by, name.as_deref(), horizon).await?;
+        Ok(found.into_iter().map(|token| now_of(call, token)).collect())
     }
 
     /// One token of the workspace.
@@ -33,7 +35,8 @@ impl Service {
     pub async fn managed_token(&self, call: Call<'_>, id: &TokenId) -> Result<Token, Error> {
         let mut reader = self.store.read().await?;
         let token = find(&mut reader, call, id).await?;
-        Ok(token.ok_or_else(|| Denial::TokenNotFound(id.clone()))?)
+        let token = token.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
+        Ok(now_of(call, token))
     }
 
     /// Revokes anybody's token.
@@ -130,6 +133,7 @@ impl Service {
         let facts = TokenFacts {
             cap_days: workspace.lifetime_cap_days(caller.now),
             live_tokens: writer.count_tokens_of(workspace.id, owner, live).await?,
+            autoscope_days: workspace.behaviour.autoscope_days,
         };
         let plan = plan_create(request, facts, caller.now)?;
         let entropy = self.draw(writer, workspace).await?;
@@ -149,6 +153,7 @@ impl Service {
         token: &Token,
         cause: EndCause,
     ) -> Result<(), Error> {
+        self.settle_autoscope(writer, &call.caller.workspace, token.clone(), call.caller.now).await?;
         writer.end_tokens(token.workspace, &[(&token.id, cause, call.caller.now)], &call.caller.name).await?;
         self.record(writer, call, Action::revoke_token(&token.id, token.owner)).await?;
         Ok(())
@@ -162,6 +167,7 @@ impl Service {
         token: Token,
         update: TokenUpdate,
     ) -> Result<Token, Error> {
+        let token = self.settle_autoscope(writer, &call.caller.workspace, token, call.caller.now).await?;
         let token = update.apply(token);
         writer.update_token(&token).await?;
         self.record(writer, call, Action::update_token(&token.id, token.owner)).await?;
@@ -172,6 +178,11 @@ impl Service {
 /// What token management shows: live tokens, and expired ones until they are vacuumed.
 fn managed(call: Call<'_>) -> Horizon {
     Horizon::with_expired(&call.caller.workspace.behaviour, call.caller.now)
+}
+
+/// The token as it is at the time of the call.
+pub(super) fn now_of(call: Call<'_>, token: Token) -> Token {
+    as_of(token, &call.caller.workspace.behaviour, call.caller.now)
 }
 
 async fn find(reader: &mut Reader, call: Call<'_>, id: &TokenId) -> Result<Option<Token>, StoreError> {

@@ -49,6 +49,31 @@ impl Service {
         Ok(id)
     }
 
+    /// The workspace that answers for an account, or the default one.
+    ///
+    /// # Errors
+    /// [`Denial::AccountNotFound`] when the account is gone.
+    pub async fn home_of_account(&self, account: Option<AccountId>) -> Result<Workspace, Error> {
+        let mut reader = self.store.read().await?;
+        let Some(account) = account else {
+            let missing = || StoreError::Unreadable("there is no default workspace".into());
+            return Ok(reader.find_default_workspace().await?.ok_or_else(missing)?);
+        };
+        let home = reader.find_workspace_of_account(account).await?;
+        Ok(home.ok_or_else(|| Denial::AccountNotFound(account.to_string()))?)
+    }
+
+    /// Those of the accounts that are gone.
+    pub async fn removed_accounts(&self, accounts: Vec<AccountId>) -> Result<Vec<AccountId>, Error> {
+        let mut removed = Vec::new();
+        for account in accounts {
+            if !self.store.read().await?.has_account(account).await? {
+                removed.push(account);
+            }
+        }
+        Ok(removed)
+    }
+
     /// The account of the default workspace.
     pub(super) async fn default_account(&self) -> Result<AccountId, Error> {
         let missing = || StoreError::Unreadable("there is no default workspace".into());
@@ -105,18 +130,19 @@ impl Service {
         if !secret.is_live(now) {
             return Err(refused("the secret is expired"));
         }
+        let name = principal.name.as_str();
+        let scope = secret.grant(name, presented.scope.as_deref()).map_err(Denial::from)?;
         let key = self.signing_key(secret.account).await?;
-        let (name, scope) = (principal.name.as_str(), presented.scope.as_str());
-        let grant =
-            AccessGrant { client_id: name, sub: name, scope, audience, sid: None, creation: principal.creation };
+        let creation = principal.creation;
+        let grant = AccessGrant { client_id: name, sub: name, scope: &scope, audience, sid: None, creation };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         if let Some(workspace) = workspace {
             let mut writer = self.store.write_in(&workspace, Lock::Owner(workspace.id, principal.id)).await?;
-            let action = Action::mint_oauth_token(name, CLIENT_CREDENTIALS, scope);
+            let action = Action::mint_oauth_token(name, CLIENT_CREDENTIALS, &scope);
             self.record_as(&mut writer, &workspace, name, origin, now, action).await?;
             writer.commit().await?;
         }
-        Ok(Issued { access_token, scope: scope.to_owned(), refresh_token: None })
+        Ok(Issued { access_token, scope, refresh_token: None })
     }
 
     pub(super) fn claims(&self, iss: &str, grant: AccessGrant<'_>, now: Millis) -> Claims {

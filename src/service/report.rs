@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Call, Error, Service};
 use crate::domain::authorize::Caller;
 use crate::domain::identity::PrincipalKind;
+use crate::domain::lifecycle::as_of;
 use crate::domain::report::{Filter, Key, Order, Place, Query, Row, SortBy, Turn};
 use crate::domain::token::{EndCause, Horizon};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
@@ -178,12 +179,13 @@ impl Service {
             let mut tokens: Vec<TokenId> = tokens.into_iter().cloned().collect();
             if let Some(workspace) = workspaces.iter().find(|workspace| workspace.id == id) {
                 let name: Arc<str> = workspace.name.as_str().into();
-                let horizon = Horizon::with_expired(&workspace.behaviour, workspace.clock.at(system));
+                let now = workspace.clock.at(system);
+                let horizon = Horizon::with_expired(&workspace.behaviour, now);
                 let asked = Reported { workspace, horizon, filter: &filter, owners: None, tokens: Some(&tokens) };
                 let limit = i64::try_from(tokens.len()).unwrap_or(i64::MAX);
                 let rows = reader.list_reported(asked, Part::All, order, None, false, limit).await?;
                 tokens.retain(|token| !rows.iter().any(|row| row.token.id == *token));
-                found.rows.extend(rows.into_iter().map(|row| (row, name.clone())));
+                found.rows.extend(rows.into_iter().map(|row| (row_as_of(row, workspace, now), name.clone())));
             }
             found.not_found.extend(tokens.into_iter().map(|token| (id, token)));
         }
@@ -347,11 +349,16 @@ async fn find_owners(reader: &mut Reader, account: AccountId, text: &str) -> Res
     Ok(found)
 }
 
+fn row_as_of(row: Row, workspace: &Workspace, now: Millis) -> Row {
+    Row { token: as_of(row.token, &workspace.behaviour, now), ..row }
+}
+
 /// One workspace's rows in order, as far as they are fetched.
 #[derive(Debug)]
 struct Source {
     workspace: Workspace,
     name: Arc<str>,
+    now: Millis,
     horizon: Horizon,
     by_order: bool,
     fetched: VecDeque<(Place, Row)>,
@@ -366,9 +373,11 @@ impl Source {
             SortBy::Owner => Part::Named,
             SortBy::Created | SortBy::Expires | SortBy::LastUsed | SortBy::Workspace => Part::All,
         };
+        let now = workspace.clock.at(system);
         Self {
             name: workspace.name.as_str().into(),
-            horizon: Horizon::with_expired(&workspace.behaviour, workspace.clock.at(system)),
+            now,
+            horizon: Horizon::with_expired(&workspace.behaviour, now),
             workspace,
             by_order: true,
             fetched: VecDeque::new(),
@@ -470,7 +479,8 @@ impl Merge {
             service.report_counts.change(self.account, |statistics| statistics.statements += 1);
             let is_all = rows.len() < self.batch;
             let Some(source) = self.sources.get_mut(at) else { return Ok(()) };
-            source.fetched.extend(rows.into_iter().map(|row| (order.place(&row), row)));
+            let placed = rows.into_iter().map(|row| (order.place(&row), row_as_of(row, &source.workspace, source.now)));
+            source.fetched.extend(placed);
             source.rest = match (source.fetched.back(), part) {
                 (Some((place, _)), _) if !is_all => Some((part, Some((place.key.clone(), place.token.clone())))),
                 (_, Part::Named) if !order.gone_first => Some((Part::Gone, None)),

@@ -3,7 +3,7 @@
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
 use crate::domain::identity::PrincipalKind;
-use crate::domain::oauth::{ClientSecret, Secret, page, plan_secret};
+use crate::domain::oauth::{ClientSecret, Secret, page, plan_secret, secret_scopes};
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::store::{Lock, Reader};
 
@@ -20,24 +20,28 @@ impl Service {
     /// Creates a secret of a service principal; `account` is the one in the path, where there is one.
     ///
     /// # Errors
-    /// [`Denial::PrincipalNotFound`], [`Denial::AccountNotFound`] and the denials of [`plan_secret`].
+    /// [`Denial::PrincipalNotFound`], [`Denial::AccountNotFound`] and the denials of [`plan_secret`] and
+    /// [`secret_scopes`].
     pub async fn create_secret(
         &self,
         call: Call<'_>,
         account: Option<AccountId>,
         principal: PrincipalId,
         lifetime: Option<&str>,
+        scopes: Option<&[String]>,
     ) -> Result<CreatedSecret, Error> {
         let (id, now) = (call.caller.account(), call.caller.now);
         let mut writer = self.store.write_in(&call.caller.workspace, Lock::Account(call.caller.account())).await?;
         require_service_principal(&mut writer, call, account, principal).await?;
         let stored = writer.list_secrets(id, principal).await?;
         let live = stored.iter().filter(|secret| secret.is_live(now)).count();
+        let scopes = secret_scopes(scopes)?;
         let expires_at = plan_secret(lifetime, live, now)?;
         let entropy = self.draw(&mut writer, &call.caller.workspace).await?;
         let value = entropy.client_secret();
         let secret_id = entropy.uuid().to_string();
-        let secret = Secret { id: secret_id, account: id, principal, hash: value.hash(), created_at: now, expires_at };
+        let hash = value.hash();
+        let secret = Secret { id: secret_id, account: id, principal, hash, created_at: now, expires_at, scopes };
         writer.insert_secret(&secret).await?;
         self.record(&mut writer, call, Action::service_principal_secret("create", &secret.id, principal)).await?;
         writer.commit().await?;

@@ -2,6 +2,7 @@
 //! workspace that meets a seed for the first time takes its settings from it.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU16;
 
 use uuid::Builder;
 
@@ -12,13 +13,14 @@ use crate::domain::conf::plan_change;
 use crate::domain::decoy::Decoy;
 use crate::domain::identity::{Assignment, Attributes, Email, Member, Principal, PrincipalKind};
 use crate::domain::ids::DAY_MS;
-use crate::domain::oauth::{ClientSecret, Secret, SecretHash, plan_secret};
+use crate::domain::lifecycle::as_of;
+use crate::domain::oauth::{ClientSecret, Secret, SecretHash, plan_secret, secret_scopes};
 use crate::domain::seed::{
     AccountSeed, AssignedSeed, Chance, DecoySeed, GroupSeed, Moment, SecretSeed, Seed, SeedError, ServicePrincipalSeed,
     Span, Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
 };
 use crate::domain::settings::{BehaviourChange, ConfValue};
-use crate::domain::token::{Horizon, MAX_COMMENT_CHARS, Token, TokenValue};
+use crate::domain::token::{AUTOSCOPE_BACKFILLED, AUTOSCOPE_STATES, Horizon, MAX_COMMENT_CHARS, Token, TokenValue};
 use crate::domain::workspace::SEED;
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId, scope};
 use crate::store::{Lock, Reader, Writer};
@@ -335,6 +337,10 @@ impl Sower<'_> {
                 .ok_or_else(|| SeedError::at(text, &format!("{field}.hash"), "use 64 lower-case hex digits"))?,
             _ => return Err(SeedError::at(at, field, "say one of value and hash").into()),
         };
+        let scopes = secret_scopes(wanted.scopes.as_deref()).map_err(|denial| match denial {
+            Denial::InvalidParameter(sentence) => Error::from(SeedError::at(at, field, sentence)),
+            denial => denial.into(),
+        })?;
         let stored = self.writer.list_secrets(account, principal).await?;
         if stored.iter().any(|known| known.hash == hash) {
             return Ok(());
@@ -347,7 +353,7 @@ impl Sower<'_> {
         };
         let mut ids = self.chance(&format!("{account} {principal} secret {}", hash.as_str()));
         let id = Builder::from_random_bytes(ids.bytes()).into_uuid().to_string();
-        self.writer.insert_secret(&Secret { id, account, principal, hash, created_at, expires_at }).await?;
+        self.writer.insert_secret(&Secret { id, account, principal, hash, created_at, expires_at, scopes }).await?;
         Ok(())
     }
 
@@ -465,13 +471,22 @@ impl Sower<'_> {
         if seed.comment.chars().count() > MAX_COMMENT_CHARS {
             return Err(wrong("comment", "at most 255 characters").into());
         }
-        let scopes = seed.scopes.as_ref().map(scope::checked).transpose();
-        let scopes = scopes.map_err(|fault| wrong("scopes", &fault.to_string()))?;
+        let listed = |member: &str, names: &Option<Vec<String>>| {
+            names.as_ref().map(scope::checked).transpose().map_err(|fault| wrong(member, &fault.to_string()))
+        };
+        let scopes = listed("scopes", &seed.scopes)?;
+        let inferred_scopes = listed("inferred_scopes", &seed.inferred_scopes)?;
+        let backfill_scopes = listed("backfill_scopes", &seed.backfill_scopes)?;
+        if let Some(bad) = seed.autoscope_state.as_deref().filter(|state| !AUTOSCOPE_STATES.contains(state)) {
+            let states = AUTOSCOPE_STATES.join(", ");
+            return Err(wrong("autoscope_state", &format!("unknown state '{bad}': expected one of {states}")).into());
+        }
+        let backfilled = || seed.backfill_scopes.as_ref().map(|_| AUTOSCOPE_BACKFILLED.to_owned());
         let ended = self.writer.find_ended(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
         if ended || self.writer.find_token(workspace.id, &id).await?.is_some() {
             return Ok(());
         }
-        let token = Token {
+        let mut token = Token {
             workspace: workspace.id,
             id,
             owner: owner.id,
@@ -482,9 +497,12 @@ impl Sower<'_> {
             expiry_time,
             last_used,
             scopes,
-            autoscope_state: None,
-            inferred_scopes: None,
+            autoscope_state: seed.autoscope_state.clone().or_else(backfilled),
+            autoscope_until: instant(seed.autoscope_until, now),
+            inferred_scopes,
+            backfill_scopes,
         };
+        token.autoscope_until = token.autoscoping_until().or(token.autoscope_until);
         self.writer.insert_token(&token).await?;
         self.added.tokens += 1;
         Ok(())
@@ -590,6 +608,7 @@ async fn export_account(reader: &mut Reader, account: AccountId) -> Result<Accou
                     hash: Some(secret.hash.as_str().to_owned().into()),
                     created: Some(Moment::At(secret.created_at)),
                     expires: Some(Moment::At(secret.expires_at)),
+                    scopes: secret.scopes,
                 });
                 seed.service_principals.push(ServicePrincipalSeed {
                     display_name: display_name.into(),
@@ -645,6 +664,7 @@ async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Milli
     let permissions = permissions.map(|(principal, _)| Text::from(principal.name));
     let tokens = reader.list_tokens(workspace.id, None, None, Horizon::with_expired(&workspace.behaviour, now)).await?;
     let tokens = tokens.into_iter().filter_map(|token| {
+        let token = as_of(token, &workspace.behaviour, now);
         Some(TokenSeed {
             owner: name(token.owner)?,
             value: None,
@@ -655,6 +675,10 @@ async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Milli
             lifetime: None,
             last_used: token.last_used.map(Moment::At),
             scopes: token.scopes,
+            autoscope_state: token.autoscope_state,
+            autoscope_until: token.autoscope_until.map(Moment::At),
+            inferred_scopes: token.inferred_scopes,
+            backfill_scopes: token.backfill_scopes,
             created_by: if token.created_by == token.owner { None } else { name(token.created_by) },
         })
     });
@@ -685,6 +709,7 @@ async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Milli
             propagation_delay_ms: Some(behaviour.propagation_delay_ms),
             token_value_suffix: behaviour.token_value_suffix,
             permissions_need_a_token: Some(behaviour.permissions_need_a_token),
+            autoscope_days: u16::try_from(behaviour.autoscope_days).ok().and_then(NonZeroU16::new),
         },
         conf: reader.list_conf(workspace.id).await?.into_iter().collect(),
         users: Vec::new(),

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::{ADMIN_TOKEN_COMMENT, Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::clock::WorkspaceClock;
-use crate::domain::lifecycle::{End, EventKind, end_of, events_of};
+use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
 use crate::domain::token::{EndCause, Horizon, Token};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{ByTime, Lock, Reader, Writer};
 
 /// Tokens that the sweep ends in one transaction: others wait for it no longer than that.
 const SWEEP_BATCH: i64 = 200;
-/// Most tokens that the schedule looks at, in the order of each of the two times that end them.
+/// Most tokens that the schedule looks at, in the order of each of the times at which something happens to them.
 const SCHEDULE_SCAN: i64 = 10_000;
 /// Most events that one answer tells of.
 const EVENTS_TOLD: usize = 1_000;
@@ -195,9 +195,9 @@ impl Service {
         Ok(events)
     }
 
-    /// Ends every token that is due, in batches, each in a transaction with its audit events. When
-    /// it runs changes nothing that a client can see: lists and checks ask the time themselves.
-    /// Answers how many it ended.
+    /// Ends every token that is due and narrows those whose auto-scoping has ended, in batches, each in a
+    /// transaction with its audit events. The timing of the sweep has no visible effect: lists and checks
+    /// ask the time themselves. Answers how many tokens it ended or narrowed.
     pub async fn sweep(&self, id: WorkspaceId) -> Result<u64, Error> {
         let mut ended = 0;
         // Looked up without the lock first: most of the time nothing is due, and nobody should wait.
@@ -207,7 +207,12 @@ impl Service {
             let now = workspace.clock.at(self.system_now());
             let horizon = Horizon::with_expired(&workspace.behaviour, now);
             let due = writer.list_due(id, horizon, SWEEP_BATCH).await?;
-            let batch = self.carry_out(&mut writer, &workspace, &due, now).await?;
+            let mut batch = self.carry_out(&mut writer, &workspace, &due, now).await?;
+            for token in writer.list_autoscoped(id, now, SWEEP_BATCH).await? {
+                let was_watched = token.is_autoscoping();
+                let token = self.settle_autoscope(&mut writer, &workspace, token, now).await?;
+                batch += u64::from(was_watched && !token.is_autoscoping());
+            }
             writer.commit().await?;
             ended += batch;
             if batch == 0 {
@@ -220,8 +225,27 @@ impl Service {
     async fn is_any_due(&self, id: WorkspaceId) -> Result<bool, Error> {
         let mut reader = self.store.read().await?;
         let Some(workspace) = reader.find_workspace(id).await? else { return Ok(false) };
-        let horizon = Horizon::with_expired(&workspace.behaviour, workspace.clock.at(self.system_now()));
-        Ok(!reader.list_due(id, horizon, 1).await?.is_empty())
+        let now = workspace.clock.at(self.system_now());
+        let horizon = Horizon::with_expired(&workspace.behaviour, now);
+        let is_none_due = reader.list_due(id, horizon, 1).await?.is_empty();
+        Ok(!is_none_due || !reader.list_autoscoped(id, now, 1).await?.is_empty())
+    }
+
+    /// Stores what auto-scoping came to, with its audit event, where its time is over; answers the token as
+    /// it is at `now`. Whatever changes or ends a token calls this before, so that the audit log tells the
+    /// same whether the sweep was there or not.
+    pub(super) async fn settle_autoscope(
+        &self,
+        writer: &mut Writer,
+        workspace: &Workspace,
+        token: Token,
+        now: Millis,
+    ) -> Result<Token, Error> {
+        let Some(at) = autoscope_end(&token, &workspace.behaviour).filter(|at| now >= *at) else { return Ok(token) };
+        let token = as_of(token, &workspace.behaviour, now);
+        writer.update_token(&token).await?;
+        self.record_by_system(writer, workspace, vec![(Action::autoscope_token(&token), at)]).await?;
+        Ok(token)
     }
 
     /// Sweeps every workspace.
@@ -245,6 +269,7 @@ impl Service {
         let mut ends = Vec::with_capacity(due.len());
         let mut actions = Vec::with_capacity(due.len());
         for token in due {
+            self.settle_autoscope(writer, workspace, token.clone(), now).await?;
             let Some(End { cause, at, gone_at }) = end_of(token, &workspace.behaviour) else { continue };
             ends.push((&token.id, cause, at));
             actions.push(match cause {
@@ -258,11 +283,13 @@ impl Service {
     }
 }
 
-/// What comes after `now`, in order: exact for the first [`SCHEDULE_SCAN`] tokens of either kind of end.
+/// What comes after `now`, in order: exact for the first [`SCHEDULE_SCAN`] tokens of each order.
 async fn upcoming(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Vec<Event>, Error> {
     let shown = Horizon::with_expired(&workspace.behaviour, now);
     let mut tokens = reader.list_tokens_by_time(workspace.id, ByTime::IdleFrom, shown, SCHEDULE_SCAN).await?;
-    tokens.extend(reader.list_tokens_by_time(workspace.id, ByTime::Expiry, shown, SCHEDULE_SCAN).await?);
+    for order in [ByTime::Expiry, ByTime::Autoscope] {
+        tokens.extend(reader.list_tokens_by_time(workspace.id, order, shown, SCHEDULE_SCAN).await?);
+    }
     tokens.sort_by(|a, b| a.id.cmp(&b.id));
     tokens.dedup_by(|a, b| a.id == b.id);
     let mut events = Vec::new();

@@ -1,5 +1,6 @@
 //! A principal's own tokens: create, list, revoke, update.
 
+use super::management::now_of;
 use super::{Call, Error, Service};
 use crate::domain::authorize::may_hold_tokens;
 use crate::domain::token::{EndCause, Horizon, Token, TokenRequest, TokenUpdate, TokenValue};
@@ -33,7 +34,8 @@ impl Service {
     pub async fn own_tokens(&self, call: Call<'_>) -> Result<Vec<Token>, Error> {
         let workspace = &call.caller.workspace;
         let live = Horizon::new(&workspace.behaviour, call.caller.now);
-        Ok(self.store.read().await?.list_tokens_of(workspace.id, call.caller.id, live).await?)
+        let tokens = self.store.read().await?.list_tokens_of(workspace.id, call.caller.id, live).await?;
+        Ok(tokens.into_iter().map(|token| now_of(call, token)).collect())
     }
 
     /// Revokes one of the caller's own tokens, also the one that it is calling with.

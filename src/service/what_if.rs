@@ -117,7 +117,11 @@ impl Service {
             broken.permission = permission_change(&mut reader, &present, entries).await?;
         }
         broken.clients = count_clients(reader.list_last_clients(id, live).await?, &broken.tokens);
-        let cap = TokenFacts { cap_days: imagined.lifetime_cap_days(then), live_tokens: 0 };
+        let cap = TokenFacts {
+            cap_days: imagined.lifetime_cap_days(then),
+            live_tokens: 0,
+            autoscope_days: imagined.behaviour.autoscope_days,
+        };
         for request in requests.into_iter().rev() {
             if request.trace.is_empty() || request.why.is_some() {
                 continue;

@@ -6,6 +6,7 @@ use sqlx::FromRow;
 
 use super::StoreError;
 use super::session::{Reader, Writer, args};
+use super::tokens::{names_from, names_to};
 use crate::domain::identity::{Principal, PrincipalKind};
 use crate::domain::jwt::{SigningKey, VerifyingKey};
 use crate::domain::oauth::{Secret, SecretHash};
@@ -13,7 +14,7 @@ use crate::domain::{AccountId, Millis, PrincipalId};
 
 macro_rules! secret_columns {
     () => {
-        "s.secret_id, s.account_id, s.principal_id, s.secret_hash, s.created_at, s.expires_at"
+        "s.secret_id, s.account_id, s.principal_id, s.secret_hash, s.created_at, s.expires_at, s.scopes"
     };
 }
 
@@ -25,6 +26,7 @@ struct SecretRow {
     secret_hash: String,
     created_at: i64,
     expires_at: i64,
+    scopes: Option<String>,
 }
 
 impl TryFrom<SecretRow> for Secret {
@@ -38,6 +40,7 @@ impl TryFrom<SecretRow> for Secret {
             hash: SecretHash::from_text(row.secret_hash),
             created_at: Millis(row.created_at),
             expires_at: Millis(row.expires_at),
+            scopes: names_from(row.scopes.as_deref())?,
         })
     }
 }
@@ -122,11 +125,12 @@ impl Writer {
     /// Adds a secret.
     pub async fn insert_secret(&mut self, secret: &Secret) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO oauth_secrets (account_id, principal_id, secret_id, secret_hash, created_at,
-               expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6)";
-        let Secret { id, account, principal, hash, created_at, expires_at } = secret;
-        let account = account.to_string();
-        self.execute(SQL, args![&account, *principal, id, hash.as_str(), *created_at, *expires_at]).await?;
+               expires_at, scopes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let Secret { id, account, principal, hash, created_at, expires_at, scopes } = secret;
+        let (account, scopes) = (account.to_string(), names_to(scopes.as_deref())?);
+        let values = args![&account, *principal, id, hash.as_str(), *created_at, *expires_at, scopes.as_deref()];
+        self.execute(SQL, values).await?;
         Ok(())
     }
 

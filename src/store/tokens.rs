@@ -18,7 +18,8 @@ use crate::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, Workspac
 macro_rules! token_columns {
     () => {
         "t.token_id, t.workspace_id, t.owner_id, t.created_by_id, t.created_by_username, t.comment, t.creation_time,
-         t.expiry_time, t.last_used_at, t.scopes, t.autoscope_state, t.inferred_scopes"
+         t.expiry_time, t.last_used_at, t.scopes, t.autoscope_state, t.autoscope_until,
+         t.inferred_scopes, t.backfill_scopes"
     };
 }
 
@@ -27,7 +28,8 @@ macro_rules! tombstone_columns {
     () => {
         "t.token_id, t.workspace_id, t.owner_id, t.created_by_id, t.created_by_username, t.comment, t.creation_time,
          t.expiry_time, t.last_used_at, CAST(NULL AS TEXT) AS scopes, CAST(NULL AS TEXT) AS autoscope_state,
-         CAST(NULL AS TEXT) AS inferred_scopes"
+         CAST(NULL AS BIGINT) AS autoscope_until, CAST(NULL AS TEXT) AS inferred_scopes,
+         CAST(NULL AS TEXT) AS backfill_scopes"
     };
 }
 
@@ -52,6 +54,20 @@ macro_rules! within_horizon {
 macro_rules! expiry_key {
     () => {
         "COALESCE(t.expiry_time, 9223372036854775807)"
+    };
+}
+
+/// The tokens that auto-scoping watches, as indexed; see [`AUTOSCOPE_DAYS`](crate::domain::settings::AUTOSCOPE_DAYS).
+macro_rules! autoscoping {
+    () => {
+        "t.autoscope_state = 'AUTOSCOPE_STATE_RUNNING'"
+    };
+}
+
+/// When auto-scoping of a token ends, as indexed.
+macro_rules! autoscope_key {
+    () => {
+        "COALESCE(t.autoscope_until, t.creation_time + 2592000000)"
     };
 }
 pub(super) use {expiry_key, token_columns, within_horizon};
@@ -91,7 +107,9 @@ pub(super) struct TokenRow {
     last_used_at: Option<i64>,
     scopes: Option<String>,
     autoscope_state: Option<String>,
+    autoscope_until: Option<i64>,
     inferred_scopes: Option<String>,
+    backfill_scopes: Option<String>,
 }
 
 impl TryFrom<TokenRow> for Token {
@@ -110,16 +128,18 @@ impl TryFrom<TokenRow> for Token {
             last_used: row.last_used_at.map(Millis),
             scopes: names_from(row.scopes.as_deref())?,
             autoscope_state: row.autoscope_state,
+            autoscope_until: row.autoscope_until.map(Millis),
             inferred_scopes: names_from(row.inferred_scopes.as_deref())?,
+            backfill_scopes: names_from(row.backfill_scopes.as_deref())?,
         })
     }
 }
 
-fn names_from(text: Option<&str>) -> Result<Option<Vec<String>>, StoreError> {
+pub(super) fn names_from(text: Option<&str>) -> Result<Option<Vec<String>>, StoreError> {
     text.map(serde_json::from_str).transpose().map_err(|_| StoreError::Unreadable("a list of scopes".into()))
 }
 
-fn names_to(names: Option<&[String]>) -> Result<Option<String>, StoreError> {
+pub(super) fn names_to(names: Option<&[String]>) -> Result<Option<String>, StoreError> {
     names.map(serde_json::to_string).transpose().map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
@@ -194,13 +214,15 @@ impl TryFrom<PresentedRow> for PresentedToken {
     }
 }
 
-/// One of the two times that end tokens.
+/// One of the times at which something happens to tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByTime {
     /// Where the days without use begin.
     IdleFrom,
     /// The expiry time.
     Expiry,
+    /// The end of auto-scoping.
+    Autoscope,
 }
 
 /// A token with its end, where it has ended.
@@ -445,7 +467,32 @@ impl Reader {
         rows.into_iter().map(Token::try_from).collect()
     }
 
-    /// Tokens within the horizon in the order of one of the times that end them, at most `limit`.
+    /// Tokens whose auto-scoping has ended at `now` and is not carried out, at most `limit`. Tokens that expire first
+    /// are left to their own end.
+    pub async fn list_autoscoped(
+        &mut self,
+        workspace: WorkspaceId,
+        now: Millis,
+        limit: i64,
+    ) -> Result<Vec<Token>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE t.workspace_id = $1 AND ",
+            autoscoping!(),
+            " AND ",
+            autoscope_key!(),
+            " <= $2 AND (t.expiry_time IS NULL OR t.expiry_time > ",
+            autoscope_key!(),
+            ") ORDER BY ",
+            autoscope_key!(),
+            " LIMIT $3"
+        );
+        let rows = self.rows::<TokenRow>(SQL, args![workspace, now, limit]).await?;
+        rows.into_iter().map(Token::try_from).collect()
+    }
+
+    /// Tokens within the horizon in the order of one of those times, at most `limit`.
     pub async fn list_tokens_by_time(
         &mut self,
         workspace: WorkspaceId,
@@ -470,9 +517,21 @@ impl Reader {
             " LIMIT $5"
         );
         let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        const AUTOSCOPE: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4 AND ",
+            autoscoping!(),
+            " ORDER BY ",
+            autoscope_key!(),
+            " LIMIT $5"
+        );
         let sql = match order {
             ByTime::IdleFrom => IDLE,
             ByTime::Expiry => EXPIRY,
+            ByTime::Autoscope => AUTOSCOPE,
         };
         let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, limit];
         self.rows::<TokenRow>(sql, values).await?.into_iter().map(Token::try_from).collect()
@@ -599,10 +658,12 @@ impl Writer {
     /// [`StoreError::Duplicate`] when the workspace has that value.
     pub async fn insert_token(&mut self, token: &Token) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO tokens (token_id, workspace_id, owner_id, created_by_id, created_by_username,
-               comment, creation_time, expiry_time, last_used_at, idle_from, scopes, autoscope_state, inferred_scopes)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+               comment, creation_time, expiry_time, last_used_at, idle_from, scopes, autoscope_state, inferred_scopes,
+               autoscope_until, backfill_scopes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
         let scopes = names_to(token.scopes.as_deref())?;
         let inferred = names_to(token.inferred_scopes.as_deref())?;
+        let backfill = names_to(token.backfill_scopes.as_deref())?;
         let values = args![
             &token.id,
             token.workspace,
@@ -617,22 +678,29 @@ impl Writer {
             scopes.as_deref(),
             token.autoscope_state.as_deref(),
             inferred.as_deref(),
+            token.autoscope_until,
+            backfill.as_deref(),
         ];
         self.execute(SQL, values).await?;
         Ok(())
     }
 
-    /// Stores what an update may change: comment and scopes.
+    /// Stores what an update and auto-scoping may change: comment and scopes.
     pub async fn update_token(&mut self, token: &Token) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE tokens SET comment = $3, scopes = $4, autoscope_state = $5
+        const SQL: &str = "UPDATE tokens SET comment = $3, scopes = $4, autoscope_state = $5, autoscope_until = $6,
+               inferred_scopes = $7
              WHERE token_id = $1 AND workspace_id = $2";
         let scopes = names_to(token.scopes.as_deref())?;
-        let state = token.autoscope_state.as_deref();
-        self.execute(SQL, args![&token.id, token.workspace, &token.comment, scopes.as_deref(), state]).await?;
+        let inferred = names_to(token.inferred_scopes.as_deref())?;
+        let (state, until) = (token.autoscope_state.as_deref(), token.autoscope_until);
+        let Token { id, workspace, comment, .. } = token;
+        let values = args![id, *workspace, comment, scopes.as_deref(), state, until, inferred.as_deref()];
+        self.execute(SQL, values).await?;
         Ok(())
     }
 
-    /// Records a use at `now`, unless a later one is recorded, and the scopes inferred from it.
+    /// Records a use at `now`, unless a later one is recorded, and the scope inferred from it. What is inferred is
+    /// added to what is stored by now: requests at the same time may have seen other scopes.
     pub async fn record_use(
         &mut self,
         workspace: WorkspaceId,
@@ -646,7 +714,10 @@ impl Writer {
              WHERE token_id = $1 AND workspace_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
         const INFER: &str = "UPDATE tokens SET inferred_scopes = $3 WHERE token_id = $1 AND workspace_id = $2";
         self.execute(TOUCH, args![id, workspace, now, client]).await?;
-        if let Some(inferred) = names_to(used.inferred_scopes.as_deref())? {
+        let Some(scope) = used.inferred_scope else { return Ok(()) };
+        let stored = self.find_token(workspace, id).await?;
+        let inferred = stored.and_then(|token| token.infer_scope(scope));
+        if let Some(inferred) = names_to(inferred.as_deref())? {
             self.execute(INFER, args![id, workspace, &inferred]).await?;
         }
         Ok(())

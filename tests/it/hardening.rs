@@ -16,7 +16,7 @@ use axum::http::{Method, Request};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use dapi_mock::control::{self, Access, Control};
-use dapi_mock::http::{App, SignInPolicy, error, exchange};
+use dapi_mock::http::{App, HostType, SignInPolicy, error, exchange};
 use dapi_mock::store::Lock;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -500,7 +500,11 @@ async fn a_panic_is_answered_as_every_other_defect() {
         panic!("a secret cause")
     }
     let world = World::new(Backend::Memory).await;
-    let app = App { service: Arc::new(world.service.clone()), sign_in: SignInPolicy::Open(None) };
+    let app = App {
+        service: Arc::new(world.service.clone()),
+        sign_in: SignInPolicy::Open(None),
+        host_type: HostType::default(),
+    };
     let router: Router = Router::new()
         .route("/api/2.0/defect", get(defect))
         .layer(CatchPanicLayer::custom(error::panicked))

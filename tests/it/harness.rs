@@ -72,7 +72,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) service: Service,
     pub(crate) backend: Backend,
-    router: Router,
+    pub(crate) router: Router,
     database: Database,
     /// Removes the database's folder when the world ends.
     _folder: Option<TempDir>,
@@ -276,7 +276,9 @@ impl World {
             last_used: None,
             scopes: None,
             autoscope_state: None,
+            autoscope_until: None,
             inferred_scopes: None,
+            backfill_scopes: None,
         }
     }
 

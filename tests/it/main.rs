@@ -9,11 +9,13 @@
 )]
 
 mod account;
+mod account_host;
 mod api;
 mod architecture;
 mod audit;
 mod authz_coverage;
 mod bounds;
+mod autoscope;
 mod command_line;
 mod commands;
 mod conformance;

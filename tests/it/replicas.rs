@@ -259,7 +259,7 @@ async fn what_was_checked_before_an_exchange_writes_nothing_after_it(one: World,
         assert!(is_exchanged(&service.change_conf(call, &[("maxTokenLifetimeDays".into(), Some("1".into()))]).await));
         assert!(is_exchanged(&service.set_restrict_workspace_admins(call, ALLOW_ALL, None).await));
         assert!(is_exchanged(&service.replace_rule_set(call, "x", &[], None).await));
-        assert!(is_exchanged(&service.create_secret(call, None, checked.caller.id, None).await));
+        assert!(is_exchanged(&service.create_secret(call, None, checked.caller.id, None, None).await));
         // Neither a token nor an event more, and whoever comes again is checked against what there is now.
         let again = Checked::by(&other, &token).await;
         assert_eq!(service.own_tokens(again.call()).await.unwrap().len(), 1);

@@ -174,7 +174,9 @@ async fn model(world: &World, random: &mut ChaCha20Rng) -> Model {
             last_used: used,
             scopes: None,
             autoscope_state: None,
+            autoscope_until: None,
             inferred_scopes: None,
+            backfill_scopes: None,
         };
         let is_active = active_in.get(&(workspace.id, owner)).copied().unwrap_or_default();
         all.push(Known { token, workspace: workspace.clone(), owner: name.map(|name| (name, is_active)) });
@@ -554,6 +556,7 @@ async fn foreign_admin(world: &World, workspace: &Workspace) -> String {
         hash: value.hash(),
         created_at: START,
         expires_at: START.plus(DAY_MS),
+        scopes: None,
     };
     let mut writer = world.service.store().write(Lock::Database).await.unwrap();
     writer.insert_principal(workspace.account, &principal, START).await.unwrap();

@@ -329,7 +329,12 @@ async fn scopes_narrow_and_never_widen(world: World) {
     assert_eq!(part(&token, 1)["scope"], "sql");
     world.client(&token).get(LIST).await.refused(403, 403, "does not have required scopes: authentication");
     for wider in ["all-apis", "sql settings"] {
-        oauth_error(&world.refresh(&refresh, wider).await, 400, "invalid_scope", "was not granted at the sign-in");
+        oauth_error(
+            &world.refresh(&refresh, wider).await,
+            403,
+            "access_denied",
+            "are not assigned to the client databricks-cli.",
+        );
     }
     let whole = world.refresh(&refresh, "").await;
     assert_eq!(whole.json()["scope"], "offline_access sql authentication");
@@ -518,6 +523,12 @@ async fn requests_are_refused_to_the_client_or_to_the_person() {
         (("code_challenge_method", "plain"), "invalid_request", "must be S256"),
         (("code_challenge_method", ""), "invalid_request", "must be S256"),
         (("scope", "openid all-apis"), "invalid_scope", "not emulated"),
+        (("scope", "all-apis \""), "invalid_scope", "is not a scope"),
+        (
+            ("scope", "all-apis nonsense"),
+            "access_denied",
+            "Scopes 'nonsense' are not assigned to the client databricks-cli.",
+        ),
         (("response_mode", "form_post"), "invalid_request", "response_mode"),
     ] {
         let answer = world.authorize(&[changes, ("login_hint", ADMIN_USER)]).await;

@@ -42,7 +42,9 @@ fn sample(workspace: WorkspaceId, owner: PrincipalId, id: &str) -> Token {
         last_used: Some(START.plus(5)),
         scopes: Some(vec!["sql".into(), "files".into()]),
         autoscope_state: Some("AUTOSCOPE_STATE_RUNNING".into()),
+        autoscope_until: Some(START.plus(9)),
         inferred_scopes: Some(vec![]),
+        backfill_scopes: Some(vec!["jobs".into()]),
     }
 }
 
@@ -132,7 +134,7 @@ async fn uses_only_move_forward(world: World) {
     insert(&world, &token).await;
     for (used, expected) in [(START.plus(50), 50), (START.plus(20), 50), (START.plus(70), 70)] {
         let mut writer = world.service.store().write(Lock::Owner(workspace, owner)).await.unwrap();
-        writer.record_use(workspace, &token.id, used, &Use { inferred_scopes: None }, "client/1").await.unwrap();
+        writer.record_use(workspace, &token.id, used, &Use { inferred_scope: None }, "client/1").await.unwrap();
         writer.commit().await.unwrap();
         let found = world.service.store().read().await.unwrap().find_token(workspace, &token.id).await.unwrap();
         assert_eq!(found.unwrap().last_used, Some(START.plus(expected)));

@@ -16,6 +16,7 @@ enum Step {
     Create {
         user: usize,
         lifetime_days: Option<i64>,
+        autoscope: bool,
     },
     Use {
         token: usize,
@@ -52,7 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
         0..40 * DAY_MS
     ];
     prop_oneof![
-        6 => (0..USERS, prop_oneof![Just(None), (1..=130_i64).prop_map(Some)]).prop_map(|(user, lifetime_days)| Step::Create { user, lifetime_days }),
+        6 => (0..USERS, prop_oneof![Just(None), (1..=130_i64).prop_map(Some)], any::<bool>()).prop_map(|(user, lifetime_days, autoscope)| Step::Create { user, lifetime_days, autoscope }),
         5 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(token, elsewhere)| Step::Use { token, elsewhere }),
         2 => any::<usize>().prop_map(|token| Step::Revoke { token }),
         1 => (0..USERS, any::<bool>()).prop_map(|(user, active)| Step::Deactivate { user, active }),
@@ -127,9 +128,10 @@ impl Witness {
         let what = format!("{step:?}");
         let operator = self.operator().await;
         match step {
-            Step::Create { user, lifetime_days } => {
+            Step::Create { user, lifetime_days, autoscope } => {
                 let owner = self.users[*user];
                 let value = self.world.mint(owner, |token| {
+                    token.autoscope_state = autoscope.then(|| "AUTOSCOPE_STATE_RUNNING".to_owned());
                     token.expiry_time = lifetime_days.map(|days| token.creation_time.plus(days * DAY_MS));
                 });
                 let value = value.await;

@@ -49,7 +49,7 @@ fn read_as<T: DeserializeOwned>(data: &[u8]) -> Result<(), Denial> {
 fn is_planned(data: &[u8]) {
     if let Ok(request) = token_request(data) {
         for cap_days in CAPS {
-            match plan_create(&request, TokenFacts { cap_days, live_tokens: 0 }, NOW) {
+            match plan_create(&request, TokenFacts { cap_days, live_tokens: 0, autoscope_days: 30 }, NOW) {
                 Ok(plan) => {
                     let lifetime = plan.expiry_time.since(NOW);
                     assert!(0 < lifetime && lifetime <= cap_days * 86_400_000, "{lifetime}");

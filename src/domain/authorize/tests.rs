@@ -42,7 +42,9 @@ fn facts() -> Facts {
         last_used: None,
         scopes: None,
         autoscope_state: None,
+        autoscope_until: None,
         inferred_scopes: None,
+        backfill_scopes: None,
     };
     let reach = Reach {
         subject: PrincipalId(1),

@@ -125,6 +125,9 @@ pub struct SecretSeed {
     /// When it stops working; two years after its creation when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Moment>,
+    /// The scopes that its access tokens cannot exceed; all APIs when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
 }
 
 /// A group.
@@ -243,6 +246,18 @@ pub struct TokenSeed {
     /// Its scopes; all APIs when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
+    /// The state of auto-scoping, such as `AUTOSCOPE_STATE_RUNNING`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscope_state: Option<String>,
+    /// When auto-scoping ends, or ended; 30 days after the creation when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscope_until: Option<Moment>,
+    /// The scopes that auto-scoping has inferred so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inferred_scopes: Option<Vec<String>>,
+    /// The scopes that were inferred from the use of a token from before there was auto-scoping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill_scopes: Option<Vec<String>>,
     /// Who created it on behalf of its owner; the owner when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Text>,

@@ -173,6 +173,10 @@ impl Population {
                 lifetime: None,
                 last_used: used_ago.map(|ago| Moment::FromNow(-ago)),
                 scopes: None,
+                autoscope_state: None,
+                autoscope_until: None,
+                inferred_scopes: None,
+                backfill_scopes: None,
                 created_by: None,
             }
         });

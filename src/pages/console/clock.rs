@@ -55,6 +55,7 @@ impl Event {
             "token.auto_revoked" => {
                 ("is revoked if nobody uses it until then", "was revoked: nobody used it for 90 days")
             }
+            "token.autoscoped" => ("is narrowed to the scopes that it used", "was narrowed to the scopes that it used"),
             "conf.effective" => ("takes effect", "took effect"),
             _ => ("", ""),
         }

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,17 @@ def test_the_examples_of_the_page(shell_examples, tmp_path):
     assert f"User: {ADMIN}\n" in printed
     assert "nightly job" in printed
     assert printed.rstrip().endswith("}")
+
+
+def test_the_accounts_host(cli, start_server):
+    server = start_server(options=["--account-port", "0"])
+    with urllib.request.urlopen(f"{server.host}/_mock/v1/accounts/default/port", timeout=20) as answer:
+        account = json.load(answer)
+    credentials = {**account["env"], "DATABRICKS_CLIENT_ID": CLIENT_ID, "DATABRICKS_CLIENT_SECRET": server.client_secret}
+    workspaces = cli.json("account", "workspaces", "list", **credentials)
+    assert [str(workspace["workspace_id"]) for workspace in workspaces] == [WORKSPACE_ID]
+    users = cli.json("account", "users", "list", **credentials)
+    assert ADMIN in [user["userName"] for user in users]
+    # Without the id too: the host's metadata has it.
+    del credentials["DATABRICKS_ACCOUNT_ID"]
+    assert cli.json("account", "users", "list", **credentials) == users

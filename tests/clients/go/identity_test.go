@@ -6,6 +6,7 @@ import (
 
 	"github.com/databricks/databricks-sdk-go"
 	"github.com/databricks/databricks-sdk-go/apierr"
+	"github.com/databricks/databricks-sdk-go/config"
 	"github.com/databricks/databricks-sdk-go/service/iam"
 	"github.com/databricks/databricks-sdk-go/service/oauth2"
 	"github.com/databricks/databricks-sdk-go/service/provisioning"
@@ -105,4 +106,15 @@ func TestTheAccount(t *testing.T) {
 	if len(need(a.UsersV2.ListAll(ctx, iam.ListAccountUsersRequest{}))(t)) == 0 {
 		t.Error("the account has users")
 	}
+}
+
+func TestTheAccountsHost(t *testing.T) {
+	s := serve(t)
+	host := s.own("POST", "/accounts/default/port", map[string]any{})["host"].(string)
+	a := need(databricks.NewAccountClient(&databricks.Config{
+		Host: host, ClientID: clientID, ClientSecret: clientSecret,
+	}))(t)
+	equal(t, "account from the host's metadata", a.Config.AccountID, accountID)
+	equal(t, "host type", a.Config.HostType(), config.AccountHost)
+	equal(t, "workspaces", need(a.Workspaces.List(ctx))(t)[0].WorkspaceId, 3274327432743274)
 }

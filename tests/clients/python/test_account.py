@@ -146,3 +146,45 @@ def test_a_script_counts_tokens_in_every_workspace(client, server):
     path = f"/_mock/v1/accounts/{ACCOUNT_ID}/token-report"
     report = own.get(server.host + path, headers=a.config.authenticate(), params={"limit": 1000}).json()["tokens"]
     assert Counter((row["workspace_id"], row["created_by_username"]) for row in report) == counts
+
+
+def account_port(server, body=None):
+    """The account's host, opened by the control API."""
+    answer = requests.post(f"{server.host}/_mock/v1/accounts/default/port", json=body or {}, timeout=20)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["host"]
+
+
+def test_an_account_client_needs_only_the_accounts_host(server, monkeypatch):
+    monkeypatch.delenv("DATABRICKS_TOKEN")
+    host = account_port(server)
+    a = AccountClient(host=host, client_id=CLIENT_ID, client_secret=server.client_secret)
+    assert a.config.account_id == ACCOUNT_ID, "from the host's metadata"
+    assert a.config.workspace_id is None
+    assert [w.workspace_id for w in a.workspaces.list()] == [WORKSPACE_ID]
+    assert "admin@example.com" in [user.user_name for user in a.users.list()]
+    me = next(it for it in a.service_principals.list() if it.application_id == CLIENT_ID)
+    created = a.service_principal_secrets.create(me.id, scopes=["sql", "scim"])
+    assert created.scopes == ["sql", "scim"]
+
+    w = WorkspaceClient(host=host, client_id=CLIENT_ID, client_secret=server.client_secret)
+    with pytest.raises(NotFound, match="on the account's host"):
+        list(w.tokens.list())
+
+
+def test_the_accounts_port_is_there_from_the_start(start_server):
+    server = start_server(options=["--account-port", "0"])
+    ports = requests.get(f"{server.host}/_mock/v1/ports", timeout=20).json()["ports"]
+    assert [row["account_id"] for row in ports] == [ACCOUNT_ID]
+    a = AccountClient(host=ports[0]["host"], client_id=CLIENT_ID, client_secret=server.client_secret)
+    assert [w.workspace_id for w in a.workspaces.list()] == [WORKSPACE_ID]
+
+
+def test_one_host_for_the_account_and_its_workspaces(start_server):
+    server = start_server(options=["--host-type", "unified"])
+    credentials = {"host": server.host, "client_id": CLIENT_ID, "client_secret": server.client_secret}
+    a = AccountClient(**credentials)
+    assert [w.workspace_id for w in a.workspaces.list()] == [WORKSPACE_ID]
+    w = WorkspaceClient(**credentials, workspace_id=str(WORKSPACE_ID))
+    assert w.current_user.me().user_name == CLIENT_ID
+    assert w.config.account_id == ACCOUNT_ID

@@ -4,6 +4,7 @@
 import pytest
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.errors import NotFound, PermissionDenied
+from databricks.sdk.service.iam import AutoscopeState
 
 CLIENT_ID = "32743274-3274-4274-8274-327432743275"
 ACCOUNT_ID = "32743274-3274-4274-8274-327432743274"
@@ -75,3 +76,44 @@ def test_secrets_through_the_account(by_oauth):
     created = account.service_principal_secrets.create(me)
     assert created.id in [secret.id for secret in account.service_principal_secrets.list(me)]
     account.service_principal_secrets.delete(me, created.id)
+
+
+@pytest.mark.parametrize("level", ["account", "workspace"])
+def test_a_secret_grants_its_scopes_and_no_others(by_oauth, level):
+    me = by_oauth().current_user.me().id
+    if level == "account":
+        secrets = by_oauth(AccountClient, account_id=ACCOUNT_ID).service_principal_secrets
+    else:
+        secrets = by_oauth().service_principal_secrets_proxy
+    created = secrets.create(me, scopes=["sql", "settings"])
+    assert created.scopes == ["sql", "settings"]
+    listed = {secret.id: secret.scopes for secret in secrets.list(me)}
+    assert listed[created.id] == ["sql", "settings"] and list(listed.values()).count(None) == 1
+
+    # The SDK asks for all APIs unless it is told otherwise.
+    unaware = by_oauth(client_secret=created.secret)
+    with pytest.raises(ValueError, match=f"Scopes 'all-apis' are not assigned to the client {CLIENT_ID}"):
+        unaware.current_user.me()
+    w = by_oauth(client_secret=created.secret, scopes=["settings"])
+    assert w.workspace_conf.get_status("maxTokenLifetimeDays") == {"maxTokenLifetimeDays": None}
+    with pytest.raises(PermissionDenied, match="does not have required scopes: authentication"):
+        list(w.tokens.list())
+    with pytest.raises(ValueError, match="Scopes 'jobs' are not assigned"):
+        by_oauth(client_secret=created.secret, scopes=["sql", "jobs"]).current_user.me()
+
+
+def test_auto_scoping_narrows_a_token_to_what_it_used(server):
+    admin = WorkspaceClient(host=server.host, token=server.admin_token)
+    created = admin.tokens.create(autoscope_enabled=True)
+    w = WorkspaceClient(host=server.host, token=created.token_value)
+    w.workspace_conf.get_status("maxTokenLifetimeDays")
+    server.own("POST", "/default/clock/advance", {"until": "token.autoscoped"})
+    info = next(it for it in admin.token_management.list() if it.token_id == created.token_info.token_id)
+    assert (info.autoscope_state, info.scopes, info.inferred_scopes) == (
+        AutoscopeState.AUTOSCOPE_STATE_COMPLETED,
+        ["settings"],
+        ["settings"],
+    )
+    assert w.workspace_conf.get_status("maxTokenLifetimeDays") == {"maxTokenLifetimeDays": None}
+    with pytest.raises(PermissionDenied):
+        list(w.tokens.list())

@@ -3,14 +3,20 @@
 import json
 import os
 import re
+import select
+import socket
+import socketserver
 import subprocess
+import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
-from databricks.sdk import WorkspaceClient
+from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
 
 ADMIN = "admin@example.com"
+ACCOUNT_ID = "32743274-3274-4274-8274-327432743274"
 CLIENT_ID = "32743274-3274-4274-8274-327432743275"
 WORLD = Path(__file__).with_name("world.tf").read_text()
 PROVIDERS = 'terraform {\n  required_providers {\n    databricks = { source = "databricks/databricks" }\n  }\n}\n'
@@ -260,3 +266,74 @@ def test_the_example_of_the_page(server, terraform, examples):
     assert "Resources: 4 added" in run("apply")
     assert unchanged(run)
     assert "Resources: 4 destroyed." in run("destroy")
+
+
+class Tunnel(socketserver.BaseRequestHandler):
+    """A proxy that takes every CONNECT to the server: so that a client reaches it by a name that no resolver knows."""
+
+    def handle(self):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.request.recv(1)
+        with socket.create_connection(("127.0.0.1", self.server.upstream)) as upstream:
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            to = {self.request: upstream, upstream: self.request}
+            while True:
+                for ready in select.select(list(to), [], [])[0]:
+                    if not (data := ready.recv(65536)):
+                        return
+                    to[ready].sendall(data)
+
+
+@pytest.fixture
+def accounts_host(start_server, tmp_path, monkeypatch):
+    """https://accounts.test is the server: this version of the provider goes by the host's name, not by its metadata."""
+    server = start_server(options=["--tls-name", "accounts.test"])
+    with urllib.request.urlopen(f"{server.host}/_mock/v1/tls/ca.pem", timeout=20) as answer:
+        ca = tmp_path / "ca.pem"
+        ca.write_bytes(answer.read())
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
+        proxy.daemon_threads, proxy.upstream = True, server.port
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+        monkeypatch.setenv("DATABRICKS_HOST", "https://accounts.test")
+        monkeypatch.setenv("DATABRICKS_CLIENT_ID", CLIENT_ID)
+        monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", server.client_secret)
+        yield server
+        proxy.shutdown()
+
+
+def test_the_accounts_host(terraform, accounts_host):
+    """Without `api = "account"` and without an account's id, which the host's metadata has."""
+    run = terraform(
+        PROVIDERS
+        + """
+resource "databricks_user" "ann" {
+  user_name = "ann@example.com"
+}
+resource "databricks_group" "team" {
+  display_name = "team"
+}
+resource "databricks_group_member" "ann" {
+  group_id  = databricks_group.team.id
+  member_id = databricks_user.ann.id
+}
+data "databricks_user" "ann" {
+  user_name  = "ann@example.com"
+  depends_on = [databricks_user.ann]
+}
+output "ids" {
+  value = [databricks_user.ann.id, data.databricks_user.ann.id]
+}
+"""
+    )
+    assert "Resources: 3 added" in run("apply")
+    assert unchanged(run)
+    made, read = run.output("ids")
+    assert made == read
+    account = AccountClient(
+        host=accounts_host.host, account_id=ACCOUNT_ID, client_id=CLIENT_ID, client_secret=accounts_host.client_secret
+    )
+    assert account.users.get(made).user_name == "ann@example.com", "in the account's directory"
+    assert "Resources: 3 destroyed" in run("destroy")
