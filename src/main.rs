@@ -5,14 +5,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dapi_mock::config::Cli;
+use dapi_mock::log::write_last_words;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match dapi_mock::run::run(Cli::parse()).await {
-        Ok(code) => code,
-        Err(failure) => {
-            eprintln!("dapi-mock: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let ended = runtime.block_on(dapi_mock::run::run(cli));
+        // What still hangs in a file that does not answer must not keep the process.
+        runtime.shutdown_background();
+        ended
+    });
+    ended.unwrap_or_else(|failure| {
+        write_last_words(&format!("dapi-mock: {failure}\n"));
+        ExitCode::FAILURE
+    })
 }
