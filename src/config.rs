@@ -30,6 +30,9 @@ use crate::tls::Tls;
 /// "DAPI" on a phone keypad.
 pub const DEFAULT_PORT: u16 = 3274;
 const PREFIX: &str = "DAPI_MOCK_";
+/// The port of the `exec` around a process. It tells a port that `exec` has set for clients from one that the
+/// user has set.
+pub(crate) const EXEC_PORT: &str = "DAPI_MOCK_EXEC_PORT";
 
 /// The token service of Databricks, on your own machine.
 #[derive(Debug, Parser)]
@@ -82,6 +85,7 @@ pub enum Command {
 
 /// Settings of the server.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct ServeArgs {
     /// Defaults that go together: test (data in memory), dev (the usual ones), shared (for a team: all IPv4 addresses, and a control key has to be given), lab (for training: in memory, the leaky workspace when no seed is given)
     #[arg(long, env = "DAPI_MOCK_PROFILE", default_value = "dev", value_name = "PROFILE")]
@@ -225,6 +229,10 @@ pub struct ServeArgs {
     /// At so many bytes a new file is begun; five old ones are kept
     #[arg(long, env = "DAPI_MOCK_AUDIT_FILE_BYTES", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..), value_name = "BYTES")]
     pub audit_file_bytes: u64,
+
+    /// Stop in order when standard input reaches its end: for test fixtures, whose servers then end with them, however that ends
+    #[arg(long, env = "DAPI_MOCK_UNTIL_STDIN_CLOSES", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
+    pub until_stdin_closes: bool,
 
     /// The log, on standard error.
     #[command(flatten)]
@@ -444,20 +452,43 @@ pub enum LogFormat {
     Json,
 }
 
-/// Settings of `exec`.
+/// Settings of `exec`: those of `serve`, with data in memory and a free port where nothing else is said.
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("port", |arg| arg.help("Port; a free one by default")),
+    mut_arg("database", |arg| arg.default_value("sqlite::memory:")),
+    mut_arg("until_stdin_closes", |arg| arg.env(clap::builder::Resettable::<clap::builder::OsStr>::Reset).hide(true)),
+)]
 pub struct ExecArgs {
+    /// The server's.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
 
-    /// What comes of production-looking credentials.
-    #[command(flatten)]
-    pub tripwire: TripwireArgs,
+impl ExecArgs {
+    /// Refuses what does not go together.
+    ///
+    /// # Errors
+    /// A sentence that says what would be right.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.serve.until_stdin_closes {
+            return Err("--until-stdin-closes is for serve: the standard input of exec belongs to the command, and \
+                        the server ends with it");
+        }
+        self.serve.check()
+    }
 
-    /// The log, on standard error.
-    #[command(flatten)]
-    pub log: LogArgs,
+    /// The port that was asked for; else a free one. `PORT` is the command's, and the port of an `exec` around this
+    /// one is that server's.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn port(&self) -> u16 {
+        let of_another = std::env::var(EXEC_PORT).ok().and_then(|text| text.parse().ok());
+        self.serve.port.filter(|port| Some(*port) != of_another).unwrap_or_default()
+    }
 }
 
 /// Settings of `healthcheck`.
@@ -845,7 +876,8 @@ pub fn unknown_variables() -> Vec<String> {
 
 fn known_variables() -> Vec<String> {
     let cli = <Cli as clap::CommandFactory>::command();
-    cli.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_string_lossy().into_owned())).collect()
+    let of_settings = cli.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_string_lossy().into_owned()));
+    of_settings.chain([EXEC_PORT.to_owned(), "DAPI_MOCK_URL".to_owned()]).collect()
 }
 
 /// The settings of `serve` as a Markdown table, for the README.
@@ -933,6 +965,31 @@ mod tests {
         }
         assert!(matches!(policy(&["--host", "127.0.0.1,0.0.0.0"]), SignInPolicy::Closed));
         assert!(matches!(policy(&["--host", "0.0.0.0", "--allow-open-control"]), SignInPolicy::Open(None)));
+    }
+
+    #[test]
+    fn exec_has_every_setting_of_serve() {
+        let cli = <Cli as clap::CommandFactory>::command();
+        let exec = cli.get_subcommands().find(|command| command.get_name() == "exec").unwrap();
+        for serve in cli.get_arguments().filter(|arg| arg.get_env().is_some()) {
+            let here = exec.get_arguments().find(|arg| arg.get_id() == serve.get_id());
+            let here = here.unwrap_or_else(|| panic!("exec lacks {serve}"));
+            assert_eq!(here.get_long(), serve.get_long());
+            // The standard input of exec is the command's.
+            let expected = serve.get_env().filter(|_| serve.get_id() != "until_stdin_closes");
+            assert_eq!(here.get_env(), expected, "{serve}");
+        }
+        let exec = |args: &[&str]| match parse(&[&["exec"], args, &["--", "true"]].concat()).unwrap().command {
+            Some(Command::Exec(args)) => args,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((exec(&[]).serve.database, exec(&[]).port()), (Database::SqliteMemory, 0));
+        for profile in ["test", "dev", "lab"] {
+            assert_eq!(exec(&["--profile", profile]).serve.database, Database::SqliteMemory);
+        }
+        let given = exec(&["--database", "sqlite:x.db", "--port", "7"]);
+        assert_eq!((given.serve.database.clone(), given.port()), (Database::SqliteFile("x.db".into()), 7));
+        assert!(exec(&["--until-stdin-closes"]).check().is_err());
     }
 
     #[test]
