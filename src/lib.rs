@@ -24,6 +24,7 @@ mod run_exec;
 pub mod server;
 pub mod service;
 mod shell;
+mod show;
 mod stall;
 pub mod store;
 pub mod tls;

@@ -3,12 +3,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use dapi_mock::config::Cli;
 use dapi_mock::log::write_last_words;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = dapi_mock::config::parse();
     let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
         let ended = runtime.block_on(dapi_mock::run::run(cli));
         // What still hangs in a file that does not answer must not keep the process.
@@ -17,6 +15,6 @@ fn main() -> ExitCode {
     });
     ended.unwrap_or_else(|failure| {
         write_last_words(&format!("dapi-mock: {failure}\n"));
-        ExitCode::FAILURE
+        dapi_mock::run::exit_code(&failure)
     })
 }

@@ -93,7 +93,13 @@ fn command(args: &ExecArgs, listeners: &Listeners) -> Result<Command, Failure> {
         command.env_remove(name);
     }
     let (url, port) = (listeners.url(), listeners.port().to_string());
-    command.env("DATABRICKS_HOST", &url).env("DAPI_MOCK_URL", url).env("DAPI_MOCK_PORT", &port).env(EXEC_PORT, port);
+    command.env("DAPI_MOCK_PORT", &port).env(EXEC_PORT, &port).env("DATABRICKS_HOST", &url);
+    // It wins over the port, so it is another server's unless this one is elsewhere than clients look.
+    if url == format!("http://127.0.0.1:{port}") {
+        command.env_remove("DAPI_MOCK_URL");
+    } else {
+        command.env("DAPI_MOCK_URL", url);
+    }
     if let Some(key) = &args.serve.control_key {
         command.env("DAPI_MOCK_CONTROL_KEY", &key.0);
     }
