@@ -211,6 +211,10 @@ async fn is_in_log(service: &Service, id: WorkspaceId, newest: &Newest) -> Resul
 }
 
 async fn open(path: &Path) -> io::Result<(File, u64)> {
+    // A pipe or a device has no length to go on from, and could be one that nobody reads.
+    if tokio::fs::metadata(path).await.is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     // Names and addresses of people are in it: for the user and whoever ships logs.
     let file = OpenOptions::new().create(true).append(true).mode(0o640).open(path).await?;
     let length = file.metadata().await?.len();

@@ -37,6 +37,9 @@ use crate::tls::Tls;
 /// "DAPI" on a phone keypad.
 pub const DEFAULT_PORT: u16 = 3274;
 const PREFIX: &str = "DAPI_MOCK_";
+/// The port of the `exec` around a process. It tells a port that `exec` has set for clients from one that the
+/// user has set.
+pub(crate) const EXEC_PORT: &str = "DAPI_MOCK_EXEC_PORT";
 
 /// Databricks' personal-access-token service, on your own machine
 #[derive(Debug, Parser)]
@@ -93,6 +96,7 @@ pub enum Command {
 
 /// Settings of the server.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct ServeArgs {
     /// Set of defaults: dev; test (data in memory); shared (for a team: listens on all IPv4 addresses and requires a control key); lab (for training: data in memory, seeded with the leaky workspace)
     #[arg(long, env = "DAPI_MOCK_PROFILE", default_value = "dev", value_name = "PROFILE")]
@@ -253,6 +257,10 @@ pub struct ServeArgs {
     /// Rotate the audit file at this size, in bytes; keep five
     #[arg(long, env = "DAPI_MOCK_AUDIT_FILE_BYTES", default_value_t = 10_000_000, value_parser = values::number(1..=u64::MAX), value_name = "BYTES")]
     pub audit_file_bytes: u64,
+
+    /// Stop in order when standard input reaches its end: for test fixtures, whose servers then end with them, however that ends
+    #[arg(long, env = "DAPI_MOCK_UNTIL_STDIN_CLOSES", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
+    pub until_stdin_closes: bool,
 
     /// The log, on standard error.
     #[command(flatten)]
@@ -476,20 +484,42 @@ pub enum LogFormat {
     Json,
 }
 
-/// Settings of `exec`.
+/// Settings of `exec`: those of `serve`, with data in memory and a free port where nothing else is said.
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("port", |arg| arg.help("Port; a free one by default")),
+    mut_arg("database", |arg| arg.default_value("sqlite::memory:")),
+    mut_arg("until_stdin_closes", |arg| arg.env(clap::builder::Resettable::<clap::builder::OsStr>::Reset).hide(true)),
+)]
 pub struct ExecArgs {
+    /// The server's.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
 
-    /// What comes of production-looking credentials.
-    #[command(flatten)]
-    pub tripwire: TripwireArgs,
+impl ExecArgs {
+    /// Refuses what does not go together.
+    ///
+    /// # Errors
+    /// A sentence that says what would be right.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.serve.until_stdin_closes {
+            return Err("--until-stdin-closes is for serve: the standard input of exec belongs to the command, and \
+                        the server ends with it");
+        }
+        self.serve.check()
+    }
 
-    /// The log, on standard error.
-    #[command(flatten)]
-    pub log: LogArgs,
+    /// The port that was asked for; else a free one. `PORT` is the command's, and the port of an `exec` around this
+    /// one is that server's.
+    pub fn port(&self) -> u16 {
+        let of_another = variable(EXEC_PORT).and_then(|text| text.parse().ok());
+        self.serve.port.filter(|port| Some(*port) != of_another).unwrap_or_default()
+    }
 }
 
 /// Settings of `healthcheck`.
@@ -976,6 +1006,31 @@ mod tests {
         }
         assert!(matches!(policy(&["--host", "127.0.0.1,0.0.0.0"]), SignInPolicy::Closed));
         assert!(matches!(policy(&["--host", "0.0.0.0", "--allow-open-control"]), SignInPolicy::Open(None)));
+    }
+
+    #[test]
+    fn exec_has_every_setting_of_serve() {
+        let cli = <Cli as clap::CommandFactory>::command();
+        let exec = cli.get_subcommands().find(|command| command.get_name() == "exec").unwrap();
+        for serve in cli.get_arguments().filter(|arg| arg.get_env().is_some()) {
+            let here = exec.get_arguments().find(|arg| arg.get_id() == serve.get_id());
+            let here = here.unwrap_or_else(|| panic!("exec lacks {serve}"));
+            assert_eq!(here.get_long(), serve.get_long());
+            // The standard input of exec is the command's.
+            let expected = serve.get_env().filter(|_| serve.get_id() != "until_stdin_closes");
+            assert_eq!(here.get_env(), expected, "{serve}");
+        }
+        let exec = |args: &[&str]| match parse(&[&["exec"], args, &["--", "true"]].concat()).unwrap().command {
+            Some(Command::Exec(args)) => args,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((exec(&[]).serve.database, exec(&[]).port()), (Database::SqliteMemory, 0));
+        for profile in ["test", "dev", "lab"] {
+            assert_eq!(exec(&["--profile", profile]).serve.database, Database::SqliteMemory);
+        }
+        let given = exec(&["--database", "sqlite:x.db", "--port", "7"]);
+        assert_eq!((given.serve.database.clone(), given.port()), (Database::SqliteFile("x.db".into()), 7));
+        assert!(exec(&["--until-stdin-closes"]).check().is_err());
     }
 
     #[test]

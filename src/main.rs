@@ -3,13 +3,18 @@
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match dapi_mock::run::run(dapi_mock::config::parse()).await {
-        Ok(code) => code,
-        Err(failure) => {
-            eprintln!("dapi-mock: {failure}");
-            dapi_mock::run::exit_code(&failure)
-        }
-    }
+use dapi_mock::log::write_last_words;
+
+fn main() -> ExitCode {
+    let cli = dapi_mock::config::parse();
+    let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let ended = runtime.block_on(dapi_mock::run::run(cli));
+        // What still hangs in a file that does not answer must not keep the process.
+        runtime.shutdown_background();
+        ended
+    });
+    ended.unwrap_or_else(|failure| {
+        write_last_words(&format!("dapi-mock: {failure}\n"));
+        dapi_mock::run::exit_code(&failure)
+    })
 }

@@ -1,8 +1,6 @@
 //! The commands: what `main` does once the settings are read.
 
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::Method;
+use rustix::process::Signal;
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
@@ -22,8 +20,8 @@ use crate::background::{self, AuditWriter};
 use crate::browser::allow_hosts;
 use crate::clock::SystemClock;
 use crate::config::{
-    self, AdminTokenArgs, BackupArgs, Cli, Command, CompletionsArgs, EnvArgs, ExecArgs, HealthcheckArgs, LogArgs,
-    LogFormat, ManArgs, ServeArgs, unknown_variables,
+    self, AdminTokenArgs, BackupArgs, Cli, Command, CompletionsArgs, EnvArgs, HealthcheckArgs, LogArgs, LogFormat,
+    ManArgs, ServeArgs, unknown_variables,
 };
 use crate::control::{self, Access, Control};
 use crate::domain::seed::{self, Seed};
@@ -32,35 +30,22 @@ use crate::domain::{AccountId, Denial};
 use crate::entropy::SystemEntropy;
 use crate::http::discovery::at_port;
 use crate::http::{self, App, HostType, SignInPolicy};
-use crate::log::OneLine;
+use crate::log::{Finish, OneLine, Output, log_panics};
 use crate::own_client::Failure;
 use crate::pages::{self, Pages};
+use crate::process::{Signals, name_of, raise_open_files, reap_orphans, stdin_closes, survive_the_limit_on_file_size};
 use crate::run_client::{self, Usage};
+use crate::run_exec::exec;
 use crate::server::{Doors, Listeners};
-use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, JournalLimits, Seeded, Service, Started};
+use crate::service::{self, ADMIN_CLIENT_ID, Seeded, Service, Started};
 use crate::store::{Database, OpenError, Store};
-use crate::tls::Tls;
-
-/// Variables that would make a client of `exec` authenticate otherwise, or refuse to choose.
-const OTHER_CREDENTIALS: [&str; 12] = [
-    "DATABRICKS_ACCOUNT_ID",
-    "DATABRICKS_AUTH_TYPE",
-    "DATABRICKS_AZURE_RESOURCE_ID",
-    "DATABRICKS_CLIENT_ID",
-    "DATABRICKS_CLIENT_SECRET",
-    "DATABRICKS_CONFIG_FILE",
-    "DATABRICKS_CONFIG_PROFILE",
-    "DATABRICKS_METADATA_SERVICE_URL",
-    "DATABRICKS_OIDC_TOKEN",
-    "DATABRICKS_OIDC_TOKEN_FILEPATH",
-    "DATABRICKS_PASSWORD",
-    "DATABRICKS_USERNAME",
-];
 
 /// The exit code of a run in which a production-looking credential was sent, with `--tripwire fail`: a program
 /// error, as sysexits has it.
 const TRIPPED: u8 = 70;
 
+/// How long the end waits for the audit file, which may be on a disk that does not answer.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a start waits for PostgreSQL to be there.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 /// The pause between two tries.
@@ -71,6 +56,7 @@ const START_PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What kept it from running, worded for the terminal.
 pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    survive_the_limit_on_file_size()?;
     match cli.command {
         None => serve(cli.serve).await,
         Some(Command::Serve(args)) => serve(args).await,
@@ -104,30 +90,75 @@ fn service_over(store: Store) -> Service {
 }
 
 /// A refusal's own sentence, without the envelope that clients see.
-fn sentence(error: service::Error) -> Failure {
+pub(crate) fn sentence(error: service::Error) -> Failure {
     match error {
         service::Error::Denied(Denial::InvalidParameter(sentence)) => sentence.into(),
         error => error.into(),
     }
 }
 
+/// An account, and the port that is its host.
+pub(crate) type AccountPort = (AccountId, u16);
+
 async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let began = Instant::now();
+    let _log = begin(&args)?;
     args.check()?;
-    start_log(&args.log);
+    raise_open_files();
+    tokio::spawn(reap_orphans());
+    // From here on a signal ends the server in order, also as process 1, which has no default handlers.
+    let mut signals = Signals::listen(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    let stdin = args.until_stdin_closes.then(stdin_closes).transpose()?;
+    let stop = async move {
+        tokio::select! {
+            received = signals.next() => tracing::info!("stopping because of {}", name_of(received.signal)),
+            () = closed(stdin) => tracing::info!("stopping because standard input was closed"),
+        }
+    };
+    let (mut out, _out) = Output::to(&io::stdout(), "standard output")?;
+    let listeners = Listeners::bind(&args.hosts(), args.port()?, args.tls()?).await?;
+    let url = listeners.url();
+    let served = serve_until(&args, listeners, stop, async |_, started, account_port| {
+        // It never fails.
+        drop(out.write_all(banner(&url, &args, &started, account_port, began.elapsed()).as_bytes()));
+        Ok(())
+    });
+    let Some(service) = served.await? else { return Ok(ExitCode::SUCCESS) };
+    tracing::info!("stopped");
+    Ok(verdict(&service, ExitCode::SUCCESS))
+}
+
+async fn closed(stdin: Option<oneshot::Receiver<()>>) {
+    match stdin {
+        Some(closes) => drop(closes.await),
+        None => std::future::pending().await,
+    }
+}
+
+/// What `serve` and `exec` begin with; the log is written to its end when the answer is dropped.
+pub(crate) fn begin(args: &ServeArgs) -> Result<Finish, Failure> {
+    let log = start_log(&args.log)?;
     for name in unknown_variables() {
         tracing::warn!("{name} is set, but there is no such setting; see dapi-mock --help");
     }
-    // From here on a signal ends the server in order, also as process 1, which has no default handlers.
-    let mut stop = Stop::listen()?;
-    let listeners = Listeners::bind(&args.hosts(), args.port()?, args.tls()?).await?;
-    let (url, let_in, doors) = (listeners.url(), listeners.opener(), listeners.doors());
+    Ok(log)
+}
+
+/// Starts all that a server is, tells `ready`, serves until `stop`, and stops in order. The answer is `None`
+/// when it was to stop before it was ready.
+pub(crate) async fn serve_until(
+    args: &ServeArgs,
+    listeners: Listeners,
+    stop: impl Future<Output = ()>,
+    ready: impl AsyncFnOnce(&Service, Started, Option<AccountPort>) -> Result<(), Failure>,
+) -> Result<Option<Service>, Failure> {
+    let (let_in, doors) = (listeners.opener(), listeners.doors());
     let opening = async {
-        let store = patiently(&args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?));
+        let store = patiently(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?));
         let service = service_over(store.await?).watching(args.journal(), args.tripwire.tripwire);
-        let started = patiently(&args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
-        for (file, seed) in seeds(&args)? {
-            patiently(&args, async || apply(&service, &file, &seed).await).await?;
+        let started = patiently(args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
+        for (file, seed) in seeds(args)? {
+            patiently(args, async || apply(&service, &file, &seed).await).await?;
         }
         let router = surface_as(args.host_type, &service, args.access(), args.sign_in(), Some(doors.clone()));
         let_in(allow_hosts(router, &args.allow_host));
@@ -140,32 +171,35 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         let (stop_file, stopped) = oneshot::channel();
         let file = match args.audit_file() {
             Some(file) => {
-                let writer = patiently(&args, async || AuditWriter::open(service.clone(), file.clone()).await).await?;
+                let writer = patiently(args, async || AuditWriter::open(service.clone(), file.clone()).await).await?;
                 Some(tokio::spawn(writer.run(stopped)))
             }
             None => None,
         };
-        banner(&url, &args.database, &args.access(), &started, account_port, began.elapsed());
+        ready(&service, started, account_port).await?;
         Ok::<_, Failure>((service, file, stop_file))
     };
-    let mut serving = std::pin::pin!(listeners.serve(stop.received()));
+    let mut serving = std::pin::pin!(listeners.serve(stop));
     let (service, file, stop_file) = tokio::select! {
         opened = opening => opened?,
-        () = &mut serving => return Ok(ExitCode::SUCCESS),
+        () = &mut serving => return Ok(None),
     };
     serving.await;
     if let Some(file) = file {
         // The last requests' events are still to be written.
         let _ = stop_file.send(());
-        file.await?;
+        if let Ok(ended) = tokio::time::timeout(AUDIT_PATIENCE, file).await {
+            ended?;
+        } else {
+            tracing::warn!("the audit file takes no more lines; the next start writes what is missing");
+        }
     }
     // The last requests, for the processes that go on.
     if let Err(error) = service.share_journal().await {
         tracing::warn!("the last requests are missing in the shared journal: {error}");
     }
     service.store().close().await;
-    tracing::info!("stopped");
-    Ok(verdict(&service, ExitCode::SUCCESS))
+    Ok(Some(service))
 }
 
 /// Does what a start needs of the database, and again while PostgreSQL is not there yet: where a server and its
@@ -194,7 +228,7 @@ fn is_database_away(args: &ServeArgs, failure: &Failure) -> bool {
 }
 
 /// The exit code of a server that is to fail where the tripwire was touched; else the one given.
-fn verdict(service: &Service, otherwise: ExitCode) -> ExitCode {
+pub(crate) fn verdict(service: &Service, otherwise: ExitCode) -> ExitCode {
     let Some(why) = service.tripwire().verdict() else { return otherwise };
     tracing::error!("{why}");
     if otherwise == ExitCode::SUCCESS { ExitCode::from(TRIPPED) } else { otherwise }
@@ -259,19 +293,19 @@ pub fn surface_as(
 }
 
 /// Opens the port that is the default account's host.
-async fn open_account_port(service: &Service, doors: &Doors, port: u16) -> Result<(AccountId, u16), Failure> {
+async fn open_account_port(service: &Service, doors: &Doors, port: u16) -> Result<AccountPort, Failure> {
     let account = service.home_of_account(None).await?.account;
     Ok((account, doors.open(port, account).await.map_err(|error| format!("--account-port: {error}"))?))
 }
 
 fn banner(
     url: &str,
-    database: &Database,
-    access: &Access,
+    args: &ServeArgs,
     started: &Started,
-    account_port: Option<(AccountId, u16)>,
+    account_port: Option<AccountPort>,
     took: Duration,
-) {
+) -> String {
+    let (database, access) = (&args.database, args.access());
     let token = started.admin_token.as_ref().map_or_else(
         || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),
         export_token,
@@ -284,13 +318,13 @@ fn banner(
     let account = account_port.map_or_else(String::new, |(account, port)| {
         format!("# account: DATABRICKS_HOST={} DATABRICKS_ACCOUNT_ID={account}\n", at_port(url, port))
     });
-    say(&format!(
+    format!(
         "dapi-mock {}, data in {database}, workspace {}\npages at {url}/, own API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}{account}\n\
          dapi-mock ready host={url} in={}ms\n",
         env!("CARGO_PKG_VERSION"),
         started.workspace,
         took.as_millis(),
-    ));
+    )
 }
 
 fn export_token(value: &TokenValue) -> String {
@@ -303,88 +337,21 @@ pub(crate) fn say(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
-fn start_log(args: &LogArgs) {
+fn start_log(args: &LogArgs) -> Result<Finish, Failure> {
     let (own, of_libraries) = args.log_level.filters();
     let filter = Targets::new().with_default(of_libraries).with_target(env!("CARGO_CRATE_NAME"), own);
     let has_colors = args.log_format == LogFormat::Text && io::IsTerminal::is_terminal(&io::stderr());
-    let out = move || OneLine::new(io::stderr(), has_colors);
-    let lines = fmt::layer().with_writer(out).with_target(false);
+    let (out, finish) = Output::to(&io::stderr(), "standard error")?;
+    let out = move || OneLine::new(out.clone(), has_colors);
+    // A message of the log's own would go straight to standard error, and wait for its reader.
+    let lines = fmt::layer().with_writer(out).with_target(false).log_internal_errors(false);
     let log = tracing_subscriber::registry().with(filter);
-    let started = match args.log_format {
+    match args.log_format {
         LogFormat::Text => log.with(lines.with_ansi(has_colors)).try_init(),
         LogFormat::Json => log.with(lines.json().flatten_event(true)).try_init(),
-    };
-    // Only a test that runs two servers in one process has one already.
-    drop(started);
-}
-
-/// The signals that end the server.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn received(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
-    start_log(&args.log);
-    let mut stop = Stop::listen()?;
-    let tls = Tls::own(None, Vec::new(), Arc::new(SystemClock));
-    let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0, Some(tls)).await?;
-    let store = Store::open(&Database::SqliteMemory).await?;
-    let service = service_over(store).watching(JournalLimits::default(), args.tripwire.tripwire);
-    let started = service.start(&FirstStart::default()).await.map_err(sentence)?;
-    listeners.opener()(surface(&service, Access::Open, SignInPolicy::Open(None), Some(listeners.doors())));
-    let (url, port) = (listeners.url(), listeners.port());
-    let server = tokio::spawn(listeners.serve(std::future::pending()));
-
-    let mut words = args.command.iter();
-    let program = words.next().ok_or("exec needs a command")?;
-    let mut command = tokio::process::Command::new(program);
-    command.args(words);
-    for name in OTHER_CREDENTIALS {
-        command.env_remove(name);
-    }
-    // So that `dapi-mock clock` and its like find this server.
-    command
-        .env_remove("DAPI_MOCK_URL")
-        .env("DAPI_MOCK_PORT", port.to_string())
-        .env("DATABRICKS_HOST", url)
-        .env("DATABRICKS_WORKSPACE_ID", started.workspace.to_string());
-    if let Some(value) = &started.admin_token {
-        command.env("DATABRICKS_TOKEN", value.reveal());
-    }
-    let mut child = command.kill_on_drop(true).spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status?,
-            // A terminal's Ctrl-C reaches the command as well; it decides what to do with it.
-            _ = stop.interrupt.recv() => {}
-            _ = stop.terminate.recv() => terminate(&child),
-        }
-    };
-    server.abort();
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
-    Ok(verdict(&service, ExitCode::from(u8::try_from(code).unwrap_or(1))))
-}
-
-fn terminate(child: &tokio::process::Child) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may have ended in between.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-    }
+    }?;
+    log_panics();
+    Ok(finish)
 }
 
 /// Asks `/readyz`, so that a container needs neither a shell nor curl for its health check.

@@ -27,6 +27,8 @@ use crate::http::error::{ApiError, render};
 use crate::http::exchange::{ByTls, Peer};
 use crate::http::faults::is_dropped;
 use crate::http::host::ByAccountPort;
+use crate::places::{Place, Places};
+use crate::process::open_files;
 use crate::stall::Unstalled;
 use crate::tls::{HANDSHAKE, Tls};
 
@@ -36,15 +38,69 @@ pub const DRAIN: Duration = Duration::from_secs(1);
 /// hyper counts the time between two requests on a kept connection too, so it must not be short: a client
 /// may just be sending when it is over.
 const PATIENCE: Duration = Duration::from_secs(75);
-/// The same once half of all connections are taken, so that idle ones make room.
-const PATIENCE_WHEN_PRESSED: Duration = Duration::from_secs(3);
 /// Bounds what a client can make the server hold before a request is understood.
 const HEADER_BYTES: usize = 64 * 1024;
 /// Most connections at a time; with [`BODY_LIMIT`](crate::http::exchange::BODY_LIMIT) they bound the memory
 /// of what is being received. Others wait in the system's queue.
 const MOST_CONNECTIONS: usize = 1024;
-/// Files that are left for the database, logs and listening sockets where the system allows few.
-const FILES_FOR_OTHERS: u64 = 128;
+/// Most workspaces with a port of their own.
+const MOST_PORTS: usize = 256;
+/// Open files that are left for the database, the log, the audit file and the server's own port: at least and at
+/// most, and a quarter of all between.
+const FILES_FOR_OTHERS: (u64, u64) = (40, 128);
+/// With fewer a server does not start: it would run out of them at work.
+const FEWEST_FILES: u64 = FILES_FOR_OTHERS.0 + 8;
+/// What a listening socket may take: itself, and a connection that waits for a place.
+const FILES_OF_A_LISTENER: usize = 2;
+/// How often a free port is looked for that is free on every address.
+const TRIES: u32 = 16;
+
+/// How the open files are shared out, so that none of these takes those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Budget {
+    connections: usize,
+    ports: usize,
+    /// Whether there would be more ports with more files.
+    is_short: bool,
+}
+
+impl Budget {
+    /// Of so many files, where each port is opened on so many addresses.
+    fn of(files: u64, addresses: usize) -> io::Result<Self> {
+        if files < FEWEST_FILES {
+            let says = format!(
+                "the system allows {files} open files, and dapi-mock requires {FEWEST_FILES}; raise the limit (ulimit -n)"
+            );
+            return Err(io::Error::other(says));
+        }
+        let (fewest, most) = FILES_FOR_OTHERS;
+        let left = usize::try_from(files - (files / 4).clamp(fewest, most)).unwrap_or(usize::MAX);
+        let files_of_a_port = FILES_OF_A_LISTENER * addresses.max(1);
+        let by_files = left / 3 / files_of_a_port;
+        let ports = by_files.min(MOST_PORTS);
+        let connections = (left - ports * files_of_a_port).min(MOST_CONNECTIONS);
+        Ok(Self { connections, ports, is_short: by_files < MOST_PORTS })
+    }
+}
+
+/// Why a workspace or an account gets no port of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// There are no more; with whether the limit on open files is the reason.
+    #[error(
+        "all {most} extra ports are in use; delete a workspace that has one, or close the port of an account{}",
+        if *.is_short { ", or start the server with a higher limit on open files (ulimit -n)" } else { "" }
+    )]
+    NoneLeft {
+        /// How many there are.
+        most: usize,
+        /// Whether there would be more with more open files.
+        is_short: bool,
+    },
+    /// The operating system's, with the address.
+    #[error(transparent)]
+    Bind(#[from] io::Error),
+}
 
 /// Bound sockets: the server is reachable, and answers 503 until the [`opener`](Listeners::opener) is called.
 #[derive(Debug)]
@@ -70,35 +126,6 @@ struct Accepted {
     port_of: Option<PortOf>,
     /// Given back when it ends.
     place: Place,
-}
-
-/// The places of all connections together.
-#[derive(Clone, Debug)]
-struct Places {
-    free: Arc<Semaphore>,
-    pressed_below: usize,
-}
-
-/// The place of a connection, and how long it may idle on it.
-struct Place {
-    patience: Duration,
-    _taken: OwnedSemaphorePermit,
-}
-
-impl Places {
-    fn new() -> Self {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let files = files.map_or(u64::MAX, |files| files.saturating_sub(FILES_FOR_OTHERS).max(1));
-        let most = usize::try_from(files).unwrap_or(MOST_CONNECTIONS).min(MOST_CONNECTIONS);
-        Self { free: Arc::new(Semaphore::new(most)), pressed_below: most / 2 }
-    }
-
-    /// Waits for one; `None` never comes, as nobody closes them.
-    async fn take(&self) -> Option<Place> {
-        let taken = self.free.clone().acquire_owned().await.ok()?;
-        let is_pressed = self.free.available_permits() < self.pressed_below;
-        Some(Place { patience: if is_pressed { PATIENCE_WHEN_PRESSED } else { PATIENCE }, _taken: taken })
-    }
 }
 
 /// Whose an extra listener is.
@@ -130,12 +157,15 @@ pub struct Doors {
     tls: Option<Arc<Tls>>,
     accepted: mpsc::Sender<Accepted>,
     places: Places,
+    budget: Budget,
+    free_ports: Arc<Semaphore>,
     open: Arc<Mutex<HashMap<PortOf, Door>>>,
 }
 
 #[derive(Debug)]
 struct Door {
     port: u16,
+    _counted: OwnedSemaphorePermit,
     acceptors: Vec<AbortHandle>,
 }
 
@@ -143,17 +173,30 @@ impl Doors {
     /// Opens a port for a workspace or an account; 0 takes a free one. Answers which; the one that it has, if it has one.
     ///
     /// # Errors
-    /// The operating system's, with the address.
-    pub async fn open(&self, port: u16, of: impl Into<PortOf> + Send) -> io::Result<u16> {
+    /// When all are in use, and the operating system's.
+    pub async fn open(&self, port: u16, of: impl Into<PortOf> + Send) -> Result<u16, PortError> {
         let of = of.into();
         if let Some(port) = self.port_of(of) {
             return Ok(port);
         }
+        let counted = self.free_ports.clone().try_acquire_owned().map_err(|_| self.none_left())?;
         let (sockets, port) = bind(&self.hosts, port).await?;
         let acceptors = sockets.into_iter().map(|socket| self.accept_on(socket, Some(of))).collect();
-        let earlier = self.doors().insert(of, Door { port, acceptors });
+        let earlier = self.doors().insert(of, Door { port, _counted: counted, acceptors });
         shut(earlier);
         Ok(port)
+    }
+
+    /// Whether there is a port for one more workspace.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn check_room(&self) -> Result<(), PortError> {
+        if self.free_ports.available_permits() > 0 { Ok(()) } else { Err(self.none_left()) }
+    }
+
+    fn none_left(&self) -> PortError {
+        PortError::NoneLeft { most: self.budget.ports, is_short: self.budget.is_short }
     }
 
     /// The port of a workspace or an account, if it has one of its own.
@@ -221,12 +264,14 @@ impl Listeners {
     /// With `tls` each port speaks that, too.
     ///
     /// # Errors
-    /// The operating system's, with the address.
+    /// The operating system's, with the address; and when it allows too few open files.
     pub async fn bind(hosts: &[IpAddr], port: u16, tls: Option<Tls>) -> io::Result<Self> {
+        let budget = Budget::of(open_files(), hosts.len())?;
         let (sockets, port) = bind(hosts, port).await?;
         let (sender, accepted) = mpsc::channel(64);
         let (hosts, tls) = (hosts.into(), tls.map(Arc::new));
-        let doors = Doors { hosts, tls, accepted: sender, places: Places::new(), open: Arc::default() };
+        let (places, free_ports) = (Places::new(budget.connections), Arc::new(Semaphore::new(budget.ports)));
+        let doors = Doors { hosts, tls, accepted: sender, places, budget, free_ports, open: Arc::default() };
         Ok(Self { sockets, port, gate: Gate::default(), doors, accepted })
     }
 
@@ -267,12 +312,17 @@ impl Listeners {
         loop {
             tokio::select! {
                 Some(came) = accepted.recv() => {
-                    let peer = came.peer;
+                    let (peer, occupant) = (came.peer, came.place.occupant.clone());
                     let connection = connection(came, self.gate.clone());
                     let watched = graceful.watch(connection);
                     tokio::spawn(async move {
-                        if let Err(error) = watched.await {
-                            tracing::debug!("connection from {peer}: {error}");
+                        tokio::select! {
+                            ended = watched => if let Err(error) = ended {
+                                tracing::debug!("connection from {peer}: {error}");
+                            },
+                            () = occupant.must_leave() => {
+                                tracing::debug!("connection from {peer}: closed to make room for another");
+                            }
                         }
                     });
                 }
@@ -290,6 +340,18 @@ impl Listeners {
 
 /// Binds every address at one port; port 0 takes a free one.
 async fn bind(hosts: &[IpAddr], port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let mut tries = if port == 0 { TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match try_to_bind(hosts, port).await {
+            // What is free on the first address may be taken on the next.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            done => return done,
+        }
+    }
+}
+
+async fn try_to_bind(hosts: &[IpAddr], port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let mut sockets: Vec<TcpListener> = Vec::new();
     let mut chosen = port;
     for host in hosts {
@@ -323,7 +385,14 @@ async fn accept(
                 let (tls, connections) = (tls.clone(), connections.clone());
                 // By itself: who says nothing must not hold up the others.
                 tokio::spawn(async move {
-                    match tokio::time::timeout(place.patience, begin(stream, peer, tls.as_deref())).await {
+                    let begun = tokio::select! {
+                        begun = tokio::time::timeout(PATIENCE, begin(stream, peer, tls.as_deref())) => begun,
+                        () = place.occupant.must_leave() => {
+                            tracing::debug!("connection from {peer}: closed to make room for another");
+                            return;
+                        }
+                    };
+                    match begun {
                         // Nobody takes it once the server ends.
                         Ok(Ok((stream, by_tls))) => {
                             drop(connections.send(Accepted { stream, by_tls, peer, port_of, place }).await);
@@ -364,10 +433,11 @@ fn connection(
     Accepted { stream, by_tls, peer, port_of, place }: Accepted,
     gate: Gate,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
-    let patience = place.patience;
+    let occupant = place.occupant.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        // The service lives as long as the connection.
-        let _place = &place;
+        // The service lives as long as the connection, and the place with it.
+        let place = &place;
+        let under_way = place.occupant.begin_request();
         let gate = gate.clone();
         async move {
             let mut request: Request = request.map(Body::new);
@@ -388,15 +458,18 @@ fn connection(
                 None => starting(request.uri().path()),
             };
             // An error of the service ends the connection before the first byte.
-            if is_dropped(&response) { Err(io::Error::other("a fault drops it")) } else { Ok(response) }
+            if is_dropped(&response) {
+                return Err(io::Error::other("a fault drops it"));
+            }
+            Ok(response.map(|body| under_way.until_sent(body)))
         }
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(patience)
+        .header_read_timeout(PATIENCE)
         .max_header_size(HEADER_BYTES)
         .max_buf_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(Unstalled::new(stream, PATIENCE)), service)
+        .serve_connection(TokioIo::new(Unstalled::new(stream, PATIENCE, occupant)), service)
 }
 
 /// Which of them is meant is anybody's guess, and what guards the own API must not guess (RFC 9112 §3.2).
@@ -415,4 +488,21 @@ fn starting(path: &str) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "{\"error\":\"dapi-mock is starting.\"}\n").into_response();
     }
     render(&ApiError::Unavailable, path, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_open_files_are_shared_out() {
+        let budget = |files| Budget::of(files, 2).map(|it| (it.connections, it.ports, it.is_short)).ok();
+        assert_eq!(budget(FEWEST_FILES - 1), None);
+        assert_eq!(budget(FEWEST_FILES), Some((8, 0, true)));
+        assert_eq!(budget(64), Some((16, 2, true)));
+        assert_eq!(budget(256), Some((128, 16, true)));
+        assert_eq!(budget(1024), Some((600, 74, true)));
+        assert_eq!(budget(4096), Some((MOST_CONNECTIONS, MOST_PORTS, false)));
+        assert_eq!(budget(u64::MAX), Some((MOST_CONNECTIONS, MOST_PORTS, false)));
+    }
 }

@@ -2,31 +2,40 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use crate::places::Occupant;
+
 /// A stream whose writes fail once nothing of them was taken for a while.
 pub(crate) struct Unstalled<S> {
     stream: S,
     patience: Duration,
+    occupant: Arc<Occupant>,
     /// Runs while a write waits.
     over: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Unstalled<S> {
-    pub(crate) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, over: None }
+    pub(crate) fn new(stream: S, patience: Duration, occupant: Arc<Occupant>) -> Self {
+        Self { stream, patience, occupant, over: None }
     }
 
     fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.over = None;
+            if self.over.take().is_some() {
+                self.occupant.set_stalled(false);
+            }
             return written;
         }
-        let over = self.over.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience)));
+        let over = self.over.get_or_insert_with(|| {
+            self.occupant.set_stalled(true);
+            Box::pin(tokio::time::sleep(self.patience))
+        });
         over.as_mut().poll(context).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "it takes no answer")))
     }
 }
@@ -80,7 +89,8 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_is_taken_goes_on_and_one_that_is_not_fails() {
         let (mut client, server) = tokio::io::duplex(8);
-        let mut server = Unstalled::new(server, Duration::from_millis(200));
+        let place = crate::places::Places::new(1).take().await.unwrap();
+        let mut server = Unstalled::new(server, Duration::from_millis(200), place.occupant.clone());
         let reader = tokio::spawn(async move {
             let mut all = [0; 24];
             for part in all.chunks_mut(8) {

@@ -7,7 +7,7 @@ use clap::builder::styling::Style;
 use clap::builder::{OsStr, Resettable};
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{Cli, is_empty_variable, running};
+use super::{Cli, EXEC_PORT, is_empty_variable, running};
 
 /// The groups in which the help lists the commands.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -66,7 +66,8 @@ pub fn command() -> Command {
     let command = Cli::command()
         .args_override_self(true)
         .mut_args(in_group)
-        .mut_subcommand("serve", |serve| serve.mut_args(in_group));
+        .mut_subcommand("serve", |serve| serve.mut_args(in_group))
+        .mut_subcommand("exec", |exec| exec.mut_args(in_group));
     let mut built = command.clone();
     built.build();
     command.help_template(template(&built))
@@ -135,6 +136,7 @@ pub(super) fn variables() -> Vec<String> {
         command.get_subcommands().for_each(|command| collect(command, found));
     }
     let mut found = running::VARIABLES.map(str::to_owned).to_vec();
+    found.push(EXEC_PORT.to_owned());
     collect(&Cli::command(), &mut found);
     found
 }

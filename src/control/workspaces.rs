@@ -18,6 +18,7 @@ use crate::domain::token::TokenValue;
 use crate::domain::workspace::SEED;
 use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, WorkspaceId, span};
 use crate::http::discovery::{BaseUrl, at_port};
+use crate::server::PortError;
 use crate::service::{ADMIN_CLIENT_ID, CreatedWorkspace, NewWorkspace};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -89,6 +90,7 @@ pub(super) async fn create(State(control): State<Control>, base: BaseUrl, Input(
     if let (Some(seed), Some(name)) = (&mut seed, &wanted.name) {
         seed.name = Some(name.clone());
     }
+    check_room(&control, port)?;
     let created = control.service.create_workspace(&wanted.checked()?, seed.as_ref()).await?;
     created_answer(&control, base, &created, port).await
 }
@@ -109,6 +111,7 @@ pub(super) async fn fork(
     if new.account.is_some() {
         return Err(Problem::bad_request("account_id: a copy has an account of its own."));
     }
+    check_room(&control, port)?;
     let created = control.service.fork_workspace(id, &new).await?;
     created_answer(&control, base, &created, port).await
 }
@@ -146,9 +149,25 @@ async fn created_answer(
 }
 
 async fn open_door(control: &Control, port: u16, id: WorkspaceId) -> Result<u16, Problem> {
-    let none = || Problem::new(StatusCode::NOT_IMPLEMENTED, "port: this server opens no ports.");
-    let doors = control.doors.as_ref().ok_or_else(none)?;
-    doors.open(port, id).await.map_err(|error| Problem::new(StatusCode::CONFLICT, format!("port: {error}.")))
+    let doors = control.doors.as_ref().ok_or_else(no_ports)?;
+    doors.open(port, id).await.map_err(|error| no_port(&error))
+}
+
+/// Refuses a workspace whose port could not be opened, before there is any work done for it.
+fn check_room(control: &Control, port: Option<u16>) -> Result<(), Problem> {
+    match (port, &control.doors) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(no_ports()),
+        (Some(_), Some(doors)) => doors.check_room().map_err(|error| no_port(&error)),
+    }
+}
+
+fn no_ports() -> Problem {
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "port: this server opens no ports.")
+}
+
+fn no_port(error: &PortError) -> Problem {
+    Problem::new(StatusCode::CONFLICT, format!("port: {error}."))
 }
 
 fn workspace_json(control: &Control, workspace: &Workspace) -> Map<String, Value> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -164,20 +164,14 @@ fn a_body_that_nobody_wants_is_read_all_the_same() {
     server.stop("TERM");
 }
 
-/// A server that the system allows so many files; 128 are kept for other uses than connections.
-fn start_with_files(files: u32) -> Server {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new("sh");
-    let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_dapi-mock")]).args(MEMORY);
-    command.current_dir(folder.path()).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    crate::process::start_by(command, folder)
+/// A server with 16 connections at a time.
+fn start_with_few_files() -> Server {
+    crate::descriptors::start_with_files("-n 64", &MEMORY)
 }
 
 #[test]
 fn slow_and_idle_clients_do_not_keep_others_out() {
-    // 24 connections at a time.
-    let server = start_with_files(128 + 24);
+    let server = start_with_few_files();
     let begin = |bytes: &[u8]| {
         let mut stream = connect(&server);
         stream.write_all(bytes).unwrap();
@@ -199,7 +193,7 @@ fn slow_and_idle_clients_do_not_keep_others_out() {
 
 #[test]
 fn thousands_of_connections_do_not_take_the_server_down() {
-    let server = start_with_files(128 + 24);
+    let server = start_with_few_files();
     for _ in 0..20 {
         let crowd: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
         drop(crowd);

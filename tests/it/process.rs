@@ -4,12 +4,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use tempfile::TempDir;
 
 /// A process that does not outlive its test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -29,12 +30,25 @@ pub(crate) struct Server {
     pub(crate) folder: TempDir,
 }
 
-fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+pub(crate) fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = String::new();
         from.read_to_string(&mut text).unwrap();
         text
     })
+}
+
+impl Running {
+    /// Its exit code, once it has ended; a process that hangs fails the test.
+    pub(crate) fn ends(&mut self) -> Option<i32> {
+        for _ in 0..3000 {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it does not end");
+    }
 }
 
 pub(crate) fn command(folder: &TempDir) -> Command {
@@ -82,7 +96,7 @@ pub(crate) fn exchange(address: &str, head: &str, body: &str) -> String {
     answer
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap().success());
 }
 
@@ -115,7 +129,7 @@ impl Server {
 
 #[test]
 fn it_answers_on_both_loopbacks_and_stops_in_order() {
-    for name in ["TERM", "INT"] {
+    for name in ["TERM", "INT", "HUP"] {
         let server = start(&["--port", "0", "--log-level", "debug"]);
         let token = server.export("DATABRICKS_TOKEN");
         assert_eq!(server.export("DATABRICKS_HOST"), format!("http://127.0.0.1:{}", server.port));
@@ -128,9 +142,65 @@ fn it_answers_on_both_loopbacks_and_stops_in_order() {
         let (code, log, folder) = server.stop(name);
         drop(idle);
         assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains(&format!("stopping because of SIG{name}")), "{log}");
         assert!(log.contains("stopped") && !log.contains(&token));
         assert!(folder.path().join("dapi-mock.db").exists());
     }
+}
+
+/// As `nohup` starts it.
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut through_a_shell = Command::new("sh");
+    let script = "trap '' HUP; exec \"$0\" --port 0 --database sqlite::memory:";
+    through_a_shell.args(["-c", script, env!("CARGO_BIN_EXE_dapi-mock")]).current_dir(folder.path()).env_clear();
+    through_a_shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let server = start_by(through_a_shell, folder);
+    signal(&server.child.0, "HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(get(&format!("127.0.0.1:{}", server.port), "/livez", "").starts_with("HTTP/1.1 200 OK\r\n"));
+    let (code, log, _) = server.stop("TERM");
+    assert!(code == Some(0) && !log.contains("SIGHUP"), "{log}");
+}
+
+/// How a fixture's server ends when its test runner does, however that ends.
+#[test]
+fn it_stops_in_order_when_standard_input_closes() {
+    let until = |stdin: Stdio, args: &[&str], env: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(&folder);
+        command.args(["--port", "0"]).args(args).envs(env.iter().copied()).stdin(stdin);
+        (command, folder)
+    };
+    let flag = &["--until-stdin-closes"][..];
+    let variable = &[("DAPI_MOCK_UNTIL_STDIN_CLOSES", "1")][..];
+    for (args, env) in [(flag, &[][..]), (&[], variable)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let ends: [(Stdio, Box<dyn Write>); 2] =
+            [(reader.into(), Box::new(writer)), (std::os::fd::OwnedFd::from(theirs).into(), Box::new(ours))];
+        for (stdin, mut held) in ends {
+            let (command, folder) = until(stdin, args, env);
+            let mut server = start_by(command, folder);
+            held.write_all(b"what is written means nothing").unwrap();
+            assert!(get(&format!("127.0.0.1:{}", server.port), "/livez", "").starts_with("HTTP/1.1 200 OK\r\n"));
+            drop(held);
+            assert_eq!(server.child.ends(), Some(0));
+            let log = server.log.join().unwrap();
+            assert!(log.contains("stopping because standard input was closed") && log.contains("stopped"), "{log}");
+        }
+    }
+    let file = tempfile::tempfile().unwrap();
+    for stdin in [Stdio::null(), file.into()] {
+        let output = until(stdin, flag, &[]).0.output().unwrap();
+        let says = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && says.contains("requires a pipe, a socket or a terminal"), "{says}");
+    }
+    // Nobody asked for it.
+    let server = start(&["--port", "0", "--database", "sqlite::memory:"]);
+    assert!(get(&format!("127.0.0.1:{}", server.port), "/livez", "").starts_with("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(server.stop("TERM").0, Some(0));
 }
 
 #[test]
