@@ -507,16 +507,6 @@ impl Reader {
             within_horizon!(),
             " AND t.workspace_id = $4 ORDER BY t.idle_from LIMIT $5"
         );
-        const EXPIRY: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE ",
-            within_horizon!(),
-            " AND t.workspace_id = $4 AND t.expiry_time IS NOT NULL ORDER BY ",
-            expiry_key!(),
-            " LIMIT $5"
-        );
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         const AUTOSCOPE: &str = concat!(
             "SELECT ",
             token_columns!(),
@@ -528,6 +518,16 @@ impl Reader {
             autoscope_key!(),
             " LIMIT $5"
         );
+        const EXPIRY: &str = concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4 AND t.expiry_time IS NOT NULL ORDER BY ",
+            expiry_key!(),
+            " LIMIT $5"
+        );
+        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let sql = match order {
             ByTime::IdleFrom => IDLE,
             ByTime::Expiry => EXPIRY,
