@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, FromRow, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::postgres::{PostgresConnection, within};
-use super::remembered::{Asked, Question, Remembered};
+use super::remembered::{Asked, Question, Remembered, Weighed};
 use super::{Store, StoreError};
 use crate::domain::{AccountId, PrincipalId, TokenId, Workspace, WorkspaceId};
 
@@ -174,7 +174,7 @@ impl Reader {
     }
 
     /// Answers what was asked, and keeps it for the next who asks.
-    pub(super) fn remember<T: Clone + Send + Sync + 'static>(&self, asked: Asked, answer: Vec<T>) -> Vec<T> {
+    pub(super) fn remember<T: Weighed + Clone + Send + Sync + 'static>(&self, asked: Asked, answer: Vec<T>) -> Vec<T> {
         if let Connection::Sqlite(reader) = &self.0 {
             reader.remembered.keep(asked, &answer);
         }

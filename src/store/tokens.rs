@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use sqlx::FromRow;
 
 use super::StoreError;
-use super::remembered::Question;
+use super::remembered::{Question, Weighed, bytes_of};
 use super::session::{ForRows, Reader, Value, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
 use crate::domain::access::{PermissionLevel, Reach, Standing};
@@ -237,6 +237,34 @@ impl TryFrom<PresentedRow> for PresentedToken {
             owner,
             ended: row.end.try_into()?,
         })
+    }
+}
+
+impl Weighed for Token {
+    fn heap_bytes(&self) -> usize {
+        let Self { id, created_by_username, comment, scopes, autoscope_state, inferred_scopes, .. } = self;
+        let lists = [scopes, inferred_scopes].into_iter().flatten();
+        let text = autoscope_state.as_ref().map_or(0, String::capacity);
+        id.as_str().len()
+            + created_by_username.capacity()
+            + comment.capacity()
+            + text
+            + lists.map(|names| bytes_of(names)).sum::<usize>()
+    }
+}
+
+impl Weighed for PresentedToken {
+    fn heap_bytes(&self) -> usize {
+        let Workspace { name, deployment_name, .. } = &self.workspace;
+        let owner = self.owner.as_ref().map_or(0, |owner| owner.name.capacity());
+        let actor = self.ended.as_ref().map_or(0, |ended| ended.actor.capacity());
+        self.token.heap_bytes() + name.capacity() + deployment_name.capacity() + owner + actor
+    }
+}
+
+impl Weighed for ReachRow {
+    fn heap_bytes(&self) -> usize {
+        [&self.name, &self.permission_level].into_iter().flatten().map(String::capacity).sum()
     }
 }
 
