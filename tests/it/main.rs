@@ -38,6 +38,7 @@ mod process;
 mod replicas;
 mod report;
 mod requirements;
+mod scale;
 mod scim;
 mod secrets;
 mod seeds;
