@@ -1,20 +1,26 @@
 //! Every setting, from flags and `DAPI_MOCK_*` variables: flags win. The only reader of the
 //! environment; a bad value refuses to start.
 
+mod cli;
+mod running;
+mod values;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tokio_rustls::rustls::pki_types::ServerName;
+use serde_json::Value;
 use tracing::level_filters::LevelFilter;
-use uuid::Uuid;
 
+pub use self::cli::{command, parse, parse_from};
+pub use self::running::{Output, OutputArgs, RunningArgs, ServerArgs, ServerUrl};
+pub use self::values::{CensusBy, CredentialName, name_of};
 use crate::audit_shape::Shape;
 use crate::background::AuditFile;
+use crate::browser::AllowedHost;
 use crate::clock::SystemClock;
 use crate::control::Access;
-use crate::domain::ids::MAX_NUMERIC_ID;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::seed;
 use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
@@ -31,9 +37,9 @@ use crate::tls::Tls;
 pub const DEFAULT_PORT: u16 = 3274;
 const PREFIX: &str = "DAPI_MOCK_";
 
-/// The token service of Databricks, on your own machine.
+/// Databricks' personal-access-token service, on your own machine
 #[derive(Debug, Parser)]
-#[command(name = "dapi-mock", version, args_conflicts_with_subcommands = true)]
+#[command(name = "dapi-mock", version, args_conflicts_with_subcommands = true, subcommand_help_heading = "Commands")]
 pub struct Cli {
     /// What to do; `serve` when absent.
     #[command(subcommand)]
@@ -48,182 +54,191 @@ pub struct Cli {
 pub enum Command {
     /// Run the server (the default)
     Serve(ServeArgs),
-    /// Start a throw-away server, run a command against it, stop, and return the command's exit code
+    /// Start a throw-away server, run a command against it, and exit with the command's exit code
     Exec(ExecArgs),
-    /// Exit 0 when a server is ready, 1 when not
+    /// Exit with 0 if the server is ready, else with 1
     Healthcheck(HealthcheckArgs),
-    /// Print the export lines of a server whose admin token was given
+    /// Print the export lines for a server whose admin token you chose
     Env(EnvArgs),
-    /// Show or move the clock of a running server's workspace
+    /// Show or move the clock of a workspace
     Clock(ClockArgs),
-    /// Say why a request was refused or allowed
+    /// Explain why a request was refused or allowed
     Explain(ExplainArgs),
-    /// Show, arm or clear the faults of a running server's workspace
+    /// Show, arm or clear the faults of a workspace
     Faults(FaultsArgs),
-    /// Show the last requests to a running server's workspace
+    /// Show the most recent requests to a workspace
     Requests(RequestsArgs),
-    /// Exit 0 when the requests came that were expected, 1 when not
+    /// Exit with 0 if the expected requests came, else with 1
     Verify(VerifyArgs),
     /// Show who uses which credential with which client
     Census(CensusArgs),
-    /// Print the audit log of a running server's workspace as JSON lines
+    /// Show the audit log of a workspace
     Audit(AuditArgs),
-    /// Call an operation of the own API by its name; without one, list them
+    /// Call any operation of the control API by name; without a name, list them
     Call(CallArgs),
-    /// Write the world of a running server as a seed
-    Export(RunningArgs),
-    /// Print the certificate of a running server's own CA, for clients that are to trust it
-    Ca(RunningArgs),
-    /// Copy the SQLite database as it is at one moment, also beside its running server
+    /// Print everything that the server holds as a seed
+    Export(ExportArgs),
+    /// Print the certificate of the server's CA, for clients to trust
+    Ca(CaArgs),
+    /// Copy the SQLite database, also while its server runs
     Backup(BackupArgs),
-    /// Make another admin token, for whoever lost the one that the first start printed
+    /// Create another admin token, if you lost the one that the first start printed
     AdminToken(AdminTokenArgs),
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, of dapi-mock or of one command
+    Man(ManArgs),
 }
 
 /// Settings of the server.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
-    /// Defaults that go together: test (data in memory), dev (the usual ones), shared (for a team: all IPv4 addresses, and a control key has to be given), lab (for training: in memory, the leaky workspace when no seed is given)
+    /// Set of defaults: dev; test (data in memory); shared (for a team: listens on all IPv4 addresses and requires a control key); lab (for training: data in memory, seeded with the leaky workspace)
     #[arg(long, env = "DAPI_MOCK_PROFILE", default_value = "dev", value_name = "PROFILE")]
     pub profile: Profile,
 
-    /// Port; 0 picks a free one. PORT counts too
-    #[arg(long, env = "DAPI_MOCK_PORT")]
+    /// Port to listen on; 0 picks a free one. The PORT environment variable also works
+    #[arg(long, env = "DAPI_MOCK_PORT", value_parser = values::listening_port, value_name = "PORT")]
     pub port: Option<u16>,
 
-    /// Addresses to listen on, separated by commas
-    #[arg(long, env = "DAPI_MOCK_HOST", value_delimiter = ',')]
+    /// IP addresses to listen on, separated by commas
+    #[arg(long, env = "DAPI_MOCK_HOST", value_delimiter = ',', value_parser = values::address, value_name = "ADDRESS")]
     pub host: Vec<IpAddr>,
 
     #[expect(clippy::doc_markdown, reason = "it is the help text")]
-    /// Where the data are: sqlite:PATH, sqlite::memory: or postgres://USER@HOST/DATABASE
+    /// Where to keep the data: sqlite:PATH, sqlite::memory: or postgres://USER@HOST/DATABASE
     #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db",
         default_value_ifs([("profile", "test", "sqlite::memory:"), ("profile", "lab", "sqlite::memory:")]))]
     pub database: Database,
 
     #[expect(clippy::doc_markdown, reason = "it is the help text")]
-    /// Let acknowledged changes survive a power cut, too, at the cost of speed; with PostgreSQL, also where its synchronous_commit is off
+    /// Make acknowledged changes survive a power cut, at the cost of speed; on PostgreSQL, also if its synchronous_commit is off
     #[arg(long, env = "DAPI_MOCK_DURABLE", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
     pub durable: bool,
 
-    /// A fixed admin token: dapi and 32 lower-case hex digits
-    #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
+    /// Admin token to use instead of a random one: dapi and 32 lower-case hex digits
+    #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = values::token, value_name = "TOKEN")]
     pub admin_token: Option<TokenValue>,
 
-    /// A fixed OAuth secret of the admin service principal: dose and 32 lower-case hex digits
-    #[arg(long, env = "DAPI_MOCK_ADMIN_CLIENT_SECRET", hide_env_values = true, value_parser = parse_client_secret, value_name = "SECRET")]
+    /// OAuth secret of the admin service principal to use instead of a random one: dose and 32 lower-case hex digits
+    #[arg(long, env = "DAPI_MOCK_ADMIN_CLIENT_SECRET", hide_env_values = true, value_parser = values::client_secret, value_name = "SECRET")]
     pub admin_client_secret: Option<ClientSecret>,
 
-    /// The default workspace's id: up to 16 digits
-    #[arg(long, env = "DAPI_MOCK_WORKSPACE_ID", default_value_t = FirstStart::default().workspace, value_parser = parse_workspace, value_name = "ID")]
+    /// Id of the default workspace: up to 16 digits
+    #[arg(long, env = "DAPI_MOCK_WORKSPACE_ID", default_value_t = FirstStart::default().workspace, value_parser = values::workspace_id, value_name = "ID")]
     pub workspace_id: WorkspaceId,
 
-    /// The account's id: a UUID
-    #[arg(long, env = "DAPI_MOCK_ACCOUNT_ID", default_value_t = FirstStart::default().account, value_parser = parse_account, value_name = "UUID")]
+    /// Id of the account: a UUID
+    #[arg(long, env = "DAPI_MOCK_ACCOUNT_ID", default_value_t = FirstStart::default().account, value_parser = values::account_id, value_name = "UUID")]
     pub account_id: AccountId,
 
-    /// When a new default workspace was created, such as 2017-06-01; before 2018 it starts with tokens disabled
-    #[arg(long, env = "DAPI_MOCK_WORKSPACE_CREATED", value_parser = parse_day, value_name = "DAY")]
+    /// Creation day of a new default workspace, such as 2017-06-01; before 2018, tokens start out disabled
+    #[arg(long, env = "DAPI_MOCK_WORKSPACE_CREATED", value_parser = values::day, value_name = "DAY")]
     pub workspace_created: Option<Millis>,
 
-    /// Whether everybody may use tokens in a new default workspace
+    /// Whether all users of a new default workspace may use tokens
     #[arg(long, env = "DAPI_MOCK_USERS_MAY_USE_TOKENS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub users_may_use_tokens: bool,
 
-    /// The plan: premium or standard. This and what follows holds from this start on, and stays
-    #[arg(long, env = "DAPI_MOCK_TIER", value_parser = parse_name::<Tier>, value_name = "TIER")]
+    /// Pricing tier of the default workspace: premium or standard. The database remembers it, and the settings of this group that follow
+    #[arg(long, env = "DAPI_MOCK_TIER", value_parser = values::name::<Tier>, value_name = "TIER")]
     pub tier: Option<Tier>,
 
-    /// The cloud flavour: aws, azure (no on-behalf-of tokens) or gcp
-    #[arg(long, env = "DAPI_MOCK_CLOUD", value_parser = parse_name::<Cloud>, value_name = "CLOUD")]
+    /// Cloud of the default workspace: aws, azure (no on-behalf-of tokens) or gcp
+    #[arg(long, env = "DAPI_MOCK_CLOUD", value_parser = values::name::<Cloud>, value_name = "CLOUD")]
     pub cloud: Option<Cloud>,
 
-    /// What happens to the tokens of who loses the permission: suspend, delete or mixed
-    #[arg(long, env = "DAPI_MOCK_PERMISSION_LOSS", value_parser = parse_name::<PermissionLoss>, value_name = "MODE")]
+    /// What happens to a principal's tokens when it loses the permission to use tokens: suspend, delete or mixed
+    #[arg(long, env = "DAPI_MOCK_PERMISSION_LOSS", value_parser = values::name::<PermissionLoss>, value_name = "MODE")]
     pub permission_loss: Option<PermissionLoss>,
 
-    /// Seconds until a changed workspace configuration takes effect
-    #[arg(long, env = "DAPI_MOCK_PROPAGATION_DELAY", value_name = "SECONDS")]
+    /// Delay until a changed workspace configuration takes effect, in seconds
+    #[arg(long, env = "DAPI_MOCK_PROPAGATION_DELAY", value_parser = values::number(0..=u32::MAX), value_name = "SECONDS")]
     pub propagation_delay: Option<u32>,
 
-    /// A shard number at the end of new token values, as Azure shows it
-    #[arg(long, env = "DAPI_MOCK_TOKEN_SUFFIX", value_name = "NUMBER")]
+    /// Shard number to append to new token values, as on Azure
+    #[arg(long, env = "DAPI_MOCK_TOKEN_SUFFIX", value_parser = values::number(0..=u8::MAX), value_name = "NUMBER")]
     pub token_suffix: Option<u8>,
 
-    /// Whether permissions on tokens answer 404 while the workspace has none
+    /// Whether the permissions on tokens answer 404 until the workspace has a token
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
 
-    /// A seed, YAML or JSON, or a folder of them in the order of their names; what is there stays as it is
+    /// Seed file (YAML or JSON), or a folder of them, applied in the order of their names; existing objects stay as they are
     #[arg(long, env = "DAPI_MOCK_SEED", value_name = "PATH")]
     pub seed: Option<PathBuf>,
 
-    /// A seed as JSON, for CI services that cannot mount a file; applied after the other
+    /// Seed as JSON text, for CI services that cannot mount a file; applied after --seed
     #[arg(long, env = "DAPI_MOCK_SEED_JSON", hide_env_values = true, value_name = "JSON")]
     pub seed_json: Option<Secret>,
 
-    /// Whether the own API under /_mock is on
+    /// Whether to serve the control API under /_mock
     #[arg(long, env = "DAPI_MOCK_CONTROL", default_value = "on", value_name = "ON|OFF")]
     pub control: OnOff,
 
-    /// A key that the own API asks for, as bearer
+    /// Key that callers of the control API must send as a bearer token
     #[arg(long, env = "DAPI_MOCK_CONTROL_KEY", hide_env_values = true, value_name = "KEY")]
     pub control_key: Option<Secret>,
 
-    /// Opens the own API without a key although the server is reachable from elsewhere
+    /// Serve the control API without a key although other machines can reach the server
     #[arg(long, env = "DAPI_MOCK_ALLOW_OPEN_CONTROL", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_open_control: bool,
 
-    /// A userName that OAuth sign-in takes without asking; not where there is a control key
+    /// Host name by which clients may reach the control API and the pages without a key, beside IP addresses, localhost, dotless names, *.localhost and *.internal; *.SUFFIX for all names below a domain. Repeat it or separate with commas
+    #[arg(long, env = "DAPI_MOCK_ALLOW_HOST", value_delimiter = ',', value_parser = values::allowed_host, value_name = "NAME")]
+    pub allow_host: Vec<AllowedHost>,
+
+    /// User to sign in without asking, by userName; has no effect with a control key
     #[arg(long, env = "DAPI_MOCK_SIGN_IN_AS", value_name = "USER")]
     pub sign_in_as: Option<String>,
 
-    /// How many requests the journal keeps of each workspace; 0 for none
-    #[arg(long, env = "DAPI_MOCK_JOURNAL_REQUESTS", default_value_t = JournalLimits::default().requests, value_name = "NUMBER")]
+    /// Maximum number of requests in the journal of a workspace (0 disables it)
+    #[arg(long, env = "DAPI_MOCK_JOURNAL_REQUESTS", default_value_t = JournalLimits::default().requests, value_parser = values::number(0..=usize::MAX), value_name = "NUMBER")]
     pub journal_requests: usize,
 
-    /// In how many bytes; 0 for none
-    #[arg(long, env = "DAPI_MOCK_JOURNAL_BYTES", default_value_t = JournalLimits::default().bytes, value_name = "BYTES")]
+    /// Maximum size of the journal of a workspace, in bytes (0 disables it)
+    #[arg(long, env = "DAPI_MOCK_JOURNAL_BYTES", default_value_t = JournalLimits::default().bytes, value_parser = values::number(0..=usize::MAX), value_name = "BYTES")]
     pub journal_bytes: usize,
 
     /// What comes of production-looking credentials.
     #[command(flatten)]
     pub tripwire: TripwireArgs,
 
-    /// Whether the port speaks TLS as well as plain HTTP
+    /// Whether the port accepts https as well as http
     #[arg(long, env = "DAPI_MOCK_TLS", default_value = "on", value_name = "ON|OFF")]
     pub tls: OnOff,
 
-    /// The folder of the own CA; by default dapi-mock-tls beside a SQLite file, and otherwise in memory
+    /// Folder of the server's CA; defaults to dapi-mock-tls beside a SQLite file, else the CA is in memory only
     #[arg(long, env = "DAPI_MOCK_TLS_DIR", value_name = "PATH")]
     pub tls_dir: Option<PathBuf>,
 
-    /// More names and addresses for its certificates, separated by commas; names that clients ask for, and the address that they reach, are in them anyway
-    #[arg(long, env = "DAPI_MOCK_TLS_NAME", value_delimiter = ',', value_parser = parse_tls_name, value_name = "NAME")]
+    /// Additional names and addresses for the certificates, separated by commas; the name that a client asks for and the address that it reaches are always included
+    #[arg(long, env = "DAPI_MOCK_TLS_NAME", value_delimiter = ',', value_parser = values::tls_name, value_name = "NAME")]
     pub tls_name: Vec<String>,
 
-    /// Your own certificate and then its chain, as PEM, instead of the own CA's
+    /// Certificate to serve instead of the CA's, followed by its chain (PEM)
     #[arg(long, env = "DAPI_MOCK_TLS_CERT", requires = "tls_key", conflicts_with_all = ["tls_dir", "tls_name"], value_name = "PATH")]
     pub tls_cert: Option<PathBuf>,
 
-    /// Its key, as PEM
+    /// Key of --tls-cert (PEM)
     #[arg(long, env = "DAPI_MOCK_TLS_KEY", requires = "tls_cert", value_name = "PATH")]
     pub tls_key: Option<PathBuf>,
 
-    /// Seconds between sweeps. When they run changes nothing that a client sees
-    #[arg(long, env = "DAPI_MOCK_SWEEP_INTERVAL", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), value_name = "SECONDS")]
+    /// How often expired tokens are swept, in seconds; clients cannot observe it
+    #[arg(long, env = "DAPI_MOCK_SWEEP_INTERVAL", default_value_t = 60, value_parser = values::number(1..=u32::MAX), value_name = "SECONDS")]
     pub sweep_interval: u32,
 
-    /// A file for the audit log
+    /// File to write the audit log to
     #[arg(long, env = "DAPI_MOCK_AUDIT_FILE", value_name = "PATH")]
     pub audit_file: Option<PathBuf>,
 
-    /// The shape of its lines: delivery, `system_table` or azure
-    #[arg(long, env = "DAPI_MOCK_AUDIT_SHAPE", default_value = "delivery", value_parser = parse_shape, value_name = "SHAPE")]
+    #[expect(clippy::doc_markdown, reason = "it is the help text")]
+    /// Format of the audit file: delivery, system_table or azure
+    #[arg(long, env = "DAPI_MOCK_AUDIT_SHAPE", default_value = "delivery", value_parser = values::shape, value_name = "SHAPE")]
     pub audit_shape: Shape,
 
-    /// At so many bytes a new file is begun; five old ones are kept
-    #[arg(long, env = "DAPI_MOCK_AUDIT_FILE_BYTES", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..), value_name = "BYTES")]
+    /// Rotate the audit file at this size, in bytes; keep five
+    #[arg(long, env = "DAPI_MOCK_AUDIT_FILE_BYTES", default_value_t = 10_000_000, value_parser = values::number(1..=u64::MAX), value_name = "BYTES")]
     pub audit_file_bytes: u64,
 
     /// The log, on standard error.
@@ -247,8 +262,8 @@ pub enum Profile {
 /// Settings of the tripwire.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct TripwireArgs {
-    /// When a production-looking credential is sent: off, warn, or fail, so that the end is exit code 70
-    #[arg(long, env = "DAPI_MOCK_TRIPWIRE", default_value = "warn", value_parser = parse_name::<Reaction>, value_name = "REACTION")]
+    /// What to do when a suspected real credential is sent: off, warn, or fail (exit with 70 at the end)
+    #[arg(long, env = "DAPI_MOCK_TRIPWIRE", default_value = "warn", value_parser = values::name::<Reaction>, value_name = "REACTION")]
     pub tripwire: Reaction,
 }
 
@@ -283,7 +298,9 @@ impl ServeArgs {
     /// A sentence that says what would be right.
     pub fn check(&self) -> Result<(), &'static str> {
         match (self.profile, &self.control_key) {
-            (Profile::Shared, None) => Err("--profile shared wants a --control-key, as others can reach the server"),
+            (Profile::Shared, None) => {
+                Err("--profile shared requires --control-key because other machines can reach the server")
+            }
             _ => Ok(()),
         }
     }
@@ -387,12 +404,13 @@ impl ServeArgs {
     ///
     /// # Errors
     /// A sentence when `PORT` is not a port.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn port(&self) -> Result<u16, String> {
-        match (self.port, std::env::var("PORT")) {
+        match (self.port, variable("PORT")) {
             (Some(port), _) => Ok(port),
-            (None, Ok(text)) => text.parse().map_err(|_| format!("PORT is '{text}'; use a number from 0 to 65535")),
-            (None, Err(_)) => Ok(DEFAULT_PORT),
+            (None, Some(text)) => {
+                values::listening_port(&text).map_err(|error| format!("PORT is '{text}', which is {error}"))
+            }
+            (None, None) => Ok(DEFAULT_PORT),
         }
     }
 }
@@ -400,11 +418,11 @@ impl ServeArgs {
 /// Settings of the log.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    /// How much to log: off, error, warn, info (refusals and why) or debug (every request)
+    /// What to log: off, error, warn, info (refusals and their reasons) or debug (every request)
     #[arg(long, env = "DAPI_MOCK_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: LogLevel,
 
-    /// How to log
+    /// Format of the log
     #[arg(long, env = "DAPI_MOCK_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
 }
@@ -463,46 +481,46 @@ pub struct ExecArgs {
 /// Settings of `healthcheck`.
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// The server's port
-    #[arg(long, env = "DAPI_MOCK_PORT", default_value_t = DEFAULT_PORT)]
-    pub port: u16,
-}
-
-/// Which running server, for the commands that speak to one.
-#[derive(Clone, Debug, Args)]
-pub struct RunningArgs {
-    /// The server's port
-    #[arg(long, env = "DAPI_MOCK_PORT", default_value_t = DEFAULT_PORT)]
-    pub port: u16,
-
-    /// Its control key
-    #[arg(long, env = "DAPI_MOCK_CONTROL_KEY", hide_env_values = true, value_name = "KEY")]
-    pub control_key: Option<Secret>,
-
-    /// The workspace: an id, or default
-    #[arg(long, default_value = "default", value_name = "ID")]
-    pub workspace: String,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// Settings of `call`.
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// The operation, such as `workspaces.create`
+    /// Operation, such as workspaces.create
     #[arg(value_name = "OPERATION")]
     pub operation: Option<String>,
 
-    /// What its path asks for besides the workspace, in order
+    /// Parameters of its path except the workspace, in order
     #[arg(value_name = "PARAMETER")]
     pub parameters: Vec<String>,
 
-    /// The body
-    #[arg(long, value_name = "JSON")]
-    pub json: Option<String>,
+    /// Body of the request
+    #[arg(long, value_name = "JSON", value_parser = values::json)]
+    pub json: Option<Value>,
 
-    /// A parameter of the query; may be given several times
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub query: Vec<String>,
+    /// Parameter of the query; can be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
+    pub query: Vec<(String, String)>,
 
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Settings of `ca`.
+#[derive(Debug, Args)]
+pub struct CaArgs {
     /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
@@ -511,27 +529,28 @@ pub struct CallArgs {
 /// Settings of `clock`.
 #[derive(Debug, Args)]
 pub struct ClockArgs {
-    /// Advance by a span, such as 90d or PT2H
-    #[arg(long, value_name = "SPAN", group = "change")]
+    /// Advance by a duration, such as 90d or PT2H
+    #[arg(long, value_name = "DURATION", group = "change", value_parser = values::span)]
     pub by: Option<String>,
 
     /// Advance to an instant, such as 2027-01-01T00:00:00Z
-    #[arg(long, value_name = "INSTANT", group = "change")]
+    #[arg(long, value_name = "INSTANT", group = "change", value_parser = values::instant)]
     pub to: Option<String>,
 
-    /// Advance to the next event: `token.expired`, `token.auto_revoked`, `token.vacuumed`, `conf.effective` or `token:ID`
-    #[arg(long, value_name = "EVENT", group = "change")]
+    #[expect(clippy::doc_markdown, reason = "it is the help text")]
+    /// Advance to the next event: token.expired, token.auto_revoked, token.vacuumed, conf.effective or token:TOKEN_ID
+    #[arg(long, value_name = "EVENT", group = "change", value_parser = values::event)]
     pub until: Option<String>,
 
-    /// Let the clock stand still
+    /// Stop the clock at its current time
     #[arg(long, group = "change")]
     pub freeze: bool,
 
-    /// Let it run on from where it stands
+    /// Let the clock run on from its current time
     #[arg(long, group = "change")]
     pub run: bool,
 
-    /// Show what comes next
+    /// List the upcoming events
     #[arg(long, group = "change")]
     pub upcoming: bool,
 
@@ -543,11 +562,11 @@ pub struct ClockArgs {
 /// Settings of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The answer's X-Request-Id
-    #[arg(required_unless_present = "last", value_name = "REQUEST_ID")]
+    /// X-Request-Id of the answer
+    #[arg(required_unless_present = "last", conflicts_with = "last", value_name = "REQUEST_ID")]
     pub request_id: Option<String>,
 
-    /// The newest refusal
+    /// Explain the most recent refusal
     #[arg(long)]
     pub last: bool,
 
@@ -574,32 +593,32 @@ pub struct FaultsArgs {
 pub enum FaultsCommand {
     /// Arm a fault of the catalogue
     Arm(ArmArgs),
-    /// Clear all faults
+    /// Clear all faults of the workspace
     Clear(RunningArgs),
-    /// Show the faults that have a name
+    /// List the faults that can be armed by name
     Catalogue(RunningArgs),
 }
 
 /// Which requests, by what came.
 #[derive(Debug, Args)]
 pub struct MatchArgs {
-    /// Only requests of this method
-    #[arg(long, value_name = "METHOD")]
+    /// Only requests with this method
+    #[arg(long, value_name = "METHOD", value_parser = values::method)]
     pub method: Option<String>,
 
-    /// Only this path; * is a whole segment, or any rest at the end
-    #[arg(long, value_name = "PATH")]
+    /// Only requests to this path; * stands for one segment, or at the end for any rest
+    #[arg(long, value_name = "PATH", value_parser = values::path)]
     pub path: Option<String>,
 
-    /// Only this user or service principal
+    /// Only requests of this user (userName) or service principal (application id)
     #[arg(long, value_name = "NAME")]
     pub principal: Option<String>,
 
-    /// Only this token
-    #[arg(long, value_name = "ID")]
+    /// Only requests with this token
+    #[arg(long, value_name = "TOKEN_ID")]
     pub token_id: Option<String>,
 
-    /// Only clients whose User-Agent has this in it
+    /// Only requests whose User-Agent contains this text
     #[arg(long, value_name = "TEXT")]
     pub client: Option<String>,
 }
@@ -607,16 +626,17 @@ pub struct MatchArgs {
 /// Settings of `faults arm`.
 #[derive(Debug, Args)]
 pub struct ArmArgs {
-    /// Its name, such as `rate_limited`
+    #[expect(clippy::doc_markdown, reason = "it is the help text")]
+    /// Name in the catalogue, such as rate_limited
     #[arg(value_name = "NAME")]
     pub name: String,
 
-    /// How many requests fail; 0 for all that come
-    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    /// Number of requests that fail; 0 for all
+    #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = values::number(0..=u32::MAX))]
     pub times: u32,
 
-    /// How many are let through first
-    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    /// Number of requests to let through first
+    #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = values::number(0..=u32::MAX))]
     pub offset: u32,
 
     /// Which requests.
@@ -635,42 +655,45 @@ pub struct FilterArgs {
     #[command(flatten)]
     pub requests: MatchArgs,
 
-    /// Only those that were answered with this status
-    #[arg(long, value_name = "STATUS")]
-    pub status: Option<String>,
+    /// Only requests that were answered with this status; 0 for those without an answer
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    pub status: Option<u16>,
 
-    #[expect(clippy::doc_markdown, reason = "it is the help text")]
-    /// Only with this credential: none, pat_bearer, pat_basic, oauth or malformed
+    /// Only requests with this kind of credential
     #[arg(long, value_name = "KIND")]
-    pub credential: Option<String>,
+    pub credential: Option<CredentialName>,
 
-    /// Only this operation, such as tokens.create
+    /// Only requests for this operation, such as tokens.create
     #[arg(long, value_name = "NAME")]
     pub operation: Option<String>,
 
-    /// Only those whose path has no route
+    /// Only requests to an unknown path
     #[arg(long)]
     pub unmatched: bool,
 
-    /// Only those whose answer is an error, or that got none
+    /// Only requests that failed or got no answer
     #[arg(long)]
     pub refused: bool,
 }
 
+fn status(text: &str) -> Result<u16, String> {
+    if text == "0" { Ok(0) } else { values::number(100..=599)(text) }
+}
+
 impl FilterArgs {
-    /// Those that were given, by the names that the own API uses.
-    pub fn given(&self) -> Vec<(&'static str, &str)> {
-        let [unmatched, refused] = [self.unmatched, self.refused].map(|flag| flag.then_some("true"));
+    /// Those that were given, by the names that the control API uses.
+    pub fn given(&self) -> Vec<(&'static str, String)> {
+        let [unmatched, refused] = [self.unmatched, self.refused].map(|flag| flag.then(|| "true".to_owned()));
         let MatchArgs { method, path, principal, token_id, client } = &self.requests;
         let all = [
-            ("method", method.as_deref()),
-            ("path", path.as_deref()),
-            ("principal", principal.as_deref()),
-            ("token_id", token_id.as_deref()),
-            ("client", client.as_deref()),
-            ("status", self.status.as_deref()),
-            ("credential", self.credential.as_deref()),
-            ("operation", self.operation.as_deref()),
+            ("method", method.clone()),
+            ("path", path.clone()),
+            ("principal", principal.clone()),
+            ("token_id", token_id.clone()),
+            ("client", client.clone()),
+            ("status", self.status.map(|status| status.to_string())),
+            ("credential", self.credential.map(name_of)),
+            ("operation", self.operation.clone()),
             ("unmatched", unmatched),
             ("refused", refused),
         ];
@@ -686,19 +709,19 @@ pub struct RequestsArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
 
-    /// As curl commands
+    /// Print curl commands that send the requests again
     #[arg(long, group = "form")]
     pub curl: bool,
 
-    /// As an HTTP archive
+    /// Print an HTTP archive (HAR)
     #[arg(long, group = "form")]
     pub har: bool,
 
-    /// Go on as requests come
+    /// Keep printing as requests come
     #[arg(long, group = "form")]
     pub follow: bool,
 
-    /// Take them out of the journal
+    /// Remove the printed requests from the journal
     #[arg(long)]
     pub consume: bool,
 
@@ -714,16 +737,16 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
 
-    /// No fewer; 1 when nothing is said
-    #[arg(long, value_name = "NUMBER")]
+    /// Expect at least this many requests (default 1)
+    #[arg(long, value_name = "NUMBER", value_parser = values::number(0..=usize::MAX))]
     pub at_least: Option<usize>,
 
-    /// No more
-    #[arg(long, value_name = "NUMBER")]
+    /// Expect at most this many requests
+    #[arg(long, value_name = "NUMBER", value_parser = values::number(0..=usize::MAX))]
     pub at_most: Option<usize>,
 
-    /// So many
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["at_least", "at_most"])]
+    /// Expect exactly this many requests
+    #[arg(long, value_name = "NUMBER", value_parser = values::number(0..=usize::MAX), conflicts_with_all = ["at_least", "at_most"])]
     pub exactly: Option<usize>,
 
     /// Which server.
@@ -734,9 +757,9 @@ pub struct VerifyArgs {
 /// Settings of `census`.
 #[derive(Debug, Args)]
 pub struct CensusArgs {
-    /// What to group by: client, principal, credential or token
+    /// What to group by
     #[arg(long, default_value = "client", value_name = "WHAT")]
-    pub by: String,
+    pub by: CensusBy,
 
     /// Which server.
     #[command(flatten)]
@@ -746,19 +769,20 @@ pub struct CensusArgs {
 /// Settings of `audit`.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// Go on as events come
+    /// Keep printing as events come
     #[arg(long)]
     pub follow: bool,
 
-    /// The shape: delivery, `system_table` or azure
-    #[arg(long, default_value = "delivery", value_parser = parse_shape, value_name = "SHAPE")]
-    pub shape: Shape,
+    #[expect(clippy::doc_markdown, reason = "it is the help text")]
+    /// Format of the JSON lines: delivery (the default), system_table or azure. Implies --output json
+    #[arg(long, value_parser = values::shape, value_name = "SHAPE")]
+    pub shape: Option<Shape>,
 
-    /// One action only, such as generateDbToken
+    /// Only events with this action, such as generateDbToken
     #[arg(long, value_name = "NAME")]
     pub action: Option<String>,
 
-    /// One actor only
+    /// Only events by this actor
     #[arg(long, value_name = "NAME")]
     pub actor: Option<String>,
 
@@ -770,82 +794,87 @@ pub struct AuditArgs {
 /// Settings of `env`.
 #[derive(Debug, Args)]
 pub struct EnvArgs {
-    /// The server's port
-    #[arg(long, env = "DAPI_MOCK_PORT", default_value_t = DEFAULT_PORT)]
-    pub port: u16,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 
-    /// The admin token that the server was given
-    #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
+    /// Admin token that the server was given
+    #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = values::token, value_name = "TOKEN")]
     pub admin_token: Option<TokenValue>,
+
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Settings of `admin-token`.
 #[derive(Debug, Args)]
 pub struct AdminTokenArgs {
-    /// The server's database; it may be running
-    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db")]
+    /// Database of the server, which may be running
+    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db", value_name = "DATABASE")]
     pub database: Database,
+
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Settings of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The copy: a path where there is nothing yet
+    /// Path of the copy; nothing may exist there yet
     #[arg(value_name = "TARGET")]
     pub target: PathBuf,
 
-    /// The database; its server may be running
-    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db")]
+    /// Database to copy; its server may be running
+    #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db", value_name = "DATABASE")]
     pub database: Database,
+
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
-fn parse_token(text: &str) -> Result<TokenValue, String> {
-    TokenValue::parse(text).ok_or_else(|| "use dapi and 32 lower-case hex digits, as real tokens have".into())
+/// Settings of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Shell to complete for
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
 }
 
-fn parse_client_secret(text: &str) -> Result<ClientSecret, String> {
-    ClientSecret::parse(text).ok_or_else(|| "use dose and 32 lower-case hex digits, as real secrets have".into())
+/// Settings of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Command to describe; dapi-mock itself when absent
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
 }
 
-fn parse_workspace(text: &str) -> Result<WorkspaceId, String> {
-    let id = WorkspaceId::parse(text).filter(|id| (1..=MAX_NUMERIC_ID).contains(&id.0));
-    id.ok_or_else(|| format!("use a number from 1 to {MAX_NUMERIC_ID}"))
+/// A variable's value; an empty one is an absent one.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn parse_shape(text: &str) -> Result<Shape, String> {
-    Shape::parse(text).ok_or_else(|| "use delivery, system_table or azure".into())
+/// Whether a variable is set, and to nothing.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn is_empty_variable(name: &std::ffi::OsStr) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.is_empty())
 }
 
-fn parse_day(text: &str) -> Result<Millis, String> {
-    let day = text.parse::<chrono::NaiveDate>().map_err(|_| "use a day such as 2017-06-01")?;
-    Ok(Millis(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()))
+/// Whether text for a terminal may have colour.
+pub fn may_color() -> bool {
+    variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// Reads a name by the spelling that the own API uses too; the error lists the possible ones.
-fn parse_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
-}
-
-fn parse_tls_name(text: &str) -> Result<String, String> {
-    let name = ServerName::try_from(text).map_err(|_| "use a host name or an IP address")?;
-    Ok(name.to_str().into_owned())
-}
-
-fn parse_account(text: &str) -> Result<AccountId, String> {
-    Uuid::parse_str(text).map(AccountId).map_err(|_| "use a UUID".into())
-}
-
-/// `DAPI_MOCK_*` variables that no setting reads: most often a slip of the pen.
+/// `DAPI_MOCK_*` variables that no setting reads: usually a typo.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn unknown_variables() -> Vec<String> {
-    let known = known_variables();
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let known = cli::variables();
+    let names = std::env::vars_os().filter(|(_, value)| !value.is_empty());
+    let names = names.filter_map(|(name, _)| name.into_string().ok());
     names.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect()
-}
-
-fn known_variables() -> Vec<String> {
-    let cli = <Cli as clap::CommandFactory>::command();
-    cli.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_string_lossy().into_owned())).collect()
 }
 
 /// The settings of `serve` as a Markdown table, for the README.
@@ -861,7 +890,7 @@ pub fn settings_table() -> String {
             (_, true) => "none".to_owned(),
             (_, false) => format!("`{}`", defaults.join(",")),
         };
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default().replace('*', "\\*");
         rows.push(format!("| `--{flag}` | `{}` | {default} | {help} |", variable.to_string_lossy()));
     }
     rows.join("\n")
@@ -872,7 +901,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(std::iter::once("dapi-mock").chain(args.iter().copied()))
+        parse_from(std::iter::once("dapi-mock").chain(args.iter().copied()))
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod run_client;
 pub mod server;
 pub mod service;
 mod shell;
+mod show;
 mod stall;
 pub mod store;
 pub mod tls;

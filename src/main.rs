@@ -3,16 +3,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use dapi_mock::config::Cli;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match dapi_mock::run::run(Cli::parse()).await {
+    match dapi_mock::run::run(dapi_mock::config::parse()).await {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("dapi-mock: {failure}");
-            ExitCode::FAILURE
+            dapi_mock::run::exit_code(&failure)
         }
     }
 }

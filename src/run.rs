@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::Method;
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::filter::Targets;
@@ -18,9 +19,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::background::{self, AuditWriter};
+use crate::browser::allow_hosts;
 use crate::clock::SystemClock;
 use crate::config::{
-    AdminTokenArgs, BackupArgs, Cli, Command, EnvArgs, ExecArgs, LogArgs, LogFormat, ServeArgs, unknown_variables,
+    self, AdminTokenArgs, BackupArgs, Cli, Command, CompletionsArgs, EnvArgs, ExecArgs, HealthcheckArgs, LogArgs,
+    LogFormat, ManArgs, ServeArgs, unknown_variables,
 };
 use crate::control::{self, Access, Control};
 use crate::domain::Denial;
@@ -29,9 +32,9 @@ use crate::domain::token::TokenValue;
 use crate::entropy::SystemEntropy;
 use crate::http::{self, App, SignInPolicy};
 use crate::log::OneLine;
-use crate::own_client::{Failure, OwnClient};
+use crate::own_client::Failure;
 use crate::pages::{self, Pages};
-use crate::run_client;
+use crate::run_client::{self, Usage};
 use crate::server::{Doors, Listeners};
 use crate::service::{self, ADMIN_CLIENT_ID, FirstStart, JournalLimits, Seeded, Service, Started};
 use crate::store::{Database, OpenError, Store};
@@ -71,7 +74,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         None => serve(cli.serve).await,
         Some(Command::Serve(args)) => serve(args).await,
         Some(Command::Exec(args)) => exec(args).await,
-        Some(Command::Healthcheck(args)) => Ok(healthcheck(args.port).await),
+        Some(Command::Healthcheck(args)) => healthcheck(&args).await,
         Some(Command::Env(args)) => env(&args),
         Some(Command::Clock(args)) => run_client::clock(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Explain(args)) => run_client::explain(args).await.map(|()| ExitCode::SUCCESS),
@@ -85,7 +88,14 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Ca(args)) => run_client::ca(args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Backup(args)) => back_up(&args).await,
         Some(Command::AdminToken(args)) => admin_token(args).await,
+        Some(Command::Completions(args)) => completions(&args),
+        Some(Command::Man(args)) => manual(&args),
     }
+}
+
+/// How a failed command exits: with 2 where the command line is wrong, as clap does, else with 1.
+pub fn exit_code(failure: &Failure) -> ExitCode {
+    if failure.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
 fn service_over(store: Store) -> Service {
@@ -118,7 +128,8 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         for (file, seed) in seeds(&args)? {
             patiently(&args, async || apply(&service, &file, &seed).await).await?;
         }
-        let_in(surface(&service, args.access(), args.sign_in(), Some(doors.clone())));
+        let router = surface(&service, args.access(), args.sign_in(), Some(doors.clone()));
+        let_in(allow_hosts(router, &args.allow_host));
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), doors, every));
         let (stop_file, stopped) = oneshot::channel();
@@ -314,6 +325,7 @@ async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     }
     // So that `dapi-mock clock` and its like find this server.
     command
+        .env_remove("DAPI_MOCK_URL")
         .env("DAPI_MOCK_PORT", port.to_string())
         .env("DATABRICKS_HOST", url)
         .env("DATABRICKS_WORKSPACE_ID", started.workspace.to_string());
@@ -343,12 +355,14 @@ fn terminate(child: &tokio::process::Child) {
 }
 
 /// Asks `/readyz`, so that a container needs neither a shell nor curl for its health check.
-async fn healthcheck(port: u16) -> ExitCode {
-    let client = OwnClient { port, key: None };
+async fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
+    let client = args.server.client(None)?;
     let ask = client.send(Method::GET, "/readyz", None);
     match tokio::time::timeout(Duration::from_secs(2), ask).await {
-        Ok(Ok(answer)) if answer.status.is_success() => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+        Ok(Ok(answer)) if answer.status.is_success() => Ok(ExitCode::SUCCESS),
+        Ok(Ok(answer)) => Err(format!("{} is not ready: it answered {}", client.server, answer.status).into()),
+        Ok(Err(failure)) => Err(failure),
+        Err(_) => Err(format!("{} is not ready: it did not answer within 2 seconds", client.server).into()),
     }
 }
 
@@ -357,7 +371,12 @@ fn env(args: &EnvArgs) -> Result<ExitCode, Failure> {
         "the server keeps only a hash of its admin token; give the value by --admin-token or \
          DAPI_MOCK_ADMIN_TOKEN to both, or make another with `dapi-mock admin-token`",
     )?;
-    say(&format!("export DATABRICKS_HOST=http://127.0.0.1:{}\n{}\n", args.port, export_token(value)));
+    let host = args.server.server()?;
+    if args.output.output.is_json() {
+        say(&format!("{}\n", json!({ "DATABRICKS_HOST": host.to_string(), "DATABRICKS_TOKEN": value.reveal() })));
+    } else {
+        say(&format!("export DATABRICKS_HOST={host}\n{}\n", export_token(value)));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -368,12 +387,47 @@ async fn admin_token(args: AdminTokenArgs) -> Result<ExitCode, Failure> {
     let service = service_over(Store::open(&args.database).await?);
     let value = service.mint_admin_token().await.map_err(sentence)?;
     service.store().close().await;
-    say(&format!("{}\n", export_token(&value)));
+    if args.output.output.is_json() {
+        say(&format!("{}\n", json!({ "DATABRICKS_TOKEN": value.reveal() })));
+    } else {
+        say(&format!("{}\n", export_token(&value)));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn back_up(args: &BackupArgs) -> Result<ExitCode, Failure> {
     Store::back_up(&args.database, &args.target).await?;
-    say(&format!("{} is a copy of {}\n", args.target.display(), args.database));
+    if args.output.output.is_json() {
+        let (target, database) = (args.target.display().to_string(), args.database.to_string());
+        say(&format!("{}\n", json!({ "backup": target, "database": database })));
+    } else {
+        say(&format!("{} is a copy of {}\n", args.target.display(), args.database));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn completions(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut config::command(), "dapi-mock", &mut text);
+    // clap_complete takes the dash in our name for a subcommand's at some places, and bash then finds no function of
+    // theirs; scripts for the other shells have no such names.
+    say(&String::from_utf8(text)?.replace("dapi__subcmd__mock", "dapi__mock"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manual(args: &ManArgs) -> Result<ExitCode, Failure> {
+    let mut command = config::command();
+    command.build();
+    let described = match &args.command {
+        None => command,
+        Some(name) => {
+            let unknown = || Usage::new(format!("unknown command '{name}': `dapi-mock --help` lists them"));
+            let found = command.find_subcommand(name).ok_or_else(unknown)?;
+            found.clone()
+        }
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(described).render(&mut text)?;
+    say(&String::from_utf8(text)?);
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use super::Control;
 use super::reply::{Asked, Input, Problem, Reply, instant, ok, show_instant, workspace_id};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::lifecycle::EventKind;
-use crate::domain::{AccountId, TokenId, span};
+use crate::domain::{AccountId, TokenId, WorkspaceId, span};
 use crate::service::{Advanced, ClockState, Event, Target};
 
 pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
@@ -26,21 +26,52 @@ fn clock_json(state: ClockState) -> Value {
     json!({ "mode": mode, "now": show_instant(state.now), "offset_ms": offset_ms })
 }
 
-fn event_json(event: &Event) -> Value {
+/// The events, with the owners and comments of their tokens.
+async fn events_json(control: &Control, workspace: WorkspaceId, events: &[Event]) -> Result<Vec<Value>, Problem> {
+    let owners = control.service.owner_names(workspace, events).await?;
+    let told = |event: &Event| event_json(event, event.owner.and_then(|owner| owners.get(&owner)));
+    Ok(events.iter().map(told).collect())
+}
+
+fn event_json(event: &Event, owner: Option<&String>) -> Value {
     let mut out = json!({ "event": event.kind.as_str(), "at": show_instant(event.at) });
     if let Some(object) = out.as_object_mut() {
-        object.extend(event.token.as_ref().map(|id| ("token_id".to_owned(), id.as_str().into())));
+        if let Some(id) = &event.token {
+            object.insert("token_id".into(), id.as_str().into());
+            object.insert("owner".into(), owner.cloned().into());
+            object.insert("comment".into(), event.comment.clone().into());
+        }
         object.extend(event.conf_key.as_ref().map(|key| ("key".to_owned(), key.as_str().into())));
     }
     out
 }
 
-fn advanced_json(advanced: &Advanced) -> Value {
+/// What to say when the admin token that a workspace came with has ended: most likely the reader's clients use it.
+async fn admin_token_ended(control: &Control, workspace: WorkspaceId) -> Result<String, Problem> {
+    Ok(if control.service.workspace(workspace).await?.is_default {
+        "The admin token of the first start has ended, so clients that use it are refused from now on: `dapi-mock \
+         admin-token` makes another, and `dapi-mock call workspaces.reset` puts the workspace back, its clock and this \
+         token included."
+            .to_owned()
+    } else {
+        format!(
+            "The admin token of workspace {workspace} has ended, so clients that use it are refused from now on: \
+             `dapi-mock call workspaces.reset --workspace {workspace}` puts the workspace back, its clock and this token \
+             included."
+        )
+    })
+}
+
+async fn advanced_json(control: &Control, workspace: WorkspaceId, advanced: &Advanced) -> Result<Value, Problem> {
     let mut out = clock_json(advanced.state);
+    let events = events_json(control, workspace, &advanced.events).await?;
     if let Some(object) = out.as_object_mut() {
-        object.insert("events".into(), advanced.events.iter().map(event_json).collect());
+        object.insert("events".into(), events.into());
+        if advanced.events.iter().any(Event::ends_admin_token) {
+            object.insert("warnings".into(), json!([admin_token_ended(control, workspace).await?]));
+        }
     }
-    out
+    Ok(out)
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -60,7 +91,7 @@ pub(super) async fn set(
     let at = body.at.as_ref().map(instant).transpose()?;
     let mode = body.mode;
     if !["real", "offset", "frozen"].contains(&mode.as_str()) {
-        return Err(Problem::bad_request(format!("mode: '{mode}' is none; use real, offset or frozen.")));
+        return Err(Problem::bad_request(format!("unknown mode '{mode}': expected real, offset or frozen.")));
     }
     if mode == "real" && at.is_some() {
         return Err(Problem::bad_request("at: the real clock shows the system's time; use offset or frozen."));
@@ -73,7 +104,7 @@ pub(super) async fn set(
             _ => WorkspaceClock::Real,
         }
     });
-    Ok(ok(&advanced_json(&advanced.await?)))
+    Ok(ok(&advanced_json(&control, id, &advanced.await?).await?))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -95,10 +126,10 @@ impl Advance {
                 (Some(kind), _) => Ok(Target::Next(kind)),
                 (None, Some(id)) => Ok(Target::Token(TokenId::from_text(id))),
                 (None, None) => Err(Problem::bad_request(format!(
-                    "until: '{until}' is none; use token.expired, token.auto_revoked, token.vacuumed, conf.effective or token:<token_id>."
+                    "until: unknown event '{until}': use token.expired, token.auto_revoked, token.vacuumed, conf.effective or token:<token_id>."
                 ))),
             },
-            _ => Err(Problem::bad_request("Say one of by (\"90d\"), to (RFC 3339) and until (an event).")),
+            _ => Err(Problem::bad_request("Give exactly one of by (\"90d\"), to (RFC 3339) and until (an event).")),
         }
     }
 }
@@ -110,7 +141,8 @@ pub(super) async fn advance(
     Input(body): Input<Advance>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    Ok(ok(&advanced_json(&control.service.advance(id, &body.target()?).await?)))
+    let advanced = control.service.advance(id, &body.target()?).await?;
+    Ok(ok(&advanced_json(&control, id, &advanced).await?))
 }
 
 /// The same for all workspaces of an account, by a span or to an instant.
@@ -128,7 +160,8 @@ pub(super) async fn advance_account(
     let mut workspaces = Vec::new();
     for id in control.service.workspaces_of(account).await? {
         let advanced = control.service.advance(id, &target).await?;
-        workspaces.push(json!({ "workspace_id": id.to_string(), "clock": advanced_json(&advanced) }));
+        let clock = advanced_json(&control, id, &advanced).await?;
+        workspaces.push(json!({ "workspace_id": id.to_string(), "clock": clock }));
     }
     Ok(ok(&json!({ "workspaces": workspaces })))
 }
@@ -147,5 +180,5 @@ pub(super) async fn upcoming(
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let events = control.service.upcoming(id, limit.limit.unwrap_or(100)).await?;
-    Ok(ok(&json!({ "events": events.iter().map(event_json).collect::<Vec<_>>() })))
+    Ok(ok(&json!({ "events": events_json(&control, id, &events).await? })))
 }

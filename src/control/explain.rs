@@ -10,10 +10,10 @@ use super::Control;
 use super::faults::fault_json;
 use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use super::tokens::fate_json;
-use crate::domain::TokenId;
 use crate::domain::authorize::{Demand, Step};
-use crate::domain::explain::Why;
+use crate::domain::explain::{Actor, Change, Why};
 use crate::domain::fault::{Fault, When};
+use crate::domain::{TokenId, WorkspaceId};
 use crate::http::error::wire;
 use crate::http::routes;
 use crate::http::token::token_request;
@@ -31,7 +31,7 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
     let mut out = decision(&found.trace, found.why.as_ref(), found.status);
     describe(&mut out, &found);
     if let Some(fault) = found.answered_by() {
-        describe_fault(&mut out, fault);
+        describe_fault(&mut out, fault, found.workspace);
     }
     if let (Some(workspace), Some(token)) = (found.workspace, &found.token)
         && let Some(fate) = control.service.token_fates(workspace, FatesWanted::one(token)).await?.first()
@@ -78,12 +78,23 @@ fn blame(fault: &Fault) -> String {
 }
 
 /// Says that a fault answered, whatever else would have been.
-fn describe_fault(out: &mut Map<String, Value>, fault: &Fault) {
+fn describe_fault(out: &mut Map<String, Value>, fault: &Fault, workspace: Option<WorkspaceId>) {
     out.insert("allowed".into(), false.into());
     out.insert("decided_by".into(), "a fault".into());
     out.insert("because".into(), blame(fault).into());
     out.insert("message".into(), fault.rule.effect.message.clone().into());
-    out.insert("remedy".into(), "Send it again, or clear the fault: DELETE …/faults.".into());
+    let remedy = format!(
+        "Clear the fault: DELETE …/faults/{}. If it fires a number of times, send the request again.",
+        fault.id
+    );
+    out.insert("remedy".into(), remedy.into());
+    let clear = workspace.map(|workspace| Change::Call {
+        r#as: Actor::Operator,
+        method: "DELETE".into(),
+        path: format!("/_mock/v1/workspaces/{workspace}/faults/{}", fault.id),
+        body: json!({}),
+    });
+    out.insert("remedy_steps".into(), json!(clear.into_iter().collect::<Vec<_>>()));
 }
 
 /// The ordered checks, the deciding one, and the smallest change that would allow the request.
@@ -103,6 +114,7 @@ fn decision(trace: &[Step], why: Option<&Why>, status: u16) -> Map<String, Value
         out.insert("because".into(), why.because.as_str().into());
         out.insert("message".into(), why.message.as_str().into());
         out.insert("remedy".into(), why.remedy.as_str().into());
+        out.insert("remedy_steps".into(), json!(why.steps));
     }
     out
 }
@@ -139,6 +151,6 @@ pub(super) async fn dry_run(
     };
     let outcome = control.service.dry_run(id, &run).await?;
     let status = outcome.denial.as_ref().map_or(200, |denial| wire(&denial.clone().into(), "").status.as_u16());
-    let why = outcome.denial.as_ref().map(|denial| why(denial, &outcome.trace, ""));
+    let why = outcome.denial.as_ref().map(|denial| why(denial, &outcome.trace, run.demand, &outcome.parties, ""));
     Ok(ok(&decision(&outcome.trace, why.as_ref(), status).into()))
 }

@@ -8,7 +8,7 @@ use super::Control;
 use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::Denial;
 use crate::domain::fault::{CATALOGUE, Fault, Rule, Wanted};
-use crate::http::credential::redacted;
+use crate::http::redaction;
 use crate::http::routes;
 
 /// `{"name"?, "match"?, "offset"?, "times"?, "when"?, "effect"?}`: arms a fault after the others.
@@ -23,7 +23,7 @@ pub(super) async fn arm(
         return Err(Problem::bad_request("match.path: discovery, keys, health and the own API have no faults."));
     }
     let text = rule_json(&rule).to_string();
-    if redacted(&text) != text {
+    if redaction::line(&text) != text {
         return Err(Problem::bad_request("The rule holds a token or secret; name a token by its token_id."));
     }
     let fault = control.service.arm_fault(id, rule).await?;

@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -12,14 +12,15 @@ use tokio::time::timeout;
 use super::reply::{Problem, received};
 use super::routes::Who;
 use super::{Access, ByPages, Control};
-use crate::browser::{has_known_host, is_foreign};
+use crate::browser::{UNKNOWN_HOST, has_known_host, is_foreign};
+use crate::http::credential::repeated;
 use crate::http::error::ApiError;
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
     let allowed = match request.extensions().get::<ByPages>() {
         Some(ByPages) => Ok(()),
-        None => allowed(&control.access, who, request.method(), request.headers()),
+        None => allowed(&control.access, who, request.method(), request.headers(), request.extensions()),
     };
     let received = match allowed {
         Ok(()) => received(request).await,
@@ -36,8 +37,17 @@ pub(super) async fn check(State((control, who)): State<(Control, Who)>, request:
     response
 }
 
-fn allowed(access: &Access, who: Who, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+fn allowed(
+    access: &Access,
+    who: Who,
+    method: &Method,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<(), Problem> {
     let forbidden = |message: &str| Problem::new(StatusCode::FORBIDDEN, message);
+    if let Some(name) = repeated(headers) {
+        return Err(Problem::bad_request(format!("The header {name} was sent more than once.")));
+    }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match access {
         // The emulated account console is not the operator's. An OAuth access token opens it whatever the
@@ -46,7 +56,7 @@ fn allowed(access: &Access, who: Who, method: &Method, headers: &HeaderMap) -> R
         Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
         Access::Closed => {
             return Err(forbidden(
-                "The server is reachable from elsewhere, so the own API wants --control-key KEY, or --allow-open-control.",
+                "The control API is locked because the server listens beyond loopback: set --control-key KEY, or --allow-open-control.",
             ));
         }
         Access::Key(key) => {
@@ -60,9 +70,7 @@ fn allowed(access: &Access, who: Who, method: &Method, headers: &HeaderMap) -> R
             }
         }
         // A page whose domain was pointed at this machine has that domain as host.
-        Access::Open if !has_known_host(headers) => {
-            return Err(forbidden("The Host header is neither an IP address nor a name without dots."));
-        }
+        Access::Open if !has_known_host(headers, extensions) => return Err(forbidden(&format!("{UNKNOWN_HOST}."))),
         Access::Open => {}
     }
     if is_foreign(headers) {
@@ -86,8 +94,11 @@ mod tests {
     }
 
     fn status_for(who: Who, access: &Access, method: &Method, pairs: &[(&'static str, &str)]) -> u16 {
-        let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        allowed(access, who, method, &headers)
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        allowed(access, who, method, &headers, &Extensions::new())
             .map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
     }
 
@@ -120,7 +131,16 @@ mod tests {
             assert_eq!(status(&open, &Method::POST, &[host, json, ("origin", origin)]), 403, "{origin}");
         }
         assert_eq!(status(&open, &Method::POST, &[host, json, ("origin", "http://127.0.0.1:3274")]), 200);
-        assert_eq!(status(&open, &Method::GET, &[host, ("sec-fetch-site", "cross-site")]), 403);
+        for site in ["cross-site", "same-site", "nonsense"] {
+            assert_eq!(status(&open, &Method::GET, &[host, ("sec-fetch-site", site)]), 403, "{site}");
+            assert_eq!(status(&open, &Method::HEAD, &[host, ("sec-fetch-site", site)]), 403, "{site}");
+            assert_eq!(status(&open, &Method::DELETE, &[host, json, ("sec-fetch-site", site)]), 403, "{site}");
+        }
+        assert_eq!(status(&open, &Method::GET, &[host, ("referer", "http://127.0.0.1:9999/")]), 403);
+        assert_eq!(status(&open, &Method::POST, &[host, json, ("content-type", "text/plain")]), 400);
+        let key = ("authorization", "Bearer secret");
+        let keyed = Access::new(true, Some("secret"), false, true);
+        assert_eq!(status(&keyed, &Method::GET, &[host, key, ("authorization", "Bearer x")]), 400);
         for form in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"] {
             assert_eq!(status(&open, &Method::POST, &[host, ("content-type", form)]), 415, "{form}");
         }

@@ -136,7 +136,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// The workspace that a path names: an id, or `default`.
+/// Most ids that an answer lists of workspaces with the same name.
+const SAME_NAMES: usize = 10;
+
+/// The workspace that a path names: `default`, an id, or else a name that only one has.
 pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<WorkspaceId, Problem> {
     if text == "default" {
         let found = service.default_workspace().await?;
@@ -144,8 +147,29 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
             .map(|workspace| workspace.id)
             .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "There is no default workspace."));
     }
-    WorkspaceId::parse(text)
-        .ok_or_else(|| Problem::bad_request(format!("'{text}' is no workspace id; use one, or 'default'.")))
+    let id = WorkspaceId::parse(text);
+    if let Some(id) = id
+        && service.has_workspace(id).await?
+    {
+        return Ok(id);
+    }
+    match (service.workspaces_named(text, SAME_NAMES + 1).await?.as_slice(), id) {
+        ([only], _) => Ok(*only),
+        ([], Some(id)) => Err(Denial::WorkspaceNotFound(id).into()),
+        ([], None) => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("There is no workspace with the id or name '{text}'; GET /_mock/v1/workspaces lists them."),
+        )),
+        (several, _) => {
+            let ids: Vec<String> = several.iter().take(SAME_NAMES).map(ToString::to_string).collect();
+            let more = if several.len() > SAME_NAMES { " and more" } else { "" };
+            let ids = ids.join(", ");
+            Err(Problem::new(
+                StatusCode::CONFLICT,
+                format!("Several workspaces have the name '{text}': use an id, one of {ids}{more}."),
+            ))
+        }
+    }
 }
 
 /// An instant: RFC 3339, or epoch milliseconds.

@@ -23,9 +23,10 @@ use crate::domain::authorize::{Caller, Demand, NamedWorkspace, Right};
 use crate::domain::identity::PrincipalKind;
 use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
 use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scope};
-use crate::http::credential::{presented, redacted};
+use crate::http::credential::presented;
 use crate::http::error::{ApiError, wire};
 use crate::http::exchange::{REQUEST_ID, origin_of};
+use crate::http::redaction;
 use crate::service::{Authorized, Call, Counted, Error, NamedRow};
 
 /// What the account console demands.
@@ -49,7 +50,7 @@ impl FromRequestParts<Control> for AccountAdmin {
         let Authorized { decision, origin, .. } =
             service.authorize(&shown, &NamedWorkspace::Unnamed, CONSOLE, &origin).await?;
         let caller = decision.outcome.map_err(|denial| {
-            let because = decision.trace.last().map(|step| redacted(&step.because)).unwrap_or_default();
+            let because = decision.trace.last().map(|step| redaction::line(&step.because)).unwrap_or_default();
             tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
             let wire = wire(&ApiError::Denied(denial), &origin.request_id);
             Problem::new(wire.status, wire.message)

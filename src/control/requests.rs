@@ -45,12 +45,12 @@ struct Listing {
     since: u64,
     before: Option<u64>,
     limit: Option<usize>,
-    consume: bool,
     format: Format,
 }
 
 /// The parameters of the list, both kinds together, for the OpenAPI document.
 #[derive(JsonSchema)]
+#[schemars(rename = "RequestSelection")]
 #[expect(dead_code, reason = "only described")]
 pub(super) struct ListParameters {
     #[serde(flatten)]
@@ -74,7 +74,7 @@ fn words(wanted: &Wanted) -> Result<String, Problem> {
     }
 }
 
-/// `?method=&path=&principal=&token_id=&client=&status=&credential=&operation=&unmatched=&refused=&since=&before=&limit=&consume=&format=`:
+/// `?method=&path=&principal=&token_id=&client=&status=&credential=&operation=&unmatched=&refused=&since=&before=&limit=&format=`:
 /// the newest of those that are meant, oldest first.
 pub(super) async fn list(
     State(control): State<Control>,
@@ -82,27 +82,75 @@ pub(super) async fn list(
     Asked(parameters): Asked<BTreeMap<String, String>>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
+    if parameters.contains_key("consume") {
+        return Err(Problem::bad_request(
+            "GET changes nothing: to take requests out of the journal, use POST …/requests/consume with the same \
+             parameters.",
+        ));
+    }
     let (wanted, listing) = read(parameters)?;
-    words(&wanted)?;
-    let mut found = control.service.exchanges(&workspace, listing.since).await?;
+    let selection = select(&control, &workspace, &wanted, &listing).await?;
+    Ok(listed(&listing, &selection))
+}
+
+/// The same selection, taken out of the journal. A parameter may be in the query or in the body.
+pub(super) async fn consume(
+    State(control): State<Control>,
+    Path(named): Path<String>,
+    Asked(mut parameters): Asked<BTreeMap<String, String>>,
+    Input(members): Input<Map<String, Value>>,
+) -> Reply {
+    let workspace = workspace(&control, &named).await?;
+    for (name, value) in members {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        if parameters.insert(name.clone(), text).is_some() {
+            return Err(Problem::bad_request(format!("{name} is in the query and in the body: give it once.")));
+        }
+    }
+    let (wanted, listing) = read(parameters)?;
+    let selection = select(&control, &workspace, &wanted, &listing).await?;
+    let numbers: HashSet<u64> = selection.found.iter().map(|exchange| exchange.number).collect();
+    control.service.take_out_exchanges(&workspace, &numbers).await?;
+    Ok(listed(&listing, &selection))
+}
+
+/// The newest requests that match, oldest first.
+struct Selection {
+    found: Vec<Arc<Exchange>>,
+    /// Whether older ones match, too.
+    has_older: bool,
+}
+
+async fn select(
+    control: &Control,
+    workspace: &Workspace,
+    wanted: &Wanted,
+    listing: &Listing,
+) -> Result<Selection, Problem> {
+    words(wanted)?;
+    let mut found = control.service.exchanges(workspace, listing.since).await?;
     found.retain(|exchange| {
         listing.before.is_none_or(|before| exchange.number < before) && wanted.takes(&exchange.seen())
     });
     let older = found.len().saturating_sub(listing.limit.unwrap_or(usize::MAX));
     found.drain(..older);
-    if listing.consume {
-        let numbers: HashSet<u64> = found.iter().map(|exchange| exchange.number).collect();
-        control.service.take_out_exchanges(&workspace, &numbers).await?;
-    }
-    Ok(match listing.format {
+    Ok(Selection { found, has_older: older > 0 })
+}
+
+fn listed(listing: &Listing, Selection { found, has_older }: &Selection) -> Response {
+    match listing.format {
         Format::Json => {
             let next = found.last().map_or(listing.since, |exchange| exchange.number);
             let requests: Vec<Value> = found.iter().map(|exchange| exchange_json(exchange).into()).collect();
-            let before = found.first().filter(|_| older > 0).map(|exchange| exchange.number);
+            let before = found.first().filter(|_| *has_older).map(|exchange| exchange.number);
             ok(&json!({ "requests": requests, "next_since": next, "next_before": before }))
         }
-        format => rendered(format, &found),
-    })
+        format => rendered(format, found),
+    }
 }
 
 /// Tells the parameters that are about which requests from the others.
@@ -114,10 +162,6 @@ fn read(parameters: BTreeMap<String, String>) -> Result<(Wanted, Listing), Probl
             "since" | "before" | "limit" => {
                 let number: u64 = text.parse().map_err(|error| wrong(&format!("{name}: {error}")))?;
                 listing.insert(name, number.into());
-            }
-            "consume" => {
-                let consume: bool = text.parse().map_err(|_| wrong(&"consume: use true or false."))?;
-                listing.insert(name, consume.into());
             }
             "format" => drop(listing.insert(name, text.into())),
             _ => drop(wanted.insert(name, text.into())),

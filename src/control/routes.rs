@@ -104,6 +104,7 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/faults/catalogue", "faults.catalogue", "the faults that have a name", || get(faults::catalogue)),
     row(Method::GET, "/v1/workspaces/{workspace}/requests", "requests.list", "the last requests, as JSON, curl or HAR", || get(requests::list)).query::<requests::ListParameters>(),
     row(Method::DELETE, "/v1/workspaces/{workspace}/requests", "requests.clear", "empty the journal of a workspace", || delete(requests::clear)),
+    row(Method::POST, "/v1/workspaces/{workspace}/requests/consume", "requests.consume", "take requests out of the journal and return them", || post(requests::consume)).query::<requests::ListParameters>().body::<requests::ListParameters>(),
     row(Method::POST, "/v1/workspaces/{workspace}/requests/verify", "requests.verify", "assert that requests came, how many, in which order", || post(requests::verify)).body::<requests::Expectation>(),
     row(Method::GET, "/v1/workspaces/{workspace}/requests/{request_id}", "requests.get", "a request with its answer", || get(requests::show)).query::<requests::One>(),
     row(Method::GET, "/v1/workspaces/{workspace}/census", "census.get", "who uses which credential with which client", || get(requests::census)).query::<requests::Census>(),

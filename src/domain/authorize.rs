@@ -246,6 +246,88 @@ pub struct Decision {
     pub now: Option<Millis>,
     /// The name of the credential's owner, once it is known.
     pub owner: Option<String>,
+    /// Whom and what it is about.
+    pub parties: Parties,
+}
+
+/// Whom and what a decision is about: what a remedy has to name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parties {
+    /// The workspace that answers, its account, and its group `admins`.
+    pub place: Option<(WorkspaceId, AccountId, PrincipalId)>,
+    /// The credential's owner.
+    pub owner: Option<Party>,
+    /// Whether the credential is an access token.
+    pub by_oauth: bool,
+    /// The workspace in which the presented token is valid, where it is not the one that answers.
+    pub belongs_to: Option<WorkspaceId>,
+    /// What of the workspace and of the credential would refuse the request, too, whichever check decided.
+    pub deficits: Vec<Check>,
+}
+
+impl Parties {
+    fn of(presented: &Presented, demand: Demand, facts: &Facts, system: Millis) -> Self {
+        let place = facts.workspace.as_ref();
+        let by_oauth = matches!(presented, Presented::AccessToken(_));
+        let asks_tokens = !by_oauth || demand.right == Right::TokenUser;
+        let scopes = match &facts.found {
+            Found::Token(token) | Found::Ended(token, _) => token.scopes.clone(),
+            Found::Access(claims, _) => claims.scopes(),
+            Found::Nothing | Found::Forged(_) | Found::Decoy(_) => None,
+        };
+        let disabled = place.is_some_and(|place| !place.tokens_enabled(place.clock.at(system)));
+        let standard = place.is_some_and(|place| place.behaviour.tier == Tier::Standard);
+        let deficits = [
+            (Check::TokensEnabled, asks_tokens && disabled),
+            (Check::ScopeCovers, !scope::covers(scopes.as_deref(), demand.scope)),
+            (Check::FeatureInTier, demand.feature.is_some() && standard),
+        ];
+        Self {
+            deficits: deficits.into_iter().filter(|(_, fails)| *fails).map(|(check, _)| check).collect(),
+            place: place.map(|workspace| (workspace.id, workspace.account, workspace.admins_group)),
+            owner: facts.owner.as_ref().map(Party::of),
+            by_oauth,
+            belongs_to: facts.token_belongs_to,
+        }
+    }
+}
+
+/// The owner of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// Its id.
+    pub id: PrincipalId,
+    /// User or service principal.
+    pub kind: PrincipalKind,
+    /// `userName` or `applicationId`.
+    pub name: String,
+    /// Whether it is deactivated neither in the account nor in the workspace.
+    pub active: bool,
+    /// Whether it is assigned to the workspace.
+    pub assigned: bool,
+    /// Whether it may use tokens.
+    pub may_use_tokens: bool,
+    /// Whether it administers the workspace.
+    pub workspace_admin: bool,
+    /// Whether it administers the account.
+    pub account_admin: bool,
+}
+
+impl Party {
+    fn of(owner: &Owner) -> Self {
+        let Standing { active, reach, .. } = &owner.standing;
+        let assigned = reach.iter().any(|reach| reach.assigned);
+        Self {
+            id: owner.id,
+            kind: owner.kind,
+            name: owner.name.clone(),
+            active: *active,
+            assigned,
+            may_use_tokens: owner.standing.token_permission().is_some(),
+            workspace_admin: owner.standing.is_workspace_admin(),
+            account_admin: owner.account_admin,
+        }
+    }
 }
 
 /// What is recorded of a use.
@@ -284,12 +366,13 @@ pub fn authorize(
     system: Millis,
 ) -> Decision {
     let mut trace = Trace { steps: Vec::with_capacity(10), workspace: None, now: None, owner: None };
+    let parties = Parties::of(presented, demand, &facts, system);
     let (outcome, used) = match run(&mut trace, presented, named, demand, facts, system) {
         Ok((caller, used)) => (Ok(caller), used),
         Err(denial) => (Err(denial), None),
     };
     let Trace { steps, workspace, now, owner } = trace;
-    Decision { trace: steps, outcome, used, workspace, now, owner }
+    Decision { trace: steps, outcome, used, workspace, now, owner, parties }
 }
 
 fn run(
@@ -380,11 +463,17 @@ fn agreed_workspace(
             return Err(trace.fail(check, because, Denial::InvalidAccessToOrg(text.clone())));
         }
         (NamedWorkspace::Id(id), _, Some(own)) => {
-            let because = format!("the request names workspace {id}, but the token is valid in workspace {own} only");
+            let because = format!(
+                "the request names workspace {id}, but the token is valid in workspace {own} only; clients name the \
+                 workspace of DATABRICKS_WORKSPACE_ID (workspace_id in a profile): set it to {own}, or unset it"
+            );
             return Err(trace.fail(check, because, Denial::org(*id)));
         }
         (NamedWorkspace::Id(id), None, None) => {
-            return Err(trace.fail(check, format!("there is no workspace {id}"), Denial::org(*id)));
+            return Err(trace.fail(check, format!(
+                "there is no workspace {id}; clients name the workspace of DATABRICKS_WORKSPACE_ID (workspace_id in \
+                 a profile): unset it, or set it to a workspace of this server"
+            ), Denial::org(*id)));
         }
         (NamedWorkspace::Unnamed, None, _) | (NamedWorkspace::Unnamed, _, Some(_)) => {
             let because = "the request names no workspace, and the token does not pick one".into();

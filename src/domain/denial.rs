@@ -48,6 +48,8 @@ pub enum Denial {
         /// The real API family that the path belongs to, when it is one.
         family: Option<&'static str>,
     },
+    /// A header that has one value came more than once: two readers may go by different ones.
+    RepeatedHeader(&'static str),
     /// The body is not a JSON object.
     MalformedRequest(String),
     /// The body is larger than the limit.

@@ -1,9 +1,12 @@
-//! What would turn a refusal into a yes: the smallest change, in words.
+//! What would turn a refusal into a yes: the smallest change, in words for people and as calls for programs.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-use super::Denial;
-use super::authorize::{Check, Step};
+use super::authorize::{Check, Demand, Parties, Party, Right, Step};
+use super::denial::Feature;
+use super::identity::PrincipalKind;
+use super::{Denial, WorkspaceId};
 
 /// Why a request was refused, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,68 +17,414 @@ pub struct Why {
     pub because: String,
     /// The smallest change that would allow the request.
     pub remedy: String,
+    /// The same as what to do, in order; empty where nothing would allow this request.
+    #[serde(default)]
+    pub steps: Vec<Change>,
 }
 
-/// The smallest change that would allow the request. `step` is the deciding check, when one of the
-/// ordered checks decided; otherwise the operation itself refused.
-pub fn remedy(denial: &Denial, step: Option<&Step>) -> String {
-    match step.map(|step| step.check) {
-        Some(check) => of_check(check, denial).to_owned(),
-        None => of_operation(denial),
+/// Who carries out a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// Whoever uses the control API.
+    Operator,
+    /// An admin of the workspace.
+    WorkspaceAdmin,
+    /// An account admin, by OAuth.
+    AccountAdmin,
+    /// Any principal that may use tokens.
+    AnyUser,
+}
+
+/// A step of a remedy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Change {
+    /// A call to make first.
+    Call {
+        /// Who makes it.
+        r#as: Actor,
+        /// Its method.
+        method: String,
+        /// Its path.
+        path: String,
+        /// Its JSON body.
+        body: Value,
+    },
+    /// One live token of the principal for which the request makes one has to be revoked.
+    RevokeOneToken,
+    /// The request itself has to be sent differently.
+    Resend {
+        /// In what it has to differ.
+        with: Difference,
+    },
+}
+
+/// In what a request has to differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Difference {
+    /// Another credential of the same principal: a new token, or access token, for all APIs.
+    NewCredential,
+    /// A valid credential of such a principal.
+    CredentialOf(Actor),
+    /// An OAuth access token of such a principal.
+    AccessTokenOf(Actor),
+    /// No workspace in a header or in the query.
+    NoWorkspace,
+    /// This workspace in the header.
+    Workspace(String),
+    /// These members in the body.
+    Body(Map<String, Value>),
+}
+
+/// The smallest change that would allow a request, in words and as steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remedy {
+    /// In words.
+    pub text: String,
+    /// As steps.
+    pub steps: Vec<Change>,
+}
+
+impl Remedy {
+    fn new(text: impl Into<String>, steps: Vec<Change>) -> Self {
+        Self { text: text.into(), steps }
+    }
+
+    fn resend(text: impl Into<String>, with: Difference) -> Self {
+        Self::new(text, vec![Change::Resend { with }])
+    }
+
+    /// One that tells what is wrong with the request, and that no change elsewhere helps.
+    fn words(text: impl Into<String>) -> Self {
+        Self::new(text, Vec::new())
     }
 }
 
-fn of_check(check: Check, denial: &Denial) -> &'static str {
-    match check {
-        Check::CredentialWellFormed => "Send 'Authorization: Bearer <token>' with a token that this server issued.",
-        Check::WorkspaceAgrees => {
-            "Leave the workspace header and ?o= away, or name the workspace that the token belongs to."
+/// A refused request.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// The refusal.
+    pub denial: &'a Denial,
+    /// The deciding check, when one of the ordered checks decided; otherwise the operation itself refused.
+    pub step: Option<&'a Step>,
+    /// What the path demands.
+    pub demand: Demand,
+    /// Whom and what it is about.
+    pub parties: &'a Parties,
+}
+
+impl Refused<'_> {
+    /// The smallest change that would allow the request: also what the checks behind the deciding one would find.
+    pub fn remedy(self) -> Remedy {
+        let Some(check) = self.step.map(|step| step.check) else { return self.of_operation() };
+        let mut remedy = self.of_check(check);
+        let ends_here = match check {
+            Check::CredentialWellFormed | Check::WorkspaceAgrees => true,
+            Check::OwnerActive => self.parties.owner.is_none(),
+            _ => self.demand.right == Right::AccountApi && !self.parties.by_oauth,
+        };
+        if ends_here {
+            return remedy;
         }
-        Check::TokensEnabled => {
-            "Enable tokens: PATCH /api/2.0/workspace-conf {\"enableTokensConfig\": \"true\"} as a workspace admin with an \
-             OAuth access token (POST /oidc/v1/token with grant_type=client_credentials&scope=all-apis and a service \
-             principal's client id and secret as Basic), or PATCH /_mock/v1/workspaces/default/conf without one (the \
-             workspace's id in place of 'default', where it is another)."
+        for other in self.others() {
+            if other.steps.iter().all(|step| remedy.steps.contains(step)) {
+                continue;
+            }
+            remedy.text = format!("{} Besides: {}", remedy.text, other.text);
+            remedy.steps.extend(other.steps);
         }
-        Check::TokenKnown => {
-            "Use a live token of this workspace; the tombstone, if there is one, says what ended this one."
+        // A credential is made last, once its owner may have one.
+        remedy.steps.sort_by_key(|step| matches!(step, Change::Resend { .. }));
+        remedy
+    }
+
+    /// What would refuse the request besides.
+    fn others(self) -> Vec<Remedy> {
+        let Parties { owner, by_oauth, deficits, .. } = self.parties;
+        let mut others = Vec::new();
+        if deficits.contains(&Check::TokensEnabled) {
+            others.push(self.enable_tokens());
         }
-        Check::NotExpired => "Create a new token; an expired one never works again.",
-        Check::NotInactive => {
-            "Create a new token, and use it at least once in 90 days; a revoked one never works again."
+        if let Some(owner) = owner {
+            if !owner.active || !owner.assigned && self.demand.right != Right::AccountApi {
+                others.push(self.activate_owner());
+            }
+            let asks_tokens = !by_oauth || self.demand.right == Right::TokenUser;
+            match self.demand.right {
+                Right::WorkspaceAdmin if !owner.workspace_admin => others.push(self.join_admins()),
+                _ if asks_tokens && !owner.may_use_tokens => others.push(self.permit_owner()),
+                _ => {}
+            }
+            if matches!(self.demand.right, Right::AccountAdmin | Right::AccountApi) && !owner.account_admin {
+                others.push(self.make_account_admin());
+            }
         }
-        Check::OwnerActive => "Set the owner active again, and assign it to the workspace, by SCIM.",
-        Check::MayUseTokens => {
-            "Give CAN_USE to the owner or to one of its groups: PATCH /api/2.0/permissions/authorization/tokens."
+        if deficits.contains(&Check::FeatureInTier) {
+            others.push(self.premium());
         }
-        Check::ScopeCovers => "Use a token without scopes, or one whose scopes hold the endpoint's.",
-        Check::HasRight if matches!(denial, Denial::NotAccountAdmin(_)) => "Call as an account admin.",
-        Check::HasRight => "Call as a member of the group 'admins', or add the caller to it.",
-        Check::FeatureInTier => "Put the workspace on the premium tier: --tier premium.",
+        if deficits.contains(&Check::ScopeCovers) {
+            others.push(self.of_check(Check::ScopeCovers));
+        }
+        others
+    }
+
+    fn of_check(self, check: Check) -> Remedy {
+        // Whatever else is wrong with a personal access token: account APIs take none.
+        if self.demand.right == Right::AccountApi && !self.parties.by_oauth && check != Check::WorkspaceAgrees {
+            return self.other_credential();
+        }
+        match check {
+            Check::CredentialWellFormed => self.other_credential(),
+            Check::WorkspaceAgrees => self.right_workspace(),
+            Check::TokensEnabled => self.enable_tokens(),
+            Check::TokenKnown => Remedy::resend(
+                "Use a live token of this workspace; the tombstone, if there is one, says what ended this one.",
+                Difference::NewCredential,
+            ),
+            Check::NotExpired if self.parties.by_oauth => Remedy::resend(
+                "Get a new access token from the token endpoint; an expired one never works again.",
+                Difference::NewCredential,
+            ),
+            Check::NotExpired => {
+                Remedy::resend("Create a new token; an expired one never works again.", Difference::NewCredential)
+            }
+            Check::NotInactive => Remedy::resend(
+                "Create a new token, and use it at least once in 90 days; a revoked one never works again.",
+                Difference::NewCredential,
+            ),
+            Check::OwnerActive => self.activate_owner(),
+            Check::MayUseTokens if self.demand.right == Right::WorkspaceAdmin => self.join_admins(),
+            Check::MayUseTokens => self.permit_owner(),
+            Check::ScopeCovers if self.parties.by_oauth => Remedy::resend(
+                "Get an access token without narrower scopes: ask for all-apis, or for the endpoint's scope.",
+                Difference::NewCredential,
+            ),
+            Check::ScopeCovers => Remedy::resend(
+                "Use a token without scopes, or one whose scopes hold the endpoint's.",
+                Difference::NewCredential,
+            ),
+            Check::HasRight => self.has_right(),
+            Check::FeatureInTier => self.premium(),
+        }
+    }
+
+    fn has_right(self) -> Remedy {
+        match self.denial {
+            Denial::AccountNeedsOauth => self.other_credential(),
+            Denial::NotAccountAdmin(_) => self.make_account_admin(),
+            Denial::TokensDisabled => self.enable_tokens(),
+            Denial::NoTokenPermission => self.permit_owner(),
+            _ => self.join_admins(),
+        }
+    }
+
+    fn of_operation(self) -> Remedy {
+        match self.denial {
+            Denial::LifetimeAboveCap { cap_days, .. } => {
+                let seconds = cap_days * 86_400;
+                let raise = if *cap_days < 730 { ", or raise maxTokenLifetimeDays (730 at most)" } else { "" };
+                lifetime(format!("Ask for at most {seconds} seconds{raise}."), seconds)
+            }
+            Denial::InvalidTimeout(_) => lifetime("Ask for at least one second, or leave lifetime_seconds out.", 1),
+            Denial::QuotaExceeded => {
+                Remedy::new("Revoke one of the owner's live tokens first.", vec![Change::RevokeOneToken])
+            }
+            Denial::TokenNotFound(_) | Denial::TokenToUpdateNotFound(_) => Remedy::words(
+                "Nothing brings a token back: name a live one that the caller may see. The tombstones list those that \
+                 ended.",
+            ),
+            Denial::TokensDisabled => self.enable_tokens(),
+            Denial::NoTokenPermission => self.permit_owner(),
+            Denial::NotAdmin(_) => self.join_admins(),
+            Denial::NotAccountAdmin(_) => self.make_account_admin(),
+            Denial::NotInTier(_) => self.premium(),
+            Denial::ServicePrincipalMayNotUseTokens(name) => {
+                let text = format!("Give CAN_USE on tokens to '{name}' first.");
+                Remedy::new(text, vec![permit("service_principal_name", name)])
+            }
+            Denial::RestrictedAdmin(name) => Remedy::words(format!(
+                "Give the caller the role servicePrincipal.user on '{name}', or lift the restriction \
+                 (restrict_workspace_admins) as an account admin."
+            )),
+            Denial::OnBehalfOfDisabled => Remedy::words(
+                "Nothing allows this in a workspace on Azure: there, the service principal creates the token itself, \
+                 with its OAuth credential.",
+            ),
+            Denial::EndpointNotFound { .. } => {
+                Remedy::words("Call a route that is emulated: docs/compatibility.md lists them.")
+            }
+            Denial::StaleEtag(etag) => Remedy::words(format!("Send the newest etag: {etag}")),
+            Denial::MalformedRequest(detail) => Remedy::words(format!("Send a JSON object: {detail}")),
+            _ => Remedy::words("Change the request as the message says."),
+        }
+    }
+
+    fn other_credential(self) -> Remedy {
+        match self.demand.right {
+            Right::AccountApi => Remedy::resend(
+                "Send 'Authorization: Bearer <access token>' with an OAuth access token of an account admin: account \
+                 APIs take no personal access token.",
+                Difference::AccessTokenOf(Actor::AccountAdmin),
+            ),
+            right => {
+                let (actor, of) = match right {
+                    Right::WorkspaceAdmin => (Actor::WorkspaceAdmin, ", of a workspace admin"),
+                    Right::AccountAdmin => (Actor::AccountAdmin, ", of an account admin"),
+                    Right::Open | Right::Authenticated | Right::TokenUser | Right::AccountApi => (Actor::AnyUser, ""),
+                };
+                let text =
+                    format!("Send 'Authorization: Bearer <token>' with a token that this server issued{of}, once.");
+                Remedy::resend(text, Difference::CredentialOf(actor))
+            }
+        }
+    }
+
+    fn right_workspace(self) -> Remedy {
+        const CLIENTS: &str =
+            "Clients take it from DATABRICKS_WORKSPACE_ID, which `dapi-mock exec` sets and child processes inherit: with \
+             another workspace's host and token, set all three variables (DATABRICKS_HOST, DATABRICKS_TOKEN, \
+             DATABRICKS_WORKSPACE_ID) from the `env` of its answer, or unset DATABRICKS_WORKSPACE_ID. Others send \
+             X-Databricks-Workspace-Id or ?o=.";
+        match self.parties.belongs_to {
+            Some(own) => Remedy::resend(
+                format!("Name workspace {own}, in which the token is valid, or no workspace at all. {CLIENTS}"),
+                Difference::Workspace(own.to_string()),
+            ),
+            None => Remedy::resend(
+                format!("Name the workspace that the token belongs to, or no workspace at all. {CLIENTS}"),
+                Difference::NoWorkspace,
+            ),
+        }
+    }
+
+    fn enable_tokens(self) -> Remedy {
+        let text = "Enable tokens: PATCH /api/2.0/workspace-conf {\"enableTokensConfig\": \"true\"} as a workspace \
+                    admin with an OAuth access token (POST /oidc/v1/token with \
+                    grant_type=client_credentials&scope=all-apis and a service principal's client id and secret as \
+                    Basic), or PATCH /_mock/v1/workspaces/default/conf without one (the workspace's id in place of \
+                    'default', where it is another).";
+        Remedy::new(text, self.control("conf", json!({ "enableTokensConfig": "true" })))
+    }
+
+    fn premium(self) -> Remedy {
+        let feature = match self.denial {
+            Denial::NotInTier(Feature::TokenLifetime) => "A maximum lifetime is",
+            Denial::NotInTier(Feature::TokenPermissions) => "Permissions on tokens are",
+            _ => "Token management is",
+        };
+        let text = format!(
+            "{feature} part of the premium plan: PATCH /_mock/v1/workspaces/default/behaviour {{\"tier\": \"premium\"}}, \
+             or start with --tier premium."
+        );
+        Remedy::new(text, self.control("behaviour", json!({ "tier": "premium" })))
+    }
+
+    fn activate_owner(self) -> Remedy {
+        let (Some(owner), Some((workspace, account, _))) = (&self.parties.owner, self.parties.place) else {
+            let text = "The credential's owner was deleted, and nothing makes its credentials work again: use one of \
+                        another principal.";
+            let actor = match self.demand.right {
+                Right::WorkspaceAdmin => Actor::WorkspaceAdmin,
+                Right::AccountAdmin | Right::AccountApi => Actor::AccountAdmin,
+                Right::Open | Right::Authenticated | Right::TokenUser => Actor::AnyUser,
+            };
+            return Remedy::resend(text, Difference::CredentialOf(actor));
+        };
+        let directory = format!("{}/{}", collection(owner.kind), owner.id);
+        let activate = json!({ "op": "replace", "path": "active", "value": true });
+        let mut steps = Vec::new();
+        if !owner.active {
+            let path = format!("/api/2.0/accounts/{account}/scim/v2/{directory}");
+            steps.push(scim(Actor::AccountAdmin, path, &activate));
+        }
+        if !owner.assigned && self.demand.right != Right::AccountApi {
+            steps.push(Change::Call {
+                r#as: Actor::AccountAdmin,
+                method: "PUT".into(),
+                path: format!(
+                    "/api/2.0/accounts/{account}/workspaces/{workspace}/permissionassignments/principals/{}",
+                    owner.id
+                ),
+                body: json!({ "permissions": ["USER"] }),
+            });
+        }
+        if !owner.active && self.demand.right != Right::AccountApi {
+            let path = format!("/api/2.0/preview/scim/v2/{directory}");
+            steps.push(scim(Actor::WorkspaceAdmin, path, &activate));
+        }
+        Remedy::new("Set the owner active again, and assign it to the workspace, by SCIM.", steps)
+    }
+
+    fn permit_owner(self) -> Remedy {
+        let text = "Give CAN_USE to the owner or to one of its groups: PATCH \
+                    /api/2.0/permissions/authorization/tokens.";
+        let step = |owner: &Party| {
+            let member =
+                if owner.kind == PrincipalKind::ServicePrincipal { "service_principal_name" } else { "user_name" };
+            permit(member, &owner.name)
+        };
+        Remedy::new(text, self.parties.owner.iter().map(step).collect())
+    }
+
+    fn join_admins(self) -> Remedy {
+        let text = "Call as a member of the group 'admins', or add the caller to it.";
+        let step = self.parties.owner.as_ref().zip(self.parties.place).map(|(owner, (_, _, admins))| {
+            let join = json!({ "op": "add", "path": "members", "value": [{ "value": owner.id.to_string() }] });
+            scim(Actor::WorkspaceAdmin, format!("/api/2.0/preview/scim/v2/Groups/{admins}"), &join)
+        });
+        Remedy::new(text, step.into_iter().collect())
+    }
+
+    fn make_account_admin(self) -> Remedy {
+        let text = "Call as an account admin, or give the caller the role account_admin.";
+        let step = self.parties.owner.as_ref().zip(self.parties.place).map(|(owner, (_, account, _))| {
+            let role = json!({ "op": "add", "path": "roles", "value": [{ "value": "account_admin" }] });
+            let path = format!("/api/2.0/accounts/{account}/scim/v2/{}/{}", collection(owner.kind), owner.id);
+            scim(Actor::AccountAdmin, path, &role)
+        });
+        Remedy::new(text, step.into_iter().collect())
+    }
+
+    /// A change by the control API.
+    fn control(self, what: &str, body: Value) -> Vec<Change> {
+        let call = |(id, _, _): (WorkspaceId, _, _)| Change::Call {
+            r#as: Actor::Operator,
+            method: "PATCH".into(),
+            path: format!("/_mock/v1/workspaces/{id}/{what}"),
+            body,
+        };
+        self.parties.place.map(call).into_iter().collect()
     }
 }
 
-fn of_operation(denial: &Denial) -> String {
-    match denial {
-        Denial::LifetimeAboveCap { cap_days, .. } => {
-            format!("Ask for at most {} seconds, or raise maxTokenLifetimeDays (730 at most).", cap_days * 86_400)
-        }
-        Denial::InvalidTimeout(_) => "Ask for at least one second, or leave lifetime_seconds away.".to_owned(),
-        Denial::QuotaExceeded => "Revoke one of the owner's live tokens first.".to_owned(),
-        Denial::TokenNotFound(_) | Denial::TokenToUpdateNotFound(_) => {
-            "Name a live token that the caller may see; the tombstones list those that ended.".to_owned()
-        }
-        Denial::TokensDisabled => of_check(Check::TokensEnabled, denial).to_owned(),
-        Denial::ServicePrincipalMayNotUseTokens(name) => format!("Give CAN_USE on tokens to '{name}' first."),
-        Denial::RestrictedAdmin(name) => {
-            format!("Give the caller the role servicePrincipal.user on '{name}', or lift the restriction.")
-        }
-        Denial::OnBehalfOfDisabled => {
-            "On Azure the service principal creates the token itself, with its OAuth credential.".to_owned()
-        }
-        Denial::EndpointNotFound { .. } => "Call a route that is emulated: docs/compatibility.md.".to_owned(),
-        Denial::StaleEtag(etag) => format!("Send the newest etag: {etag}"),
-        Denial::MalformedRequest(detail) => format!("Send a JSON object: {detail}"),
-        _ => "Change the request as the message says.".to_owned(),
+fn lifetime(text: impl Into<String>, seconds: i64) -> Remedy {
+    let members = Map::from_iter([("lifetime_seconds".to_owned(), seconds.into())]);
+    Remedy::resend(text, Difference::Body(members))
+}
+
+fn permit(member: &str, name: &str) -> Change {
+    Change::Call {
+        r#as: Actor::WorkspaceAdmin,
+        method: "PATCH".into(),
+        path: "/api/2.0/permissions/authorization/tokens".into(),
+        body: json!({ "access_control_list": [{ member: name, "permission_level": "CAN_USE" }] }),
+    }
+}
+
+fn scim(actor: Actor, path: String, operation: &Value) -> Change {
+    let body = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [operation],
+    });
+    Change::Call { r#as: actor, method: "PATCH".into(), path, body }
+}
+
+fn collection(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::User => "Users",
+        PrincipalKind::ServicePrincipal => "ServicePrincipals",
+        PrincipalKind::Group => "Groups",
     }
 }

@@ -1,11 +1,12 @@
 //! Signing in of people: an authorization code with PKCE, then access and refresh tokens
-//! (research/api-identity-auth.md §3.5; RFC 6749, 7636 and 8252). One [`SignIn`] goes from the question
-//! who it is to the end of its last token.
+//! (research/api-identity-auth.md §3.5; RFC 6749, 7636 and 8252). A [`PendingSignIn`] waits in the page's form until
+//! somebody is chosen; from then on one [`SignIn`] lasts to the end of its last token.
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -33,7 +34,7 @@ pub const OFFLINE_ACCESS: &str = "offline_access";
 pub const S256: &str = "S256";
 
 /// How long the page may wait for a choice \[inferred\].
-const CHOICE_LIFETIME_MS: i64 = 10 * 60_000;
+pub const CHOICE_LIFETIME_MS: i64 = 10 * 60_000;
 /// How long a code can be redeemed \[inferred\]; RFC 6749 advises ten minutes at most.
 const CODE_LIFETIME_MS: i64 = 5 * 60_000;
 /// How long a refresh token can be used; each use gives a new one \[inferred\].
@@ -52,8 +53,19 @@ pub enum Issuer {
     Account(AccountId),
 }
 
+impl Issuer {
+    fn serves(&self, workspace: WorkspaceId, account: AccountId, whole_account: bool) -> bool {
+        match self {
+            Self::Account(id) => whole_account && account == *id,
+            Self::Workspace(NamedWorkspace::Unnamed) => !whole_account,
+            Self::Workspace(NamedWorkspace::Id(id)) => !whole_account && workspace == *id,
+            Self::Workspace(NamedWorkspace::Unusable(_)) => false,
+        }
+    }
+}
+
 /// Where an answer goes: to a loopback address, so that there is no open redirect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnAddress {
     /// The client's redirect URI, without a query.
     pub redirect_uri: String,
@@ -102,7 +114,7 @@ pub enum Rejected {
 }
 
 /// A client's request that somebody sign in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
     /// The client.
     pub client_id: String,
@@ -201,11 +213,12 @@ fn words(scope: &str) -> impl Iterator<Item = &str> {
     scope.split(' ')
 }
 
+/// How what the server seals into its own forms begins, so that logs can blank it.
+pub const SEALED_PREFIX: &str = "dosi";
+
 /// What a sign-in is continued with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketKind {
-    /// The page's choice.
-    Choice,
     /// The authorization code.
     Code,
     /// A refresh token.
@@ -216,7 +229,6 @@ impl TicketKind {
     /// How they begin, so that logs can blank them; the real ones' form is not known.
     pub const fn prefix(self) -> &'static str {
         match self {
-            Self::Choice => "dosi",
             Self::Code => "doac",
             Self::Refresh => "dort",
         }
@@ -235,7 +247,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// A page's or a code's ticket.
+    /// A code's ticket.
     pub fn new(kind: TicketKind, id: Uuid, random: [u8; 16]) -> Self {
         Self { kind, id, secret: hex::encode(random), turn: String::new() }
     }
@@ -366,8 +378,6 @@ fn public_client(authenticates: bool, form: &[(String, String)]) -> Result<Strin
 /// How far a sign-in has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// The page asks who it is.
-    Asked,
     /// Somebody was chosen, and the client has a code.
     Approved(PrincipalId),
     /// The client has tokens.
@@ -415,42 +425,82 @@ pub enum Verdict {
     Revoked(Refusal),
 }
 
-impl SignIn {
-    /// The beginning: the ticket stands in the page's form.
-    pub fn ask(ticket: &Ticket, place: &Place, request: AuthorizationRequest, now: Millis) -> Self {
+/// A sign-in whose page asks who somebody is. It travels in the page's form, sealed: nothing is stored for whoever
+/// only asks, so nobody can crowd out the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingSignIn {
+    id: String,
+    workspace: i64,
+    incarnation: i64,
+    whole_account: bool,
+    /// What the client asked for.
+    pub request: AuthorizationRequest,
+    expires_at: i64,
+    /// Whether whoever has the form has shown the control key.
+    pub admitted: bool,
+}
+
+impl PendingSignIn {
+    /// The question, asked now.
+    pub fn new(id: Uuid, place: &Place, request: AuthorizationRequest, now: Millis) -> Self {
         Self {
-            id: ticket.id,
+            id: id.to_string(),
+            workspace: place.workspace.id.0,
+            incarnation: place.workspace.incarnation,
+            whole_account: place.whole_account,
+            request,
+            expires_at: now.plus(CHOICE_LIFETIME_MS).0,
+            admitted: false,
+        }
+    }
+
+    /// The id of the sign-in that comes of it.
+    pub fn id(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.id).ok()
+    }
+
+    /// The workspace whose clock it goes by.
+    pub fn workspace(&self) -> WorkspaceId {
+        WorkspaceId(self.workspace)
+    }
+
+    /// Where it was asked, if that is still the same workspace: none that was reset in between.
+    pub fn place(&self, workspace: Workspace) -> Option<Place> {
+        let is_same = workspace.id.0 == self.workspace && workspace.incarnation == self.incarnation;
+        is_same.then_some(Place { workspace, whole_account: self.whole_account })
+    }
+
+    /// Whether somebody may still be chosen.
+    pub fn is_open(&self, now: Millis) -> bool {
+        now.0 < self.expires_at
+    }
+}
+
+impl SignIn {
+    /// The sign-in of that person, with the code for the client.
+    pub fn approved(
+        place: &Place,
+        request: AuthorizationRequest,
+        person: PrincipalId,
+        code: &Ticket,
+        now: Millis,
+    ) -> Self {
+        Self {
+            id: code.id,
             workspace: place.workspace.id,
             account: place.workspace.account,
             whole_account: place.whole_account,
             request,
-            stage: Stage::Asked,
-            secret: ticket.secret_hash(),
+            stage: Stage::Approved(person),
+            secret: code.secret_hash(),
             turn: None,
-            expires_at: now.plus(CHOICE_LIFETIME_MS),
+            expires_at: now.plus(CODE_LIFETIME_MS),
         }
-    }
-
-    /// Whether the page's ticket may still choose somebody.
-    pub fn is_open_to(&self, ticket: &Ticket, now: Millis) -> bool {
-        self.stage == Stage::Asked && self.secret.matches(&ticket.secret_hash()) && now < self.expires_at
-    }
-
-    /// The sign-in of that person, with the code for the client.
-    #[must_use]
-    pub fn approve(self, person: PrincipalId, code: &Ticket, now: Millis) -> Self {
-        let expires_at = now.plus(CODE_LIFETIME_MS);
-        Self { stage: Stage::Approved(person), secret: code.secret_hash(), expires_at, ..self }
     }
 
     /// Whether it was begun at this authorization server.
     pub fn is_of(&self, issuer: &Issuer) -> bool {
-        match issuer {
-            Issuer::Account(account) => self.whole_account && self.account == *account,
-            Issuer::Workspace(NamedWorkspace::Unnamed) => !self.whole_account,
-            Issuer::Workspace(NamedWorkspace::Id(id)) => !self.whole_account && self.workspace == *id,
-            Issuer::Workspace(NamedWorkspace::Unusable(_)) => false,
-        }
+        issuer.serves(self.workspace, self.account, self.whole_account)
     }
 
     /// Decides about what a client presents; `next` is the refresh token that it would get.
@@ -537,6 +587,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether that authorization server signs people in here.
+    pub fn is_of(&self, issuer: &Issuer) -> bool {
+        issuer.serves(self.workspace.id, self.workspace.account, self.whole_account)
+    }
+
     /// Where the tokens will be good.
     pub fn audience(&self) -> Audience {
         if self.whole_account {

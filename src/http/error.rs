@@ -134,6 +134,9 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::EndpointNotFound { method, path, family } => {
                 (404, Code::Named("ENDPOINT_NOT_FOUND"), endpoint_not_found(method, path, *family).into())
             }
+            Denial::RepeatedHeader(name) => {
+                (400, Code::Named("MALFORMED_REQUEST"), format!("The header {name} was sent more than once.").into())
+            }
             // What is wrong with it is in the log only.
             Denial::MalformedRequest(_) => (
                 400,
@@ -391,6 +394,7 @@ fn speaks_scim(error: &ApiError) -> bool {
             | Denial::NotAdmin(_)
             | Denial::NotAccountAdmin(_)
             | Denial::AccountNeedsOauth
+            | Denial::RepeatedHeader(_)
             | Denial::EndpointNotFound { .. }
             | Denial::NotInTier(_)
             | Denial::MissingOauthScope(_)

@@ -16,7 +16,6 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes};
 
 use super::App;
-use super::credential::redacted;
 use super::error::{ApiError, render, wire};
 use super::faults::{interrupted, is_dropped};
 use super::guard::Decided;
@@ -123,7 +122,7 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     tracing::debug!(
         request_id = origin.request_id,
         %method,
-        path = %redacted(uri.path()),
+        path = %redaction::line(uri.path()),
         client = origin.user_agent,
         status = response.status().as_u16(),
         us = micros(started),
@@ -175,10 +174,10 @@ fn log_refusal(
     tracing::info!(
         request_id = origin.request_id,
         %method,
-        path = %redacted(path),
+        path = %redaction::line(path),
         check = step.map(|step| step.check.as_str()),
         "refused: {}",
-        redacted(because)
+        redaction::line(because)
     );
 }
 
@@ -189,7 +188,7 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
     let creates = asked.body.as_ref().ok().filter(|_| creates).and_then(|body| token_request(body).ok());
     // A workspace named by header or query is told as it was sent.
     let trace: Vec<Step> =
-        decided.trace.iter().map(|step| Step { because: redacted(&step.because), ..step.clone() }).collect();
+        decided.trace.iter().map(|step| Step { because: redaction::line(&step.because), ..step.clone() }).collect();
     app.service.keep_exchange(Exchange {
         arrived: asked.arrived,
         number: 0,
@@ -214,7 +213,9 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
         caller: decided.owner.clone(),
         faults: decided.met.0.clone(),
         why: match response.extensions().get() {
-            Some(ApiError::Denied(denial)) => Some(why(denial, &trace, &decided.origin.request_id)),
+            Some(ApiError::Denied(denial)) => {
+                Some(why(denial, &trace, decided.demand(), &decided.parties, &decided.origin.request_id))
+            }
             _ => None,
         },
         trace,
@@ -227,7 +228,7 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
 
 /// What was asked for, where it holds no secret.
 fn without_secrets(request: TokenRequest) -> TokenRequest {
-    let scopes = request.scopes.map(|scopes| scopes.iter().map(|scope| redacted(scope)).collect());
+    let scopes = request.scopes.map(|scopes| scopes.iter().map(|scope| redaction::line(scope)).collect());
     TokenRequest { comment: None, scopes, ..request }
 }
 
@@ -238,7 +239,7 @@ pub fn origin_of(service: &Service, headers: &HeaderMap, extensions: &Extensions
         request_id: service.entropy().uuid().to_string(),
         source_ip: extensions.get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
         // Many places keep it.
-        user_agent: redacted(&user_agent.unwrap_or_default().replace('\0', "")),
+        user_agent: redaction::line(&user_agent.unwrap_or_default().replace('\0', "")),
     }
 }
 

@@ -18,11 +18,12 @@ use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::App;
-use super::credential::{basic, named_workspace, redacted};
+use super::credential::{basic, named_workspace};
 use super::error::ApiError;
 use super::exchange::Received;
 use super::guard::Decided;
 use super::guard::answer_in_time;
+use super::redaction;
 use super::routes::Route;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Presented};
@@ -69,7 +70,7 @@ impl Met {
         let fired = app.service.meet_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
-            let path = redacted(request.path);
+            let path = redaction::line(request.path);
             tracing::info!(fault = fault.id, name, method = request.method, path, "a fault fires");
         }
         Ok(Self(fired))
@@ -194,7 +195,7 @@ pub async fn at_oauth_endpoint(
     }
     let incarnation = workspace.as_ref().map_or(0, |workspace| workspace.incarnation);
     let workspace = workspace.map(|workspace| workspace.id);
-    let owner = client.as_deref().map(redacted);
+    let owner = client.as_deref().map(redaction::line);
     let open = Decided::open(route, workspace, origin);
     response.extensions_mut().insert(Arc::new(Decided { incarnation, owner, met, ..open }));
     Ok(response)

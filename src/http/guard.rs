@@ -16,11 +16,12 @@ use super::error::{ApiError, wire};
 use super::exchange::RequestOrigin;
 use super::faults::{self, Met};
 use super::routes::Route;
-use super::{App, catalogue, credential};
+use super::{App, catalogue, credential, redaction};
 use crate::domain::audit::{Action, Origin};
-use crate::domain::authorize::{Decision, Demand, Presented, Right, Step};
+use crate::domain::authorize::{Decision, Demand, Parties, Presented, Right, Step};
 use crate::domain::fault::When;
 use crate::domain::journal::CredentialKind;
+use crate::domain::oauth::Refusal;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::service::{Authorized, Error, Refused, StoreError};
 
@@ -46,6 +47,8 @@ pub struct Decided {
     pub owner: Option<String>,
     /// The checks that ran.
     pub trace: Vec<Step>,
+    /// Whom and what they were about.
+    pub parties: Parties,
     /// Where the request came from, with the id that it has once its workspace is known.
     pub origin: Arc<Origin>,
     /// The faults that fired.
@@ -53,10 +56,10 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// About an open route, where nothing is checked.
-    pub fn open(route: &'static Route, workspace: Option<WorkspaceId>, origin: Arc<Origin>) -> Self {
+    /// About an open route, or a request that comes to no check.
+    pub fn open(route: impl Into<Option<&'static Route>>, workspace: Option<WorkspaceId>, origin: Arc<Origin>) -> Self {
         Self {
-            route: Some(route),
+            route: route.into(),
             presented: Presented::Nothing,
             credential: CredentialKind::None,
             workspace,
@@ -64,6 +67,7 @@ impl Decided {
             now: None,
             owner: None,
             trace: Vec::new(),
+            parties: Parties::default(),
             origin,
             met: Met::default(),
         }
@@ -88,6 +92,16 @@ pub async fn authorize(
     next: Next,
 ) -> Response {
     let demand = route.map_or(Demand::UNROUTED, |route| route.demand);
+    let repeated = credential::repeated(request.headers()).filter(|_| !route.is_some_and(Route::is_of_health));
+    if let Some(name) = repeated {
+        let denial = match route {
+            Some(route) if route.is_oauth_endpoint() => Refusal::InvalidRequest(format!("{name} is sent twice")).into(),
+            _ => Denial::RepeatedHeader(name),
+        };
+        let mut response = ApiError::from(denial).into_response();
+        response.extensions_mut().insert(Arc::new(Decided::open(route, None, origin)));
+        return response;
+    }
     let answered = match route {
         _ if demand.right != Right::Open => check(&app, route, demand, &origin, request, next).await,
         Some(route) if route.is_oauth_endpoint() => faults::at_oauth_endpoint(&app, route, origin, request, next).await,
@@ -154,14 +168,15 @@ async fn pass(
     // Held until the request has its answer.
     let Authorized { decision, inside, origin, incarnation, decoy_of, .. } = authorized;
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
-    let Decision { trace, outcome, workspace, now, owner, .. } = decision;
+    let Decision { trace, outcome, workspace, now, owner, parties, .. } = decision;
     let credential = credential::kind(request.headers(), &presented);
     let presented = if outcome.is_err() {
         without_strangers(app, request.headers(), presented, decoy_of, &origin).await?
     } else {
         presented
     };
-    let decided = Decided { route, presented, credential, workspace, incarnation, now, owner, trace, origin, met };
+    let decided =
+        Decided { route, presented, credential, workspace, incarnation, now, owner, trace, parties, origin, met };
     let Decided { met, origin, presented, .. } = &decided;
     met.revoke(app, When::Before, workspace, presented).await?;
     let response = match (met.answer(When::Before), outcome) {
@@ -226,7 +241,7 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
     let account_level = decided.demand().right == Right::AccountApi;
     // Somebody may have put a secret where an id belongs, or what no database takes, and the message
     // repeats it.
-    let message = credential::redacted(&wire.message).replace('\0', "\u{fffd}");
+    let message = redaction::line(&wire.message).replace('\0', "\u{fffd}");
     let status = wire.status.as_u16();
     let refused = Refused { actor: owner, origin, status, message: &message, account_level };
     app.service.record_refusals(workspace, actions, refused).await

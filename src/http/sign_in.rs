@@ -2,7 +2,7 @@
 //! way back to the client (research/api-identity-auth.md §3.5).
 
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::html;
 use sha2::{Digest, Sha256};
@@ -13,12 +13,12 @@ use super::error::{ApiError, oauth};
 use super::exchange::{Received, RequestOrigin};
 use super::extract::Parameters;
 use super::oidc::Server;
-use crate::browser::{has_known_host, is_foreign};
+use crate::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
 use crate::domain::oauth::Refusal;
-use crate::domain::sign_in::{AuthorizationRequest, Place, Rejected, ReturnAddress, Ticket};
+use crate::domain::sign_in::{AuthorizationRequest, PendingSignIn, Place, Rejected, ReturnAddress, Ticket};
 use crate::domain::{Denial, PrincipalId};
-use crate::page::{self, Page, PeopleChoice};
-use crate::service::Error;
+use crate::page::{self, Page, PeopleChoice, Search, key_form};
+use crate::service::{Error, Seal};
 
 /// Who may sign in as whom.
 #[derive(Clone, Debug)]
@@ -36,16 +36,31 @@ impl SignInPolicy {
     ///
     /// # Errors
     /// Why not.
-    pub fn admits(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub fn admits(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Refusal> {
         let text = match self {
             Self::Closed => "The server is reachable from elsewhere: give it --control-key or --allow-open-control",
             // A page whose domain was pointed at this machine has that domain as host.
-            Self::Open(_) if !has_known_host(headers) => {
-                "The Host header is neither an IP address nor a name without dots"
+            Self::Open(_) if !has_known_host(headers, extensions) => UNKNOWN_HOST,
+            // Nobody is signed in by an image or a script of another page.
+            Self::Open(_) | Self::Key(_) if is_embedded_elsewhere(headers) => {
+                "The request comes from another site's page"
             }
             Self::Open(_) | Self::Key(_) => return Ok(()),
         };
         Err(Refusal::AccessDenied(text.into()))
+    }
+
+    /// What the forms are sealed with that hold under this policy alone.
+    pub fn seal(&self) -> Seal {
+        match self {
+            Self::Key(key) => *key,
+            Self::Open(_) | Self::Closed => Seal::default(),
+        }
+    }
+
+    /// Whether the control key has to be shown before anybody's name is.
+    pub fn asks_key(&self) -> bool {
+        matches!(self, Self::Key(_))
     }
 
     /// Whether what was typed as the control key is it, in constant time; where there is none, anything.
@@ -64,7 +79,9 @@ pub async fn authorize(
     State(app): State<App>,
     server: Server,
     parameters: Parameters,
+    method: Method,
     headers: HeaderMap,
+    extensions: Extensions,
     Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
 ) -> Result<Response, ApiError> {
     let request = match AuthorizationRequest::read(parameters.pairs()) {
@@ -73,7 +90,7 @@ pub async fn authorize(
         Err(Rejected::Back(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
     };
     let back = request.back.clone();
-    let place = match app.sign_in.admits(&headers) {
+    let place = match app.sign_in.admits(&headers, &extensions) {
         Ok(()) => app.service.sign_in_place(&server.issuer).await,
         Err(refusal) => Err(Denial::from(refusal).into()),
     };
@@ -83,7 +100,9 @@ pub async fn authorize(
         Err(error) => return Err(error.into()),
     };
     let hint = parameters.get("login_hint");
+    // HEAD only looks.
     if let SignInPolicy::Open(at_once) = &app.sign_in
+        && method != Method::HEAD
         && let Some(name) = hint.or(at_once.as_deref())
     {
         match app.service.sign_in_as(&place, request.clone(), name, &origin).await? {
@@ -98,8 +117,8 @@ pub async fn authorize(
     }
     let notice = hint.filter(|_| matches!(app.sign_in, SignInPolicy::Open(_)));
     let notice = notice.map(|name| format!("{name} is not an active user here."));
-    let ticket = app.service.ask_who(&place, request.clone()).await?;
-    let question = Question { place: &place, request: &request, ticket: &ticket, notice };
+    let pending = app.service.ask_who(&place, request);
+    let question = Question { place: &place, pending: &pending, notice };
     question.page(&app, StatusCode::OK, parameters.get("q").unwrap_or_default()).await
 }
 
@@ -108,25 +127,34 @@ pub async fn choose(
     State(app): State<App>,
     server: Server,
     headers: HeaderMap,
+    extensions: Extensions,
     Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
     Extension(Received(body)): Extension<Received>,
 ) -> Result<Response, ApiError> {
     if is_foreign(&headers) {
         return Err(denied("The form is another site's").into());
     }
-    app.sign_in.admits(&headers).map_err(Denial::from)?;
+    app.sign_in.admits(&headers, &extensions).map_err(Denial::from)?;
     let body = body?;
     let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name).map(|(_, value)| value);
     let ticket = field("ticket").unwrap_or_default();
-    let (ticket, place, request) = app.service.asked(&server.issuer, &ticket).await?;
-    if !app.sign_in.takes(&field("control_key").unwrap_or_default()) {
-        tracing::info!("refused to sign anybody in: a wrong control key");
-        let notice = Some("This is not the control key.".to_owned());
-        let question = Question { place: &place, request: &request, ticket: &ticket, notice };
-        return question.page(&app, StatusCode::FORBIDDEN, "").await;
+    let (mut pending, place) = app.service.asked(&server.issuer, &ticket, app.sign_in.seal()).await?;
+    if app.sign_in.asks_key() && !pending.admitted {
+        if !app.sign_in.takes(&field("control_key").unwrap_or_default()) {
+            tracing::info!("refused to sign anybody in: a wrong control key");
+            let notice = Some("This is not the control key.".to_owned());
+            let question = Question { place: &place, pending: &pending, notice };
+            return question.page(&app, StatusCode::FORBIDDEN, "").await;
+        }
+        pending.admitted = true;
     }
-    let person = field("user").and_then(|id| PrincipalId::parse(&id)).ok_or_else(|| denied("No user was chosen"))?;
-    let (code, back) = app.service.choose(&place, &ticket, person, &origin).await?;
+    let user = field("user");
+    if app.sign_in.asks_key() && user.is_none() {
+        let question = Question { place: &place, pending: &pending, notice: None };
+        return question.page(&app, StatusCode::OK, &field("q").unwrap_or_default()).await;
+    }
+    let person = user.and_then(|id| PrincipalId::parse(&id)).ok_or_else(|| denied("No user was chosen"))?;
+    let (code, back) = app.service.choose(&place, pending, person, &origin).await?;
     Ok(send_back(&back, &code, &server))
 }
 
@@ -152,40 +180,42 @@ fn redirect(url: &str) -> Response {
 /// The page's question: who are you?
 struct Question<'a> {
     place: &'a Place,
-    request: &'a AuthorizationRequest,
-    ticket: &'a Ticket,
+    pending: &'a PendingSignIn,
     notice: Option<String>,
 }
 
 impl Question<'_> {
     async fn page(self, app: &App, status: StatusCode, text: &str) -> Result<Response, ApiError> {
-        let (people, found) = app.service.people(self.place, text).await?;
-        let workspace = &self.place.workspace;
-        let named = (!self.place.whole_account).then(|| workspace.id.to_string());
-        let mut search = self.request.query();
-        search.extend(named.as_deref().map(|id| ("o", id)));
-        let ticket = self.ticket.reveal();
-        let choice = PeopleChoice {
-            people: &people,
-            found,
-            text,
-            asks_key: matches!(app.sign_in, SignInPolicy::Key(_)),
-            search: &search,
-            choice: &[("ticket", &ticket)],
+        let Self { place, pending, notice } = self;
+        let request = &pending.request;
+        let workspace = &place.workspace;
+        let named = (!place.whole_account).then(|| workspace.id.to_string());
+        let ticket = app.service.page_ticket(place, pending, app.sign_in.seal()).await?;
+        let hidden = [("ticket", ticket.as_str())];
+        let shows_names = pending.admitted || !app.sign_in.asks_key();
+        let form = if shows_names {
+            let (people, found) = app.service.people(place, text).await?;
+            let mut address = request.query();
+            address.extend(named.as_deref().map(|id| ("o", id)));
+            let search = if pending.admitted { Search::ByForm(&hidden) } else { Search::ByAddress(&address) };
+            PeopleChoice { people: &people, found, text, search, choice: &hidden }.forms()
+        } else {
+            key_form(&hidden)
         };
         let content = html! {
             p {
-                b { (self.request.client_id) } " asks to act for you in "
+                b { (request.client_id) } " asks to act for you in "
                 @match &named {
-                    Some(id) => { "workspace " b { (workspace.name) } " (" (id) ")" }
+                    Some(id) if shows_names => { "workspace " b { (workspace.name) } " (" (id) ")" }
+                    Some(id) => { "workspace " (id) }
                     None => { "account " (workspace.account) }
                 }
-                ". It asks for: " (self.request.scope) "."
+                ". It asks for: " (request.scope) "."
             }
-            @if let Some(notice) = &self.notice { p.notice role="alert" { (notice) } }
-            (choice.forms())
+            @if let Some(notice) = &notice { p.notice role="alert" { (notice) } }
+            (form)
         };
-        let leads_to = Some(self.request.back.origin());
+        let leads_to = Some(request.back.origin());
         Ok(Page { status, leads_to, ..Page::new("Who are you?", content) }.respond())
     }
 }

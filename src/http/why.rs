@@ -3,11 +3,11 @@
 use super::error::{ApiError, wire};
 use super::redaction;
 use crate::domain::Denial;
-use crate::domain::authorize::Step;
-use crate::domain::explain::{Why, remedy};
+use crate::domain::authorize::{Demand, Parties, Step};
+use crate::domain::explain::{Change, Refused, Remedy, Why};
 
 /// Why a request was refused whose checks these are.
-pub fn why(denial: &Denial, trace: &[Step], request_id: &str) -> Why {
+pub fn why(denial: &Denial, trace: &[Step], demand: Demand, parties: &Parties, request_id: &str) -> Why {
     let step = trace.last().filter(|step| !step.passed);
     let message = redaction::line(&wire(&ApiError::Denied(denial.clone()), request_id).message);
     let because = match denial {
@@ -15,5 +15,13 @@ pub fn why(denial: &Denial, trace: &[Step], request_id: &str) -> Why {
         _ => step.map(|step| step.because.as_str()),
     };
     let because = because.unwrap_or(&message).to_owned();
-    Why { message, because, remedy: redaction::line(&remedy(denial, step)) }
+    let Remedy { text, steps } = Refused { denial, step, demand, parties }.remedy();
+    let steps = if holds_secret(&steps) { Vec::new() } else { steps };
+    Why { message, because, remedy: redaction::line(&text), steps }
+}
+
+/// Somebody may have a secret for a name, which the steps repeat.
+fn holds_secret(steps: &[Change]) -> bool {
+    let text = serde_json::to_string(steps).unwrap_or_default();
+    redaction::line(&text) != text
 }

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-pub use people::PeopleChoice;
+pub use people::{PeopleChoice, Search, key_form};
 
 const STYLE: &str = include_str!("page.css");
 

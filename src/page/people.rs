@@ -13,20 +13,45 @@ pub struct PeopleChoice<'a> {
     pub found: usize,
     /// What was searched for.
     pub text: &'a str,
-    /// Whether the control key is asked for.
-    pub asks_key: bool,
-    /// Hidden fields of the search.
-    pub search: &'a [(&'a str, &'a str)],
+    /// How others are found.
+    pub search: Search<'a>,
     /// Hidden fields of the choice.
     pub choice: &'a [(&'a str, &'a str)],
+}
+
+/// How the search is sent, with its hidden fields.
+#[derive(Debug)]
+pub enum Search<'a> {
+    /// As the page's address.
+    ByAddress(&'a [(&'a str, &'a str)]),
+    /// As a form, which carries the proof that the control key was shown: an address is kept in too many places.
+    ByForm(&'a [(&'a str, &'a str)]),
+}
+
+/// The form that asks for the control key, before anybody's name is shown. `hidden` are its other fields.
+pub fn key_form(hidden_fields: &[(&str, &str)]) -> Markup {
+    html! {
+        form method="post" {
+            (hidden(hidden_fields))
+            div.field {
+                label for="control_key" { "Control key of this server" }
+                input #control_key type="password" name="control_key" required autofocus autocomplete="off";
+            }
+            button type="submit" { "Continue" }
+        }
+    }
 }
 
 impl PeopleChoice<'_> {
     /// Both forms.
     pub fn forms(&self) -> Markup {
+        let (method, search) = match self.search {
+            Search::ByAddress(fields) => ("get", fields),
+            Search::ByForm(fields) => ("post", fields),
+        };
         html! {
-            form.search method="get" role="search" {
-                (hidden(self.search))
+            form.search method=(method) role="search" {
+                (hidden(search))
                 div {
                     label for="q" { "Search users" }
                     input #q type="search" name="q" value=(self.text) autocomplete="off";
@@ -34,15 +59,7 @@ impl PeopleChoice<'_> {
                 button type="submit" { "Search" }
             }
             form method="post" {
-                // Enter in the key's field is no choice.
-                button type="submit" disabled hidden { "Sign in" }
                 (hidden(self.choice))
-                @if self.asks_key {
-                    div.field {
-                        label for="control_key" { "Control key of this server" }
-                        input #control_key type="password" name="control_key" required autocomplete="off";
-                    }
-                }
                 @if self.people.is_empty() { p { "No active user has a name like this." } }
                 ul.choices aria-label="Users to sign in as" {
                     @for person in self.people {

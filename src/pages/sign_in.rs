@@ -11,9 +11,8 @@ use crate::domain::authorize::NamedWorkspace;
 use crate::domain::oauth::Refusal;
 use crate::domain::sign_in::{Issuer, Place};
 use crate::domain::{AccountId, Denial, PrincipalId};
-use crate::http::SignInPolicy;
 use crate::http::credential::named_workspace;
-use crate::page::PeopleChoice;
+use crate::page::{PeopleChoice, Search, key_form};
 use crate::service::Error;
 
 /// What the page's address says.
@@ -32,19 +31,30 @@ pub(super) struct Asked {
 /// `GET …/login?q=&next=&o=&account=`
 pub(super) async fn ask(State(pages): State<Pages>, visit: Visit, Query(asked): Query<Asked>) -> Shown {
     let place = place(&pages, &visit, asked.account.as_deref()).await?;
-    question(&pages, &visit, &place, &asked, None).await
+    let admission = None;
+    question(&pages, &visit, &place, &asked, Shows { text: &asked.q, admission, notice: None }).await
 }
 
 /// `POST …/login`
 pub(super) async fn choose(State(pages): State<Pages>, Query(asked): Query<Asked>, form: Submission) -> Shown {
     let visit = &form.visit;
     let place = place(&pages, visit, asked.account.as_deref()).await?;
-    if !pages.sign_in.takes(form.text("control_key")) {
-        tracing::info!("refused to sign anybody in to the pages: a wrong control key");
-        return question(&pages, visit, &place, &asked, Some("This is not the control key.")).await;
+    let mut admission = None;
+    if pages.sign_in.asks_key() {
+        admission = admitted(&pages, &form, &place).await.map_err(|error| visit.failed(error))?;
+        if admission.is_none() {
+            tracing::info!("refused to sign anybody in to the pages: a wrong control key");
+            let notice = Some("This is not the control key.");
+            return question(&pages, visit, &place, &asked, Shows { text: "", admission, notice }).await;
+        }
+        if !form.has("user") {
+            let text = form.text("q");
+            return question(&pages, visit, &place, &asked, Shows { text, admission, notice: None }).await;
+        }
     }
     let Some(person) = PrincipalId::parse(form.text("user")) else {
-        return question(&pages, visit, &place, &asked, Some("No user was chosen.")).await;
+        let notice = Some("No user was chosen.");
+        return question(&pages, visit, &place, &asked, Shows { text: &asked.q, admission, notice }).await;
     };
     let signed_in = pages.service.sign_in_to_pages(&place, person, &visit.origin()).await;
     let cookie = signed_in.map_err(|error| why_not(visit, error))?;
@@ -65,7 +75,10 @@ pub(super) async fn end(State(pages): State<Pages>, form: Submission) -> Shown {
 
 /// Where somebody signs in.
 async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<Place, Stop> {
-    pages.sign_in.admits(&visit.parts.headers).map_err(|refusal| why_not(visit, Denial::from(refusal).into()))?;
+    pages
+        .sign_in
+        .admits(&visit.parts.headers, &visit.parts.extensions)
+        .map_err(|refusal| why_not(visit, Denial::from(refusal).into()))?;
     let issuer = match (visit.realm, account) {
         (Realm::Workspace, _) => Issuer::Workspace(named_workspace(&visit.parts.headers, &visit.parts.uri)),
         (Realm::Account, Some(text)) => Issuer::Account(AccountId::parse(text).ok_or_else(|| no_account(visit))?),
@@ -90,9 +103,32 @@ fn why_not(visit: &Visit, error: Error) -> Stop {
     visit.refused(StatusCode::FORBIDDEN, &format!("{message}."))
 }
 
-/// The page's question: who are you?
-async fn question(pages: &Pages, visit: &Visit, place: &Place, asked: &Asked, notice: Option<&str>) -> Shown {
-    let (people, found) = pages.service.people(place, &asked.q).await.map_err(|error| visit.failed(error))?;
+/// The proof that this browser has shown the control key, for its next form; `None` when it has not.
+async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<Option<String>, Error> {
+    let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), pages.sign_in.seal());
+    let admission = form.text("admission");
+    if pages.service.is_admitted(account, &form_token, seal, admission).await? {
+        return Ok(Some(admission.to_owned()));
+    }
+    if !pages.sign_in.takes(form.text("control_key")) {
+        return Ok(None);
+    }
+    pages.service.admit(account, &form_token, seal).await.map(Some)
+}
+
+/// What the page shows.
+struct Shows<'a> {
+    /// What is searched for.
+    text: &'a str,
+    /// The proof that the browser has shown the control key.
+    admission: Option<String>,
+    notice: Option<&'a str>,
+}
+
+/// The page's question: who are you? With a control key it asks for that first, and names nobody before.
+async fn question(pages: &Pages, visit: &Visit, place: &Place, asked: &Asked, shows: Shows<'_>) -> Shown {
+    let Shows { text, admission, notice } = shows;
+    let shows_names = admission.is_some() || !pages.sign_in.asks_key();
     let id = place.workspace.id.to_string();
     let mut search = vec![("next", asked.next.as_str())];
     match visit.realm {
@@ -100,23 +136,27 @@ async fn question(pages: &Pages, visit: &Visit, place: &Place, asked: &Asked, no
         Realm::Account => search.extend(asked.account.as_deref().map(|account| ("account", account))),
     }
     let form_token = visit.cookie.form_token();
-    let choice = PeopleChoice {
-        people: &people,
-        found,
-        text: &asked.q,
-        asks_key: matches!(*pages.sign_in, SignInPolicy::Key(_)),
-        search: &search,
-        choice: &[("form_token", &form_token)],
+    let mut hidden = vec![("form_token", form_token.as_str())];
+    hidden.extend(admission.as_deref().map(|admission| ("admission", admission)));
+    let form = if shows_names {
+        let (people, found) = pages.service.people(place, text).await.map_err(|error| visit.failed(error))?;
+        let search = if admission.is_some() { Search::ByForm(&hidden) } else { Search::ByAddress(&search) };
+        PeopleChoice { people: &people, found, text, search, choice: &hidden }.forms()
+    } else {
+        key_form(&hidden)
     };
     let content = html! {
         p {
             @match visit.realm {
-                Realm::Workspace => { "Sign in to workspace " b { (place.workspace.name) } " (" (id) ")." }
+                Realm::Workspace if shows_names => {
+                    "Sign in to workspace " b { (place.workspace.name) } " (" (id) ")."
+                }
+                Realm::Workspace => { "Sign in to workspace " (id) "." }
                 Realm::Account => { "Sign in to the account console of account " (place.workspace.account) "." }
             }
         }
         @if let Some(notice) = notice { p.notice role="alert" { (notice) } }
-        div.narrow { (choice.forms()) }
+        div.narrow { (form) }
     };
     let status = if notice.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
     Ok(visit.page_with(status, "Who are you?", content))

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{Pages, frame};
-use crate::browser::{has_known_host, is_foreign};
+use crate::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
 use crate::control::{Access, ByPages};
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::NamedWorkspace;
@@ -195,8 +195,9 @@ impl Visit {
                  --allow-open-control.",
             )),
             Access::Key(_) => self.person().map(|_| ()),
-            Access::Open if !has_known_host(&self.parts.headers) => Err(self
-                .refused(StatusCode::FORBIDDEN, "The Host header is neither an IP address nor a name without dots.")),
+            Access::Open if !has_known_host(&self.parts.headers, &self.parts.extensions) => {
+                Err(self.refused(StatusCode::FORBIDDEN, &format!("{UNKNOWN_HOST}.")))
+            }
             Access::Open => Ok(()),
         }
     }
@@ -329,6 +330,11 @@ impl FromRequestParts<Pages> for Visit {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Response> {
+        if is_embedded_elsewhere(&parts.headers) {
+            let content = html! { p.notice role="alert" { "The request comes from another site's page." } };
+            let status = StatusCode::FORBIDDEN;
+            return Err(Page { status, ..Page::new("This did not work", content) }.respond());
+        }
         Self::read(parts, pages).await.map_err(|error| {
             let Refusal { status, message } = error.into();
             let content = html! { p.notice role="alert" { (message) } };

@@ -24,6 +24,9 @@ pub const ADMIN_CLIENT_ID: Uuid = Uuid::from_u128(0x3274_3274_3274_4274_8274_327
 /// account APIs take OAuth only.
 pub const ADMIN_SERVICE_PRINCIPAL: &str = "admin-service-principal";
 
+/// The comment of the tokens that the server makes for the admin: at the first start, and by `dapi-mock admin-token`.
+pub const ADMIN_TOKEN_COMMENT: &str = "dapi-mock admin token";
+
 /// What the first start is told.
 #[derive(Clone, Debug)]
 pub struct FirstStart {
@@ -207,7 +210,7 @@ impl Service {
         let admin = writer.find_principal_named(account, None, PrincipalKind::User, ADMIN_USER).await?;
         let gone = || Denial::parameter(format!("There is no user {ADMIN_USER} any more to give an admin token to."));
         let admin = admin.ok_or_else(gone)?;
-        let request = TokenRequest { comment: Some("dapi-mock admin token".into()), ..TokenRequest::default() };
+        let request = TokenRequest { comment: Some(ADMIN_TOKEN_COMMENT.into()), ..TokenRequest::default() };
         let facts = TokenFacts { cap_days: workspace.lifetime_cap_days(now), live_tokens: 0 };
         let plan = plan_create(&request, facts, now)?;
         writer.insert_token(&plan.into_token(workspace.id, value, admin.id, admin.id, &admin.name)).await?;

@@ -1,7 +1,7 @@
 //! Would a request be refused, or allowed: dry runs.
 
 use super::{Error, Service};
-use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step};
+use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Parties, Presented, Step};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identity::{Principal, PrincipalKind};
 use crate::domain::token::{Token, TokenFacts, TokenRequest, plan_create};
@@ -30,6 +30,8 @@ pub struct DryOutcome {
     pub trace: Vec<Step>,
     /// The refusal, where there would be one.
     pub denial: Option<Denial>,
+    /// Whom and what it is about.
+    pub parties: Parties,
 }
 
 impl Service {
@@ -56,12 +58,12 @@ impl Service {
         let facts = Facts { workspace: Some(workspace), token_belongs_to: None, found, owner: Some(owner) };
         let presented = Presented::Token(TokenId::from_text(""));
         let decision = authorize::authorize(&presented, &NamedWorkspace::Unnamed, run.demand, facts, self.system_now());
-        let Decision { trace, outcome, .. } = decision;
+        let Decision { trace, outcome, parties, .. } = decision;
         let denial = outcome.err().or_else(|| {
             let request = run.creates.as_ref()?;
             plan_create(request, TokenFacts { cap_days, live_tokens }, now).err()
         });
-        Ok(DryOutcome { trace, denial })
+        Ok(DryOutcome { trace, denial, parties })
     }
 }
 

@@ -38,6 +38,9 @@ impl Default for JournalLimits {
     }
 }
 
+/// What a step of a remedy takes, roughly.
+const STEP_BYTES: usize = 600;
+
 /// What is kept of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
@@ -119,7 +122,9 @@ impl Exchange {
             + self.query.as_ref().map_or(0, String::len)
             + headers.sum::<usize>()
             + steps.sum::<usize>()
-            + self.why.as_ref().map_or(0, |why| why.message.len() + why.because.len() + why.remedy.len())
+            + self.why.as_ref().map_or(0, |why| {
+                why.message.len() + why.because.len() + why.remedy.len() + STEP_BYTES * why.steps.len()
+            })
             + self.faults.len() * FAULT_BYTES
     }
 

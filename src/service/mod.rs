@@ -16,6 +16,7 @@ mod oauth;
 mod pages;
 mod permissions;
 mod report;
+mod seal;
 mod secrets;
 mod seed;
 mod settings;
@@ -32,7 +33,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use authorize::{Authorized, Refused};
-pub use bootstrap::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, FirstStart, Started};
+pub use bootstrap::{
+    ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_TOKEN_COMMENT, ADMIN_USER, FirstStart, Started,
+};
 pub use explain::{DryOutcome, DryRun};
 pub use fates::TokenFate;
 pub use gates::Inside;
@@ -40,6 +43,7 @@ pub use journal::{Exchange, Headers, Journal, JournalLimits, Kept};
 pub use oauth::{Issued, issuer_of};
 pub use pages::SignedIn;
 pub use report::{Counted, Counts, Export, FoundTokens, NamedRow, ReportPage, ReportStatistics, Revoked};
+pub use seal::Seal;
 pub use secrets::CreatedSecret;
 pub use seed::Seeded;
 pub use settings::ALLOW_ALL;
@@ -202,6 +206,17 @@ impl Service {
     /// The workspace that answers when nothing names one.
     pub async fn default_workspace(&self) -> Result<Option<Workspace>, Error> {
         Ok(self.store.read().await?.find_default_workspace().await?)
+    }
+
+    /// Whether there is a workspace of this id.
+    pub async fn has_workspace(&self, id: WorkspaceId) -> Result<bool, Error> {
+        Ok(self.store.read().await?.find_workspace(id).await?.is_some())
+    }
+
+    /// The ids of the workspaces of a name, at most `limit`.
+    pub async fn workspaces_named(&self, name: &str, limit: usize) -> Result<Vec<WorkspaceId>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(self.store.read().await?.list_workspaces_named(name, limit).await?)
     }
 
     /// The workspaces of an account.

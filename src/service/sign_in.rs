@@ -2,14 +2,15 @@
 
 use super::keys::sign;
 use super::oauth::{AccessGrant, Issued};
+use super::seal::{Purpose, Seal, sealed_payload};
 use super::{Error, Service};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::identity::{Entry, PrincipalKind};
 use crate::domain::oauth::Refusal;
 use crate::domain::sign_in::{
-    AuthorizationRequest, Issuer, Person, Place, Proof, Redemption, ReturnAddress, SignIn, Ticket, TicketKind, Verdict,
-    search,
+    AuthorizationRequest, Issuer, PendingSignIn, Person, Place, Proof, Redemption, ReturnAddress, SignIn, Ticket,
+    TicketKind, Verdict, search,
 };
 use crate::domain::{Denial, Millis, PrincipalId};
 use crate::store::{Lock, Reader, StoreError};
@@ -56,14 +57,15 @@ impl Service {
         Ok(search(people, text))
     }
 
-    /// Begins a sign-in that the page asks about; the ticket goes into its form.
-    pub async fn ask_who(&self, place: &Place, request: AuthorizationRequest) -> Result<Ticket, Error> {
-        let now = self.now_at(place);
-        let ticket = self.new_ticket(TicketKind::Choice);
-        let mut writer = self.store.write_in(&place.workspace, Lock::Workspace(place.workspace.id)).await?;
-        writer.insert_sign_in(&SignIn::ask(&ticket, place, request, now), now).await?;
-        writer.commit().await?;
-        Ok(ticket)
+    /// Begins a sign-in that the page asks about; nothing is stored.
+    pub fn ask_who(&self, place: &Place, request: AuthorizationRequest) -> PendingSignIn {
+        PendingSignIn::new(self.entropy.uuid(), place, request, self.now_at(place))
+    }
+
+    /// The ticket of the page, for its form.
+    pub async fn page_ticket(&self, place: &Place, pending: &PendingSignIn, policy: Seal) -> Result<String, Error> {
+        let payload = serde_json::to_vec(pending).map_err(|_| Error::Key("cannot write a page's ticket"))?;
+        self.seal(place.workspace.account, (Purpose::SignInPage, policy), &payload).await
     }
 
     /// Signs somebody in by name, without a question. `None` when nobody active there has it.
@@ -75,11 +77,11 @@ impl Service {
         origin: &Origin,
     ) -> Result<Option<Ticket>, Error> {
         let (account, kind, now) = (place.workspace.account, PrincipalKind::User, self.now_at(place));
-        let code = self.new_ticket(TicketKind::Code);
+        let code = Ticket::new(TicketKind::Code, self.entropy.uuid(), self.entropy.secret());
         let mut writer = self.store.write_in(&place.workspace, Lock::Workspace(place.workspace.id)).await?;
         let Some(user) = writer.find_principal_named(account, None, kind, name).await? else { return Ok(None) };
         let Some(name) = active_user(&mut writer, place, user.id).await? else { return Ok(None) };
-        let sign_in = SignIn::ask(&code, place, request, now).approve(user.id, &code, now);
+        let sign_in = SignIn::approved(place, request, user.id, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
         self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
@@ -91,16 +93,20 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when it was answered, or is too old.
-    pub async fn asked(&self, issuer: &Issuer, ticket: &str) -> Result<(Ticket, Place, AuthorizationRequest), Error> {
-        let ticket = Ticket::parse(TicketKind::Choice, ticket).ok_or_else(too_old)?;
+    pub async fn asked(&self, issuer: &Issuer, ticket: &str, policy: Seal) -> Result<(PendingSignIn, Place), Error> {
+        let payload = sealed_payload(ticket).ok_or_else(too_old)?;
+        let pending: PendingSignIn = serde_json::from_slice(&payload).map_err(|_| too_old())?;
+        let id = pending.id().ok_or_else(too_old)?;
         let mut reader = self.store.read().await?;
-        let found = reader.find_sign_in(ticket.sign_in()).await?;
-        let sign_in = found.filter(|found| found.is_of(issuer)).ok_or_else(too_old)?;
-        let place = place_of(&mut reader, &sign_in).await?;
-        if !sign_in.is_open_to(&ticket, self.now_at(&place)) {
+        let workspace = reader.find_workspace(pending.workspace()).await?;
+        let place = workspace.and_then(|workspace| pending.place(workspace)).ok_or_else(too_old)?;
+        let is_answered = reader.find_sign_in(id).await?.is_some();
+        drop(reader);
+        let holds = self.is_sealed(place.workspace.account, (Purpose::SignInPage, policy), ticket).await?;
+        if !holds || is_answered || !place.is_of(issuer) || !pending.is_open(self.now_at(&place)) {
             return Err(too_old().into());
         }
-        Ok((ticket, place, sign_in.request))
+        Ok((pending, place))
     }
 
     /// Signs in who was chosen on the page. Answers the code, and where the client waits for it.
@@ -110,18 +116,21 @@ impl Service {
     pub async fn choose(
         &self,
         place: &Place,
-        ticket: &Ticket,
+        pending: PendingSignIn,
         person: PrincipalId,
         origin: &Origin,
     ) -> Result<(Ticket, ReturnAddress), Error> {
         let now = self.now_at(place);
-        let code = Ticket::new(TicketKind::Code, ticket.sign_in(), self.entropy.secret());
+        let id = pending.id().filter(|_| pending.is_open(now)).ok_or_else(too_old)?;
+        let code = Ticket::new(TicketKind::Code, id, self.entropy.secret());
         let mut writer = self.store.write_in(&place.workspace, Lock::Workspace(place.workspace.id)).await?;
-        let found = writer.find_sign_in(ticket.sign_in()).await?;
-        let sign_in = found.filter(|found| found.is_open_to(ticket, now)).ok_or_else(too_old)?;
+        // Another tab may have been faster.
+        if writer.find_sign_in(id).await?.is_some() {
+            return Err(too_old().into());
+        }
         let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;
-        let sign_in = sign_in.approve(person, &code, now);
-        writer.update_sign_in(&sign_in).await?;
+        let sign_in = SignIn::approved(place, pending.request, person, &code, now);
+        writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
         self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
         writer.commit().await?;
@@ -179,10 +188,6 @@ impl Service {
         self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
         writer.commit().await?;
         Ok(Issued { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
-    }
-
-    fn new_ticket(&self, kind: TicketKind) -> Ticket {
-        Ticket::new(kind, self.entropy.uuid(), self.entropy.secret())
     }
 
     fn now_at(&self, place: &Place) -> Millis {

@@ -1,18 +1,20 @@
 //! A workspace's time: its clock, what comes next, and the sweep that carries out what is due.
 
-use super::{Error, Service};
+use std::collections::BTreeMap;
+
+use super::{ADMIN_TOKEN_COMMENT, Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::lifecycle::{End, EventKind, end_of, events_of};
 use crate::domain::token::{EndCause, Horizon, Token};
-use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
+use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{ByTime, Lock, Reader, Writer};
 
 /// Tokens that the sweep ends in one transaction: others wait for it no longer than that.
 const SWEEP_BATCH: i64 = 200;
 /// Most tokens that the schedule looks at, in the order of each of the two times that end them.
 const SCHEDULE_SCAN: i64 = 10_000;
-/// Most events that an advance tells of.
+/// Most events that one answer tells of.
 const EVENTS_TOLD: usize = 1_000;
 
 /// Something that happens, or will.
@@ -24,8 +26,20 @@ pub struct Event {
     pub at: Millis,
     /// To which token.
     pub token: Option<TokenId>,
+    /// The token's owner.
+    pub owner: Option<PrincipalId>,
+    /// The token's comment.
+    pub comment: Option<String>,
     /// To which key of the workspace configuration.
     pub conf_key: Option<String>,
+}
+
+impl Event {
+    /// Whether a token stops working that the server made for the admin, and that clients most likely use.
+    pub fn ends_admin_token(&self) -> bool {
+        let ends = matches!(self.kind, EventKind::TokenExpired | EventKind::TokenAutoRevoked);
+        ends && self.comment.as_deref() == Some(ADMIN_TOKEN_COMMENT)
+    }
 }
 
 /// A workspace's clock and what it shows.
@@ -151,7 +165,24 @@ impl Service {
         Ok(Advanced { state: ClockState { clock, now: after }, events })
     }
 
-    /// What comes next in a workspace, at most `limit` events.
+    /// The names of the owners of the events' tokens; a deleted owner has none.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn owner_names(&self, id: WorkspaceId, events: &[Event]) -> Result<BTreeMap<PrincipalId, String>, Error> {
+        let mut reader = self.store.read().await?;
+        let account = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?.account;
+        let mut names = BTreeMap::new();
+        let owners: std::collections::BTreeSet<PrincipalId> = events.iter().filter_map(|event| event.owner).collect();
+        for owner in owners {
+            if let Some(principal) = reader.find_principal(account, owner).await? {
+                names.insert(owner, principal.name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// What comes next in a workspace, at most `limit` events, and at most a thousand.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
@@ -160,7 +191,7 @@ impl Service {
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
         let mut events = upcoming(&mut reader, &workspace, now).await?;
-        events.truncate(limit);
+        events.truncate(limit.min(EVENTS_TOLD));
         Ok(events)
     }
 
@@ -238,12 +269,14 @@ async fn upcoming(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Re
     for token in &tokens {
         for (kind, at) in events_of(token, &workspace.behaviour) {
             if at > now {
-                events.push(Event { kind, at, token: Some(token.id.clone()), conf_key: None });
+                let (owner, comment) = (Some(token.owner), Some(token.comment.clone()));
+                events.push(Event { kind, at, token: Some(token.id.clone()), owner, comment, conf_key: None });
             }
         }
     }
     for (key, at) in reader.list_conf_after(workspace.id, now).await? {
-        events.push(Event { kind: EventKind::ConfEffective, at, token: None, conf_key: Some(key) });
+        let (kind, conf_key) = (EventKind::ConfEffective, Some(key));
+        events.push(Event { kind, at, token: None, owner: None, comment: None, conf_key });
     }
     events.sort_by_key(|event| event.at);
     Ok(events)

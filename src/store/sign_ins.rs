@@ -8,7 +8,7 @@ use super::identities::{PrincipalRow, principal_columns};
 use super::session::{Reader, Value, Writer, args};
 use crate::domain::identity::Principal;
 use crate::domain::oauth::SecretHash;
-use crate::domain::sign_in::{AuthorizationRequest, ReturnAddress, SignIn, Stage};
+use crate::domain::sign_in::{AuthorizationRequest, CHOICE_LIFETIME_MS, ReturnAddress, SignIn, Stage};
 use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
 
 #[derive(FromRow)]
@@ -35,7 +35,6 @@ impl TryFrom<SignInRow> for SignIn {
     fn try_from(row: SignInRow) -> Result<Self, StoreError> {
         let unreadable = || StoreError::Unreadable("a sign-in".into());
         let stage = match (row.stage.as_str(), row.principal_id.map(PrincipalId)) {
-            ("asked", None) => Stage::Asked,
             ("approved", Some(person)) => Stage::Approved(person),
             ("redeemed", Some(person)) => Stage::Redeemed(person),
             _ => return Err(unreadable()),
@@ -59,20 +58,19 @@ impl TryFrom<SignInRow> for SignIn {
     }
 }
 
-fn stage_parts(stage: Stage) -> (&'static str, Option<i64>) {
+fn stage_parts(stage: Stage) -> (&'static str, i64) {
     match stage {
-        Stage::Asked => ("asked", None),
-        Stage::Approved(person) => ("approved", Some(person.0)),
-        Stage::Redeemed(person) => ("redeemed", Some(person.0)),
+        Stage::Approved(person) => ("approved", person.0),
+        Stage::Redeemed(person) => ("redeemed", person.0),
     }
 }
 
 impl Reader {
-    /// A sign-in by id.
+    /// A sign-in by id. Those that only ask who it is are of older versions, which stored them.
     pub async fn find_sign_in(&mut self, id: Uuid) -> Result<Option<SignIn>, StoreError> {
         const SQL: &str = "SELECT sign_in_id, workspace_id, account_id, whole_account, client_id, redirect_uri,
                client_state, scope, code_challenge, stage, principal_id, secret_hash, turn_hash, expires_at
-             FROM sign_ins WHERE sign_in_id = $1";
+             FROM sign_ins WHERE sign_in_id = $1 AND stage <> 'asked'";
         let id = id.to_string();
         self.row::<SignInRow>(SQL, args![&id]).await?.map(SignIn::try_from).transpose()
     }
@@ -99,13 +97,15 @@ impl Reader {
     }
 }
 
-/// Most sign-ins without tokens that a workspace keeps: a clock that stands still ends none.
-const UNFINISHED_KEPT: i64 = 1000;
+/// Most sign-ins without tokens that a workspace keeps of a user: a clock that stands still ends none. Each user has
+/// a bound of their own, so that nobody crowds out the others.
+const UNFINISHED_KEPT: i64 = 100;
 /// Most rows that one insertion clears away.
 const PURGED_AT_ONCE: i64 = 100;
 
 impl Writer {
-    /// Adds a sign-in, and clears away some of the workspace's that have ended by `now`.
+    /// Adds a sign-in, and clears away some of the workspace's that have ended by `now`. They stay a while longer, so
+    /// that the page which gave one cannot give another.
     pub async fn insert_sign_in(&mut self, sign_in: &SignIn, now: Millis) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO sign_ins (sign_in_id, workspace_id, account_id, whole_account, client_id,
                redirect_uri, client_state, scope, code_challenge, stage, principal_id, secret_hash, turn_hash, expires_at)
@@ -114,13 +114,13 @@ impl Writer {
              (SELECT sign_in_id FROM sign_ins WHERE workspace_id = $1 AND expires_at <= $2
               ORDER BY expires_at LIMIT $3)";
         const TOO_MANY: &str = "DELETE FROM sign_ins WHERE workspace_id = $1 AND sign_in_id IN
-             (SELECT sign_in_id FROM sign_ins WHERE workspace_id = $1 AND stage <> 'redeemed'
+             (SELECT sign_in_id FROM sign_ins WHERE workspace_id = $1 AND principal_id = $4 AND stage <> 'redeemed'
               ORDER BY expires_at DESC, sign_in_id LIMIT $2 OFFSET $3)";
         let workspace = sign_in.workspace;
-        self.execute(ENDED, args![workspace, now, PURGED_AT_ONCE]).await?;
-        self.execute(TOO_MANY, args![workspace, PURGED_AT_ONCE, UNFINISHED_KEPT - 1]).await?;
-        let (id, account) = (sign_in.id.to_string(), sign_in.account.to_string());
         let (stage, person) = stage_parts(sign_in.stage);
+        self.execute(ENDED, args![workspace, now.plus(-CHOICE_LIFETIME_MS), PURGED_AT_ONCE]).await?;
+        self.execute(TOO_MANY, args![workspace, PURGED_AT_ONCE, UNFINISHED_KEPT - 1, person]).await?;
+        let (id, account) = (sign_in.id.to_string(), sign_in.account.to_string());
         let AuthorizationRequest { client_id, back, scope, challenge } = &sign_in.request;
         let values: &[Value<'_>] = args![
             &id,

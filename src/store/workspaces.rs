@@ -94,6 +94,14 @@ impl Reader {
         self.row::<WorkspaceRow>(SQL, args![id]).await?.map(Workspace::try_from).transpose()
     }
 
+    /// The ids of the workspaces of a name, at most `limit`. Names have no index: only what an operator types comes
+    /// here, and a workspace is a small row.
+    pub async fn list_workspaces_named(&mut self, name: &str, limit: i64) -> Result<Vec<WorkspaceId>, StoreError> {
+        const SQL: &str = "SELECT w.workspace_id FROM workspaces w WHERE w.name = $1 ORDER BY w.workspace_id LIMIT $2";
+        let rows = self.rows::<(i64,)>(SQL, args![name, limit]).await?;
+        Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
+    }
+
     /// The workspace that answers when nothing names one; `None` before the first start's seeding.
     pub async fn find_default_workspace(&mut self) -> Result<Option<Workspace>, StoreError> {
         const SQL: &str =

@@ -63,6 +63,17 @@ fn the_openapi_documents_are_those_of_the_route_tables() {
     }
 }
 
+/// Every command of the README and of docs/, each page in one shell, in order, with what it prints.
+#[test]
+fn every_command_of_the_documents_does_what_the_text_shows() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/run");
+    let mut run = std::process::Command::new(script);
+    let output = run.env("DAPI_MOCK_BIN", env!("CARGO_BIN_EXE_dapi-mock")).output().expect("Python 3");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    println!("{}", text(&output.stdout));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
 /// Every reference to a part of the document.
 fn references(value: &serde_json::Value) -> Vec<&str> {
     match value {

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::harness::{Answer, Backend, World, on_every_store};
+use crate::harness::{ADMIN_TOKEN, Answer, Backend, World, on_every_store};
 use crate::process::{Server, start};
 
 const MEMORY: [&str; 4] = ["--port", "0", "--database", "sqlite::memory:"];
@@ -658,4 +658,40 @@ async fn a_command_to_paste_runs_nothing_that_a_client_wrote() {
     let words = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(words.lines().any(|word| word == command) && words.contains("'; id #"), "{words} {output:?}");
     assert!(output.stderr.is_empty() && !words.contains("uid="), "{words}");
+}
+
+#[tokio::test]
+async fn a_header_that_is_sent_twice_is_refused() {
+    let world = World::new(Backend::Memory).await;
+    let (_, other) = world.user_with_token("alice@example.com").await;
+    for second in [ADMIN_TOKEN, &other, "nonsense"] {
+        for path in ["/api/2.0/token/list", "/api/2.0/preview/scim/v2/Me", "/nowhere", "/_mock/v1/workspaces"] {
+            let request = world.admin().request(&Method::GET, path).header("authorization", format!("Bearer {second}"));
+            let answer = world.send(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, 400, "{path}: {answer:?}");
+            assert!(answer.text.contains("The header Authorization was sent more than once."), "{answer:?}");
+        }
+    }
+    let request = world.admin().request(&Method::GET, "/api/2.0/token/list").header("authorization", "Basic eDp5");
+    world.send(request.body(Body::empty()).unwrap()).await.refused(400, "MALFORMED_REQUEST", "Authorization");
+    let explained = world.admin().own(Method::GET, "explain/last", &json!({})).await.json();
+    assert!(explained["because"].as_str().unwrap().contains("Authorization was sent more than once"), "{explained}");
+    let pair = "Basic eDp5";
+    let request = world.anonymous().request(&Method::POST, "/oidc/v1/token");
+    let request = request.header("authorization", pair).header("authorization", pair);
+    let answer = world.send(request.body(Body::from("grant_type=client_credentials")).unwrap()).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (400, &json!("invalid_request")), "{answer:?}");
+    let request = world.admin().request(&Method::POST, "/api/2.0/token/create");
+    let request = request.header("content-type", "application/json").header("content-type", "text/plain");
+    let answer = world.send(request.body(Body::from("{}")).unwrap()).await;
+    answer.refused(400, "MALFORMED_REQUEST", "Content-Type");
+    // Workspaces that agree are one; others name none.
+    for (named, status) in [(["3274327432743274", "3274327432743274"], 200), (["3274327432743274", "42"], 403)] {
+        let request = world.admin().request(&Method::GET, "/api/2.0/token/list");
+        let [one, two] = named;
+        let request = request.header("x-databricks-workspace-id", one).header("x-databricks-workspace-id", two);
+        assert_eq!(world.send(request.body(Body::empty()).unwrap()).await.status, status);
+        let path = format!("/api/2.0/token/list?o={one}&o={two}");
+        assert_eq!(world.admin().get(&path).await.status, status);
+    }
 }

@@ -155,6 +155,11 @@ impl World {
         Self { clock, service, backend, router, database, _folder: folder }
     }
 
+    /// Where everything is kept.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Another process on the same PostgreSQL.
     pub(crate) async fn replica(&self) -> Self {
         Self::open(self.backend, self.database.clone(), None, self.clock.clone(), patient()).await

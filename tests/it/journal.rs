@@ -156,7 +156,23 @@ async fn requests_are_found_by_what_is_asked_for() {
         assert!(!answer.text.contains(&alice));
     }
     assert_eq!(own(&world, Method::GET, "12/requests", &json!({})).await.status, 404);
-    assert_eq!(requests(&world, "consume=true&path=/api/2.0/*").await.len(), 6);
+    for method in [Method::GET, Method::HEAD] {
+        for old in ["consume=true", "consume=false", "%63onsume=true"] {
+            let answer = own(&world, method.clone(), &format!("default/requests?{old}"), &json!({})).await;
+            assert_eq!(answer.status, 400, "{answer:?}");
+            assert!(method == Method::HEAD || answer.text.contains("POST …/requests/consume"), "{answer:?}");
+        }
+    }
+    assert_eq!(requests(&world, "").await.len(), 8, "nothing was taken out");
+    let consume = async |query: &str, body: Value| {
+        own(&world, Method::POST, &format!("default/requests/consume?{query}"), &body).await
+    };
+    assert_eq!(consume("status=200", json!({"status": 200})).await.status, 400, "in two places");
+    assert_eq!(consume("", json!({"nonsense": 1})).await.status, 400);
+    let taken = consume("path=/api/2.0/*", json!({"limit": 2})).await.json();
+    assert_eq!((taken["requests"].as_array().unwrap().len(), taken["next_before"].is_null()), (2, false));
+    let taken = consume("", json!({"path": "/api/2.0/*"})).await.json();
+    assert_eq!(taken["requests"].as_array().unwrap().len(), 4);
     assert_eq!(texts(&requests(&world, "").await, "operation"), ["oauth.token", "hostMetadata"]);
     assert_eq!(own(&world, Method::DELETE, "default/requests", &json!({})).await.status, 200);
     assert_eq!(requests(&world, "").await.len(), 0);

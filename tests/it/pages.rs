@@ -118,6 +118,13 @@ impl Browser<'_> {
     }
 }
 
+/// The value of a hidden field.
+#[track_caller]
+fn field_of<'a>(page: &'a Answer, name: &str) -> &'a str {
+    let (_, rest) = page.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{page:?}"));
+    rest.split('"').next().unwrap()
+}
+
 /// The value of a user's button.
 #[track_caller]
 fn choice_of<'a>(page: &'a Answer, user: &str) -> &'a str {
@@ -456,14 +463,44 @@ async fn who_is_no_admin_is_told_so(world: World) {
 async fn a_shared_server_asks_for_its_key(mut world: World) {
     world.set_policy(SignInPolicy::Key(Sha256::digest("the key").into()));
     let mut browser = world.browser();
-    shows(&browser.get("/login").await, 200, &["Control key"]);
-    for wrong in [&[][..], &[("control_key", "a key")]] {
-        let answer = browser.sign_in("/login", ADMIN_USER, wrong).await;
-        shows(&answer, 403, &["This is not the control key."]);
-        assert_eq!(browser.get(ADVANCED).await.status, 303);
+    let admin = world.admin_id().await.to_string();
+    let names_nobody = |page: &Answer| {
+        let shown = ["name=\"user\"", ADMIN_USER, "Workspace Admin", "name=\"q\"", &admin, "default"];
+        assert!(!shown.iter().any(|text| page.text.contains(text)), "{page:?}");
+    };
+    for login in ["/login", "/login?q=admin", "/login?q=nobody", "/account-console/login?q=a"] {
+        let page = browser.get(login).await;
+        shows(&page, 200, &["Control key"]);
+        names_nobody(&page);
     }
-    goes_to(&browser.sign_in("/login", ADMIN_USER, &[("control_key", "the key")]).await, "/");
+    browser.get("/login").await;
+    for wrong in ["", "a key", "THE KEY"] {
+        for user in [None, Some(admin.as_str()), Some("7")] {
+            let fields = [("control_key", wrong), ("admission", "dosi00"), ("q", "admin")];
+            let fields: Vec<_> = fields.into_iter().chain(user.map(|user| ("user", user))).collect();
+            let answer = browser.submit("/login", &fields).await;
+            shows(&answer, 403, &["This is not the control key."]);
+            names_nobody(&answer);
+            assert_eq!(browser.get(ADVANCED).await.status, 303);
+        }
+    }
+    // The key, a search, and the choice, as without JavaScript.
+    browser.get("/login").await;
+    let people = browser.submit("/login", &[("control_key", "the key")]).await;
+    shows(&people, 200, &[ADMIN_USER, ACCOUNT_ADMIN_USER, "<form class=\"search\" method=\"post\""]);
+    let admission = field_of(&people, "admission").to_owned();
+    let found = browser.submit("/login", &[("admission", &admission), ("q", "workspace admin")]).await;
+    assert!(found.text.contains(ADMIN_USER) && !found.text.contains(ACCOUNT_ADMIN_USER), "{found:?}");
+    // It is this browser's.
+    let mut other = world.browser();
+    other.get("/login").await;
+    let stolen = other.submit("/login", &[("admission", &admission), ("user", &admin)]).await;
+    shows(&stolen, 403, &["This is not the control key."]);
+    goes_to(&browser.submit("/login", &[("admission", &admission), ("user", &admin)]).await, "/");
     assert_eq!(browser.get(ADVANCED).await.status, 200);
+    // Whoever knows the user's id may say all at once.
+    other.get("/login").await;
+    goes_to(&other.submit("/login", &[("control_key", "the key"), ("user", &admin)]).await, "/");
 
     world.set_policy(SignInPolicy::Closed);
     shows(&world.browser().get("/login").await, 403, &["reachable from elsewhere"]);

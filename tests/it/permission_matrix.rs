@@ -2,12 +2,14 @@
 //! of principal, how it holds the permission, how it loses it, and what the workspace does then.
 //! What is expected is computed from the documentation's three versions, as quoted in [`Mode`].
 
+use axum::http::Method;
 use serde_json::json;
 
 use crate::harness::{Answer, Client, World, on_every_store};
 use crate::people::{CREATE, DELETE, INVALID, Kind, LIST, ME, NO_PERMISSION, Person};
+use crate::remedies::Case;
 
-on_every_store!(the_matrix, who_has_another_way_loses_nothing);
+on_every_store!(the_matrix, who_has_another_way_loses_nothing, what_is_advised_gives_it_back);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -163,6 +165,33 @@ async fn the_matrix(world: World) {
                         all_allowed(world.client(&kept), &case).await;
                         assert_eq!(client.own_ids().await.len(), 2, "{case}: both are there again");
                     }
+                }
+            }
+        }
+    }
+}
+
+/// For every refusal of the matrix, carrying out its remedy makes the same request succeed.
+async fn what_is_advised_gives_it_back(world: World) {
+    let admin = world.admin();
+    let mut number = 0;
+    for mode in [Mode::Suspend, Mode::Delete, Mode::Mixed] {
+        world.behave(&json!({"permission_loss": format!("{mode:?}").to_lowercase()})).await;
+        for kind in [Kind::User, Kind::ServicePrincipal] {
+            for (way, losses) in LOSSES {
+                for loss in *losses {
+                    number += 1;
+                    let held = Cast::new(admin, kind, *way, &format!("advised{number}")).await;
+                    let token = world.first_token(&held.owner).await;
+                    let (method, path) = match number % 3 {
+                        0 => (Method::POST, CREATE),
+                        1 => (Method::GET, ME),
+                        _ => (Method::GET, LIST),
+                    };
+                    held.lose(admin, *loss).await;
+                    let by = if deletes(mode, *way) { "token_known" } else { "may_use_tokens" };
+                    let case = Case::new(&world, method, path).by(held.owner.principal_id(), &token);
+                    case.is_remedied(by).await;
                 }
             }
         }

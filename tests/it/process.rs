@@ -176,8 +176,8 @@ fn bad_settings_refuse_to_start() {
         assert!(!output.status.success() && error.contains(says), "{args:?} {env:?}: {error}");
     };
     refused(&["--database", "mysql://x"], &[], "use sqlite:PATH");
-    refused(&[], &[("DAPI_MOCK_PORT", "x")], "invalid digit");
-    refused(&[], &[("PORT", "x")], "PORT is 'x'; use a number");
+    refused(&[], &[("DAPI_MOCK_PORT", "x")], "not a number: use a number from 0 to 65535");
+    refused(&[], &[("PORT", "x")], "PORT is 'x', which is not a number: use a number");
     refused(&[], &[("DAPI_MOCK_ADMIN_TOKEN", "dapi1")], "32 lower-case hex digits");
     refused(&[], &[("DAPI_MOCK_ADMIN_CLIENT_SECRET", "dose1")], "use dose and 32 lower-case hex digits");
     refused(
@@ -187,7 +187,7 @@ fn bad_settings_refuse_to_start() {
     );
     refused(&["env"], &[], "admin token");
     refused(&["admin-token"], &[], "start the server once");
-    refused(&["healthcheck", "--port", "1"], &[], "");
+    refused(&["healthcheck", "--port", "1"], &[], "no server answers at http://127.0.0.1:1");
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     refused(&["--port", &port], &[], &format!("cannot listen on 127.0.0.1:{port}"));

@@ -152,6 +152,118 @@ async fn no_secret_of_oauth_is_in_the_files_the_log_or_another_answer() {
     }
 }
 
+/// Numbers that look random, the same at every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// A secret in one of the ways in which it may be written.
+fn written(secret: &str, numbers: &mut Numbers, in_address: bool) -> String {
+    let way = numbers.below(if in_address { 6 } else { 9 });
+    let mut each = |form: &dyn Fn(u8) -> String| -> String {
+        let mut letter = |byte| if numbers.below(3) == 0 { char::from(byte).to_string() } else { form(byte) };
+        secret.bytes().map(&mut letter).collect()
+    };
+    match way {
+        0 => secret.to_owned(),
+        1 => each(&|byte| format!("%{byte:02x}")),
+        2 => each(&|byte| format!("%25{byte:02X}")),
+        3 => URL_SAFE_NO_PAD.encode(format!("token:{secret}")),
+        4 => hex::encode(secret),
+        5 => each(&|byte| format!("%2525{byte:02x}")),
+        6 => each(&|byte| format!("\\u{byte:04x}")),
+        7 => each(&|byte| format!("\\\\u{byte:04X}")),
+        _ => STANDARD.encode(secret),
+    }
+}
+
+/// Wherever a secret stands and however it is written, nothing that the server tells of the request has it.
+#[tokio::test]
+async fn whatever_is_told_of_a_request_has_no_secret_that_was_in_it() {
+    let server = start(&["--port", "0", "--log-level", "trace"]);
+    let base = format!("http://127.0.0.1:{}", server.port);
+    let admin = server.export("DATABRICKS_TOKEN");
+    let client = Client::new();
+    let mut numbers = Numbers(14);
+    let mut digits = Vec::new();
+    let mut ids = Vec::new();
+    for number in 0..240 {
+        let random: String = (0..32).map(|_| char::from(b"0123456789abcdef"[numbers.below(16) as usize])).collect();
+        let prefix = ["dapi", "dose", "dort", "dkea"][numbers.below(4) as usize];
+        let secret = format!("{prefix}{random}");
+        let plain = format!("hunter{random}");
+        digits.push(random);
+        let (in_address, in_body) = (written(&secret, &mut numbers, true), written(&secret, &mut numbers, false));
+        let path = match number % 6 {
+            0 => format!("/api/2.0/token/{in_address}"),
+            1 => format!("/api/2.0/token/list?o={in_address}"),
+            2 => format!("/nowhere/{in_address}/x?Client_Secret={plain}"),
+            3 => format!("/api/2.0/preview/scim/v2/Users?filter=a%26api%2Dkey%3D{plain}"),
+            4 => format!("/oidc/accounts/{in_address}/jwks.json?x=https://u:{plain}@h"),
+            _ => "/api/2.0/token/create".to_owned(),
+        };
+        let body = match number % 8 {
+            0 => format!("{{\"lifetime_seconds\": \"{in_body}\"}}"),
+            1 => format!("{{\"Password\": {{\"v\": [\"{plain}\", 1]}}, \"x\": \"{in_body}\"}}"),
+            2 => format!("private_key={plain}&x={in_body}"),
+            3 => format!("--b\r\nContent-Disposition: form-data; name=\"passwd\"\r\n\r\n{plain}\r\n--b--"),
+            4 => format!("{{\"Operations\": [{{\"op\": \"add\", \"value\": \"{plain}\", \"path\": \"password\"}}]}}"),
+            5 => format!("{{\"x\": \"{{\\\"api_key\\\": \\\"{plain}\\\"}}\"}}"),
+            6 => format!("x-api-key: {plain}\nAuthorization: Basic {plain}"),
+            _ => format!("-----BEGIN PRIVATE KEY-----\n{plain}\n-----END PRIVATE KEY-----"),
+        };
+        let method = if path.contains("create") || number % 2 == 0 { Method::POST } else { Method::GET };
+        let mut request = client.request(method, format!("{base}{path}")).body(body);
+        request = match number % 5 {
+            0 => request.bearer_auth(&secret),
+            1 => request.basic_auth("me", Some(&secret)),
+            2 => request.bearer_auth(&admin).header("user-agent", format!("x/1 ({in_address})")),
+            3 => request.bearer_auth(&admin).header("x-databricks-workspace-id", &in_address),
+            _ => request.bearer_auth(&admin).header("x-api-key", &secret).header("cookie", format!("a={secret}")),
+        };
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().as_u16() < 500, "{path}: {answer:?}");
+        ids.push(answer.headers()["x-request-id"].to_str().unwrap().to_owned());
+    }
+    let mut told = Vec::new();
+    let mut paths: Vec<String> = ids.iter().map(|id| format!("/_mock/v1/explain/{id}")).collect();
+    let own = "/_mock/v1/workspaces/default";
+    for query in
+        ["requests", "requests?format=curl", "requests?format=har", "census?by=client", "census?by=principal", "audit"]
+    {
+        paths.push(format!("{own}/{query}"));
+    }
+    paths.push("/_mock/v1/tripwire".to_owned());
+    paths.push("/_mock/console/default/requests".to_owned());
+    paths.extend(ids.iter().step_by(20).map(|id| format!("/_mock/console/default/requests/{id}")));
+    for path in paths {
+        let answer = client.get(format!("{base}{path}")).send().await.unwrap();
+        assert!(answer.status().is_success() || answer.status() == 404, "{path}: {answer:?}");
+        told.push((path, answer.text().await.unwrap()));
+    }
+    let (_, log, _folder) = server.stop("TERM");
+    assert!(log.contains("[redacted]") && log.contains("refused"));
+    told.push(("the log".to_owned(), log));
+    let hidden = |digits: &str| {
+        let secret = format!("dapi{digits}");
+        [digits.to_owned(), hex::encode(&secret)[16..40].to_owned(), STANDARD.encode(&secret)[12..32].to_owned()]
+    };
+    for (place, text) in &told {
+        for digits in &digits {
+            for form in hidden(digits) {
+                let at = text.find(&form).map(|at| text[..at].chars().rev().take(120).collect::<String>());
+                let before = at.map(|before| before.chars().rev().collect::<String>());
+                assert_eq!(before, None, "{form} is in {place}, after this");
+            }
+        }
+    }
+}
+
 /// A stretch of the private exponent, in the forms that it could be written in.
 async fn private_key(path: &std::path::Path, account: AccountId) -> [String; 4] {
     let store = Store::open(&Database::SqliteFile(path.to_str().unwrap().to_owned())).await.unwrap();

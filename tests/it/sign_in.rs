@@ -470,28 +470,33 @@ async fn sign_ins_do_not_pile_up(world: World) {
         world.authorize(&[]).await;
         world.code(ADMIN_USER).await;
     }
-    assert_eq!(world.sign_ins().await, 40);
+    assert_eq!(world.sign_ins().await, 20, "whoever only asks leaves nothing");
     let (token, refresh) = world.tokens(ADMIN_USER).await;
-    world.admin().advance(&json!({"by": "10m"})).await;
-    world.authorize(&[]).await;
+    world.admin().advance(&json!({"by": "15m"})).await;
+    world.code(ADMIN_USER).await;
     assert_eq!(world.sign_ins().await, 2);
     assert!(world.is_let_in(&token).await);
     both(&world.refresh(&refresh, "").await);
     world.clock.advance(8 * DAY_MS);
-    world.authorize(&[]).await;
+    world.code(ADMIN_USER).await;
     assert_eq!(world.sign_ins().await, 1);
 
     // A clock that stands still ends none.
     let place = Place { workspace: world.workspace().await, whole_account: false };
     let pairs: Vec<(String, String)> = form_urlencoded::parse(query(&[]).as_bytes()).into_owned().collect();
     let request = AuthorizationRequest::read(&pairs).unwrap();
+    let (admin, eva) = (world.admin_id().await, world.add_user(EVA).await);
+    let evas = world.code(EVA).await;
     let mut writer = world.service.store().write(Lock::Workspace(place.workspace.id)).await.unwrap();
-    for i in 0..1010 {
-        let ticket = Ticket::new(TicketKind::Choice, uuid::Uuid::from_u128(i), [0; 16]);
-        writer.insert_sign_in(&SignIn::ask(&ticket, &place, request.clone(), world.now()), world.now()).await.unwrap();
+    for i in 0..120 {
+        let code = Ticket::new(TicketKind::Code, uuid::Uuid::from_u128(i), [0; 16]);
+        let sign_in = SignIn::approved(&place, request.clone(), admin, &code, world.now());
+        writer.insert_sign_in(&sign_in, world.now()).await.unwrap();
     }
     writer.commit().await.unwrap();
-    assert_eq!(world.sign_ins().await, 1000);
+    assert_eq!(world.sign_ins().await, 101, "100 of the admin");
+    let sub = part(&both(&world.redeem(&evas).await).0, 1)["sub"].clone();
+    assert_eq!(sub, EVA, "{eva}: nobody crowds out the others");
 }
 
 async fn a_restart_ends_no_sign_in(mut world: World) {
@@ -576,24 +581,105 @@ async fn of_many_users_the_page_shows_fifty() {
 async fn a_shared_server_asks_for_its_key() {
     let mut world = World::new(Backend::Memory).await;
     world.set_policy(SignInPolicy::Key(Sha256::digest("secret").into()));
+    let admin = world.admin_id().await.to_string();
+    let names_nobody = |page: &Answer| {
+        let shown = ["name=\"user\"", "Workspace Admin", ADMIN_USER, "name=\"q\"", &admin, "default"];
+        let found: Vec<_> = shown.iter().filter(|text| page.text.contains(**text)).collect();
+        assert!(found.is_empty(), "{found:?}: {page:?}");
+    };
     let page = world.authorize(&[("login_hint", ADMIN_USER)]).await;
     assert_eq!(page.status, 200, "no hint signs anybody in");
     assert!(page.text.contains("type=\"password\""));
-    let (ticket, user) = (value_of(&page, "ticket"), value_of(&page, "user"));
-    for wrong in ["", "Secret", "secret "] {
-        let answer = world.submit(AUTHORIZE, &[("ticket", ticket), ("user", user), ("control_key", wrong)], None).await;
-        page_refused(&answer, 403, "This is not the control key.");
-        assert_eq!(value_of(&answer, "ticket"), ticket, "to try again");
+    for changes in [&[][..], &[("q", "admin")], &[("q", "nobody")], &[("login_hint", "nobody@example.com")]] {
+        let asked = world.authorize(changes).await;
+        names_nobody(&asked);
+        assert_eq!(asked.text.len(), world.authorize(&[]).await.text.len(), "{changes:?}");
     }
-    let fields = [("ticket", ticket), ("user", user), ("control_key", "secret")];
+    let ticket = value_of(&page, "ticket");
+    for wrong in ["", "Secret", "secret "] {
+        for user in [None, Some(admin.as_str()), Some("7"), Some("")] {
+            let fields = [("ticket", ticket), ("control_key", wrong), ("q", "a")];
+            let fields: Vec<_> = fields.into_iter().chain(user.map(|user| ("user", user))).collect();
+            let answer = world.submit(AUTHORIZE, &fields, None).await;
+            page_refused(&answer, 403, "This is not the control key.");
+            assert_eq!(value_of(&answer, "ticket"), ticket, "to try again");
+            names_nobody(&answer);
+        }
+    }
+    let fields = [("ticket", ticket), ("user", &admin), ("control_key", "secret")];
     let code = parameter(&world.submit(AUTHORIZE, &fields, None).await, "code");
     both(&world.redeem(&code).await);
+    page_refused(&world.submit(AUTHORIZE, &fields, None).await, 400, "used or is too old");
+
+    // As a browser without JavaScript does it: the key, then a search, then the choice.
+    world.add_user(EVA).await;
+    let page = world.authorize(&[]).await;
+    let asked = [("ticket", value_of(&page, "ticket")), ("control_key", "secret")];
+    let people = world.submit(AUTHORIZE, &asked, None).await;
+    assert!(people.status == 200 && people.text.contains(EVA) && people.text.contains(ADMIN_USER), "{people:?}");
+    assert!(!people.text.contains("control_key") && people.text.contains("<form class=\"search\" method=\"post\""));
+    let found = world.submit(AUTHORIZE, &[("ticket", value_of(&people, "ticket")), ("q", "eva")], None).await;
+    assert!(found.text.contains(EVA) && !found.text.contains(ADMIN_USER), "{found:?}");
+    let chosen = [("ticket", value_of(&found, "ticket")), ("user", value_of(&found, "user"))];
+    for bad in ["", "x", &chosen[0].1.replace("dosi7", "dosi8"), &format!("{}0", &chosen[0].1[..chosen[0].1.len() - 1])]
+    {
+        if bad != chosen[0].1 {
+            let forged = world.submit(AUTHORIZE, &[("ticket", bad), ("user", chosen[1].1)], None).await;
+            page_refused(&forged, 400, "used or is too old");
+        }
+    }
+    let code = parameter(&world.submit(AUTHORIZE, &chosen, None).await, "code");
+    assert_eq!(part(&both(&world.redeem(&code).await).0, 1)["sub"], EVA);
+
+    // Another key voids the forms that were made under this one; a reset those of the workspace.
+    world.set_policy(SignInPolicy::Key(Sha256::digest("another").into()));
+    let with_other = [("ticket", ticket), ("user", &admin), ("control_key", "another")];
+    page_refused(&world.submit(AUTHORIZE, &with_other, None).await, 400, "used or is too old");
+    let page = world.authorize(&[]).await;
+    let reset = world.admin().own(Method::POST, "workspaces/default/reset", &json!({"to": "seed"})).await;
+    assert_eq!(reset.status, 200, "{reset:?}");
+    let stale = [("ticket", value_of(&page, "ticket")), ("control_key", "another")];
+    page_refused(&world.submit(AUTHORIZE, &stale, None).await, 400, "used or is too old");
 
     world.set_policy(SignInPolicy::Closed);
     let answer = world.authorize(&[("login_hint", ADMIN_USER)]).await;
     assert_eq!(parameter(&answer, "error"), "access_denied");
     assert!(parameter(&answer, "error_description").contains("--control-key"));
     assert_eq!(world.submit(AUTHORIZE, &fields, None).await.status, 403);
+}
+
+#[tokio::test]
+async fn whoever_only_asks_crowds_out_nobody() {
+    let mut world = World::new(Backend::Memory).await;
+    world.set_policy(SignInPolicy::Key(Sha256::digest("secret").into()));
+    let first = world.authorize(&[]).await;
+    for _ in 0..1100 {
+        assert_eq!(world.authorize(&[]).await.status, 200);
+    }
+    assert_eq!(world.sign_ins().await, 0);
+    let admin = world.admin_id().await.to_string();
+    let fields = [("ticket", value_of(&first, "ticket")), ("user", &admin), ("control_key", "secret")];
+    both(&world.redeem(&parameter(&world.submit(AUTHORIZE, &fields, None).await, "code")).await);
+}
+
+#[tokio::test]
+async fn no_page_of_others_signs_anybody_in() {
+    let world = World::new(Backend::Memory).await;
+    let path = format!("{AUTHORIZE}?{}", query(&[("login_hint", ADMIN_USER)]));
+    for site in ["cross-site", "same-site"] {
+        for mode in ["no-cors", "cors", "navigate"] {
+            let image = world.anonymous().request(&Method::GET, &path).header("sec-fetch-site", site);
+            let image = image.header("sec-fetch-mode", mode).header("sec-fetch-dest", "image");
+            let answer = world.send(image.body(Body::empty()).unwrap()).await;
+            assert_eq!(parameter(&answer, "error"), "access_denied");
+        }
+    }
+    assert_eq!(world.anonymous().call(Method::HEAD, &path, "").await.status, 200, "HEAD only looks");
+    assert_eq!(world.sign_ins().await, 0);
+    let link = world.anonymous().request(&Method::GET, &path).header("sec-fetch-site", "cross-site");
+    let link = link.header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "document");
+    let answer = world.send(link.body(Body::empty()).unwrap()).await;
+    both(&world.redeem(&parameter(&answer, "code")).await);
 }
 
 #[tokio::test]

@@ -126,8 +126,8 @@ async fn a_clock_stands_runs_and_never_goes_back(world: World) {
         (json!({"by": "soon"}), "use a span such as 90d"),
         (json!({"to": "soon"}), "use RFC 3339"),
         (json!({"until": "soon"}), "use token.expired"),
-        (json!({}), "Say one of by"),
-        (json!({"by": "1d", "to": 5}), "Say one of by"),
+        (json!({}), "Give exactly one of by"),
+        (json!({"by": "1d", "to": 5}), "Give exactly one of by"),
         (json!({"by": 5}), "expected a string"),
     ] {
         let answer = admin.own(Method::POST, "workspaces/default/clock/advance", &body).await;

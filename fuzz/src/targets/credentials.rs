@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use dapi_mock::domain::authorize::{NamedWorkspace, Presented};
 use dapi_mock::domain::journal::CredentialKind;
 use dapi_mock::domain::token::TokenValue;
-use dapi_mock::http::credential::{ORG_ID, WORKSPACE_ID, kind, named_workspace, presented, redacted, secret};
+use dapi_mock::http::credential::{ORG_ID, WORKSPACE_ID, kind, named_workspace, presented, secret};
+use dapi_mock::http::redaction;
 
 pub(super) fn run(data: &[u8]) {
     let [authorization, workspace, org, uri] = super::lines(data);
@@ -26,12 +27,12 @@ fn is_shown(headers: &HeaderMap) {
     match &shown {
         Presented::Token(id) => {
             assert_eq!(TokenValue::parse(text).map(|value| value.id()).as_ref(), Some(id));
-            assert!(!redacted(text).contains(text.get(4..20).unwrap()));
+            assert!(!redaction::line(text).contains(text.get(4..20).unwrap()));
             assert!(matches!(kind, CredentialKind::PatBearer | CredentialKind::PatBasic));
         }
         Presented::AccessToken(token) => {
             assert_eq!(token.reveal(), text);
-            assert_eq!(redacted(text), "eyJ[redacted]");
+            assert_eq!(redaction::line(text), "eyJ[redacted]");
         }
         Presented::Malformed => assert!(!text.is_empty()),
         Presented::Nothing => assert_eq!(kind, CredentialKind::None),

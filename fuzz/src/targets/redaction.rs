@@ -23,6 +23,9 @@ pub(super) fn run(data: &[u8]) {
     }
     holds_back(&format!("{before}\n{{\"client_secret\": \"{digits}\"}}{after}"), &digits);
     holds_back(&format!("{before}&code={digits}&{after}"), &digits);
+    holds_back(&format!("{before}\n{{\"Api-Key\": {{\"v\": [\"{digits}\"]}}}}\n{after}"), &digits);
+    let escaped: String = digits.bytes().map(|byte| format!("%25{byte:02x}")).collect();
+    holds_back(&format!("{before}/dapi{escaped}/{after}"), &digits);
 }
 
 fn holds_back(text: &str, digits: &str) {

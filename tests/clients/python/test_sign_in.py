@@ -22,13 +22,15 @@ class Form(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.fields, self.people, self.forms, self.name = {}, {}, 0, None
+        self.fields, self.people, self.name = {}, {}, None
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        self.forms += tag == "form"
-        if tag == "input" and self.forms == 2:
+        if tag == "form":
+            # The last one is that of the choice.
+            self.fields = {}
+        if tag == "input":
             self.fields[attributes["name"]] = attributes.get("value", "")
         if tag == "button" and attributes.get("name") == "user":
             self.name = attributes["value"]
@@ -58,13 +60,16 @@ class Browser(webbrowser.BaseBrowser):
         if "Who are you?" not in answer.text:
             return
         self.pages.append(answer)
-        form = Form(answer.text)
-        fields = {**form.fields, "user": form.people[self.user]}
-        if "control_key" in fields:
-            fields["control_key"] = self.control_key
         origin = "/".join(answer.url.split("/")[:3])
         headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
-        requests.post(urljoin(answer.url, answer.url.split("?")[0]), fields, headers=headers, timeout=20)
+        action = urljoin(answer.url, answer.url.split("?")[0])
+        form = Form(answer.text)
+        if "control_key" in form.fields:
+            assert not form.people, "nobody is named before the key is shown"
+            fields = {**form.fields, "control_key": self.control_key}
+            form = Form(requests.post(action, fields, headers=headers, timeout=20).text)
+        fields = {**form.fields, "user": form.people[self.user]}
+        requests.post(action, fields, headers=headers, timeout=20)
 
 
 @pytest.fixture

@@ -1,0 +1,204 @@
+//! The command line as a whole: what clap derives, with groups in the help and without empty variables.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+
+use clap::builder::styling::Style;
+use clap::builder::{OsStr, Resettable};
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use super::{Cli, is_empty_variable, running};
+
+/// The groups in which the help lists the commands.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Server", &["serve", "exec", "healthcheck", "env"]),
+    ("Time and state", &["clock", "faults", "export", "call"]),
+    ("Look and check", &["explain", "requests", "verify", "census", "audit"]),
+    ("Database and keys", &["admin-token", "backup", "ca"]),
+    ("Help", &["completions", "man", "help"]),
+];
+
+/// The groups in which the help lists the settings; what is in none is the server's.
+const SETTINGS: &[(&str, &[&str])] = &[
+    (
+        "First start",
+        &[
+            "admin-token",
+            "admin-client-secret",
+            "workspace-id",
+            "account-id",
+            "workspace-created",
+            "users-may-use-tokens",
+            "seed",
+            "seed-json",
+        ],
+    ),
+    (
+        "Behaviour",
+        &[
+            "tier",
+            "cloud",
+            "permission-loss",
+            "propagation-delay",
+            "token-suffix",
+            "permissions-need-a-token",
+            "sweep-interval",
+        ],
+    ),
+    ("Access", &["control", "control-key", "allow-open-control", "allow-host", "sign-in-as", "tripwire"]),
+    ("TLS", &["tls", "tls-dir", "tls-name", "tls-cert", "tls-key"]),
+    (
+        "Journal, audit log and log",
+        &[
+            "journal-requests",
+            "journal-bytes",
+            "audit-file",
+            "audit-shape",
+            "audit-file-bytes",
+            "log-level",
+            "log-format",
+        ],
+    ),
+];
+
+/// The whole command line.
+pub fn command() -> Command {
+    let command = Cli::command()
+        .args_override_self(true)
+        .mut_args(in_group)
+        .mut_subcommand("serve", |serve| serve.mut_args(in_group));
+    let mut built = command.clone();
+    built.build();
+    command.help_template(template(&built))
+}
+
+fn in_group(arg: Arg) -> Arg {
+    let flag = arg.get_long().unwrap_or_default();
+    let group = SETTINGS.iter().find(|(_, flags)| flags.contains(&flag)).map_or("Server", |(name, _)| name);
+    // What clap adds has its own place.
+    if arg.get_env().is_some() { arg.help_heading(group) } else { arg }
+}
+
+fn template(command: &Command) -> String {
+    let heading = Style::new().bold().underline();
+    let name = Style::new().bold();
+    let mut text = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
+    for (group, names) in GROUPS {
+        // Writing to a String does not fail.
+        let _ = write!(text, "\n{heading}{group}:{heading:#}\n");
+        for command in names.iter().filter_map(|name| command.find_subcommand(name)) {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(text, "  {name}{:<12}{name:#} {about}", command.get_name());
+        }
+    }
+    text.push_str("\nOptions below are those of `serve`; each command has --help.\n\n{options}\n");
+    text
+}
+
+/// An empty variable is an absent one: compose files and CI services set them so.
+fn without_empty_variables(command: Command) -> Command {
+    let absent = |arg: Arg| {
+        if arg.get_env().is_some_and(is_empty_variable) { arg.env(Resettable::<OsStr>::Reset) } else { arg }
+    };
+    command.mut_args(absent).mut_subcommands(without_empty_variables)
+}
+
+/// Reads the command line; prints help or the error and ends the process where that is all there is to do.
+pub fn parse() -> Cli {
+    parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// What clap finds wrong, which names the flag, or help that was asked for.
+pub fn parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
+    let mut command = without_empty_variables(command());
+    let matches: ArgMatches = command.try_get_matches_from_mut(words)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Every variable that a command reads.
+pub(super) fn variables() -> Vec<String> {
+    fn collect(command: &Command, found: &mut Vec<String>) {
+        let named = command.get_arguments().filter_map(Arg::get_env);
+        found.extend(named.map(|name| name.to_string_lossy().into_owned()));
+        command.get_subcommands().for_each(|command| collect(command, found));
+    }
+    let mut found = running::VARIABLES.map(str::to_owned).to_vec();
+    collect(&Cli::command(), &mut found);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_has_every_command_in_one_group() {
+        command().debug_assert();
+        let mut command = command();
+        command.build();
+        for found in command.get_subcommands().map(Command::get_name) {
+            let times = GROUPS.iter().filter(|(_, names)| names.contains(&found)).count();
+            assert_eq!(times, 1, "{found}");
+        }
+        let flags: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+        for flag in SETTINGS.iter().flat_map(|(_, flags)| flags.iter()) {
+            assert!(flags.contains(flag), "{flag}");
+        }
+        let help = command.render_help().to_string();
+        for says in ["\nServer:\n  serve", "\nTime and state:\n  clock", "\nLook and check:\n  explain", "\nTLS:\n"] {
+            assert!(help.contains(says), "{says}: {help}");
+        }
+    }
+
+    #[test]
+    fn a_flag_that_is_repeated_has_its_last_value_and_lists_have_all() {
+        let cli =
+            parse_from(["dapi-mock", "--port", "1", "--port", "2", "--host", "::1", "--host", "127.0.0.1"]).unwrap();
+        assert_eq!((cli.serve.port, cli.serve.host.len()), (Some(2), 2));
+        let cli =
+            parse_from(["dapi-mock", "clock", "--by", "1d", "--by", "2d", "--workspace", "a", "--workspace", "b"]);
+        let Some(super::super::Command::Clock(args)) = cli.unwrap().command else { panic!() };
+        assert_eq!((args.by.as_deref(), args.running.workspace.as_str()), (Some("2d"), "b"));
+        let cli = parse_from(["dapi-mock", "faults", "arm", "x", "--times", "1", "--times", "2"]).unwrap();
+        let Some(super::super::Command::Faults(args)) = cli.command else { panic!() };
+        assert!(matches!(args.command, Some(super::super::FaultsCommand::Arm(arm)) if arm.times == 2));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_flag() {
+        for (words, says) in [
+            ("requests --status abc", "'abc' for '--status <STATUS>': not a number"),
+            ("requests --status 99", "'99' for '--status <STATUS>': out of range"),
+            ("requests --method G-T", "'G-T' for '--method <METHOD>': not an HTTP method"),
+            ("requests --path api", "'api' for '--path <PATH>': not a path"),
+            ("requests --credential x", "'x' for '--credential <KIND>'"),
+            ("verify --exactly x", "'x' for '--exactly <NUMBER>': not a number"),
+            ("verify --at-least -1", "--at-least"),
+            ("census --by x", "'x' for '--by <WHAT>'"),
+            ("clock --by soon", "'soon' for '--by <DURATION>': not a duration"),
+            ("clock --to soon", "'soon' for '--to <INSTANT>': not an instant"),
+            ("clock --until soon", "'soon' for '--until <EVENT>': unknown event"),
+            ("clock --port x", "'x' for '--port <PORT>': not a number"),
+            ("clock --url x/y", "'x/y' for '--url <URL>': not a server's URL"),
+            ("clock --workspace=", "--workspace <WORKSPACE>"),
+            ("clock --output xml", "'xml' for '--output <FORMAT>'"),
+            ("faults arm x --times many", "'many' for '--times <NUMBER>': not a number"),
+            ("faults arm x --offset -1", "--offset"),
+            ("call x --json {", "'{' for '--json <JSON>': not valid JSON"),
+            ("call x --query a", "'a' for '--query <NAME=VALUE>': use NAME=VALUE"),
+            ("audit --shape csv", "'csv' for '--shape <SHAPE>': unknown shape"),
+            ("--port x", "'x' for '--port <PORT>': not a number"),
+            ("--sweep-interval 0", "'0' for '--sweep-interval <SECONDS>': out of range"),
+            ("--journal-bytes x", "'x' for '--journal-bytes <BYTES>': not a number"),
+            ("--token-suffix 256", "'256' for '--token-suffix <NUMBER>': out of range"),
+            ("--allow-host http://x", "'http://x' for '--allow-host <NAME>': not a host name"),
+        ] {
+            let error = parse_from(["dapi-mock"].into_iter().chain(words.split(' '))).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{words}");
+            assert!(error.to_string().contains(says), "{words}: {error}");
+        }
+    }
+}

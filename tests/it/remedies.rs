@@ -1,0 +1,395 @@
+//! What `explain` advises works: for every way in which a request is refused, its remedy is carried out as it is told to
+//! programs, and the same request succeeds.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::http::Method;
+use dapi_mock::domain::PrincipalId;
+use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::token::TokenValue;
+use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID};
+use dapi_mock::store::Lock;
+use serde_json::{Value, json};
+
+use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, DAY_MS, World, assigned, on_every_store};
+use crate::oauth::account;
+use crate::people::{CONF, CREATE, LIST, MANAGED, ME, ON_BEHALF_OF, Person};
+
+on_every_store!(
+    of_the_credential,
+    of_the_workspace,
+    of_the_owner,
+    of_scope_and_right,
+    of_the_operation,
+    of_several_at_once,
+);
+
+/// A request that is refused, and what is known of its caller.
+pub(crate) struct Case<'a> {
+    world: &'a World,
+    method: Method,
+    path: String,
+    body: Value,
+    credential: Option<String>,
+    workspace: Option<String>,
+    /// Whose the credential is.
+    owner: Option<PrincipalId>,
+    /// Application id and secret, where it comes by OAuth.
+    client: Option<(String, String)>,
+    /// For whom the request makes a token.
+    makes_for: Option<PrincipalId>,
+}
+
+impl<'a> Case<'a> {
+    pub(crate) fn new(world: &'a World, method: Method, path: &str) -> Self {
+        Self {
+            world,
+            method,
+            path: path.to_owned(),
+            body: json!({}),
+            credential: None,
+            workspace: None,
+            owner: None,
+            client: None,
+            makes_for: None,
+        }
+    }
+
+    fn get(world: &'a World, path: &str) -> Self {
+        Self::new(world, Method::GET, path)
+    }
+
+    fn create(world: &'a World) -> Self {
+        Self::new(world, Method::POST, CREATE)
+    }
+
+    pub(crate) fn by(self, owner: PrincipalId, token: &str) -> Self {
+        Self { owner: Some(owner), makes_for: Some(owner), credential: Some(token.to_owned()), ..self }
+    }
+
+    async fn by_oauth(self, owner: PrincipalId, client: &(String, String)) -> Self {
+        let token = self.world.access_token(&client.0, &client.1).await;
+        Self { client: Some(client.clone()), ..self.by(owner, &token) }
+    }
+
+    fn with(self, body: Value) -> Self {
+        Self { body, ..self }
+    }
+
+    fn naming(self, workspace: &str) -> Self {
+        Self { workspace: Some(workspace.to_owned()), ..self }
+    }
+
+    async fn send(&self) -> Answer {
+        let client = match &self.credential {
+            Some(token) => self.world.client(token),
+            None => self.world.anonymous(),
+        };
+        let mut request = client.request(&self.method, &self.path);
+        if let Some(workspace) = &self.workspace {
+            request = request.header("x-databricks-workspace-id", workspace);
+        }
+        let body = if self.method == Method::GET { String::new() } else { self.body.to_string() };
+        self.world.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    async fn explained(&self) -> (Answer, Value) {
+        let refused = self.send().await;
+        assert!(refused.status.is_client_error() || refused.status.as_u16() == 503, "{refused:?}");
+        let path = format!("explain/{}", refused.header("x-request-id"));
+        let explained = self.world.admin().own(Method::GET, &path, &json!({})).await;
+        assert_eq!(explained.status, 200, "{explained:?}");
+        (refused, explained.json())
+    }
+
+    /// Asserts that the request is refused by this check, and succeeds once what `explain` says has been done.
+    pub(crate) async fn is_remedied(mut self, decided_by: &str) {
+        let (refused, explained) = self.explained().await;
+        assert_eq!(explained["decided_by"], decided_by, "{explained}");
+        let steps = explained["remedy_steps"].as_array().unwrap();
+        assert!(!steps.is_empty(), "{explained}");
+        for step in steps {
+            self.carry_out(step, &explained).await;
+        }
+        let answer = self.send().await;
+        assert!(answer.status.is_success(), "{refused:?}\n{explained}\n{answer:?}");
+    }
+
+    async fn carry_out(&mut self, step: &Value, explained: &Value) {
+        match step["do"].as_str().unwrap() {
+            "call" => {
+                let (method, path) = (step["method"].as_str().unwrap(), step["path"].as_str().unwrap());
+                let token = match step["as"].as_str().unwrap() {
+                    "operator" => ADMIN_TOKEN.to_owned(),
+                    "workspace_admin" => self.world.admin_oauth().await,
+                    "account_admin" => self.world.account_oauth().await,
+                    other => panic!("{other}"),
+                };
+                let client = self.world.client(&token);
+                let request = client.request(&method.parse().unwrap(), path).header("content-type", "application/json");
+                let done = self.world.send(request.body(Body::from(step["body"].to_string())).unwrap()).await;
+                assert!(done.status.is_success(), "{step}: {done:?}");
+            }
+            "revoke_one_token" => {
+                let owner = self.makes_for.unwrap().0;
+                let rows = self.world.admin().managed("").await;
+                let used = self.credential.as_deref().and_then(TokenValue::parse).map(|value| value.id());
+                let used = used.as_ref().map_or("", |id| id.as_str());
+                let row = rows.iter().find(|row| row["owner_id"] == owner && row["token_id"] != used).unwrap();
+                self.world.admin().revoke(row["token_id"].as_str().unwrap()).await;
+            }
+            "resend" => self.differ(&step["with"]).await,
+            other => panic!("{other}: {explained}"),
+        }
+    }
+
+    async fn differ(&mut self, with: &Value) {
+        let world = self.world;
+        match with.as_str() {
+            Some("new_credential") => {
+                self.credential = Some(match (&self.client, self.owner) {
+                    (Some((id, secret)), _) => world.access_token(id, secret).await,
+                    (None, Some(owner)) => world.mint(owner, |token| token.creation_time = world.now()).await,
+                    (None, None) => ADMIN_TOKEN.to_owned(),
+                });
+                return;
+            }
+            Some("no_workspace") => return self.workspace = None,
+            _ => {}
+        }
+        if let Some(workspace) = with["workspace"].as_str() {
+            self.workspace = Some(workspace.to_owned());
+        } else if let Some(members) = with["body"].as_object() {
+            self.body.as_object_mut().unwrap().extend(members.clone());
+        } else if let Some(actor) = with["credential_of"].as_str() {
+            self.credential = Some(match actor {
+                "workspace_admin" => ADMIN_TOKEN.to_owned(),
+                "account_admin" => world.mint(world.user_id(ACCOUNT_ADMIN_USER).await, |_| {}).await,
+                "any_user" => {
+                    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+                    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                    world.user_with_token(&format!("anybody{number}@example.com")).await.1
+                }
+                other => panic!("{other}"),
+            });
+        } else if with["access_token_of"] == "account_admin" {
+            self.credential = Some(world.account_oauth().await);
+        } else {
+            panic!("{with}");
+        }
+    }
+}
+
+/// A service principal without rights but CAN USE through `users`, and its secret.
+async fn robot(world: &World, name: &str) -> (PrincipalId, (String, String)) {
+    let robot = world.admin().robot(name).await;
+    let path = format!("/api/2.0/accounts/servicePrincipals/{}/credentials/secrets", robot.id);
+    let secret = world.admin().post(&path, &json!({})).await.json()["secret"].as_str().unwrap().to_owned();
+    (robot.principal_id(), (robot.name, secret))
+}
+
+fn account_path() -> String {
+    format!("/api/2.0/accounts/{}/workspaces", account())
+}
+
+const ACCOUNT_SETTING: &str = "/api/2.0/settings/types/restrict_workspace_admins/names/default";
+
+async fn of_the_credential(world: World) {
+    let (user, token) = world.user_with_token("alice@example.com").await;
+    for path in [LIST, ME, MANAGED, ACCOUNT_SETTING, &account_path()] {
+        Case::get(&world, path).is_remedied("credential_well_formed").await;
+    }
+    let nonsense = Case { credential: Some("nonsense".into()), ..Case::get(&world, MANAGED) };
+    nonsense.is_remedied("credential_well_formed").await;
+    Case::get(&world, LIST).by(user, &format!("dapi{}", "f".repeat(32))).is_remedied("token_known").await;
+    let (revoked, id) = world.client(&token).create(&json!({})).await;
+    world.admin().revoke(&id).await;
+    Case::get(&world, LIST).by(user, &revoked).is_remedied("token_known").await;
+    let decoy = world.admin().own(Method::POST, "workspaces/default/decoys", &json!({})).await.json();
+    let decoy = decoy["token_value"].as_str().unwrap_or_else(|| panic!("{decoy}"));
+    Case::get(&world, LIST).by(user, decoy).is_remedied("token_known").await;
+    let expired = world.mint(user, |token| token.expiry_time = Some(token.creation_time)).await;
+    Case::get(&world, LIST).by(user, &expired).is_remedied("not_expired").await;
+    let idle = world.mint(user, |token| token.creation_time = token.creation_time.plus(-90 * DAY_MS)).await;
+    Case::get(&world, LIST).by(user, &idle).is_remedied("not_inactive").await;
+    let (id, client) = robot(&world, "robot").await;
+    let late = Case::get(&world, ME).by_oauth(id, &client).await;
+    world.clock.advance(2 * 3_600_000);
+    late.is_remedied("not_expired").await;
+}
+
+async fn of_the_workspace(world: World) {
+    world.add_second_workspace(42, world.now(), "dapi00000000000000000000000000000042").await;
+    let (user, token) = world.user_with_token("alice@example.com").await;
+    let (id, client) = robot(&world, "robot").await;
+    for named in ["42", "99", "twelve", "0"] {
+        Case::get(&world, LIST).by(user, &token).naming(named).is_remedied("workspace_agrees").await;
+    }
+    for named in ["99", "twelve"] {
+        Case::get(&world, ME).by_oauth(id, &client).await.naming(named).is_remedied("workspace_agrees").await;
+    }
+    world.set_conf("enableTokensConfig", "false").await;
+    Case::get(&world, LIST).by(user, &token).is_remedied("tokens_enabled").await;
+    world.set_conf("enableTokensConfig", "false").await;
+    Case::get(&world, ME).by(user, &token).is_remedied("tokens_enabled").await;
+    world.set_conf("enableTokensConfig", "false").await;
+    Case::create(&world).by_oauth(id, &client).await.is_remedied("has_right").await;
+    world.behave(&json!({"tier": "standard"})).await;
+    Case::get(&world, MANAGED).by(world.admin_id().await, ADMIN_TOKEN).is_remedied("feature_in_tier").await;
+    world.behave(&json!({"tier": "standard"})).await;
+    let admin_client = (ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET.to_owned());
+    Case::get(&world, MANAGED).by_oauth(id, &admin_client).await.is_remedied("feature_in_tier").await;
+}
+
+async fn of_the_owner(world: World) {
+    let workspace = world.workspace().await;
+    let (user, token) = world.user_with_token("alice@example.com").await;
+    let (id, client) = robot(&world, "robot").await;
+    for (by_oauth, owner) in [(false, user), (true, id)] {
+        for in_account in [false, true] {
+            let case = Case::get(&world, ME);
+            let case = if by_oauth { case.by_oauth(owner, &client).await } else { case.by(owner, &token) };
+            if in_account {
+                let kind = if by_oauth { "ServicePrincipals" } else { "Users" };
+                let path = format!("/api/2.0/accounts/{}/scim/v2/{kind}/{owner}", account());
+                let off = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
+                let done = world.client(&world.account_oauth().await).patch(&path, &off).await;
+                assert!(done.status.is_success(), "{done:?}");
+            } else {
+                world.set_active(owner, false).await;
+            }
+            case.is_remedied("owner_active").await;
+        }
+    }
+    let unassigned = Case::get(&world, ME).by_oauth(id, &client).await;
+    let account_admin = world.account_oauth().await;
+    let path =
+        format!("/api/2.0/accounts/{}/workspaces/{}/permissionassignments/principals/{id}", account(), workspace.id);
+    let done = world.client(&account_admin).call(Method::DELETE, &path, "").await;
+    assert!(done.status.is_success(), "{done:?}");
+    unassigned.is_remedied("owner_active").await;
+    world.permit_users(false).await;
+    for path in [LIST, ME] {
+        Case::get(&world, path).by(user, &token).is_remedied("may_use_tokens").await;
+        world.admin().permit_only(&[]).await;
+    }
+    // The issue's own: CAN_USE alone is enough, and nobody has to join `admins`.
+    for case in [Case::create(&world), Case::get(&world, LIST)] {
+        let case = case.by_oauth(id, &client).await;
+        let (_, explained) = case.explained().await;
+        assert!(explained["remedy"].as_str().unwrap().starts_with("Give CAN_USE"), "{explained}");
+        assert!(!explained["remedy"].as_str().unwrap().contains("admins"), "{explained}");
+        case.is_remedied("has_right").await;
+        world.admin().permit_only(&[]).await;
+    }
+}
+
+async fn of_scope_and_right(world: World) {
+    let (user, token) = world.user_with_token("alice@example.com").await;
+    let scoped = world.mint(user, |token| token.scopes = Some(vec!["sql".into()])).await;
+    Case::get(&world, LIST).by(user, &scoped).is_remedied("scope_covers").await;
+    let (id, client) = robot(&world, "robot").await;
+    let form = "grant_type=client_credentials&scope=sql";
+    let narrow = world.ask_for_token("/oidc/v1/token", Some((&client.0, &client.1)), form).await.json();
+    let narrow = narrow["access_token"].as_str().unwrap();
+    let case = Case { client: Some(client.clone()), ..Case::get(&world, LIST).by(id, narrow) };
+    case.is_remedied("scope_covers").await;
+    // Each gets a caller of its own, as the remedy gives it the right for good.
+    let conf = json!({"maxTokenLifetimeDays": "90"});
+    Case::new(&world, Method::PATCH, CONF).with(conf.clone()).by(user, &token).is_remedied("has_right").await;
+    Case::get(&world, MANAGED).by_oauth(id, &client).await.is_remedied("has_right").await;
+    let (bob, bobs) = world.user_with_token("bob@example.com").await;
+    Case::get(&world, ACCOUNT_SETTING).by(bob, &bobs).is_remedied("has_right").await;
+    let (carol, carols) = world.user_with_token("carol@example.com").await;
+    Case::get(&world, &account_path()).by(carol, &carols).is_remedied("has_right").await;
+    let (other, other_client) = robot(&world, "other").await;
+    let token = world.account_access_token(&other_client.0, &other_client.1).await;
+    let case = Case { client: Some(other_client), ..Case::get(&world, &account_path()).by(other, &token) };
+    case.is_remedied("has_right").await;
+}
+
+async fn of_the_operation(world: World) {
+    let (user, token) = world.user_with_token("alice@example.com").await;
+    for lifetime in [63_072_001_i64, i64::MAX, 0, -5] {
+        let create = Case::create(&world).with(json!({"lifetime_seconds": lifetime}));
+        create.by(user, &token).is_remedied("the operation itself").await;
+    }
+    world.set_conf("maxTokenLifetimeDays", "30").await;
+    let create = Case::create(&world).with(json!({"lifetime_seconds": 31 * 86_400}));
+    create.by(user, &token).is_remedied("the operation itself").await;
+    for fault in [
+        json!({"match": {"path": LIST}, "times": null, "effect": {"status": 503}}),
+        json!({"match": {"path": LIST}, "times": null, "effect": {"status": 403, "message": "no"}}),
+    ] {
+        let armed = world.admin().own(Method::POST, "workspaces/default/faults", &fault).await;
+        assert_eq!(armed.status, 201, "{armed:?}");
+        Case::get(&world, LIST).by(user, &token).is_remedied("a fault").await;
+    }
+    let robot = world.admin().robot("ci").await;
+    world.admin().permit_only(&[]).await;
+    let on_behalf = |world| {
+        let case = Case::new(world, Method::POST, ON_BEHALF_OF).with(json!({"application_id": robot.name}));
+        let case = Case { owner: None, credential: Some(ADMIN_TOKEN.into()), ..case };
+        Case { makes_for: Some(robot.principal_id()), ..case }
+    };
+    on_behalf(&world).is_remedied("the operation itself").await;
+    for owner in [user, robot.principal_id()] {
+        let rows = world.admin().managed("").await;
+        for _ in rows.iter().filter(|row| row["owner_id"] == owner.0).count()..600 {
+            world.mint(owner, |_| {}).await;
+        }
+    }
+    world
+        .admin()
+        .permit(&[&Person { kind: crate::people::Kind::User, id: user.to_string(), name: "alice@example.com".into() }])
+        .await;
+    Case::create(&world).by(user, &token).is_remedied("the operation itself").await;
+    on_behalf(&world).is_remedied("the operation itself").await;
+    world.behave(&json!({"cloud": "azure"})).await;
+    let (_, explained) = on_behalf(&world).explained().await;
+    assert_eq!(explained["remedy_steps"], json!([]), "{explained}");
+    assert!(explained["remedy"].as_str().unwrap().starts_with("Nothing allows this"), "{explained}");
+}
+
+/// One remedy is for all that is wrong, not for the check that happened to look first.
+async fn of_several_at_once(world: World) {
+    let (user, _) = world.user_with_token("alice@example.com").await;
+    let expired = world
+        .mint(user, |token| {
+            token.expiry_time = Some(token.creation_time);
+            token.scopes = Some(vec!["sql".into()]);
+        })
+        .await;
+    world.set_active(user, false).await;
+    world.permit_users(false).await;
+    world.behave(&json!({"tier": "standard"})).await;
+    world.set_conf("enableTokensConfig", "false").await;
+    Case::get(&world, MANAGED).by(user, &expired).is_remedied("tokens_enabled").await;
+
+    let (id, client) = robot(&world, "robot").await;
+    let case = Case::create(&world).by_oauth(id, &client).await;
+    world.set_conf("enableTokensConfig", "false").await;
+    world.set_active(id, false).await;
+    case.is_remedied("owner_active").await;
+
+    // A deleted owner's credential never works again.
+    let gone = world.add_principal(PrincipalKind::User, "gone@example.com").await;
+    let token = world.mint(gone, |_| {}).await;
+    let workspace = world.workspace().await.id;
+    let mut writer = world.service.store().write(Lock::Workspace(workspace)).await.unwrap();
+    writer.put_assignment(workspace, gone, &assigned(false)).await.unwrap();
+    writer.commit().await.unwrap();
+    world.admin().permit_only(&[]).await;
+    Case::get(&world, LIST).by(gone, &token).is_remedied("owner_active").await;
+}
+
+#[tokio::test]
+async fn a_name_that_looks_like_a_secret_is_in_no_step() {
+    const NAME: &str = "dapi7f3b9c1e5a8d04621bc7e9f2a6305d48";
+    let world = World::new(Backend::Memory).await;
+    let (user, token) = world.user_with_token(NAME).await;
+    world.permit_users(false).await;
+    let (_, explained) = Case::get(&world, LIST).by(user, &token).explained().await;
+    assert_eq!(explained["remedy_steps"], json!([]));
+}
