@@ -282,8 +282,7 @@ impl Refused<'_> {
     }
 
     fn right_workspace(self) -> Remedy {
-        const CLIENTS: &str =
-            "Clients take it from DATABRICKS_WORKSPACE_ID, which `dapi-mock exec` sets and child processes inherit: with \
+        const CLIENTS: &str = "Clients take it from DATABRICKS_WORKSPACE_ID, which `dapi-mock exec` sets and child processes inherit: with \
              another workspace's host and token, set all three variables (DATABRICKS_HOST, DATABRICKS_TOKEN, \
              DATABRICKS_WORKSPACE_ID) from the `env` of its answer, or unset DATABRICKS_WORKSPACE_ID. Others send \
              X-Databricks-Workspace-Id or ?o=.";
