@@ -71,16 +71,18 @@ struct AssignedRow {
     roles: String,
 }
 
-/// What [`AssignedRow`] is read from; the account is bound as `$1`, the workspace as `$2`.
+/// What [`AssignedRow`] is read from: `$from` names the principals as `p`; the account is bound as `$1`, the
+/// workspace as `$2`.
 macro_rules! places {
-    () => {
+    ($from:literal) => {
         concat!(
             "SELECT ",
             principal_columns!(),
             ", COALESCE(a.active, TRUE) AS assigned_active, COALESCE(a.entitlements, '[]') AS entitlements,
                COALESCE(a.roles, '[]') AS roles
-             FROM principals p
-             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id "
+             FROM ",
+            $from,
+            " LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id "
         )
     };
 }
@@ -88,13 +90,16 @@ macro_rules! places {
 /// Begins a statement about `present`: the ids of all that are in the workspace, found from its
 /// assignments downwards. Only groups of the account hand on that they are there. Bound as above; UNION
 /// ends circles.
+///
+/// Here and below, CROSS JOIN fixes the order of the tables for SQLite: without statistics it may begin with the
+/// larger table and read all of it for every row of the smaller one. PostgreSQL chooses for itself.
 macro_rules! with_present {
     () => {
         "WITH RECURSIVE present (principal_id) AS (
            SELECT d.principal_id FROM workspace_assignments d WHERE d.workspace_id = $2 AND d.direct
-           UNION SELECT m.member_id FROM present
-             JOIN principals g ON g.account_id = $1 AND g.principal_id = present.principal_id AND g.workspace_id = 0
-             JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id) "
+           UNION SELECT m.member_id FROM present CROSS JOIN principals g CROSS JOIN group_members m
+             WHERE g.account_id = $1 AND g.principal_id = present.principal_id AND g.workspace_id = 0
+               AND g.kind = 'group' AND m.account_id = $1 AND m.group_id = g.principal_id) "
     };
 }
 
@@ -103,12 +108,12 @@ macro_rules! is_present {
     () => {
         "EXISTS (WITH RECURSIVE up (principal_id) AS (
            SELECT p.principal_id
-           UNION SELECT m.group_id FROM group_members m JOIN up ON m.member_id = up.principal_id
-             WHERE m.account_id = $1)
-         SELECT 1 FROM up
-         JOIN workspace_assignments d ON d.workspace_id = $2 AND d.principal_id = up.principal_id AND d.direct
-         JOIN principals g ON g.account_id = $1 AND g.principal_id = up.principal_id
-         WHERE g.workspace_id = 0 OR g.principal_id = p.principal_id)"
+           UNION SELECT m.group_id FROM up CROSS JOIN group_members m
+             WHERE m.account_id = $1 AND m.member_id = up.principal_id)
+         SELECT 1 FROM up CROSS JOIN workspace_assignments d CROSS JOIN principals g
+         WHERE d.workspace_id = $2 AND d.principal_id = up.principal_id AND d.direct
+           AND g.account_id = $1 AND g.principal_id = up.principal_id
+           AND (g.workspace_id = 0 OR g.principal_id = p.principal_id))"
     };
 }
 pub(super) use {is_present, with_present};
@@ -260,7 +265,8 @@ impl Reader {
         workspace: &Workspace,
         id: PrincipalId,
     ) -> Result<Option<(Principal, Assignment)>, StoreError> {
-        const SQL: &str = concat!(places!(), "WHERE p.account_id = $1 AND p.principal_id = $3 AND ", is_present!());
+        const SQL: &str =
+            concat!(places!("principals p"), "WHERE p.account_id = $1 AND p.principal_id = $3 AND ", is_present!());
         let account = workspace.account.to_string();
         let row = self.row::<AssignedRow>(SQL, args![&account, workspace.id, id]).await?;
         row.map(<(Principal, Assignment)>::try_from).transpose()
@@ -270,9 +276,8 @@ impl Reader {
     pub async fn list_assigned(&mut self, workspace: &Workspace) -> Result<Vec<(Principal, Assignment)>, StoreError> {
         const SQL: &str = concat!(
             with_present!(),
-            places!(),
-            "JOIN present ON present.principal_id = p.principal_id
-             WHERE p.account_id = $1 ORDER BY p.created_at, p.principal_id"
+            places!("present CROSS JOIN principals p"),
+            "WHERE p.account_id = $1 AND p.principal_id = present.principal_id ORDER BY p.created_at, p.principal_id"
         );
         let account = workspace.account.to_string();
         let rows = self.rows::<AssignedRow>(SQL, args![&account, workspace.id]).await?;
@@ -427,16 +432,16 @@ impl Reader {
     pub async fn list_members(&mut self, workspace: &Workspace, group: PrincipalId) -> Result<Vec<Member>, StoreError> {
         const STORED: &str = concat!(
             "SELECT p.principal_id, p.kind, p.display_name
-             FROM group_members m JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
-             WHERE m.account_id = $1 AND m.group_id = $3 AND ",
+             FROM group_members m CROSS JOIN principals p
+             WHERE m.account_id = $1 AND m.group_id = $3 AND p.account_id = $1 AND p.principal_id = m.member_id AND ",
             is_present!(),
             " ORDER BY p.principal_id"
         );
         const EVERYBODY: &str = concat!(
             with_present!(),
             "SELECT p.principal_id, p.kind, p.display_name
-             FROM present JOIN principals p ON p.account_id = $1 AND p.principal_id = present.principal_id
-             WHERE p.kind <> 'group' ORDER BY p.principal_id"
+             FROM present CROSS JOIN principals p
+             WHERE p.account_id = $1 AND p.principal_id = present.principal_id AND p.kind <> 'group' ORDER BY p.principal_id"
         );
         let account = workspace.account.to_string();
         let rows = if group == workspace.users_group {
@@ -453,8 +458,8 @@ impl Reader {
         // UNION ends circles.
         const SQL: &str = "WITH RECURSIVE below (principal_id) AS (
                SELECT CAST($2 AS BIGINT)
-               UNION SELECT m.member_id FROM group_members m JOIN below ON m.group_id = below.principal_id
-                 WHERE m.account_id = $1)
+               UNION SELECT m.member_id FROM below CROSS JOIN group_members m
+                 WHERE m.account_id = $1 AND m.group_id = below.principal_id)
              SELECT principal_id FROM below";
         let account = account.to_string();
         let rows = self.rows::<(i64,)>(SQL, args![&account, top]).await?;
@@ -469,7 +474,8 @@ impl Reader {
         const SQL: &str = concat!(
             with_present!(),
             "SELECT m.group_id, m.member_id
-             FROM present JOIN group_members m ON m.account_id = $1 AND m.group_id = present.principal_id
+             FROM present CROSS JOIN group_members m
+             WHERE m.account_id = $1 AND m.group_id = present.principal_id
              ORDER BY m.group_id, m.member_id"
         );
         let account = workspace.account.to_string();
@@ -495,8 +501,9 @@ impl Reader {
         group: PrincipalId,
     ) -> Result<Vec<Member>, StoreError> {
         const SQL: &str = "SELECT p.principal_id, p.kind, p.display_name
-             FROM group_members m JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
-             WHERE m.account_id = $1 AND m.group_id = $2 ORDER BY p.principal_id";
+             FROM group_members m CROSS JOIN principals p
+             WHERE m.account_id = $1 AND m.group_id = $2 AND p.account_id = $1 AND p.principal_id = m.member_id
+             ORDER BY p.principal_id";
         let account = account.to_string();
         let rows = self.rows::<MemberRow>(SQL, args![&account, group]).await?;
         rows.into_iter().map(Member::try_from).collect()
@@ -507,9 +514,10 @@ impl Reader {
         &mut self,
         account: AccountId,
     ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
-        const SQL: &str = "SELECT m.group_id, m.member_id FROM group_members m
-             JOIN principals g ON g.account_id = $1 AND g.principal_id = m.group_id AND g.workspace_id = 0
-             WHERE m.account_id = $1 ORDER BY m.group_id, m.member_id";
+        const SQL: &str = "SELECT m.group_id, m.member_id FROM principals g CROSS JOIN group_members m
+             WHERE g.account_id = $1 AND g.workspace_id = 0 AND g.kind = 'group'
+               AND m.account_id = $1 AND m.group_id = g.principal_id
+             ORDER BY m.group_id, m.member_id";
         let account = account.to_string();
         Ok(pairs(self.rows(SQL, args![&account]).await?))
     }
@@ -525,14 +533,16 @@ impl Reader {
             "SELECT ",
             principal_columns!(),
             ", CASE WHEN m.member_id IS NULL THEN FALSE ELSE TRUE END AS is_admin
-             FROM workspace_assignments a
-             JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id AND p.workspace_id = 0
+             FROM workspace_assignments a CROSS JOIN principals p
              LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = $3 AND m.member_id = a.principal_id
-             WHERE a.workspace_id = $2 AND a.direct AND (CAST($4 AS BIGINT) IS NULL OR a.principal_id = $4)
+             WHERE a.workspace_id = $2 AND a.direct AND a.principal_id BETWEEN $4 AND $5
+               AND p.account_id = $1 AND p.principal_id = a.principal_id AND p.workspace_id = 0
              ORDER BY a.principal_id"
         );
         let account = workspace.account.to_string();
-        let values = args![&account, workspace.id, workspace.admins_group, one.map(|id| id.0)];
+        // A condition that holds for one or for all would read all for one.
+        let (first, last) = one.map_or((i64::MIN, i64::MAX), |id| (id.0, id.0));
+        let values = args![&account, workspace.id, workspace.admins_group, first, last];
         let rows = self.rows::<DirectRow>(SQL, values).await?;
         rows.into_iter().map(|row| Ok((row.principal.try_into()?, row.is_admin))).collect()
     }
@@ -541,9 +551,9 @@ impl Reader {
     pub async fn has_account_admin(&mut self, account: AccountId) -> Result<bool, StoreError> {
         const SQL: &str = "WITH RECURSIVE holders (principal_id) AS (
                SELECT h.principal_id FROM principals h WHERE h.account_id = $1 AND h.account_admin
-               UNION SELECT m.member_id FROM group_members m JOIN holders ON m.group_id = holders.principal_id
-                 WHERE m.account_id = $1)
-             SELECT COUNT(*) FROM holders JOIN principals p ON p.account_id = $1
+               UNION SELECT m.member_id FROM holders CROSS JOIN group_members m
+                 WHERE m.account_id = $1 AND m.group_id = holders.principal_id)
+             SELECT COUNT(*) FROM holders CROSS JOIN principals p WHERE p.account_id = $1
                AND p.principal_id = holders.principal_id AND p.kind <> 'group' AND p.active";
         let account = account.to_string();
         Ok(self.count(SQL, args![&account]).await? > 0)
@@ -619,8 +629,9 @@ impl Writer {
     /// Takes a principal out of a workspace: its place, its entry in the token permissions, and its
     /// memberships in the workspace's own groups. The principal itself stays in the account.
     pub async fn remove_from_workspace(&mut self, workspace: &Workspace, id: PrincipalId) -> Result<(), StoreError> {
-        const LEAVE: &str = "DELETE FROM group_members WHERE account_id = $1 AND member_id = $3 AND group_id IN
-             (SELECT g.principal_id FROM principals g WHERE g.account_id = $1 AND g.workspace_id = $2)";
+        const LEAVE: &str = "DELETE FROM group_members WHERE account_id = $1 AND member_id = $3 AND EXISTS
+             (SELECT 1 FROM principals g WHERE g.account_id = $1 AND g.principal_id = group_members.group_id
+              AND g.workspace_id = $2)";
         const UNASSIGN: &str = "DELETE FROM workspace_assignments WHERE workspace_id = $1 AND principal_id = $2";
         let account = workspace.account.to_string();
         self.execute(LEAVE, args![&account, workspace.id, id]).await?;

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remembered::Remembered;
+use sqlite::Effort;
 use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 
@@ -156,8 +157,8 @@ fn passes(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(inner) => {
-            // SQLite: busy, locked, cannot open.
-            let sqlite = matches!(sqlite::result_code(inner.as_ref()), Some(5 | 6 | 14));
+            // SQLite: busy, locked, interrupted, cannot open.
+            let sqlite = matches!(sqlite::result_code(inner.as_ref()), Some(5 | 6 | 9 | 14));
             // PostgreSQL: connection, resources, intervention, serialization failure and deadlock; a standby, and
             // a transaction that stood idle for too long.
             let code = inner.code().unwrap_or_default();
@@ -268,6 +269,8 @@ pub enum Store {
         read: SqlitePool,
         /// What reads have found since the last change.
         remembered: Arc<Remembered>,
+        /// How much SQLite has worked.
+        effort: Effort,
         /// Keeps other servers out, where this is one, until the last copy of it is gone.
         claim: Option<Arc<File>>,
     },
@@ -312,14 +315,15 @@ impl Store {
             Database::SqliteMemory => {
                 let pool = sqlite::open_memory().await.map_err(Unusable::Connect)?;
                 migrations::migrate_sqlite(&pool).await?;
-                Ok(Self::Sqlite { write: pool.clone(), read: pool, remembered: Arc::default(), claim: None })
+                let (remembered, effort) = (Arc::default(), Effort::default());
+                Ok(Self::Sqlite { write: pool.clone(), read: pool, remembered, effort, claim: None })
             }
             Database::SqliteFile(path) => {
                 sqlite::inspect(path).await?;
                 let claim = if serves { Some(Arc::new(sqlite::claim(path)?)) } else { None };
                 let (write, read) = sqlite::open_file(path, durability).await?;
                 migrations::migrate_sqlite(&write).await?;
-                Ok(Self::Sqlite { write, read, remembered: Arc::default(), claim })
+                Ok(Self::Sqlite { write, read, remembered: Arc::default(), effort: Effort::default(), claim })
             }
             Database::Postgres(url) => Ok(Self::Postgres(PostgresPool::open(url, durability, limits).await?)),
         }
@@ -342,6 +346,15 @@ impl Store {
             Database::Postgres(_) => {
                 Err(BackupError::Elsewhere("PostgreSQL has its own: pg_dump --format=custom --file=TARGET URL"))
             }
+        }
+    }
+
+    /// How many instructions SQLite has run since it was opened, without those that a statement runs after its last
+    /// 4,096: a measure of work that does not depend on the machine. PostgreSQL has its own counts.
+    pub fn sqlite_instructions(&self) -> Option<u64> {
+        match self {
+            Self::Sqlite { effort, .. } => Some(sqlite::instructions(effort)),
+            Self::Postgres(_) => None,
         }
     }
 

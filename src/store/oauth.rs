@@ -81,9 +81,8 @@ impl Reader {
         const SQL: &str = concat!(
             "SELECT ",
             secret_columns!(),
-            " FROM principals p
-             JOIN oauth_secrets s ON s.account_id = p.account_id AND s.principal_id = p.principal_id
-             WHERE p.kind = $2 AND p.name_key = $3 AND (CAST($1 AS TEXT) IS NULL OR p.account_id = $1)"
+            " FROM principals p CROSS JOIN oauth_secrets s
+             WHERE s.account_id = p.account_id AND s.principal_id = p.principal_id AND p.kind = $2 AND p.name_key = $3 AND (CAST($1 AS TEXT) IS NULL OR p.account_id = $1)"
         );
         let account = account.map(|account| account.to_string());
         let key = Principal::name_key(client_id);

@@ -30,9 +30,9 @@ impl Reader {
         const SQL: &str = concat!(
             "SELECT ",
             principal_columns!(),
-            ", acl.permission_level FROM token_acl acl
-             JOIN principals p ON p.account_id = $1 AND p.principal_id = acl.principal_id
-             WHERE acl.workspace_id = $2 ORDER BY p.kind DESC, p.name_key"
+            ", acl.permission_level FROM token_acl acl CROSS JOIN principals p
+             WHERE acl.workspace_id = $2 AND p.account_id = $1 AND p.principal_id = acl.principal_id
+             ORDER BY p.kind DESC, p.name_key"
         );
         let account = workspace.account.to_string();
         let rows = self.rows::<EntryRow>(SQL, args![&account, workspace.id]).await?;

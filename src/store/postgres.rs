@@ -74,6 +74,14 @@ impl PostgresPool {
             .max_connections(limits.connections)
             .acquire_timeout(limits.acquire)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    // Servers before version 14 have no such setting, and end the statement at its limit.
+                    let watch = "SELECT set_config(name, '1s', FALSE) FROM pg_settings
+                         WHERE name = 'client_connection_check_interval'";
+                    sqlx::raw_sql(watch).execute(connection).await.map(drop)
+                })
+            })
             .before_acquire(|connection, state| {
                 Box::pin(async move {
                     if state.idle_for > TRIED_AFTER {

@@ -11,8 +11,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{AccountId, PrincipalId, TokenId, WorkspaceId};
 
-/// How many rows are kept at most, of half a kilobyte each; with one more all are forgotten.
-const MOST_ROWS: usize = 4096;
+/// How many bytes are kept at most; with more all are forgotten. A token takes about half a kilobyte, a caller makes
+/// it as large as scopes and comment may be.
+const MOST_BYTES: usize = 4 << 20;
+
+/// What an answer takes beside its rows: question, map and allocations.
+const PER_ANSWER: usize = 256;
+
+/// A row that knows roughly what it takes.
+pub(super) trait Weighed {
+    /// What it holds on the heap, in bytes.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// What texts take on the heap, with their places in a list.
+pub(super) fn bytes_of(texts: &[String]) -> usize {
+    texts.iter().map(|text| size_of::<String>() + text.capacity()).sum()
+}
+
+fn weight<T: Weighed>(rows: &[T]) -> usize {
+    PER_ANSWER + rows.iter().map(|row| size_of::<T>() + row.heap_bytes()).sum::<usize>()
+}
 
 /// What was asked, with all that the answer depends on beside the data.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +69,8 @@ struct Answers {
     /// The last of them that is known to be done, and with it all before: there is one writer.
     done: u64,
     since_then: HashMap<Question, Arc<dyn Any + Send + Sync>>,
-    /// How many rows these have, and at least one each.
-    rows: usize,
+    /// What these take.
+    bytes: usize,
 }
 
 impl Answers {
@@ -78,19 +97,23 @@ impl Remembered {
     }
 
     /// Keeps the answer to what [`recall`](Self::recall) did not know, unless a commit has begun since.
-    pub(super) fn keep<T: Clone + Send + Sync + 'static>(&self, asked: Asked, answer: &[T]) {
-        let (answer, rows) = (Arc::new(answer.to_vec()), answer.len() + 1);
-        let mut answers = self.answers();
-        if !answers.is_quiet() || asked.after != Some(answers.begun) || rows > MOST_ROWS {
+    pub(super) fn keep<T: Weighed + Clone + Send + Sync + 'static>(&self, asked: Asked, answer: &[T]) {
+        let bytes = weight(answer);
+        if bytes > MOST_BYTES {
             return;
         }
-        if answers.rows + rows > MOST_ROWS {
+        let answer = Arc::new(answer.to_vec());
+        let mut answers = self.answers();
+        if !answers.is_quiet() || asked.after != Some(answers.begun) {
+            return;
+        }
+        if answers.bytes + bytes > MOST_BYTES {
             answers.since_then.clear();
-            answers.rows = 0;
+            answers.bytes = 0;
         }
         // Whoever asked at the same time may have been quicker.
         if answers.since_then.insert(asked.question, answer).is_none() {
-            answers.rows += rows;
+            answers.bytes += bytes;
         }
     }
 
@@ -99,7 +122,7 @@ impl Remembered {
     pub(super) fn changing(&self) -> u64 {
         let mut answers = self.answers();
         answers.begun += 1;
-        answers.rows = 0;
+        answers.bytes = 0;
         let (begun, forgotten) = (answers.begun, std::mem::take(&mut answers.since_then));
         drop(answers);
         drop(forgotten);
@@ -116,6 +139,18 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Weighed for i32 {
+        fn heap_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    impl Weighed for String {
+        fn heap_bytes(&self) -> usize {
+            self.capacity()
+        }
+    }
 
     const QUESTION: Question = Question::TokensOf(WorkspaceId(1), PrincipalId(2));
     const OTHER: Question = Question::TokensOf(WorkspaceId(2), PrincipalId(2));
@@ -175,17 +210,22 @@ mod tests {
     }
 
     #[test]
-    fn no_more_rows_are_kept_than_there_is_room_for() {
+    fn no_more_bytes_are_kept_than_there_is_room_for() {
         let remembered = Remembered::default();
-        let keep = |workspace: i64, rows: usize| {
+        let keep = |workspace: i64, texts: usize, length: usize| {
             let question = Question::TokensOf(WorkspaceId(workspace), PrincipalId(2));
-            let asked = remembered.recall::<usize>(question).unwrap_err();
-            remembered.keep(asked, &vec![0; rows]);
-            remembered.answers().rows
+            let asked = remembered.recall::<String>(question).unwrap_err();
+            remembered.keep(asked, &vec!["x".repeat(length); texts]);
+            remembered.answers().bytes
         };
-        assert_eq!(keep(1, MOST_ROWS), 0, "a long one by itself");
-        assert_eq!([keep(2, MOST_ROWS / 2), keep(3, 9)], [MOST_ROWS / 2 + 1, MOST_ROWS / 2 + 11]);
-        assert_eq!(keep(4, MOST_ROWS / 2), MOST_ROWS / 2 + 1, "in place of the others");
+        let one = PER_ANSWER + size_of::<String>();
+        assert_eq!(keep(1, 1, MOST_BYTES), 0, "a large one by itself");
+        assert_eq!(keep(2, 1, MOST_BYTES / 2), one + MOST_BYTES / 2);
+        assert_eq!(keep(3, 1, 9), 2 * one + MOST_BYTES / 2 + 9);
+        assert_eq!(keep(4, 1, MOST_BYTES / 2), one + MOST_BYTES / 2, "in place of the others");
         assert_eq!(remembered.answers().since_then.len(), 1);
+        for workspace in 5..MOST_BYTES as i64 / 1000 {
+            assert!(keep(workspace, 0, 0) <= MOST_BYTES, "what is empty counts too");
+        }
     }
 }

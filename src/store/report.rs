@@ -122,10 +122,10 @@ impl<'a> Statement<'a> {
             let account = statement.bind(account);
             let _ = write!(
                 statement.sql,
-                " AND t.owner_id NOT IN ({} SELECT p.principal_id FROM present
-                   JOIN principals p ON p.account_id = {account} AND p.principal_id = present.principal_id
+                " AND t.owner_id NOT IN ({} SELECT p.principal_id FROM present CROSS JOIN principals p
                    LEFT JOIN workspace_assignments a ON a.workspace_id = $4 AND a.principal_id = p.principal_id
-                   WHERE p.active AND COALESCE(a.active, TRUE))",
+                   WHERE p.account_id = {account} AND p.principal_id = present.principal_id
+                   AND p.active AND COALESCE(a.active, TRUE))",
                 placed(with_present!(), &account, "$4"),
             );
         }
@@ -259,16 +259,17 @@ impl Reader {
         users_sign_in: bool,
     ) -> Result<Vec<Principal>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM principals p
+            "SELECT {} FROM (SELECT DISTINCT t.owner_id FROM tokens t WHERE {} AND t.workspace_id = $5) owners
+             CROSS JOIN principals p
              LEFT JOIN workspace_assignments a ON a.workspace_id = $5 AND a.principal_id = p.principal_id
-             WHERE p.account_id = $4 AND p.active AND {} AND NOT (p.kind = 'user' AND $7)
-             AND EXISTS (SELECT 1 FROM tokens t WHERE {} AND t.workspace_id = $5 AND t.owner_id = p.principal_id)
+             WHERE p.account_id = $4 AND p.principal_id = owners.owner_id AND p.active AND {}
+             AND NOT (p.kind = 'user' AND $7)
              AND NOT EXISTS (SELECT 1 FROM oauth_secrets s
                WHERE s.account_id = $4 AND s.principal_id = p.principal_id AND s.expires_at > $6)
              ORDER BY p.name",
             principal_columns!(),
-            active_there("$4", "$5"),
             within_horizon!(),
+            active_there("$4", "$5"),
         );
         let account = workspace.account.to_string();
         let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;

@@ -14,7 +14,8 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, FromRow, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::postgres::{PostgresConnection, within};
-use super::remembered::{Asked, Question, Remembered};
+use super::remembered::{Asked, Question, Remembered, Weighed};
+use super::sqlite::{Effort, Waiter};
 use super::{Store, StoreError};
 use crate::domain::{AccountId, PrincipalId, TokenId, Workspace, WorkspaceId};
 
@@ -65,24 +66,36 @@ impl<T> Record for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'
 
 enum Connection {
     Sqlite(SqliteReader),
-    SqliteTransaction(Transaction<'static, Sqlite>, Arc<Remembered>),
+    SqliteTransaction(SqliteWriter),
     Postgres(PostgresConnection),
 }
 
 /// A reader of SQLite; what is remembered needs no connection.
 struct SqliteReader {
     pool: SqlitePool,
-    connection: Option<PoolConnection<Sqlite>>,
+    connection: Option<(Waiter, PoolConnection<Sqlite>)>,
+    remembered: Arc<Remembered>,
+    effort: Effort,
+}
+
+/// A transaction of SQLite.
+struct SqliteWriter {
+    /// Before the transaction, which is rolled back once its statement has ended.
+    waiter: Waiter,
+    transaction: Transaction<'static, Sqlite>,
     remembered: Arc<Remembered>,
 }
 
 impl SqliteReader {
     async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.pool.acquire().await?,
+        let found = match self.connection.take() {
+            Some(found) => found,
+            None => {
+                let mut connection = self.pool.acquire().await?;
+                (Waiter::on(&mut connection, &self.effort).await?, connection)
+            }
         };
-        Ok(self.connection.insert(connection))
+        Ok(&mut self.connection.insert(found).1)
     }
 }
 
@@ -117,8 +130,8 @@ macro_rules! on_connection {
                 let ($arguments, $connection) = (arguments!(SqliteArguments, $values), c.connection().await?);
                 $run
             }
-            Connection::SqliteTransaction(c, _) => {
-                let ($arguments, $connection) = (arguments!(SqliteArguments, $values), &mut **c);
+            Connection::SqliteTransaction(c) => {
+                let ($arguments, $connection) = (arguments!(SqliteArguments, $values), &mut *c.transaction);
                 $run
             }
             Connection::Postgres(c) => {
@@ -174,7 +187,7 @@ impl Reader {
     }
 
     /// Answers what was asked, and keeps it for the next who asks.
-    pub(super) fn remember<T: Clone + Send + Sync + 'static>(&self, asked: Asked, answer: Vec<T>) -> Vec<T> {
+    pub(super) fn remember<T: Weighed + Clone + Send + Sync + 'static>(&self, asked: Asked, answer: Vec<T>) -> Vec<T> {
         if let Connection::Sqlite(reader) = &self.0 {
             reader.remembered.keep(asked, &answer);
         }
@@ -184,6 +197,17 @@ impl Reader {
     /// Whether the statements go to PostgreSQL.
     pub(super) fn is_postgres(&self) -> bool {
         matches!(self.0, Connection::Postgres(_))
+    }
+
+    /// Runs until it is interrupted, for tests of what is given up.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] once it is interrupted.
+    #[doc(hidden)]
+    pub async fn run_for_ever(&mut self) -> Result<(), StoreError> {
+        const SQL: &str = "WITH RECURSIVE n (n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT (n + 1) % 1000 FROM n)
+             SELECT COUNT(*) FROM n";
+        self.count(SQL, args![]).await.map(drop)
     }
 
     pub(super) async fn count(&mut self, sql: impl SqlSafeStr + Send, values: &[Value<'_>]) -> Result<i64, StoreError> {
@@ -235,6 +259,18 @@ impl Writer {
         })?)
     }
 
+    /// Writes until it is interrupted, for tests of what is given up.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] once it is interrupted.
+    #[doc(hidden)]
+    pub async fn write_for_ever(&mut self) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO decoys (workspace_id, decoy_id, comment, created_at)
+             WITH RECURSIVE n (n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT (n + 1) % 1000 FROM n)
+             SELECT 0, 'endless', '', COUNT(*) FROM n";
+        self.execute(SQL, args![]).await.map(drop)
+    }
+
     /// Runs a statement for all rows, [`MANY`] at once and the rest one by one; answers how many it changed.
     pub(super) async fn execute_rows<const N: usize>(
         &mut self,
@@ -272,10 +308,11 @@ impl Writer {
     /// [`StoreError`]; then nothing has changed.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0.0 {
-            Connection::SqliteTransaction(transaction, remembered) => {
+            Connection::SqliteTransaction(SqliteWriter { waiter, transaction, remembered }) => {
                 let begun = remembered.changing();
                 transaction.commit().await?;
                 remembered.changed(begun);
+                drop(waiter);
             }
             Connection::Postgres(connection) => connection.commit().await?,
             // `Store::write` makes no other.
@@ -339,10 +376,11 @@ impl Store {
     /// [`StoreError::Unavailable`]
     pub async fn read(&self) -> Result<Reader, StoreError> {
         Ok(Reader(match self {
-            Self::Sqlite { read, remembered, .. } => Connection::Sqlite(SqliteReader {
+            Self::Sqlite { read, remembered, effort, .. } => Connection::Sqlite(SqliteReader {
                 pool: read.clone(),
                 connection: None,
                 remembered: remembered.clone(),
+                effort: effort.clone(),
             }),
             Self::Postgres(pool) => Connection::Postgres(pool.acquire().await.map_err(StoreError::Unavailable)?),
         }))
@@ -355,9 +393,11 @@ impl Store {
     /// [`StoreError::Unavailable`]
     pub async fn write(&self, lock: Lock) -> Result<Writer, StoreError> {
         match self {
-            Self::Sqlite { write, remembered, .. } => {
-                let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
-                Ok(Writer(Reader(Connection::SqliteTransaction(transaction, remembered.clone()))))
+            Self::Sqlite { write, remembered, effort, .. } => {
+                let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
+                let waiter = Waiter::on(&mut transaction, effort).await?;
+                let writer = SqliteWriter { waiter, transaction, remembered: remembered.clone() };
+                Ok(Writer(Reader(Connection::SqliteTransaction(writer))))
             }
             Self::Postgres(pool) => {
                 let mut connection = pool.acquire().await.map_err(StoreError::Unavailable)?;

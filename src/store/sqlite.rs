@@ -4,10 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Database, Sqlite, SqliteConnection, SqlitePool};
+use sqlx_core::transaction::TransactionManager;
 
 use super::{ACQUIRE_TIMEOUT, Durability, Unusable};
 
@@ -19,9 +22,58 @@ const SMALLEST_PAGE: u64 = 512;
 /// Larger files, in bytes, are not looked through at a start, which would take seconds.
 const LOOKED_THROUGH: u64 = 64 << 20;
 
+/// How many instructions SQLite runs before it looks again whether anybody waits for the answer: about a tenth of a
+/// millisecond.
+const INSTRUCTIONS: i32 = 4096;
+
+/// Instructions that SQLite has run, in whole [`INSTRUCTIONS`] of each statement.
+pub(super) type Effort = Arc<AtomicU64>;
+
+/// Whoever waits for a connection's statements. When it is dropped, with a request that is given up, the statement that
+/// runs is interrupted: it would keep the connection, and in memory the whole database, for as long as it takes.
+pub(super) struct Waiter(Arc<AtomicBool>);
+
+impl Waiter {
+    /// Waits on this connection from now on, in place of whoever had it before.
+    pub(super) async fn on(connection: &mut SqliteConnection, effort: &Effort) -> Result<Self, sqlx::Error> {
+        let (left, effort) = (Arc::new(AtomicBool::new(false)), effort.clone());
+        let waiter = Self(left.clone());
+        connection.lock_handle().await?.set_progress_handler(INSTRUCTIONS, move || {
+            effort.fetch_add(1, Ordering::Relaxed);
+            !left.load(Ordering::Relaxed)
+        });
+        Ok(waiter)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How many instructions SQLite has run.
+pub(super) fn instructions(effort: &Effort) -> u64 {
+    effort.load(Ordering::Relaxed) * u64::from(INSTRUCTIONS.unsigned_abs())
+}
+
 /// A database in memory: one connection, with which it ends.
 pub(super) async fn open_memory() -> Result<SqlitePool, sqlx::Error> {
-    pool(1).connect_with(usual(SqliteConnectOptions::new().in_memory(true))).await
+    pool(1)
+        .before_acquire(|connection, _| Box::pin(leave_ended_transaction(connection)))
+        .connect_with(usual(SqliteConnectOptions::new().in_memory(true)))
+        .await
+}
+
+/// SQLite itself ends a transaction whose statement is interrupted or finds the disk full, and then refuses the
+/// ROLLBACK, so that the driver believes that it is still in it. One that there is can be rolled back.
+async fn leave_ended_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // Refused where it is still in one after all, which then ends here.
+        drop(sqlx::raw_sql("BEGIN").execute(&mut *connection).await);
+        <Sqlite as Database>::TransactionManager::rollback(connection).await?;
+    }
+    Ok(true)
 }
 
 /// A file, new or ours: one connection to write with, and several to read with.
@@ -34,9 +86,7 @@ pub(super) async fn open_file(path: &str, durability: Durability) -> Result<(Sql
     });
     make_private(path);
     let write = pool(1)
-        // SQLite itself ends a transaction that finds the disk full, and then refuses the ROLLBACK; the
-        // driver would believe for ever that it is still in it.
-        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+        .before_acquire(|connection, _| Box::pin(leave_ended_transaction(connection)))
         .connect_with(options.clone().create_if_missing(true))
         .await
         .map_err(unusable)?;

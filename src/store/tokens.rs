@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use sqlx::FromRow;
 
 use super::StoreError;
-use super::remembered::Question;
+use super::remembered::{Question, Weighed, bytes_of};
 use super::session::{ForRows, Reader, Value, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
 use crate::domain::access::{PermissionLevel, Reach, Standing};
@@ -71,6 +71,52 @@ macro_rules! autoscope_key {
     };
 }
 pub(super) use {expiry_key, token_columns, within_horizon};
+
+/// The tokens of a workspace, oldest first, with one more condition.
+macro_rules! managed {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens t WHERE ",
+            within_horizon!(),
+            " AND t.workspace_id = $4 ",
+            $condition,
+            " ORDER BY t.creation_time, t.token_id"
+        )
+    };
+}
+
+/// Tokens or tombstones with owner and last client, the newest first. `$3` is the limit; what `$condition` compares
+/// is `$4`.
+macro_rules! fates {
+    (tokens, $condition:literal) => {
+        concat!(
+            "SELECT ",
+            token_columns!(),
+            ", ",
+            end_columns!(tokens),
+            ", t.last_client, p.name AS owner_name
+             FROM tokens t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
+             WHERE t.workspace_id = $2 ",
+            $condition,
+            " ORDER BY t.creation_time DESC, t.token_id DESC LIMIT $3"
+        )
+    };
+    (tombstones, $condition:literal) => {
+        concat!(
+            "SELECT ",
+            tombstone_columns!(),
+            ", ",
+            end_columns!(tombstones),
+            ", t.last_client, p.name AS owner_name
+             FROM tombstones t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
+             WHERE t.workspace_id = $2 ",
+            $condition,
+            " ORDER BY t.ended_at DESC, t.token_id LIMIT $3"
+        )
+    };
+}
 
 /// All that a presented value picks, from tokens or tombstones.
 macro_rules! presented {
@@ -211,6 +257,34 @@ impl TryFrom<PresentedRow> for PresentedToken {
             owner,
             ended: row.end.try_into()?,
         })
+    }
+}
+
+impl Weighed for Token {
+    fn heap_bytes(&self) -> usize {
+        let Self { id, created_by_username, comment, scopes, autoscope_state, inferred_scopes, backfill_scopes, .. } = self;
+        let lists = [scopes, inferred_scopes, backfill_scopes].into_iter().flatten();
+        let text = autoscope_state.as_ref().map_or(0, String::capacity);
+        id.as_str().len()
+            + created_by_username.capacity()
+            + comment.capacity()
+            + text
+            + lists.map(|names| bytes_of(names)).sum::<usize>()
+    }
+}
+
+impl Weighed for PresentedToken {
+    fn heap_bytes(&self) -> usize {
+        let Workspace { name, deployment_name, .. } = &self.workspace;
+        let owner = self.owner.as_ref().map_or(0, |owner| owner.name.capacity());
+        let actor = self.ended.as_ref().map_or(0, |ended| ended.actor.capacity());
+        self.token.heap_bytes() + name.capacity() + deployment_name.capacity() + owner + actor
+    }
+}
+
+impl Weighed for ReachRow {
+    fn heap_bytes(&self) -> usize {
+        [&self.name, &self.permission_level].into_iter().flatten().map(String::capacity).sum()
     }
 }
 
@@ -363,14 +437,15 @@ impl Reader {
         const SQL: &str = "WITH RECURSIVE up (subject_id, via_id) AS (
                SELECT CAST($3 AS BIGINT), CAST(NULL AS BIGINT)
                UNION SELECT CAST($4 AS BIGINT), CAST($3 AS BIGINT)
-               UNION SELECT m.group_id, m.member_id FROM group_members m JOIN up ON m.member_id = up.subject_id
-                 WHERE m.account_id = $1)
+               UNION SELECT m.group_id, m.member_id FROM up CROSS JOIN group_members m
+                 WHERE m.account_id = $1 AND m.member_id = up.subject_id)
              SELECT up.subject_id, up.via_id, p.name, acl.permission_level, p.account_admin,
                COALESCE(a.direct, FALSE) AND (p.workspace_id = 0 OR up.via_id IS NULL) AS assigned,
                p.active AND COALESCE(a.active, TRUE) AS active
-             FROM up JOIN principals p ON p.account_id = $1 AND p.principal_id = up.subject_id AND p.workspace_id IN (0, $2)
+             FROM up CROSS JOIN principals p
              LEFT JOIN token_acl acl ON acl.workspace_id = $2 AND acl.principal_id = up.subject_id
              LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = up.subject_id
+             WHERE p.account_id = $1 AND p.principal_id = up.subject_id AND p.workspace_id IN (0, $2)
              ORDER BY up.subject_id, up.via_id";
         let asked = match self.recall(Question::Reach(account, workspace, principal, users_group)) {
             Ok(known) => return Ok(known),
@@ -419,20 +494,18 @@ impl Reader {
         created_by_username: Option<&str>,
         horizon: Horizon,
     ) -> Result<Vec<Token>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE ",
-            within_horizon!(),
-            " AND t.workspace_id = $4
-             AND (CAST($5 AS BIGINT) IS NULL OR t.created_by_id = $5)
-             AND (CAST($6 AS TEXT) IS NULL OR t.created_by_username = $6)
-             ORDER BY t.creation_time, t.token_id"
-        );
+        // A text for each, because a condition that also holds where nothing is asked would use no index.
+        let sql = match (created_by, created_by_username) {
+            (None, None) => managed!(""),
+            (Some(_), None) => managed!("AND t.created_by_id = $5"),
+            (None, Some(_)) => managed!("AND t.created_by_username = $5"),
+            (Some(_), Some(_)) => managed!("AND t.created_by_id = $5 AND t.created_by_username = $6"),
+        };
         let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
-        let creator = created_by.map(|id| id.0);
-        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, creator, created_by_username];
-        let rows = self.rows::<TokenRow>(SQL, values).await?;
+        let mut values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace].to_vec();
+        values.extend(created_by.map(Value::from));
+        values.extend(created_by_username.map(Value::from));
+        let rows = self.rows::<TokenRow>(sql, &values).await?;
         rows.into_iter().map(Token::try_from).collect()
     }
 
@@ -576,33 +649,22 @@ impl Reader {
         wanted: FatesWanted<'_>,
         limit: i64,
     ) -> Result<Vec<StoredFate>, StoreError> {
-        const STORED: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            ", ",
-            end_columns!(tokens),
-            ", t.last_client, p.name AS owner_name
-             FROM tokens t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
-             WHERE t.workspace_id = $2 AND (CAST($3 AS TEXT) IS NULL OR t.token_id = $3)
-               AND (CAST($5 AS BIGINT) IS NULL OR t.owner_id = $5)
-             ORDER BY t.creation_time DESC, t.token_id DESC LIMIT $4"
-        );
-        const ENDED: &str = concat!(
-            "SELECT ",
-            tombstone_columns!(),
-            ", ",
-            end_columns!(tombstones),
-            ", t.last_client, p.name AS owner_name
-             FROM tombstones t LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = t.owner_id
-             WHERE t.workspace_id = $2 AND (CAST($3 AS TEXT) IS NULL OR t.token_id = $3)
-               AND (CAST($5 AS BIGINT) IS NULL OR t.owner_id = $5)
-             ORDER BY t.ended_at DESC, t.token_id LIMIT $4"
-        );
+        // A text for each, because a condition that also holds where nothing is asked would use no index.
+        let (stored, ended) = match (wanted.one, wanted.owner) {
+            (None, None) => (fates!(tokens, ""), fates!(tombstones, "")),
+            (Some(_), None) => (fates!(tokens, "AND t.token_id = $4"), fates!(tombstones, "AND t.token_id = $4")),
+            (None, Some(_)) => (fates!(tokens, "AND t.owner_id = $4"), fates!(tombstones, "AND t.owner_id = $4")),
+            (Some(_), Some(_)) => (
+                fates!(tokens, "AND t.token_id = $4 AND t.owner_id = $5"),
+                fates!(tombstones, "AND t.token_id = $4 AND t.owner_id = $5"),
+            ),
+        };
         let account = workspace.account.to_string();
-        let values =
-            args![&account, workspace.id, wanted.one.map(TokenId::as_str), limit, wanted.owner.map(|owner| owner.0)];
-        let mut rows = self.rows::<FateRow>(STORED, values).await?;
-        rows.extend(self.rows::<FateRow>(ENDED, values).await?);
+        let mut values = args![&account, workspace.id, limit].to_vec();
+        values.extend(wanted.one.map(Value::from));
+        values.extend(wanted.owner.map(Value::from));
+        let mut rows = self.rows::<FateRow>(stored, &values).await?;
+        rows.extend(self.rows::<FateRow>(ended, &values).await?);
         let mut fates: Vec<StoredFate> = rows.into_iter().map(StoredFate::try_from).collect::<Result<_, _>>()?;
         fates.sort_by(|a, b| (a.token.creation_time, &a.token.id).cmp(&(b.token.creation_time, &b.token.id)));
         Ok(fates)

@@ -104,14 +104,9 @@ impl Reader {
 
     /// The workspace that answers when nothing names one; `None` before the first start's seeding.
     pub async fn find_default_workspace(&mut self) -> Result<Option<Workspace>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            workspace_columns!(),
-            " FROM workspaces w",
-            workspace_joins!(),
-            "WHERE w.is_default = $1"
-        );
-        self.row::<WorkspaceRow>(SQL, args![true]).await?.map(Workspace::try_from).transpose()
+        const SQL: &str =
+            concat!("SELECT ", workspace_columns!(), " FROM workspaces w", workspace_joins!(), "WHERE w.is_default");
+        self.row::<WorkspaceRow>(SQL, args![]).await?.map(Workspace::try_from).transpose()
     }
 
     /// The workspaces that a principal is in, itself or through a group of the account, and active in:
@@ -124,17 +119,17 @@ impl Reader {
         const SQL: &str = concat!(
             "WITH RECURSIVE up (principal_id) AS (
                SELECT CAST($2 AS BIGINT)
-               UNION SELECT m.group_id FROM group_members m JOIN up ON m.member_id = up.principal_id
-                 WHERE m.account_id = $1)
+               UNION SELECT m.group_id FROM up CROSS JOIN group_members m
+                 WHERE m.account_id = $1 AND m.member_id = up.principal_id)
              SELECT ",
             workspace_columns!(),
             " FROM workspaces w",
             workspace_joins!(),
             "LEFT JOIN workspace_assignments a ON a.workspace_id = w.workspace_id AND a.principal_id = $2
              WHERE w.account_id = $1 AND COALESCE(a.active, TRUE) AND EXISTS (
-               SELECT 1 FROM up JOIN principals g ON g.account_id = $1 AND g.principal_id = up.principal_id
-               JOIN workspace_assignments d ON d.workspace_id = w.workspace_id AND d.principal_id = up.principal_id
-               WHERE d.direct AND g.workspace_id = 0)
+               SELECT 1 FROM up CROSS JOIN principals g CROSS JOIN workspace_assignments d
+               WHERE g.account_id = $1 AND g.principal_id = up.principal_id AND g.workspace_id = 0
+                 AND d.workspace_id = w.workspace_id AND d.principal_id = up.principal_id AND d.direct)
              ORDER BY w.is_default DESC, w.workspace_id"
         );
         let account = account.to_string();

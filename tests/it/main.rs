@@ -47,6 +47,7 @@ mod remedies;
 mod replicas;
 mod report;
 mod requirements;
+mod scale;
 mod scim;
 mod secrets;
 mod seeds;
