@@ -25,6 +25,22 @@ const FILES_KEPT: u32 = 5;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// How often the latest time that was shown is kept.
+const TIME_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Keeps the latest time that was shown, again and again.
+pub async fn keep_time(service: Service) {
+    let mut is_kept = true;
+    loop {
+        tokio::time::sleep(TIME_INTERVAL).await;
+        let kept = service.keep_time().await;
+        if let (Err(error), true) = (&kept, is_kept) {
+            tracing::warn!("the latest time that was shown is not kept for now: {error}");
+        }
+        is_kept = kept.is_ok();
+    }
+}
+
 /// Sweeps all workspaces again and again, and removes those that were made for a time.
 pub async fn sweep(service: Service, doors: Doors, every: Duration) {
     loop {

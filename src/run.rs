@@ -121,6 +121,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         let_in(surface(&service, args.access(), args.sign_in(), Some(doors.clone())));
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), doors, every));
+        tokio::spawn(background::keep_time(service.clone()));
         let (stop_file, stopped) = oneshot::channel();
         let file = match args.audit_file() {
             Some(file) => {
@@ -146,6 +147,9 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     // The last requests, for the processes that go on.
     if let Err(error) = service.share_journal().await {
         tracing::warn!("the last requests are missing in the shared journal: {error}");
+    }
+    if let Err(error) = service.keep_time().await {
+        tracing::warn!("the latest time that was shown is not kept: {error}");
     }
     service.store().close().await;
     tracing::info!("stopped");
@@ -366,8 +370,12 @@ async fn admin_token(args: AdminTokenArgs) -> Result<ExitCode, Failure> {
         return Err("a database in memory belongs to its server; give that one --admin-token".into());
     }
     let service = service_over(Store::open(&args.database).await?);
-    let value = service.mint_admin_token().await.map_err(sentence)?;
+    let minted = service.mint_admin_token().await.map_err(sentence);
     service.store().close().await;
+    let (value, owner) = minted?;
+    if owner != service::ADMIN_USER {
+        eprintln!("{owner} owns this token, because {} is deleted, deactivated or not an admin", service::ADMIN_USER);
+    }
     say(&format!("{}\n", export_token(&value)));
     Ok(ExitCode::SUCCESS)
 }

@@ -71,7 +71,9 @@ impl Service {
                 Found::Decoy(id) => Some(id),
                 _ => None,
             };
-            let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
+            let system = self.clock.now();
+            unless_unwritable(self.keep_time_of_end(&facts, system).await)?;
+            let decision = authorize::authorize(presented, named, demand, facts, system);
             match self.record_login(&decision, &origin).await {
                 // Through another process, where this one's gates are not closed.
                 Err(StoreError::Exchanged) => {}
@@ -186,13 +188,13 @@ impl Service {
 }
 
 /// What only keeps a record of a request may fail while the disk is full: that keeps nobody from reading.
-fn unless_unwritable(recorded: Result<(), StoreError>) -> Result<(), Error> {
-    match recorded {
-        Err(error @ StoreError::Unwritable(_)) => {
+fn unless_unwritable<E: Into<Error>>(recorded: Result<(), E>) -> Result<(), Error> {
+    match recorded.map_err(Into::into) {
+        Err(Error::Store(error @ StoreError::Unwritable(_))) => {
             tracing::error!("a request goes on without its record: {error}");
             Ok(())
         }
-        other => Ok(other?),
+        other => other,
     }
 }
 

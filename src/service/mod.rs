@@ -29,6 +29,7 @@ mod worlds;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 pub use authorize::{Authorized, Refused};
@@ -54,7 +55,7 @@ use gates::Gates;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ForwardClock};
 use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
 use crate::domain::identity::Directory;
@@ -121,7 +122,9 @@ struct Deed<'a> {
 #[derive(Clone, Debug)]
 pub struct Service {
     store: Store,
-    clock: Arc<dyn Clock>,
+    clock: Arc<ForwardClock>,
+    /// The latest time that is kept in the database, as far as this process knows.
+    time_kept: Arc<AtomicI64>,
     entropy: Arc<dyn Entropy>,
     journal: Journal,
     sharing: shared_journal::Sharing,
@@ -137,7 +140,8 @@ impl Service {
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
             store,
-            clock,
+            clock: Arc::new(ForwardClock::over(clock)),
+            time_kept: Arc::default(),
             entropy,
             journal: Journal::new(JournalLimits::default()),
             sharing: shared_journal::Sharing::default(),
@@ -159,7 +163,7 @@ impl Service {
         self.entropy.as_ref()
     }
 
-    /// The system's time.
+    /// The system's time; it never goes back.
     pub fn system_now(&self) -> Millis {
         self.clock.now()
     }

@@ -7,7 +7,7 @@ use uuid::Builder;
 
 use super::{Error, Service};
 use crate::domain::access::PermissionLevel;
-use crate::domain::clock::WorkspaceClock;
+use crate::domain::clock::ClockMode;
 use crate::domain::conf::plan_change;
 use crate::domain::decoy::Decoy;
 use crate::domain::identity::{Assignment, Attributes, Email, Member, Principal, PrincipalKind};
@@ -244,11 +244,11 @@ impl Sower<'_> {
     ) -> Result<Workspace, Error> {
         let system = self.service.clock.now();
         let frozen = instant(seed.frozen_at, system);
-        workspace.clock = match (frozen, seed.clock_ahead) {
-            (Some(at), _) => WorkspaceClock::Frozen(at),
-            (None, Some(span)) => WorkspaceClock::Offset(span.0),
-            (None, None) => workspace.clock,
-        };
+        workspace.clock = workspace.clock.in_mode(match (frozen, seed.clock_ahead) {
+            (Some(at), _) => ClockMode::Frozen(at),
+            (None, Some(span)) => ClockMode::Offset(span.0),
+            (None, None) => workspace.clock.mode(),
+        });
         let now = workspace.clock.at(system);
         workspace.created_at = instant(seed.created, now).unwrap_or(workspace.created_at);
         workspace.name = seed.name.clone().unwrap_or(workspace.name);
@@ -660,13 +660,13 @@ async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Milli
         name: Some(workspace.name.clone()),
         created: Some(Moment::At(workspace.created_at)),
         entropy_seed: workspace.entropy_seed,
-        frozen_at: match workspace.clock {
-            WorkspaceClock::Frozen(at) => Some(Moment::At(at)),
-            WorkspaceClock::Real | WorkspaceClock::Offset(_) => None,
+        frozen_at: match workspace.clock.mode() {
+            ClockMode::Frozen(at) => Some(Moment::At(at)),
+            ClockMode::Real | ClockMode::Offset(_) => None,
         },
-        clock_ahead: match workspace.clock {
-            WorkspaceClock::Offset(ms) => Some(Span(ms)),
-            WorkspaceClock::Real | WorkspaceClock::Frozen(_) => None,
+        clock_ahead: match workspace.clock.mode() {
+            ClockMode::Offset(ms) => Some(Span(ms)),
+            ClockMode::Real | ClockMode::Frozen(_) => None,
         },
         behaviour: BehaviourChange {
             tier: Some(behaviour.tier),

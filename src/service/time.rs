@@ -1,10 +1,13 @@
 //! A workspace's time: its clock, what comes next, and the sweep that carries out what is due.
 
+use std::sync::atomic::Ordering;
+
 use super::{Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
-use crate::domain::clock::WorkspaceClock;
+use crate::domain::authorize::{Facts, Found};
+use crate::domain::clock::{ClockMode, WorkspaceClock};
 use crate::domain::lifecycle::{End, EventKind, end_of, events_of};
-use crate::domain::token::{EndCause, Horizon, Token};
+use crate::domain::token::{EndCause, Horizon, Token, TokenState};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
 use crate::store::{ByTime, Lock, Reader, Writer};
 
@@ -73,6 +76,42 @@ impl Service {
         ClockState { clock: workspace.clock, now: workspace.clock.at(self.system_now()) }
     }
 
+    /// Keeps the latest time that this process has shown, and takes over what others have: after a restart, and in
+    /// every other process, no clock shows anything earlier.
+    pub async fn keep_time(&self) -> Result<(), Error> {
+        let shown = self.clock.shown();
+        if shown.0 > self.time_kept.load(Ordering::Acquire) {
+            let mut writer = self.store.write(Lock::Time).await?;
+            writer.keep_shown_at(shown).await?;
+            writer.commit().await?;
+            self.time_kept.fetch_max(shown.0, Ordering::AcqRel);
+        }
+        if self.may_have_replicas() {
+            let kept = self.store.read().await?.find_shown_at().await?;
+            self.raise_time(kept);
+        }
+        Ok(())
+    }
+
+    /// Lets no clock of this process show anything before what is kept.
+    pub(super) fn raise_time(&self, kept: Millis) {
+        self.clock.raise(kept);
+        self.time_kept.fetch_max(kept.0, Ordering::AcqRel);
+    }
+
+    /// Keeps the time before a credential is refused as expired, unless the time that is kept refuses it as well: so
+    /// no restart and no other process accepts it again. It costs one write for each credential that expires.
+    pub(super) async fn keep_time_of_end(&self, facts: &Facts, system: Millis) -> Result<(), Error> {
+        let Some(workspace) = &facts.workspace else { return Ok(()) };
+        let kept = Millis(self.time_kept.load(Ordering::Acquire));
+        let is_over = |system: Millis| match &facts.found {
+            Found::Token(token) => token.state(&workspace.behaviour, workspace.clock.at(system)) != TokenState::Live,
+            Found::Access(claims, clock) => clock.at(system) >= claims.expiry(),
+            _ => false,
+        };
+        if is_over(system) && !is_over(kept) { self.keep_time().await } else { Ok(()) }
+    }
+
     /// A workspace by id.
     ///
     /// # Errors
@@ -90,13 +129,13 @@ impl Service {
     pub async fn set_clock(
         &self,
         id: WorkspaceId,
-        make: impl FnOnce(Millis, Millis) -> WorkspaceClock + Send,
+        make: impl FnOnce(Millis, Millis) -> ClockMode + Send,
     ) -> Result<Advanced, Error> {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
-        let system = self.system_now();
+        let system = workspace.clock.system(self.system_now());
         let now = workspace.clock.at(system);
-        let clock = make(now, system);
+        let clock = workspace.clock.in_mode(make(now, system));
         self.move_clock(writer, &workspace, clock, now, system).await
     }
 

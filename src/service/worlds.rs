@@ -119,7 +119,7 @@ impl Service {
             is_default: false,
             admins_group: PrincipalId(0),
             users_group: PrincipalId(0),
-            clock: WorkspaceClock::Real,
+            clock: WorkspaceClock::REAL,
             behaviour: new.behaviour.apply(Behaviour::default()),
             delete_at: new.ttl_ms.map(|ttl| now.plus(ttl)),
             entropy_seed: new.entropy_seed,

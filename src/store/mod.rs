@@ -27,7 +27,6 @@ mod workspaces;
 mod worlds;
 
 use std::fmt;
-use std::fs::File;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -41,6 +40,7 @@ pub use exchanges::{NewExchange, StoredExchange};
 pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
+pub use sqlite::{Claim, Holder};
 pub use settings::Versioned;
 pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
 pub use worlds::{TABLES_KEPT, tables_put_back};
@@ -212,8 +212,14 @@ pub enum Unusable {
     #[error("cannot be written: {0}")]
     Unwritable(String),
     /// Another server has it.
-    #[error("is used by another server; give a path of its own to --database, or share PostgreSQL")]
-    InUse,
+    #[error("is used by another server{0}; stop that one, give a path of its own to --database, or share PostgreSQL")]
+    InUse(Holder),
+    /// Another server has it, under another name.
+    #[error("is used by a server under another name, which its log has too; give the name that the server was given")]
+    ServedElsewhere,
+    /// It has hard links.
+    #[error("has several names (hard links), of which SQLite would give each a log of its own; leave it one name")]
+    SeveralNames,
     /// A newer version of this program wrote it.
     #[error(
         "has schema {theirs}, written by a newer dapi-mock, as this one knows up to {ours}; use that version, or another --database"
@@ -268,7 +274,7 @@ pub enum Store {
         /// What reads have found since the last change.
         remembered: Arc<Remembered>,
         /// Keeps other servers out, where this is one, until the last copy of it is gone.
-        claim: Option<Arc<File>>,
+        claim: Option<Arc<Claim>>,
     },
     /// One pool for both.
     Postgres(PostgresPool),
@@ -315,10 +321,16 @@ impl Store {
             }
             Database::SqliteFile(path) => {
                 sqlite::inspect(path).await?;
-                let claim = if serves { Some(Arc::new(sqlite::claim(path)?)) } else { None };
+                let claim = if serves {
+                    Some(Arc::new(sqlite::claim(path).await?))
+                } else {
+                    sqlite::refuse_elsewhere_served(path)?;
+                    None
+                };
                 let (write, read) = sqlite::open_file(path, durability).await?;
                 migrations::migrate_sqlite(&write).await?;
-                Ok(Self::Sqlite { write, read, remembered: Arc::default(), claim })
+                let remembered = Arc::new(Remembered::of_file(sqlite::Log::of(path)?));
+                Ok(Self::Sqlite { write, read, remembered, claim })
             }
             Database::Postgres(url) => Ok(Self::Postgres(PostgresPool::open(url, durability, limits).await?)),
         }

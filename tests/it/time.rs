@@ -267,5 +267,5 @@ async fn no_clock_overflows() {
     assert_eq!(world.service.clock(id).await.unwrap().now, Millis(i64::MAX));
     world.admin().get(LIST).await.refused(403, 403, "Invalid access token.");
     assert!(world.service.clock(WorkspaceId(5)).await.is_err());
-    assert_eq!(WorkspaceClock::Offset(i64::MAX).advanced(i64::MAX).at(START), Millis(i64::MAX));
+    assert_eq!(WorkspaceClock::offset(i64::MAX).advanced(i64::MAX).at(START), Millis(i64::MAX));
 }
