@@ -42,7 +42,7 @@ pub use oauth::{Issued, issuer_of};
 pub use pages::SignedIn;
 pub use report::{Counted, Counts, Export, FoundTokens, NamedRow, ReportPage, ReportStatistics, Revoked};
 pub use secrets::CreatedSecret;
-pub use seed::Seeded;
+pub use seed::{Progress, Seeded};
 pub use settings::ALLOW_ALL;
 // What http has to name of the store comes through here.
 pub use crate::store::{FatesWanted, StoreError, Versioned};

@@ -45,8 +45,10 @@ pub use settings::Versioned;
 pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
 pub use worlds::{TABLES_KEPT, tables_put_back};
 
-/// How long a request waits for a connection to SQLite before it is answered with 503.
+/// How long a request waits for a connection to read a SQLite file with before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it waits for the one that writes. Putting a large workspace back takes seconds and cannot be divided.
+const WRITER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where the data are.
 #[derive(Clone, PartialEq, Eq)]

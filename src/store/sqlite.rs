@@ -12,7 +12,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
-use super::{ACQUIRE_TIMEOUT, Durability, Unusable};
+use super::{ACQUIRE_TIMEOUT, Durability, Unusable, WRITER_TIMEOUT};
 
 /// Marks a SQLite file as ours ("DAPI"), so that another program's database is refused.
 const APPLICATION_ID: i32 = 0x4441_5049;
@@ -37,6 +37,7 @@ pub(super) async fn open_file(path: &str, durability: Durability) -> Result<(Sql
     });
     make_private(path);
     let write = pool(1)
+        .acquire_timeout(WRITER_TIMEOUT)
         // SQLite itself ends a transaction that finds the disk full, and then refuses the ROLLBACK; the
         // driver would believe for ever that it is still in it.
         .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))

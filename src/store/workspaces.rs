@@ -290,6 +290,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Sets when a workspace goes by itself.
+    pub async fn update_delete_at(&mut self, id: WorkspaceId, at: Option<Millis>) -> Result<(), StoreError> {
+        self.execute("UPDATE workspaces SET delete_at = $2 WHERE workspace_id = $1", args![id, at]).await?;
+        Ok(())
+    }
+
     /// Sets a workspace's clock.
     pub async fn update_clock(&mut self, id: WorkspaceId, clock: WorkspaceClock) -> Result<(), StoreError> {
         let (mode, value) = clock.to_parts();
