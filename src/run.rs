@@ -121,7 +121,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         let_in(surface(&service, args.access(), args.sign_in(), Some(doors.clone())));
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), doors, every));
-        tokio::spawn(background::keep_time(service.clone()));
+        tokio::spawn(background::catch_up(service.clone()));
         let (stop_file, stopped) = oneshot::channel();
         let file = match args.audit_file() {
             Some(file) => {
@@ -148,8 +148,8 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     if let Err(error) = service.share_journal().await {
         tracing::warn!("the last requests are missing in the shared journal: {error}");
     }
-    if let Err(error) = service.keep_time().await {
-        tracing::warn!("the latest time that was shown is not kept: {error}");
+    if let Err(error) = background::record(&service).await {
+        tracing::warn!("the last uses of tokens are not recorded: {error}");
     }
     service.store().close().await;
     tracing::info!("stopped");

@@ -87,7 +87,6 @@ const LONG_WORK: &[&str] = &[
     "seed.apply",
     "seed.export",
     "tokenReport.revoke",
-    "whatIf.ask",
     "workspaces.create",
     "workspaces.delete",
     "workspaces.fork",

@@ -125,6 +125,7 @@ pub struct Service {
     clock: Arc<ForwardClock>,
     /// The latest time that is kept in the database, as far as this process knows.
     time_kept: Arc<AtomicI64>,
+    late_uses: authorize::LateUses,
     entropy: Arc<dyn Entropy>,
     journal: Journal,
     sharing: shared_journal::Sharing,
@@ -142,6 +143,7 @@ impl Service {
             store,
             clock: Arc::new(ForwardClock::over(clock)),
             time_kept: Arc::default(),
+            late_uses: authorize::LateUses::default(),
             entropy,
             journal: Journal::new(JournalLimits::default()),
             sharing: shared_journal::Sharing::default(),

@@ -282,12 +282,7 @@ impl Service {
 }
 
 /// The instant that is meant, when it is `now`.
-async fn instant_of(
-    target: &Target,
-    reader: &mut Reader,
-    workspace: &Workspace,
-    now: Millis,
-) -> Result<Millis, Error> {
+async fn instant_of(target: &Target, reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Millis, Error> {
     Ok(match target {
         Target::By(ms) => now.plus(*ms),
         Target::To(at) => *at,

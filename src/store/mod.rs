@@ -40,8 +40,8 @@ pub use exchanges::{NewExchange, StoredExchange};
 pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
-pub use sqlite::{Claim, Holder};
 pub use settings::Versioned;
+pub use sqlite::{Claim, Holder};
 pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
 pub use worlds::{TABLES_KEPT, tables_put_back};
 

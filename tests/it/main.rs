@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod admin_token;
 mod api;
 mod architecture;
 mod audit;
@@ -25,6 +26,7 @@ mod harness;
 mod hostile;
 mod journal;
 mod kills;
+mod long_work;
 mod model;
 mod oauth;
 mod oauth_forgery;
