@@ -73,10 +73,10 @@ impl LateUses {
     fn put(&self, caller: &Caller, used: &Use, origin: &Origin) {
         let Some(token) = &caller.token else { return };
         let key = (caller.workspace.id, token.clone());
-        let mut uses = self.lock();
-        if uses.len() < MOST_LATE_USES || uses.contains_key(&key) {
+        let mut waiting = self.lock();
+        if waiting.len() < MOST_LATE_USES || waiting.contains_key(&key) {
             let late = LateUse { caller: caller.clone(), used: used.clone(), origin: origin.clone() };
-            uses.insert(key, Arc::new(late));
+            waiting.insert(key, Arc::new(late));
         }
     }
 
@@ -144,13 +144,11 @@ impl Service {
         if self.may_have_replicas() {
             return recorded.await;
         }
-        match timeout(USE_PATIENCE, recorded).await {
-            Ok(recorded) => recorded,
-            Err(_) => {
-                self.late_uses.put(caller, used, origin);
-                Ok(())
-            }
+        if let Ok(recorded) = timeout(USE_PATIENCE, recorded).await {
+            return recorded;
         }
+        self.late_uses.put(caller, used, origin);
+        Ok(())
     }
 
     async fn record_use(&self, caller: &Caller, used: &Use, origin: &Origin) -> Result<(), StoreError> {
