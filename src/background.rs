@@ -25,6 +25,31 @@ const FILES_KEPT: u32 = 5;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// How often what requests did not wait for is recorded.
+const TIME_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Records what requests did not wait for: late uses of tokens, and the latest time that was shown.
+pub async fn catch_up(service: Service) {
+    let mut is_kept = true;
+    loop {
+        tokio::time::sleep(TIME_INTERVAL).await;
+        let kept = record(&service).await;
+        if let (Err(error), true) = (&kept, is_kept) {
+            tracing::warn!("uses of tokens and the latest time that was shown are not recorded for now: {error}");
+        }
+        is_kept = kept.is_ok();
+    }
+}
+
+/// The same once.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn record(service: &Service) -> Result<(), Error> {
+    service.record_late_uses().await?;
+    service.keep_time().await
+}
+
 /// Sweeps all workspaces again and again, and removes those that were made for a time.
 pub async fn sweep(service: Service, doors: Doors, every: Duration) {
     loop {

@@ -2,9 +2,11 @@
 //! a workspace's own time is [`WorkspaceClock::at`](crate::domain::clock::WorkspaceClock::at) of it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::Millis;
+use crate::domain::clock::ForwardTime;
 
 /// A source of the system's time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -21,6 +23,44 @@ impl Clock for SystemClock {
     fn now(&self) -> Millis {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Millis(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that never goes back, whatever the one that it follows does.
+#[derive(Debug)]
+pub struct ForwardClock {
+    system: Arc<dyn Clock>,
+    time: Mutex<ForwardTime>,
+}
+
+impl ForwardClock {
+    /// A clock that follows another one.
+    pub fn over(system: Arc<dyn Clock>) -> Self {
+        Self { system, time: Mutex::default() }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn now(&self) -> Millis {
+        // The system's clock is read under the lock: of two threads, the one that read it first may come second.
+        let mut time = self.time();
+        time.read(self.system.now())
+    }
+
+    /// The latest time that it showed.
+    pub fn shown(&self) -> Millis {
+        self.time().shown()
+    }
+
+    /// Lets it show nothing before `floor` from now on.
+    pub fn raise(&self, floor: Millis) {
+        let mut time = self.time();
+        // Else what the system's clock shows meanwhile would be added to it.
+        time.read(self.system.now());
+        time.raise(floor);
+    }
+
+    fn time(&self) -> MutexGuard<'_, ForwardTime> {
+        self.time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -168,6 +168,7 @@ pub(crate) async fn serve_until(
         };
         let every = Duration::from_secs(args.sweep_interval.into());
         tokio::spawn(background::sweep(service.clone(), doors, every));
+        tokio::spawn(background::catch_up(service.clone()));
         let (stop_file, stopped) = oneshot::channel();
         let file = match args.audit_file() {
             Some(file) => {
@@ -197,6 +198,9 @@ pub(crate) async fn serve_until(
     // The last requests, for the processes that go on.
     if let Err(error) = service.share_journal().await {
         tracing::warn!("the last requests are missing in the shared journal: {error}");
+    }
+    if let Err(error) = background::record(&service).await {
+        tracing::warn!("the last uses of tokens are not recorded: {error}");
     }
     service.store().close().await;
     Ok(Some(service))
@@ -385,8 +389,12 @@ async fn admin_token(args: AdminTokenArgs) -> Result<ExitCode, Failure> {
         return Err("a database in memory belongs to its server; give that one --admin-token".into());
     }
     let service = service_over(Store::open(&args.database).await?);
-    let value = service.mint_admin_token().await.map_err(sentence)?;
+    let minted = service.mint_admin_token().await.map_err(sentence);
     service.store().close().await;
+    let (value, owner) = minted?;
+    if owner != service::ADMIN_USER {
+        eprintln!("{owner} owns this token, because {} is deleted, deactivated or not an admin", service::ADMIN_USER);
+    }
     if args.output.output.is_json() {
         say(&format!("{}\n", json!({ "DATABRICKS_TOKEN": value.reveal() })));
     } else {

@@ -59,7 +59,7 @@ pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
         // An earlier start's token is known by its hash alone, and the command must not use the one it may inherit.
         let token = match started.admin_token {
             Some(token) => token,
-            None => service.mint_admin_token().await.map_err(sentence)?,
+            None => service.mint_admin_token().await.map_err(sentence)?.0,
         };
         // Nobody waits for it where a signal came first.
         let _ = tell.send(Ready { workspace: started.workspace, token });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Control;
 use super::reply::{Asked, Input, Problem, Reply, instant, ok, show_instant, workspace_id};
-use crate::domain::clock::WorkspaceClock;
+use crate::domain::clock::ClockMode;
 use crate::domain::lifecycle::EventKind;
 use crate::domain::{AccountId, TokenId, WorkspaceId, span};
 use crate::service::{Advanced, ClockState, Event, Target};
@@ -18,10 +18,10 @@ pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<S
 }
 
 fn clock_json(state: ClockState) -> Value {
-    let (mode, offset_ms) = match state.clock {
-        WorkspaceClock::Real => ("real", 0),
-        WorkspaceClock::Offset(ms) => ("offset", ms),
-        WorkspaceClock::Frozen(_) => ("frozen", 0),
+    let (mode, offset_ms) = match state.clock.mode() {
+        ClockMode::Real => ("real", 0),
+        ClockMode::Offset(ms) => ("offset", ms),
+        ClockMode::Frozen(_) => ("frozen", 0),
     };
     json!({ "mode": mode, "now": show_instant(state.now), "offset_ms": offset_ms })
 }
@@ -99,9 +99,9 @@ pub(super) async fn set(
     let advanced = control.service.set_clock(id, |now, system| {
         let at = at.unwrap_or(now);
         match mode.as_str() {
-            "frozen" => WorkspaceClock::Frozen(at),
-            "offset" => WorkspaceClock::Offset(at.since(system)),
-            _ => WorkspaceClock::Real,
+            "frozen" => ClockMode::Frozen(at),
+            "offset" => ClockMode::Offset(at.since(system)),
+            _ => ClockMode::Real,
         }
     });
     Ok(ok(&advanced_json(&control, id, &advanced.await?).await?))

@@ -1,10 +1,49 @@
-//! A workspace's time as a pure function of the system's.
+//! Time as pure functions: what the server takes for the system's time, and a workspace's time.
 
 use super::Millis;
 
-/// How a workspace's time follows the system's (spec §7).
+/// The system's time as this server shows it: it never goes back. Where the operating system's clock is set back, or
+/// another process has shown a later time, this one is ahead, and runs at half the speed until the system's clock
+/// has caught up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForwardTime {
+    /// What the operating system's clock showed last.
+    system: Millis,
+    /// How far ahead of it this time is, in half milliseconds.
+    halves_ahead: i64,
+}
+
+impl ForwardTime {
+    /// The time when the operating system's clock shows `system`.
+    pub const fn read(&mut self, system: Millis) -> Millis {
+        let passed = system.since(self.system);
+        let halves = match passed {
+            // Set back: this time goes on from where it is.
+            ..0 => self.halves_ahead.saturating_sub(passed.saturating_mul(2)),
+            0.. => self.halves_ahead.saturating_sub(passed),
+        };
+        self.halves_ahead = if halves < 0 { 0 } else { halves };
+        self.system = system;
+        self.shown()
+    }
+
+    /// The latest time that was shown.
+    pub const fn shown(self) -> Millis {
+        self.system.plus((self.halves_ahead / 2).saturating_add(self.halves_ahead % 2))
+    }
+
+    /// Makes it at least `floor`.
+    pub const fn raise(&mut self, floor: Millis) {
+        let behind = floor.since(self.shown());
+        if behind > 0 {
+            self.halves_ahead = self.halves_ahead.saturating_add(behind.saturating_mul(2));
+        }
+    }
+}
+
+/// How a workspace's time follows the system's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkspaceClock {
+pub enum ClockMode {
     /// The system's time.
     Real,
     /// The system's time plus so many milliseconds.
@@ -13,43 +52,97 @@ pub enum WorkspaceClock {
     Frozen(Millis),
 }
 
-impl WorkspaceClock {
-    /// The workspace's time when the system's is `system`.
-    pub const fn at(self, system: Millis) -> Millis {
+impl ClockMode {
+    const fn at(self, system: Millis) -> Millis {
         match self {
             Self::Real => system,
             Self::Offset(ms) => system.plus(ms),
             Self::Frozen(at) => at,
         }
     }
+}
+
+/// A workspace's clock: it shows nothing earlier than what any process on the database has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkspaceClock {
+    mode: ClockMode,
+    /// The latest system time that is known to have been shown.
+    floor: Millis,
+}
+
+impl WorkspaceClock {
+    /// The system's time.
+    pub const REAL: Self = Self::new(ClockMode::Real);
+
+    /// A clock that shows whatever the system's time makes of its mode.
+    pub const fn new(mode: ClockMode) -> Self {
+        Self { mode, floor: Millis(i64::MIN) }
+    }
+
+    /// A clock that runs with the system's time, `ms` milliseconds ahead of it.
+    pub const fn offset(ms: i64) -> Self {
+        Self::new(ClockMode::Offset(ms))
+    }
+
+    /// A clock that stands still.
+    pub const fn frozen(at: Millis) -> Self {
+        Self::new(ClockMode::Frozen(at))
+    }
+
+    /// The same, for which the system's time is never before `floor`.
+    pub const fn not_before(self, floor: Millis) -> Self {
+        let floor = if floor.0 > self.floor.0 { floor } else { self.floor };
+        Self { floor, ..self }
+    }
+
+    /// The same clock in another mode.
+    pub const fn in_mode(self, mode: ClockMode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// How it follows the system's time.
+    pub const fn mode(self) -> ClockMode {
+        self.mode
+    }
+
+    /// What counts as the system's time when that is `system`.
+    pub const fn system(self, system: Millis) -> Millis {
+        if system.0 < self.floor.0 { self.floor } else { system }
+    }
+
+    /// The workspace's time when the system's is `system`.
+    pub const fn at(self, system: Millis) -> Millis {
+        self.mode.at(self.system(system))
+    }
 
     /// This clock set forward by `by` milliseconds (negative counts as 0: time only goes forward).
     pub const fn advanced(self, by: i64) -> Self {
         let by = if by < 0 { 0 } else { by };
-        match self {
-            Self::Real => Self::Offset(by),
-            Self::Offset(ms) => Self::Offset(ms.saturating_add(by)),
-            Self::Frozen(at) => Self::Frozen(at.plus(by)),
-        }
+        self.in_mode(match self.mode {
+            ClockMode::Real => ClockMode::Offset(by),
+            ClockMode::Offset(ms) => ClockMode::Offset(ms.saturating_add(by)),
+            ClockMode::Frozen(at) => ClockMode::Frozen(at.plus(by)),
+        })
     }
 
-    /// Name and value as stored.
+    /// The mode's name and value as stored.
     pub const fn to_parts(self) -> (&'static str, i64) {
-        match self {
-            Self::Real => ("real", 0),
-            Self::Offset(ms) => ("offset", ms),
-            Self::Frozen(at) => ("frozen", at.0),
+        match self.mode {
+            ClockMode::Real => ("real", 0),
+            ClockMode::Offset(ms) => ("offset", ms),
+            ClockMode::Frozen(at) => ("frozen", at.0),
         }
     }
 
     /// Reads what [`to_parts`](Self::to_parts) gave; `None` for an unknown mode.
     pub fn from_parts(mode: &str, value: i64) -> Option<Self> {
-        match mode {
-            "real" => Some(Self::Real),
-            "offset" => Some(Self::Offset(value)),
-            "frozen" => Some(Self::Frozen(Millis(value))),
-            _ => None,
-        }
+        let mode = match mode {
+            "real" => ClockMode::Real,
+            "offset" => ClockMode::Offset(value),
+            "frozen" => ClockMode::Frozen(Millis(value)),
+            _ => return None,
+        };
+        Some(Self::new(mode))
     }
 }
 
@@ -62,9 +155,9 @@ mod tests {
     fn clocks() -> impl Strategy<Value = WorkspaceClock> {
         let range = -4_000_000_000_000_i64..4_000_000_000_000;
         prop_oneof![
-            Just(WorkspaceClock::Real),
-            range.clone().prop_map(WorkspaceClock::Offset),
-            range.prop_map(|at| WorkspaceClock::Frozen(Millis(at))),
+            Just(WorkspaceClock::REAL),
+            range.clone().prop_map(WorkspaceClock::offset),
+            range.prop_map(|at| WorkspaceClock::frozen(Millis(at))),
         ]
     }
 
@@ -80,6 +173,53 @@ mod tests {
         fn parts_round_trip(clock in clocks()) {
             let (mode, value) = clock.to_parts();
             prop_assert_eq!(WorkspaceClock::from_parts(mode, value), Some(clock));
+        }
+
+        /// Several processes on one database, each with an operating system's clock of its own that jumps about, and
+        /// each of which keeps and reads the latest time now and then.
+        #[test]
+        fn no_workspace_clock_ever_goes_back(
+            clock in clocks(),
+            readings in prop::collection::vec((0..3_usize, 0..4_000_000_000_000_i64, any::<bool>()), 1..60),
+        ) {
+            let mut processes = [ForwardTime::default(); 3];
+            let (mut kept, mut latest) = (Millis(0), [Millis(i64::MIN); 3]);
+            let mut latest_kept = Millis(i64::MIN);
+            for (process, system, keeps) in readings {
+                let time = &mut processes[process];
+                let shown = clock.not_before(kept).at(time.read(Millis(system)));
+                prop_assert!(shown >= latest[process] && shown >= latest_kept);
+                latest[process] = shown;
+                if keeps {
+                    kept = kept.max(time.shown());
+                    time.raise(kept);
+                    latest_kept = latest_kept.max(shown);
+                }
+            }
+        }
+
+        #[test]
+        fn a_time_that_is_ahead_runs_at_half_the_speed_until_the_system_has_caught_up(
+            system in 0..4_000_000_000_000_i64,
+            ahead in 1..1_000_000_i64,
+            passed in 0..3_000_000_i64,
+        ) {
+            let mut time = ForwardTime::default();
+            time.read(Millis(system + ahead));
+            prop_assert_eq!(time.read(Millis(system)), Millis(system + ahead), "set back");
+            let expected = (ahead + (passed + 1) / 2 - (passed % 2)).max(passed);
+            let shown = time.read(Millis(system + passed)).0 - system;
+            prop_assert!((shown - expected).abs() <= 1 && shown >= passed, "{shown} {expected}");
+        }
+
+        #[test]
+        fn while_the_system_goes_forward_it_is_the_systems_time(times in prop::collection::vec(0..4_000_000_000_000_i64, 1..20)) {
+            let mut times = times;
+            times.sort_unstable();
+            let mut time = ForwardTime::default();
+            for system in times {
+                prop_assert_eq!(time.read(Millis(system)), Millis(system));
+            }
         }
     }
 }

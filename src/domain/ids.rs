@@ -15,7 +15,7 @@ pub const DAY_MS: i64 = 86_400_000;
 pub const MAX_NUMERIC_ID: i64 = 9_007_199_254_740_991;
 
 /// An instant: milliseconds since the Unix epoch, of some workspace's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Millis(pub i64);
 
 impl Millis {

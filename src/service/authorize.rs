@@ -1,11 +1,15 @@
 //! From a presented credential to a caller.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::{Call, Error, Inside, Service};
 use crate::domain::audit::{Action, NewEvent, Origin};
-use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented};
-use crate::domain::{Workspace, WorkspaceId};
+use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Use};
+use crate::domain::{TokenId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError};
 
@@ -41,6 +45,54 @@ pub struct Refused<'a> {
     pub account_level: bool,
 }
 
+/// How long a request waits to record the use of its token. Longer than the batches of long work take; what takes the
+/// one writer of SQLite for longer keeps nobody from reading.
+const USE_PATIENCE: Duration = Duration::from_secs(1);
+/// Most uses that are kept to be recorded later; more are not recorded.
+const MOST_LATE_USES: usize = 10_000;
+
+/// A use that is still to be recorded.
+#[derive(Debug)]
+struct LateUse {
+    caller: Caller,
+    used: Use,
+    origin: Origin,
+}
+
+/// Uses that are still to be recorded: of each token the last one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LateUses(Arc<Mutex<HashMap<LateKey, Arc<LateUse>>>>);
+
+type LateKey = (WorkspaceId, TokenId);
+
+impl LateUses {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LateKey, Arc<LateUse>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, caller: &Caller, used: &Use, origin: &Origin) {
+        let Some(token) = &caller.token else { return };
+        let key = (caller.workspace.id, token.clone());
+        let mut waiting = self.lock();
+        if waiting.len() < MOST_LATE_USES || waiting.contains_key(&key) {
+            let late = LateUse { caller: caller.clone(), used: used.clone(), origin: origin.clone() };
+            waiting.insert(key, Arc::new(late));
+        }
+    }
+
+    fn all(&self) -> Vec<(LateKey, Arc<LateUse>)> {
+        self.lock().iter().map(|(key, late)| (key.clone(), late.clone())).collect()
+    }
+
+    /// Forgets a use, unless a later one of the same token has come since.
+    fn remove(&self, key: &LateKey, recorded: &Arc<LateUse>) {
+        let mut uses = self.lock();
+        if uses.get(key).is_some_and(|late| Arc::ptr_eq(late, recorded)) {
+            uses.remove(key);
+        }
+    }
+}
+
 impl Service {
     /// Runs the ordered checks of spec §4. When they all pass it records the use and the log-in, for
     /// one token once a second at most.
@@ -71,7 +123,9 @@ impl Service {
                 Found::Decoy(id) => Some(id),
                 _ => None,
             };
-            let decision = authorize::authorize(presented, named, demand, facts, self.clock.now());
+            let system = self.clock.now();
+            unless_unwritable(self.keep_time_of_end(&facts, system).await)?;
+            let decision = authorize::authorize(presented, named, demand, facts, system);
             match self.record_login(&decision, &origin).await {
                 // Through another process, where this one's gates are not closed.
                 Err(StoreError::Exchanged) => {}
@@ -85,11 +139,40 @@ impl Service {
 
     async fn record_login(&self, decision: &Decision, origin: &Origin) -> Result<(), StoreError> {
         let (Ok(caller), Some(used)) = (&decision.outcome, &decision.used) else { return Ok(()) };
+        let recorded = self.record_use(caller, used, origin);
+        // On PostgreSQL another process may exchange the workspace meanwhile, which only the transaction finds out.
+        if self.may_have_replicas() {
+            return recorded.await;
+        }
+        if let Ok(recorded) = timeout(USE_PATIENCE, recorded).await {
+            return recorded;
+        }
+        self.late_uses.put(caller, used, origin);
+        Ok(())
+    }
+
+    async fn record_use(&self, caller: &Caller, used: &Use, origin: &Origin) -> Result<(), StoreError> {
         let Some(token) = &caller.token else { return Ok(()) };
         let mut writer = self.store.write_in(&caller.workspace, Lock::Owner(caller.workspace.id, caller.id)).await?;
         writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
         self.record(&mut writer, Call { caller, origin }, Action::token_login(Some(&caller.name), token)).await?;
         writer.commit().await
+    }
+
+    /// Records the uses that long work kept from being recorded when they happened.
+    pub async fn record_late_uses(&self) -> Result<(), Error> {
+        for (key, late) in self.late_uses.all() {
+            let LateUse { caller, used, origin } = &*late;
+            match self.store.read().await?.find_workspace(caller.workspace.id).await? {
+                Some(now) if now.incarnation == caller.workspace.incarnation => {
+                    self.record_use(caller, used, origin).await?;
+                }
+                // Its workspace was put back or removed since.
+                _ => {}
+            }
+            self.late_uses.remove(&key, &late);
+        }
+        Ok(())
     }
 
     /// Tells the audit log of what was refused: a failed authentication, or the action that it was to be.
@@ -186,13 +269,13 @@ impl Service {
 }
 
 /// What only keeps a record of a request may fail while the disk is full: that keeps nobody from reading.
-fn unless_unwritable(recorded: Result<(), StoreError>) -> Result<(), Error> {
-    match recorded {
-        Err(error @ StoreError::Unwritable(_)) => {
+fn unless_unwritable<E: Into<Error>>(recorded: Result<(), E>) -> Result<(), Error> {
+    match recorded.map_err(Into::into) {
+        Err(Error::Store(error @ StoreError::Unwritable(_))) => {
             tracing::error!("a request goes on without its record: {error}");
             Ok(())
         }
-        other => Ok(other?),
+        other => other,
     }
 }
 

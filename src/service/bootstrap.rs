@@ -79,9 +79,10 @@ impl Service {
     /// fixed client secret work.
     ///
     /// # Errors
-    /// [`Denial::InvalidParameter`] when one of them is wanted but its owner is gone.
+    /// [`Denial::InvalidParameter`] when one of them is wanted but nobody is there who could use it.
     pub async fn start(&self, wanted: &FirstStart) -> Result<Started, Error> {
         let mut writer = self.store.write(Lock::Database).await?;
+        self.raise_time(writer.find_shown_at().await?);
         let (workspace, fresh) = match writer.find_default_workspace().await? {
             Some(workspace) => (workspace, false),
             None => (self.seed(&mut writer, wanted).await?, true),
@@ -113,18 +114,27 @@ impl Service {
         Ok(Started { workspace: id, admin_token: value, admin_client_secret: secret })
     }
 
-    /// Gives the admin another token: for whoever lost the one that the first start showed.
+    /// Gives an admin another token, for whoever lost the one that the first start showed; answers whose it is too.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub async fn mint_admin_token(&self) -> Result<TokenValue, Error> {
+    pub async fn mint_admin_token(&self) -> Result<(TokenValue, String), Error> {
         let mut writer = self.store.write(Lock::Database).await?;
+        self.raise_time(writer.find_shown_at().await?);
         let missing = || Denial::parameter("The database has no workspace yet; start the server once.");
         let workspace = writer.find_default_workspace().await?.ok_or_else(missing)?;
         let value = self.entropy.token_value(workspace.behaviour.token_value_suffix);
-        self.ensure_admin_token(&mut writer, &workspace, &value).await?;
+        if !workspace.tokens_enabled(workspace.clock.at(self.clock.now())) {
+            return Err(Denial::parameter(format!(
+                "Personal access tokens are disabled in workspace {}, so no admin token would work: enable them on the \
+                 page Settings > Advanced, or by OAuth with enableTokensConfig, and try again.",
+                workspace.id
+            ))
+            .into());
+        }
+        let admin = self.ensure_admin_token(&mut writer, &workspace, &value).await?;
         writer.commit().await?;
-        Ok(value)
+        Ok((value, admin.map(|admin| admin.name).unwrap_or_default()))
     }
 
     async fn seed(&self, writer: &mut Writer, wanted: &FirstStart) -> Result<Workspace, Error> {
@@ -138,7 +148,7 @@ impl Service {
             is_default: true,
             admins_group: self.entropy.principal_id(),
             users_group: self.entropy.principal_id(),
-            clock: WorkspaceClock::Real,
+            clock: WorkspaceClock::REAL,
             behaviour: Behaviour::default(),
             delete_at: None,
             entropy_seed: None,
@@ -210,19 +220,16 @@ impl Service {
         writer: &mut Writer,
         workspace: &Workspace,
         value: &TokenValue,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Principal>, Error> {
         let now = workspace.clock.at(self.clock.now());
         let live = Horizon::new(&workspace.behaviour, now);
         match writer.find_token(workspace.id, &value.id()).await? {
-            Some(token) if live.shows(&token) => return Ok(()),
+            Some(token) if live.shows(&token) => return Ok(None),
             // The value comes back; what it was before has its end on record.
             Some(token) => drop(self.carry_out(writer, workspace, &[token], now).await?),
             None => {}
         }
-        let account = workspace.account;
-        let admin = writer.find_principal_named(account, None, PrincipalKind::User, ADMIN_USER).await?;
-        let gone = || Denial::parameter(format!("There is no user {ADMIN_USER} any more to give an admin token to."));
-        let admin = admin.ok_or_else(gone)?;
+        let admin = find_token_admin(writer, workspace).await?;
         let request = TokenRequest { comment: Some(ADMIN_TOKEN_COMMENT.into()), ..TokenRequest::default() };
         let facts = TokenFacts {
             cap_days: workspace.lifetime_cap_days(now),
@@ -231,7 +238,7 @@ impl Service {
         };
         let plan = plan_create(&request, facts, now)?;
         writer.insert_token(&plan.into_token(workspace.id, value, admin.id, admin.id, &admin.name)).await?;
-        Ok(())
+        Ok(Some(admin))
     }
 
     pub(super) async fn ensure_admin_secret(
@@ -260,6 +267,31 @@ impl Service {
         writer.insert_secret(&secret).await?;
         Ok(())
     }
+}
+
+/// Who gets an admin token: the admin of the first start, unless it is deleted, deactivated or no longer an admin, else
+/// another user who administers the workspace.
+async fn find_token_admin(writer: &mut Writer, workspace: &Workspace) -> Result<Principal, Error> {
+    let account = workspace.account;
+    let usual = writer.find_principal_named(account, None, PrincipalKind::User, ADMIN_USER).await?;
+    let members = writer.list_members_in_account(account, workspace.admins_group).await?;
+    let others = members.into_iter().filter(|member| member.kind == PrincipalKind::User).map(|member| member.id);
+    let others = others.filter(|id| usual.as_ref().is_none_or(|usual| usual.id != *id)).collect::<Vec<_>>();
+    for id in usual.iter().map(|usual| usual.id).chain(others) {
+        let standing = writer.standing(workspace, id).await?;
+        if standing.is_active()
+            && standing.is_workspace_admin()
+            && let Some(admin) = writer.find_principal(account, id).await?
+        {
+            return Ok(admin);
+        }
+    }
+    Err(Denial::parameter(format!(
+        "No user is an active admin of workspace {}, so no admin token would work: activate {ADMIN_USER} and add it \
+         to the group admins, or add another user to that group.",
+        workspace.id
+    ))
+    .into())
 }
 
 fn user(id: PrincipalId, name: &str, display_name: &str) -> Principal {

@@ -44,7 +44,7 @@ impl Service {
         let mut reader = self.store.read().await?;
         let mut workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         if let Some(at) = run.at {
-            workspace.clock = WorkspaceClock::Frozen(at);
+            workspace.clock = WorkspaceClock::frozen(at);
         }
         let now = workspace.clock.at(self.system_now());
         let principal = find_by_name(&mut reader, &workspace, &run.principal).await?;

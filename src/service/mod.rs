@@ -31,6 +31,7 @@ mod worlds;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 pub use authorize::{Authorized, Refused};
@@ -47,7 +48,7 @@ pub use pages::SignedIn;
 pub use report::{Counted, Counts, Export, FoundTokens, NamedRow, ReportPage, ReportStatistics, Revoked};
 pub use seal::Seal;
 pub use secrets::CreatedSecret;
-pub use seed::Seeded;
+pub use seed::{Progress, Seeded};
 pub use settings::ALLOW_ALL;
 // What http has to name of the store comes through here.
 pub use crate::store::{FatesWanted, StoreError, Versioned};
@@ -60,7 +61,7 @@ use gates::Gates;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ForwardClock};
 use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
 use crate::domain::identity::Directory;
@@ -127,7 +128,10 @@ struct Deed<'a> {
 #[derive(Clone, Debug)]
 pub struct Service {
     store: Store,
-    clock: Arc<dyn Clock>,
+    clock: Arc<ForwardClock>,
+    /// The latest time that is kept in the database, as far as this process knows.
+    time_kept: Arc<AtomicI64>,
+    late_uses: authorize::LateUses,
     entropy: Arc<dyn Entropy>,
     journal: Journal,
     sharing: shared_journal::Sharing,
@@ -143,7 +147,9 @@ impl Service {
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
             store,
-            clock,
+            clock: Arc::new(ForwardClock::over(clock)),
+            time_kept: Arc::default(),
+            late_uses: authorize::LateUses::default(),
             entropy,
             journal: Journal::new(JournalLimits::default()),
             sharing: shared_journal::Sharing::default(),
@@ -165,7 +171,7 @@ impl Service {
         self.entropy.as_ref()
     }
 
-    /// The system's time.
+    /// The system's time; it never goes back.
     pub fn system_now(&self) -> Millis {
         self.clock.now()
     }

@@ -125,7 +125,7 @@ impl Service {
         };
         let (audience, workspace) = audience(&mut reader, issuer, secret).await?;
         drop(reader);
-        let clock = workspace.as_ref().map_or(WorkspaceClock::Real, |workspace| workspace.clock);
+        let clock = workspace.as_ref().map_or(WorkspaceClock::REAL, |workspace| workspace.clock);
         let now = clock.at(self.clock.now());
         if !secret.is_live(now) {
             return Err(refused("the secret is expired"));
@@ -198,7 +198,7 @@ impl Service {
             Audience::Workspace(own) => reader.find_workspace(own).await?,
             Audience::Account(_) => reader.find_workspace_of_account(account).await?,
         };
-        let clock = issuing.as_ref().map_or(WorkspaceClock::Real, |workspace| workspace.clock);
+        let clock = issuing.as_ref().map_or(WorkspaceClock::REAL, |workspace| workspace.clock);
         let workspace = match (named, audience, &principal) {
             (NamedWorkspace::Id(id), ..) => reader.find_workspace(*id).await?,
             (NamedWorkspace::Unnamed, Audience::Account(_), Some(principal)) => {

@@ -1,14 +1,21 @@
 //! Seeds applied and written. Applying adds what is missing and changes nothing that is there; only a
 //! workspace that meets a seed for the first time takes its settings from it.
+//!
+//! A seed is first looked through as a whole, so that one with a mistake changes nothing. Then it is applied in
+//! batches, each a transaction, between which others get the writer. What a crash in between leaves is a part of the
+//! seed, which applying it again completes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroU16;
+use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use serde_json::Value;
 use uuid::Builder;
 
-use super::{Error, Service};
+use super::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, Error, Service};
 use crate::domain::access::PermissionLevel;
-use crate::domain::clock::WorkspaceClock;
+use crate::domain::clock::ClockMode;
 use crate::domain::conf::plan_change;
 use crate::domain::decoy::Decoy;
 use crate::domain::identity::{Assignment, Attributes, Email, Member, Principal, PrincipalKind};
@@ -23,9 +30,23 @@ use crate::domain::settings::{BehaviourChange, ConfValue};
 use crate::domain::token::{AUTOSCOPE_BACKFILLED, AUTOSCOPE_STATES, Horizon, MAX_COMMENT_CHARS, Token, TokenValue};
 use crate::domain::workspace::SEED;
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId, scope};
-use crate::store::{Lock, Reader, Writer};
+use crate::store::{Lock, Reader, StoreError, Writer};
 
 use super::worlds::NewWorkspace;
+
+/// How many users, tokens and the like go into one transaction: others wait for it no longer than that.
+const BATCH: usize = 200;
+/// How often the log tells how far a seed has come.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
+
+/// How far a seed has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How many of its users, tokens and the like have been looked at.
+    pub done: usize,
+    /// How many it has.
+    pub total: usize,
+}
 
 /// How much a seed added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,38 +60,60 @@ pub struct Seeded {
 }
 
 impl Service {
-    /// Applies a seed: all of it, or nothing.
+    /// Applies a seed, in batches. One with a mistake changes nothing.
     ///
     /// # Errors
-    /// [`Error::Seed`] for what it says that cannot be.
+    /// [`Error::Seed`] for what it says that cannot be. After [`Error::Store`] a part of it may be there, which applying
+    /// it again completes.
     pub async fn apply_seed(&self, seed: &Seed) -> Result<Seeded, Error> {
-        let default = self.default_workspace().await?;
-        let mut writer = self.store.write(Lock::Database).await?;
-        let mut sower =
-            Sower { service: self, writer: &mut writer, number: seed.random_seed, added: Seeded::default() };
-        for (index, account) in seed.accounts.iter().enumerate() {
-            let field = format!("accounts[{index}]");
-            let id = account_id(account.account_id.as_ref(), &field, default.as_ref())?;
-            sower.account(id, account, &field).await?;
-        }
-        for (index, wanted) in seed.workspaces.iter().enumerate() {
-            let field = format!("workspaces[{index}]");
-            let workspace = sower.workspace(wanted, &field, default.as_ref()).await?;
-            sower.fill(workspace, wanted, &field).await?;
-        }
-        let added = sower.added;
-        writer.commit().await?;
-        Ok(added)
+        self.apply_seed_with(seed, |_| {}).await
     }
 
-    /// Applies what a seed says of one workspace to a workspace.
-    pub(super) async fn fill_workspace(
+    /// The same, and tells how far it has come after each batch.
+    ///
+    /// # Errors
+    /// As [`apply_seed`](Self::apply_seed).
+    pub async fn apply_seed_with(&self, seed: &Seed, tell: impl Fn(Progress) + Send + Sync) -> Result<Seeded, Error> {
+        refuse_nul(seed)?;
+        let default = self.default_workspace().await?;
+        let mut reader = self.store.read().await?;
+        let mut check = Sower::new(self, Ground::Check(&mut reader), seed.random_seed);
+        check.all(seed, default.as_ref()).await?;
+        let total = check.done;
+        drop(check);
+        drop(reader);
+        let batches = Batches::begin(self, total, &tell).await?;
+        let mut sower = Sower::new(self, Ground::Sow(batches), seed.random_seed);
+        sower.all(seed, default.as_ref()).await?;
+        sower.finish().await
+    }
+
+    /// Looks through what a seed says of one workspace, before it is applied; answers how much that is.
+    pub(super) async fn check_workspace_seed(
         &self,
-        writer: &mut Writer,
+        reader: &mut Reader,
         workspace: Workspace,
         seed: &WorkspaceSeed,
+    ) -> Result<usize, Error> {
+        refuse_nul(seed)?;
+        let mut check = Sower::new(self, Ground::Check(reader), 0);
+        check.fill(workspace, seed, "seed").await?;
+        Ok(check.done)
+    }
+
+    /// Applies what a seed says of one workspace to a new workspace, in batches. The last of them sets when it goes by
+    /// itself.
+    pub(super) async fn fill_workspace(
+        &self,
+        workspace: Workspace,
+        delete_at: Option<Millis>,
+        seed: &WorkspaceSeed,
+        total: usize,
     ) -> Result<(), Error> {
-        Sower { service: self, writer, number: 0, added: Seeded::default() }.fill(workspace, seed, "seed").await
+        let batches = Batches::begin(self, total, &|_| {}).await?;
+        let mut sower = Sower { delete_at: Some(delete_at), ..Sower::new(self, Ground::Sow(batches), 0) };
+        sower.fill(workspace, seed, "seed").await?;
+        sower.finish().await.map(drop)
     }
 
     /// The world as it is, as a seed that makes the same again: principals, tokens that work or are
@@ -89,12 +132,123 @@ impl Service {
     }
 }
 
-/// Applies seeds within a transaction.
+/// What a seed is walked through for.
+enum Ground<'a> {
+    /// To find its mistakes. Nothing is written.
+    Check(&'a mut Reader),
+    /// To apply it.
+    Sow(Batches<'a>),
+}
+
+/// Transactions one after the other.
+struct Batches<'a> {
+    service: &'a Service,
+    /// `None` only while one batch is committed and the next not begun.
+    current: Option<Writer>,
+    in_batch: usize,
+    /// The workspace that is filled, and which one it was of all that had its id.
+    filled: Option<(WorkspaceId, i64)>,
+    progress: Progress,
+    tell: &'a (dyn Fn(Progress) + Send + Sync),
+    told: Instant,
+}
+
+impl<'a> Batches<'a> {
+    async fn begin(
+        service: &'a Service,
+        total: usize,
+        tell: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Self, Error> {
+        let current = Some(service.store.write(Lock::Database).await?);
+        let progress = Progress { done: 0, total };
+        Ok(Self { service, current, in_batch: 0, filled: None, progress, tell, told: Instant::now() })
+    }
+
+    fn writer(&mut self) -> Result<&mut Writer, StoreError> {
+        self.current.as_mut().ok_or(StoreError::OutOfTime)
+    }
+
+    /// One more is done; the batch is committed when it is full.
+    async fn step(&mut self) -> Result<(), Error> {
+        self.in_batch += 1;
+        self.progress.done += 1;
+        if self.in_batch < BATCH {
+            return Ok(());
+        }
+        self.commit().await?;
+        // Whoever waited for the writer has it now, before this one.
+        let mut writer = self.service.store.write(Lock::Database).await?;
+        if let Some((id, incarnation)) = self.filled {
+            let found = writer.find_workspace(id).await?;
+            if found.is_none_or(|workspace| workspace.incarnation != incarnation) {
+                return Err(StoreError::Exchanged.into());
+            }
+        }
+        self.current = Some(writer);
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), Error> {
+        if let Some(writer) = self.current.take() {
+            writer.commit().await?;
+        }
+        self.in_batch = 0;
+        let Progress { done, total } = self.progress;
+        (self.tell)(self.progress);
+        if self.told.elapsed() >= TOLD_EVERY {
+            self.told = Instant::now();
+            tracing::info!(done, total, "applying a seed");
+        }
+        Ok(())
+    }
+}
+
+/// Walks through seeds.
 struct Sower<'a> {
     service: &'a Service,
-    writer: &'a mut Writer,
+    ground: Ground<'a>,
     number: u32,
     added: Seeded,
+    done: usize,
+    planned: Planned,
+    /// When the workspace that is filled is to go by itself, where that is to be set.
+    delete_at: Option<Option<Millis>>,
+}
+
+/// What a seed that is only looked through would have added so far.
+#[derive(Default)]
+struct Planned {
+    workspaces: HashMap<WorkspaceId, Workspace>,
+    principals: HashSet<(AccountId, Option<WorkspaceId>, PrincipalKind, String)>,
+    /// The application ids of the service principals of a name.
+    displayed: HashMap<(AccountId, String), BTreeSet<String>>,
+}
+
+/// A principal that a seed names.
+struct Named {
+    id: PrincipalId,
+    kind: PrincipalKind,
+    name: String,
+}
+
+impl From<Principal> for Named {
+    fn from(principal: Principal) -> Self {
+        Self { id: principal.id, kind: principal.kind, name: principal.name }
+    }
+}
+
+/// Refuses what PostgreSQL cannot store, on all databases, before anything is stored.
+fn refuse_nul(seed: &impl Serialize) -> Result<(), Error> {
+    fn holds_nul(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(values) => values.iter().any(holds_nul),
+            Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    let value = serde_json::to_value(seed).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    if holds_nul(&value) { Err(StoreError::NulCharacter.into()) } else { Ok(()) }
 }
 
 fn account_id(text: Option<&Text>, field: &str, default: Option<&Workspace>) -> Result<AccountId, SeedError> {
@@ -111,14 +265,75 @@ fn account_id(text: Option<&Text>, field: &str, default: Option<&Workspace>) -> 
     AccountId::parse(text.as_str()).ok_or_else(|| SeedError::at(text, &format!("{field}.account_id"), "use a UUID"))
 }
 
-impl Sower<'_> {
+impl<'a> Sower<'a> {
+    fn new(service: &'a Service, ground: Ground<'a>, number: u32) -> Self {
+        let (added, planned) = (Seeded::default(), Planned::default());
+        Self { service, ground, number, added, done: 0, planned, delete_at: None }
+    }
+
+    async fn all(&mut self, seed: &Seed, default: Option<&Workspace>) -> Result<(), Error> {
+        for (index, account) in seed.accounts.iter().enumerate() {
+            let field = format!("accounts[{index}]");
+            let id = account_id(account.account_id.as_ref(), &field, default)?;
+            self.account(id, account, &field).await?;
+        }
+        for (index, wanted) in seed.workspaces.iter().enumerate() {
+            let field = format!("workspaces[{index}]");
+            let workspace = self.workspace(wanted, &field, default).await?;
+            self.fill(workspace, wanted, &field).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<Seeded, Error> {
+        if let Ground::Sow(mut batches) = self.ground {
+            batches.commit().await?;
+        }
+        Ok(self.added)
+    }
+
+    fn reader(&mut self) -> Result<&mut Reader, StoreError> {
+        match &mut self.ground {
+            Ground::Check(reader) => Ok(reader),
+            Ground::Sow(batches) => Ok(batches.writer()?),
+        }
+    }
+
+    /// The writer, unless the seed is only looked through.
+    fn writer(&mut self) -> Result<Option<&mut Writer>, StoreError> {
+        match &mut self.ground {
+            Ground::Check(_) => Ok(None),
+            Ground::Sow(batches) => batches.writer().map(Some),
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), Error> {
+        self.done += 1;
+        match &mut self.ground {
+            Ground::Check(_) => Ok(()),
+            Ground::Sow(batches) => batches.step().await,
+        }
+    }
+
+    fn plan(&mut self, account: AccountId, local_to: Option<WorkspaceId>, principal: &Principal) {
+        let key = Principal::name_key(&principal.name);
+        if principal.kind == PrincipalKind::ServicePrincipal {
+            let displayed = self.planned.displayed.entry((account, principal.display_name.clone())).or_default();
+            displayed.insert(key.clone());
+        }
+        self.planned.principals.insert((account, local_to, principal.kind, key));
+    }
+
     fn chance(&self, purpose: &str) -> Chance {
         Chance::new(self.number, purpose)
     }
 
     async fn ensure_account(&mut self, id: AccountId) -> Result<(), Error> {
-        if !self.writer.has_account(id).await? {
-            self.writer.insert_account(id, self.service.clock.now()).await?;
+        let now = self.service.clock.now();
+        if let Some(writer) = self.writer()?
+            && !writer.has_account(id).await?
+        {
+            writer.insert_account(id, now).await?;
         }
         Ok(())
     }
@@ -127,9 +342,11 @@ impl Sower<'_> {
         self.ensure_account(id).await?;
         for user in &seed.users {
             self.principal(id, None, &user_principal(user, field)?).await?;
+            self.step().await?;
         }
         for (index, wanted) in seed.service_principals.iter().enumerate() {
             self.service_principal(id, wanted, &format!("{field}.service_principals[{index}]")).await?;
+            self.step().await?;
         }
         let mut groups = Vec::new();
         for (index, group) in seed.groups.iter().enumerate() {
@@ -137,6 +354,7 @@ impl Sower<'_> {
             let name = checked_name(PrincipalKind::Group, &group.display_name, &place)?;
             let principal = Principal::new(PrincipalId(0), PrincipalKind::Group, &name);
             groups.push(self.principal(id, None, &principal).await?);
+            self.step().await?;
         }
         for (index, (group, id_of_group)) in seed.groups.iter().zip(groups).enumerate() {
             self.members(id, None, id_of_group, group, &format!("{field}.groups[{index}]")).await?;
@@ -154,8 +372,11 @@ impl Sower<'_> {
         let account = account_id(seed.account_id.as_ref(), field, default)?;
         let id = seed.id(field)?;
         let found = match id {
-            Some(id) => self.writer.find_workspace(id).await?,
-            None => self.writer.find_default_workspace().await?,
+            Some(id) => match self.planned.workspaces.get(&id) {
+                Some(planned) => Some(planned.clone()),
+                None => self.reader()?.find_workspace(id).await?,
+            },
+            None => self.reader()?.find_default_workspace().await?,
         };
         if let Some(workspace) = found {
             if let Some(text) = seed.account_id.as_ref().filter(|_| workspace.account != account) {
@@ -168,12 +389,33 @@ impl Sower<'_> {
         self.ensure_account(account).await?;
         self.added.workspaces += 1;
         let new = NewWorkspace { id, account: Some(account), name: seed.name.clone(), ..NewWorkspace::default() };
-        self.service.create_bare(self.writer, &new).await
+        let service = self.service;
+        if let Some(writer) = self.writer()? {
+            return service.create_bare(writer, &new).await;
+        }
+        let workspace = service.blank(self.reader()?, &new).await?;
+        self.planned.workspaces.insert(workspace.id, workspace.clone());
+        for user in [ADMIN_USER, ACCOUNT_ADMIN_USER] {
+            self.plan(account, None, &Principal::new(PrincipalId(0), PrincipalKind::User, user));
+        }
+        let kind = PrincipalKind::ServicePrincipal;
+        let application = Principal {
+            display_name: ADMIN_SERVICE_PRINCIPAL.into(),
+            ..Principal::new(PrincipalId(0), kind, &ADMIN_CLIENT_ID.to_string())
+        };
+        self.plan(account, None, &application);
+        for group in ["admins", "users"] {
+            self.plan(account, Some(workspace.id), &Principal::new(PrincipalId(0), PrincipalKind::Group, group));
+        }
+        Ok(workspace)
     }
 
     /// Puts into a workspace what a seed says of it.
     async fn fill(&mut self, workspace: Workspace, seed: &WorkspaceSeed, field: &str) -> Result<(), Error> {
-        let known = self.writer.list_checkpoints(workspace.id).await?;
+        if let Ground::Sow(batches) = &mut self.ground {
+            batches.filled = Some((workspace.id, workspace.incarnation));
+        }
+        let known = self.reader()?.list_checkpoints(workspace.id).await?;
         let is_first = known.iter().all(|checkpoint| checkpoint.name.as_str() != SEED);
         let account = workspace.account;
         let purpose = format!("{} {}", account, workspace.id);
@@ -192,10 +434,12 @@ impl Sower<'_> {
         for user in &users {
             let id = self.principal(account, None, &user_principal(user, field)?).await?;
             self.resident(&workspace, id, user.active_in_workspace, user.workspace_admin).await?;
+            self.step().await?;
         }
         for (index, wanted) in seed.service_principals.iter().enumerate() {
             let id = self.service_principal(account, wanted, &format!("{field}.service_principals[{index}]")).await?;
             self.resident(&workspace, id, wanted.active_in_workspace, wanted.workspace_admin).await?;
+            self.step().await?;
         }
         for (index, wanted) in seed.assigned.iter().enumerate() {
             let field = format!("{field}.assigned[{index}].principal");
@@ -204,6 +448,7 @@ impl Sower<'_> {
             let entitlements = wanted.entitlements.clone().unwrap_or(usual.entitlements);
             let place = Assignment { active: wanted.active, entitlements, roles: wanted.roles.clone() };
             self.assign(&workspace, principal.id, &place).await?;
+            self.step().await?;
         }
         let mut groups = Vec::new();
         for (index, group) in seed.groups.iter().enumerate() {
@@ -216,6 +461,7 @@ impl Sower<'_> {
             let id = self.principal(account, Some(workspace.id), &principal).await?;
             self.assign(&workspace, id, &Assignment::usual(PrincipalKind::Group)).await?;
             groups.push(id);
+            self.step().await?;
         }
         for (index, (group, id)) in seed.groups.iter().zip(groups).enumerate() {
             self.members(account, Some(workspace.id), id, group, &format!("{field}.groups[{index}]")).await?;
@@ -226,17 +472,27 @@ impl Sower<'_> {
                 let field = format!("{field}.may_use_tokens[{index}]");
                 entries.push((self.find(account, Some(workspace.id), name, &field).await?.id, PermissionLevel::CanUse));
             }
-            self.writer.replace_token_permissions(workspace.id, &entries.into_iter().collect()).await?;
+            if let Some(writer) = self.writer()? {
+                writer.replace_token_permissions(workspace.id, &entries.into_iter().collect()).await?;
+            }
         }
         let mut values = self.chance(&format!("{purpose} tokens"));
         for (index, token) in tokens.iter().enumerate() {
             self.token(&workspace, token, &mut values, now, &format!("{field}.tokens[{index}]")).await?;
+            self.step().await?;
         }
         for (index, decoy) in seed.decoys.iter().enumerate() {
             self.decoy(&workspace, decoy, now, &format!("{field}.decoys[{index}]")).await?;
         }
-        if is_first {
-            self.service.keep(self.writer, &workspace, SEED).await?;
+        let service = self.service;
+        if let (Some(at), Some(writer)) = (self.delete_at, self.writer()?) {
+            writer.update_delete_at(workspace.id, at).await?;
+        }
+        if let (true, Some(writer)) = (is_first, self.writer()?) {
+            service.keep(writer, &workspace, SEED).await?;
+        }
+        if let Ground::Sow(batches) = &mut self.ground {
+            batches.filled = None;
         }
         Ok(())
     }
@@ -250,27 +506,32 @@ impl Sower<'_> {
     ) -> Result<Workspace, Error> {
         let system = self.service.clock.now();
         let frozen = instant(seed.frozen_at, system);
-        workspace.clock = match (frozen, seed.clock_ahead) {
-            (Some(at), _) => WorkspaceClock::Frozen(at),
-            (None, Some(span)) => WorkspaceClock::Offset(span.0),
-            (None, None) => workspace.clock,
-        };
+        workspace.clock = workspace.clock.in_mode(match (frozen, seed.clock_ahead) {
+            (Some(at), _) => ClockMode::Frozen(at),
+            (None, Some(span)) => ClockMode::Offset(span.0),
+            (None, None) => workspace.clock.mode(),
+        });
         let now = workspace.clock.at(system);
         workspace.created_at = instant(seed.created, now).unwrap_or(workspace.created_at);
         workspace.name = seed.name.clone().unwrap_or(workspace.name);
         workspace.behaviour = seed.behaviour.apply(workspace.behaviour);
         workspace.entropy_seed = seed.entropy_seed.or(workspace.entropy_seed);
-        self.writer.update_workspace(&workspace).await?;
+        if let Some(writer) = self.writer()? {
+            writer.update_workspace(&workspace).await?;
+        }
 
         let changes: Vec<(String, Option<String>)> =
             seed.conf.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
         if !changes.is_empty() {
             for (key, value) in plan_change(&changes).map_err(|denial| conf_error(&denial, field))? {
                 let conf = ConfValue { value: value.to_owned(), previous: None, effective_at: workspace.created_at };
-                self.writer.put_conf(workspace.id, key, &conf).await?;
+                if let Some(writer) = self.writer()? {
+                    writer.put_conf(workspace.id, key, &conf).await?;
+                }
             }
         }
-        let stored = self.writer.find_workspace(workspace.id).await?;
+        let Some(writer) = self.writer()? else { return Ok(workspace) };
+        let stored = writer.find_workspace(workspace.id).await?;
         Ok(stored.unwrap_or(workspace))
     }
 
@@ -281,7 +542,11 @@ impl Sower<'_> {
         local_to: Option<WorkspaceId>,
         wanted: &Principal,
     ) -> Result<PrincipalId, Error> {
-        let known = self.writer.find_principal_named(account, local_to, wanted.kind, &wanted.name).await?;
+        if matches!(self.ground, Ground::Check(_)) {
+            self.plan(account, local_to, wanted);
+            return Ok(PrincipalId(0));
+        }
+        let known = self.reader()?.find_principal_named(account, local_to, wanted.kind, &wanted.name).await?;
         if let Some(known) = known {
             return Ok(known.id);
         }
@@ -289,7 +554,10 @@ impl Sower<'_> {
         let bytes = self.chance(&format!("{account} {local} {} {}", wanted.kind.as_str(), wanted.name)).below(u64::MAX);
         let creation = self.service.principal_creation();
         let principal = Principal { id: PrincipalId::from_random(bytes), creation, ..wanted.clone() };
-        self.writer.insert_principal(account, &principal, self.service.clock.now()).await?;
+        let now = self.service.clock.now();
+        if let Some(writer) = self.writer()? {
+            writer.insert_principal(account, &principal, now).await?;
+        }
         self.added.principals += 1;
         Ok(principal.id)
     }
@@ -341,7 +609,8 @@ impl Sower<'_> {
             Denial::InvalidParameter(sentence) => Error::from(SeedError::at(at, field, sentence)),
             denial => denial.into(),
         })?;
-        let stored = self.writer.list_secrets(account, principal).await?;
+        let Some(writer) = self.writer()? else { return Ok(()) };
+        let stored = writer.list_secrets(account, principal).await?;
         if stored.iter().any(|known| known.hash == hash) {
             return Ok(());
         }
@@ -353,14 +622,18 @@ impl Sower<'_> {
         };
         let mut ids = self.chance(&format!("{account} {principal} secret {}", hash.as_str()));
         let id = Builder::from_random_bytes(ids.bytes()).into_uuid().to_string();
-        self.writer.insert_secret(&Secret { id, account, principal, hash, created_at, expires_at, scopes }).await?;
+        if let Some(writer) = self.writer()? {
+            writer.insert_secret(&Secret { id, account, principal, hash, created_at, expires_at, scopes }).await?;
+        }
         Ok(())
     }
 
     /// Gives a principal a place in a workspace, unless it has one.
     async fn assign(&mut self, workspace: &Workspace, id: PrincipalId, place: &Assignment) -> Result<(), Error> {
-        if !self.writer.is_assigned(workspace.id, id).await? {
-            self.writer.put_assignment(workspace.id, id, place).await?;
+        if let Some(writer) = self.writer()?
+            && !writer.is_assigned(workspace.id, id).await?
+        {
+            writer.put_assignment(workspace.id, id, place).await?;
         }
         Ok(())
     }
@@ -374,8 +647,8 @@ impl Sower<'_> {
         admin: bool,
     ) -> Result<(), Error> {
         self.assign(workspace, id, &Assignment { active, ..Assignment::usual(PrincipalKind::User) }).await?;
-        if admin {
-            self.writer.put_member(workspace.account, workspace.admins_group, id).await?;
+        if let (true, Some(writer)) = (admin, self.writer()?) {
+            writer.put_member(workspace.account, workspace.admins_group, id).await?;
         }
         Ok(())
     }
@@ -390,7 +663,10 @@ impl Sower<'_> {
     ) -> Result<(), Error> {
         for (index, name) in seed.members.iter().enumerate() {
             let member = self.find(account, local_to, name, &format!("{field}.members[{index}]")).await?;
-            self.writer.put_member(account, group, member.id).await?;
+            if let Some(writer) = self.writer()? {
+                writer.put_member(account, group, member.id).await?;
+            }
+            self.step().await?;
         }
         Ok(())
     }
@@ -402,7 +678,7 @@ impl Sower<'_> {
         local_to: Option<WorkspaceId>,
         name: &Text,
         field: &str,
-    ) -> Result<Principal, Error> {
+    ) -> Result<Named, Error> {
         let places = [
             (PrincipalKind::User, None),
             (PrincipalKind::ServicePrincipal, None),
@@ -410,12 +686,20 @@ impl Sower<'_> {
             (PrincipalKind::Group, None),
         ];
         for (kind, local_to) in places {
-            if let Some(found) = self.writer.find_principal_named(account, local_to, kind, name.as_str()).await? {
-                return Ok(found);
+            let key = (account, local_to, kind, Principal::name_key(name.as_str()));
+            if self.planned.principals.contains(&key) {
+                return Ok(Named { id: PrincipalId(0), kind, name: name.as_str().to_owned() });
+            }
+            if let Some(found) = self.reader()?.find_principal_named(account, local_to, kind, name.as_str()).await? {
+                return Ok(found.into());
             }
         }
         let kind = PrincipalKind::ServicePrincipal;
-        let mut displayed = self.writer.list_displayed(account, kind, name.as_str()).await?.into_iter();
+        let displayed = self.reader()?.list_displayed(account, kind, name.as_str()).await?;
+        let planned = self.planned.displayed.get(&(account, name.as_str().to_owned()));
+        let more = planned.into_iter().flatten().filter(|key| !displayed.iter().any(|it| it.name == **key));
+        let more = more.map(|key| Named { id: PrincipalId(0), kind, name: key.clone() }).collect::<Vec<_>>();
+        let mut displayed = displayed.into_iter().map(Named::from).chain(more);
         match (displayed.next(), displayed.next()) {
             (Some(found), None) => Ok(found),
             (Some(_), Some(_)) => Err(SeedError::at(
@@ -451,7 +735,7 @@ impl Sower<'_> {
         }
         let created_by = match &seed.created_by {
             Some(name) => self.find(workspace.account, None, name, &format!("{field}.created_by")).await?,
-            None => owner.clone(),
+            None => Named { name: owner.name.clone(), ..owner },
         };
         let creation_time = instant(seed.created, now).unwrap_or(now);
         let last_used = instant(seed.last_used, now);
@@ -482,8 +766,9 @@ impl Sower<'_> {
             return Err(wrong("autoscope_state", &format!("unknown state '{bad}': expected one of {states}")).into());
         }
         let backfilled = || seed.backfill_scopes.as_ref().map(|_| AUTOSCOPE_BACKFILLED.to_owned());
-        let ended = self.writer.find_ended(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
-        if ended || self.writer.find_token(workspace.id, &id).await?.is_some() {
+        let Some(writer) = self.writer()? else { return Ok(()) };
+        let ended = writer.find_ended(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
+        if ended || writer.find_token(workspace.id, &id).await?.is_some() {
             return Ok(());
         }
         let mut token = Token {
@@ -503,7 +788,7 @@ impl Sower<'_> {
             backfill_scopes,
         };
         token.autoscope_until = token.autoscoping_until().or(token.autoscope_until);
-        self.writer.insert_token(&token).await?;
+        writer.insert_token(&token).await?;
         self.added.tokens += 1;
         Ok(())
     }
@@ -525,7 +810,9 @@ impl Sower<'_> {
             return Err(wrong("comment: at most 255 characters").into());
         }
         let decoy = Decoy { id, comment: seed.comment.clone(), created_at, uses: 0, last_use: None };
-        self.writer.insert_decoy(workspace.id, &decoy).await?;
+        if let Some(writer) = self.writer()? {
+            writer.insert_decoy(workspace.id, &decoy).await?;
+        }
         Ok(())
     }
 }
@@ -694,13 +981,13 @@ async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Milli
         name: Some(workspace.name.clone()),
         created: Some(Moment::At(workspace.created_at)),
         entropy_seed: workspace.entropy_seed,
-        frozen_at: match workspace.clock {
-            WorkspaceClock::Frozen(at) => Some(Moment::At(at)),
-            WorkspaceClock::Real | WorkspaceClock::Offset(_) => None,
+        frozen_at: match workspace.clock.mode() {
+            ClockMode::Frozen(at) => Some(Moment::At(at)),
+            ClockMode::Real | ClockMode::Offset(_) => None,
         },
-        clock_ahead: match workspace.clock {
-            WorkspaceClock::Offset(ms) => Some(Span(ms)),
-            WorkspaceClock::Real | WorkspaceClock::Frozen(_) => None,
+        clock_ahead: match workspace.clock.mode() {
+            ClockMode::Offset(ms) => Some(Span(ms)),
+            ClockMode::Real | ClockMode::Frozen(_) => None,
         },
         behaviour: BehaviourChange {
             tier: Some(behaviour.tier),

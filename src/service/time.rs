@@ -1,19 +1,26 @@
 //! A workspace's time: its clock, what comes next, and the sweep that carries out what is due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::{ADMIN_TOKEN_COMMENT, Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
-use crate::domain::clock::WorkspaceClock;
+use crate::domain::authorize::{Facts, Found};
+use crate::domain::clock::{ClockMode, WorkspaceClock};
 use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
-use crate::domain::token::{EndCause, Horizon, Token};
+use crate::domain::token::{EndCause, Horizon, Token, TokenState};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use crate::store::{ByTime, Lock, Reader, Writer};
+use crate::store::{ByTime, Lock, Reader, StoreError, Writer};
 
 /// Tokens that the sweep ends in one transaction: others wait for it no longer than that.
 const SWEEP_BATCH: i64 = 200;
 /// Most tokens that the schedule looks at, in the order of each of the times at which something happens to them.
 const SCHEDULE_SCAN: i64 = 10_000;
+/// How often a clock is read again that others move at the same time.
+const MOVE_TRIES: usize = 20;
+/// How often the log tells how far a sweep has come.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
 /// Most events that one answer tells of.
 const EVENTS_TOLD: usize = 1_000;
 
@@ -87,6 +94,42 @@ impl Service {
         ClockState { clock: workspace.clock, now: workspace.clock.at(self.system_now()) }
     }
 
+    /// Keeps the latest time that this process has shown, and takes over what others have: after a restart, and in
+    /// every other process, no clock shows anything earlier.
+    pub async fn keep_time(&self) -> Result<(), Error> {
+        let shown = self.clock.shown();
+        if shown.0 > self.time_kept.load(Ordering::Acquire) {
+            let mut writer = self.store.write(Lock::Time).await?;
+            writer.keep_shown_at(shown).await?;
+            writer.commit().await?;
+            self.time_kept.fetch_max(shown.0, Ordering::AcqRel);
+        }
+        if self.may_have_replicas() {
+            let kept = self.store.read().await?.find_shown_at().await?;
+            self.raise_time(kept);
+        }
+        Ok(())
+    }
+
+    /// Lets no clock of this process show anything before what is kept.
+    pub(super) fn raise_time(&self, kept: Millis) {
+        self.clock.raise(kept);
+        self.time_kept.fetch_max(kept.0, Ordering::AcqRel);
+    }
+
+    /// Keeps the time before a credential is refused as expired, unless the time that is kept refuses it as well: so
+    /// no restart and no other process accepts it again. It costs one write for each credential that expires.
+    pub(super) async fn keep_time_of_end(&self, facts: &Facts, system: Millis) -> Result<(), Error> {
+        let Some(workspace) = &facts.workspace else { return Ok(()) };
+        let kept = Millis(self.time_kept.load(Ordering::Acquire));
+        let is_over = |system: Millis| match &facts.found {
+            Found::Token(token) => token.state(&workspace.behaviour, workspace.clock.at(system)) != TokenState::Live,
+            Found::Access(claims, clock) => clock.at(system) >= claims.expiry(),
+            _ => false,
+        };
+        if is_over(system) && !is_over(kept) { self.keep_time().await } else { Ok(()) }
+    }
+
     /// A workspace by id.
     ///
     /// # Errors
@@ -104,14 +147,19 @@ impl Service {
     pub async fn set_clock(
         &self,
         id: WorkspaceId,
-        make: impl FnOnce(Millis, Millis) -> WorkspaceClock + Send,
+        make: impl Fn(Millis, Millis) -> ClockMode + Send,
     ) -> Result<Advanced, Error> {
-        let mut writer = self.store.write(Lock::Workspace(id)).await?;
-        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
-        let system = self.system_now();
-        let now = workspace.clock.at(system);
-        let clock = make(now, system);
-        self.move_clock(writer, &workspace, clock, now, system).await
+        for _ in 0..MOVE_TRIES {
+            let mut reader = self.store.read().await?;
+            let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+            let system = workspace.clock.system(self.system_now());
+            let now = workspace.clock.at(system);
+            let clock = workspace.clock.in_mode(make(now, system));
+            if let Some(advanced) = self.move_clock(reader, &workspace, clock, now, system).await? {
+                return Ok(advanced);
+            }
+        }
+        Err(StoreError::Exchanged.into())
     }
 
     /// Advances a clock and carries out what is due on the way before it answers.
@@ -119,50 +167,50 @@ impl Service {
     /// # Errors
     /// [`Denial::TimeGoesForward`]; [`Denial::NothingComes`] when no such event is to come.
     pub async fn advance(&self, id: WorkspaceId, target: &Target) -> Result<Advanced, Error> {
-        let mut writer = self.store.write(Lock::Workspace(id)).await?;
-        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
-        let system = self.system_now();
-        let now = workspace.clock.at(system);
-        let at = match target {
-            Target::By(ms) => now.plus(*ms),
-            Target::To(at) => *at,
-            Target::Next(kind) => {
-                let coming = upcoming(&mut writer, &workspace, now).await?;
-                let next = coming.into_iter().find(|event| event.kind == *kind);
-                next.ok_or_else(|| Denial::NothingComes(kind.as_str().to_owned()))?.at
+        for _ in 0..MOVE_TRIES {
+            let mut reader = self.store.read().await?;
+            let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+            let system = workspace.clock.system(self.system_now());
+            let now = workspace.clock.at(system);
+            let at = instant_of(target, &mut reader, &workspace, now).await?;
+            if at < now {
+                return Err(Denial::TimeGoesForward { now, wanted: at }.into());
             }
-            Target::Token(token) => {
-                let found = writer.find_token(id, token).await?;
-                let events = found.map(|token| events_of(&token, &workspace.behaviour)).unwrap_or_default();
-                let next = events.into_iter().find(|(_, at)| *at > now);
-                next.ok_or_else(|| Denial::NothingComes(format!("token {token}")))?.1
+            let clock = workspace.clock.advanced(at.since(now));
+            if let Some(advanced) = self.move_clock(reader, &workspace, clock, now, system).await? {
+                return Ok(advanced);
             }
-        };
-        if at < now {
-            return Err(Denial::TimeGoesForward { now, wanted: at }.into());
         }
-        self.move_clock(writer, &workspace, workspace.clock.advanced(at.since(now)), now, system).await
+        Err(StoreError::Exchanged.into())
     }
 
+    /// Moves a clock, unless somebody else has moved it since it was read: then `None`. What comes on the way is looked
+    /// up before the lock is taken, as that takes longer the more tokens there are.
     async fn move_clock(
         &self,
-        mut writer: Writer,
+        mut reader: Reader,
         workspace: &Workspace,
         clock: WorkspaceClock,
         now: Millis,
         system: Millis,
-    ) -> Result<Advanced, Error> {
+    ) -> Result<Option<Advanced>, Error> {
         let after = clock.at(system);
         if after < now {
             return Err(Denial::TimeGoesForward { now, wanted: after }.into());
         }
-        let mut events = upcoming(&mut writer, workspace, now).await?;
+        let mut events = upcoming(&mut reader, workspace, now).await?;
         events.retain(|event| event.at <= after);
         events.truncate(EVENTS_TOLD);
+        drop(reader);
+        let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
+        let found = writer.find_workspace(workspace.id).await?.ok_or(Denial::WorkspaceNotFound(workspace.id))?;
+        if (found.clock.mode(), found.incarnation) != (workspace.clock.mode(), workspace.incarnation) {
+            return Ok(None);
+        }
         writer.update_clock(workspace.id, clock).await?;
         writer.commit().await?;
         self.sweep(workspace.id).await?;
-        Ok(Advanced { state: ClockState { clock, now: after }, events })
+        Ok(Some(Advanced { state: ClockState { clock, now: after }, events }))
     }
 
     /// The names of the owners of the events' tokens; a deleted owner has none.
@@ -173,7 +221,7 @@ impl Service {
         let mut reader = self.store.read().await?;
         let account = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?.account;
         let mut names = BTreeMap::new();
-        let owners: std::collections::BTreeSet<PrincipalId> = events.iter().filter_map(|event| event.owner).collect();
+        let owners: BTreeSet<PrincipalId> = events.iter().filter_map(|event| event.owner).collect();
         for owner in owners {
             if let Some(principal) = reader.find_principal(account, owner).await? {
                 names.insert(owner, principal.name);
@@ -200,6 +248,7 @@ impl Service {
     /// ask the time themselves. Answers how many tokens it ended or narrowed.
     pub async fn sweep(&self, id: WorkspaceId) -> Result<u64, Error> {
         let mut ended = 0;
+        let mut told = Instant::now();
         // Looked up without the lock first: most of the time nothing is due, and nobody should wait.
         while self.is_any_due(id).await? {
             let mut writer = self.store.write(Lock::Workspace(id)).await?;
@@ -215,6 +264,10 @@ impl Service {
             }
             writer.commit().await?;
             ended += batch;
+            if told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                tracing::info!(ended, "ending tokens of workspace {id} whose time has come");
+            }
             if batch == 0 {
                 break;
             }
@@ -281,6 +334,25 @@ impl Service {
         self.record_by_system(writer, workspace, actions).await?;
         Ok(ended)
     }
+}
+
+/// The instant that is meant, when it is `now`.
+async fn instant_of(target: &Target, reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Millis, Error> {
+    Ok(match target {
+        Target::By(ms) => now.plus(*ms),
+        Target::To(at) => *at,
+        Target::Next(kind) => {
+            let coming = upcoming(reader, workspace, now).await?;
+            let next = coming.into_iter().find(|event| event.kind == *kind);
+            next.ok_or_else(|| Denial::NothingComes(kind.as_str().to_owned()))?.at
+        }
+        Target::Token(token) => {
+            let found = reader.find_token(workspace.id, token).await?;
+            let events = found.map(|token| events_of(&token, &workspace.behaviour)).unwrap_or_default();
+            let next = events.into_iter().find(|(_, at)| *at > now);
+            next.ok_or_else(|| Denial::NothingComes(format!("token {token}")))?.1
+        }
+    })
 }
 
 /// What comes after `now`, in order: exact for the first [`SCHEDULE_SCAN`] tokens of each order.

@@ -79,7 +79,7 @@ impl Service {
         let mut reader = self.store.read().await?;
         let present = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = present.clock.at(self.system_now());
-        let present = Workspace { clock: WorkspaceClock::Frozen(now), ..present };
+        let present = Workspace { clock: WorkspaceClock::frozen(now), ..present };
         let imagined = imagine(&present, hypothesis, now);
         let entries = match &hypothesis.permissions {
             Some(requested) => Some(resolve(&mut reader, &present, requested).await?),
@@ -176,7 +176,7 @@ fn imagine(present: &Workspace, hypothesis: &Hypothesis, now: Millis) -> Workspa
         None => present.clone(),
     };
     Workspace {
-        clock: WorkspaceClock::Frozen(hypothesis.at.unwrap_or(now)),
+        clock: WorkspaceClock::frozen(hypothesis.at.unwrap_or(now)),
         enable_tokens: conf(&hypothesis.enable_tokens, &present.enable_tokens),
         max_token_lifetime: conf(&hypothesis.max_token_lifetime, &present.max_token_lifetime),
         ..present.clone()

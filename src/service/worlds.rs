@@ -12,7 +12,10 @@ use crate::domain::token::TokenValue;
 use crate::domain::workspace::{EMPTY, MAX_CHECKPOINTS, SEED};
 use crate::domain::{AccountId, Checkpoint, CheckpointName, Denial, PrincipalId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
-use crate::store::{Lock, StoreError, Writer};
+use crate::store::{Lock, Reader, StoreError, Writer};
+
+/// How long a workspace that is still being filled stays by itself: longer than any request.
+const UNFINISHED_TTL_MS: i64 = 15 * 60 * 1000;
 
 /// What a new workspace is to be.
 #[derive(Clone, Debug, Default)]
@@ -65,12 +68,28 @@ impl Service {
         let workspace = self.create_bare(&mut writer, new).await?;
         let mut created = self.with_credentials(&mut writer, workspace, new).await?;
         self.keep(&mut writer, &created.workspace, EMPTY).await?;
-        if let Some(seed) = seed {
-            let id = created.workspace.id;
-            self.fill_workspace(&mut writer, created.workspace.clone(), seed).await?;
-            created.workspace = writer.find_workspace(id).await?.unwrap_or(created.workspace);
-        }
+        let Some(seed) = seed else {
+            writer.commit().await?;
+            return Ok(created);
+        };
+        let (id, delete_at) = (created.workspace.id, created.workspace.delete_at);
+        let total = self.check_workspace_seed(&mut writer, created.workspace.clone(), seed).await?;
+        // What a crash leaves of it goes by itself.
+        writer.update_delete_at(id, Some(self.clock.now().plus(UNFINISHED_TTL_MS))).await?;
         writer.commit().await?;
+        let filled = async {
+            self.fill_workspace(created.workspace.clone(), delete_at, seed, total).await?;
+            self.workspace(id).await
+        };
+        match filled.await {
+            Ok(workspace) => created.workspace = workspace,
+            Err(error) => {
+                if let Err(left) = self.delete_workspace(id).await {
+                    tracing::warn!("workspace {id} was not filled and is removed later: {left}");
+                }
+                return Err(error);
+            }
+        }
         Ok(created)
     }
 
@@ -103,9 +122,9 @@ impl Service {
     }
 
     /// A workspace that holds nothing yet.
-    async fn blank(&self, writer: &mut Writer, new: &NewWorkspace) -> Result<Workspace, Error> {
+    pub(super) async fn blank(&self, reader: &mut Reader, new: &NewWorkspace) -> Result<Workspace, Error> {
         let id = match new.id {
-            Some(id) if writer.find_workspace(id).await?.is_some() => return Err(Denial::WorkspaceExists(id).into()),
+            Some(id) if reader.find_workspace(id).await?.is_some() => return Err(Denial::WorkspaceExists(id).into()),
             Some(id) => id,
             None => WorkspaceId(self.entropy.principal_id().0),
         };
@@ -119,7 +138,7 @@ impl Service {
             is_default: false,
             admins_group: PrincipalId(0),
             users_group: PrincipalId(0),
-            clock: WorkspaceClock::Real,
+            clock: WorkspaceClock::REAL,
             behaviour: new.behaviour.apply(Behaviour::default()),
             delete_at: new.ttl_ms.map(|ttl| now.plus(ttl)),
             entropy_seed: new.entropy_seed,

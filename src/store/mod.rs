@@ -27,7 +27,6 @@ mod workspaces;
 mod worlds;
 
 use std::fmt;
-use std::fs::File;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -44,11 +43,14 @@ pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
+pub use sqlite::{Claim, Holder};
 pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
 pub use worlds::{TABLES_KEPT, tables_put_back};
 
-/// How long a request waits for a connection to SQLite before it is answered with 503.
+/// How long a request waits for a connection to read a SQLite file with before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it waits for the one that writes. Putting a large workspace back takes seconds and cannot be divided.
+const WRITER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where the data are.
 #[derive(Clone, PartialEq, Eq)]
@@ -214,8 +216,14 @@ pub enum Unusable {
     #[error("cannot be written: {0}")]
     Unwritable(String),
     /// Another server has it.
-    #[error("is used by another server; give a path of its own to --database, or share PostgreSQL")]
-    InUse,
+    #[error("is used by another server{0}; stop that one, give a path of its own to --database, or share PostgreSQL")]
+    InUse(Holder),
+    /// Another server has it, under another name.
+    #[error("is used by a server under another name, which its log has too; give the name that the server was given")]
+    ServedElsewhere,
+    /// It has hard links.
+    #[error("has several names (hard links), of which SQLite would give each a log of its own; leave it one name")]
+    SeveralNames,
     /// A newer version of this program wrote it.
     #[error(
         "has schema {theirs}, written by a newer dapi-mock, as this one knows up to {ours}; use that version, or another --database"
@@ -272,7 +280,7 @@ pub enum Store {
         /// How much SQLite has worked.
         effort: Effort,
         /// Keeps other servers out, where this is one, until the last copy of it is gone.
-        claim: Option<Arc<File>>,
+        claim: Option<Arc<Claim>>,
     },
     /// One pool for both.
     Postgres(PostgresPool),
@@ -320,10 +328,16 @@ impl Store {
             }
             Database::SqliteFile(path) => {
                 sqlite::inspect(path).await?;
-                let claim = if serves { Some(Arc::new(sqlite::claim(path)?)) } else { None };
+                let claim = if serves {
+                    Some(Arc::new(sqlite::claim(path).await?))
+                } else {
+                    sqlite::refuse_elsewhere_served(path)?;
+                    None
+                };
                 let (write, read) = sqlite::open_file(path, durability).await?;
                 migrations::migrate_sqlite(&write).await?;
-                Ok(Self::Sqlite { write, read, remembered: Arc::default(), effort: Effort::default(), claim })
+                let remembered = Arc::new(Remembered::of_file(sqlite::Log::of(path)?));
+                Ok(Self::Sqlite { write, read, remembered, effort: Effort::default(), claim })
             }
             Database::Postgres(url) => Ok(Self::Postgres(PostgresPool::open(url, durability, limits).await?)),
         }

@@ -1,14 +1,16 @@
 //! What a database of one process answered since its last change, so that the same question needs no second look.
 //!
-//! Only SQLite has this, where one process at a time serves a file: all changes go through the one writer, which
-//! tells of each commit *before* it begins and when it is done. In between nothing is recalled. So what is recalled is
-//! what the database would say: a token that was revoked is refused from the moment of the commit, before anybody
-//! hears of it. PostgreSQL, which other processes change too, is always asked.
+//! Only SQLite has this. All changes of this process go through the one writer, which tells of each commit *before* it
+//! begins and when it is done. In between nothing is recalled. So what is recalled is what the database would say: a
+//! token that was revoked is refused from the moment of the commit, before anybody hears of it. A commit of another
+//! process, such as `dapi-mock admin-token` or a shell, shows in the index of the file's log, which is looked at each
+//! time. PostgreSQL, which other machines change too, is always asked.
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::sqlite::{Log, LogState};
 use crate::domain::{AccountId, PrincipalId, TokenId, WorkspaceId};
 
 /// How many bytes are kept at most; with more all are forgotten. A token takes about half a kilobyte, a caller makes
@@ -49,18 +51,23 @@ pub(super) enum Question {
 pub(super) struct Asked {
     question: Question,
     after: Option<u64>,
+    log: Option<LogState>,
 }
 
 impl Asked {
     /// One whose answer is not kept.
     pub(super) fn of_passing_use(question: Question) -> Self {
-        Self { question, after: None }
+        Self { question, after: None, log: None }
     }
 }
 
 /// Answers, until the next commit.
 #[derive(Debug, Default)]
-pub struct Remembered(Mutex<Answers>);
+pub struct Remembered {
+    answers: Mutex<Answers>,
+    /// `None` in memory, where there are no other processes.
+    log: Option<Log>,
+}
 
 #[derive(Debug, Default)]
 struct Answers {
@@ -68,6 +75,8 @@ struct Answers {
     begun: u64,
     /// The last of them that is known to be done, and with it all before: there is one writer.
     done: u64,
+    /// The log when the first of the answers was asked for.
+    log: Option<LogState>,
     since_then: HashMap<Question, Arc<dyn Any + Send + Sync>>,
     /// What these take.
     bytes: usize,
@@ -77,22 +86,43 @@ impl Answers {
     fn is_quiet(&self) -> bool {
         self.begun == self.done
     }
+
+    fn forget(&mut self) -> HashMap<Question, Arc<dyn Any + Send + Sync>> {
+        self.bytes = 0;
+        std::mem::take(&mut self.since_then)
+    }
 }
 
 impl Remembered {
+    /// What is remembered of a file.
+    pub(super) fn of_file(log: Log) -> Self {
+        Self { answers: Mutex::default(), log: Some(log) }
+    }
+
+    /// The state of the log, and whether it can be told.
+    fn log(&self) -> (Option<LogState>, bool) {
+        let state = self.log.as_ref().and_then(Log::state);
+        (state, self.log.is_none() || state.is_some())
+    }
+
     fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was answered since the last commit.
     pub(super) fn recall<T: Clone + 'static>(&self, question: Question) -> Result<Vec<T>, Asked> {
-        let answers = self.answers();
+        let mut answers = self.answers();
+        let (log, is_told) = self.log();
+        if answers.log != log || !is_told {
+            answers.forget();
+            answers.log = log;
+        }
         let known = answers.since_then.get(&question).cloned();
-        let after = answers.is_quiet().then_some(answers.begun);
+        let after = (answers.is_quiet() && is_told).then_some(answers.begun);
         drop(answers);
         match known.as_ref().and_then(|known| known.downcast_ref::<Vec<T>>()) {
             Some(known) => Ok(known.clone()),
-            None => Err(Asked { question, after }),
+            None => Err(Asked { question, after, log }),
         }
     }
 
@@ -104,7 +134,8 @@ impl Remembered {
         }
         let answer = Arc::new(answer.to_vec());
         let mut answers = self.answers();
-        if !answers.is_quiet() || asked.after != Some(answers.begun) {
+        let unchanged = asked.log == answers.log && asked.log == self.log().0;
+        if !answers.is_quiet() || !unchanged || asked.after != Some(answers.begun) {
             return;
         }
         if answers.bytes + bytes > MOST_BYTES {
@@ -122,8 +153,7 @@ impl Remembered {
     pub(super) fn changing(&self) -> u64 {
         let mut answers = self.answers();
         answers.begun += 1;
-        answers.bytes = 0;
-        let (begun, forgotten) = (answers.begun, std::mem::take(&mut answers.since_then));
+        let (begun, forgotten) = (answers.begun, answers.forget());
         drop(answers);
         drop(forgotten);
         begun

@@ -347,6 +347,8 @@ pub enum Lock {
     Account(AccountId),
     /// The whole database: the first start.
     Database,
+    /// The latest time that was shown.
+    Time,
     /// The order of the journal: whoever appends to it waits for the others who do.
     Journal,
 }
@@ -363,6 +365,7 @@ impl Lock {
             // Whoever takes several locks waits for the first of them here.
             Self::Account(_) | Self::Database => "SELECT pg_advisory_xact_lock(0)".to_owned(),
             // A pair of numbers is never the same as one.
+            Self::Time => "SELECT pg_advisory_xact_lock(0, 1)".to_owned(),
             Self::Journal => "SELECT pg_advisory_xact_lock(0, 0)".to_owned(),
         }
     }

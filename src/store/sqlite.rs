@@ -1,18 +1,20 @@
 //! SQLite files: which are taken, how they are opened, and copied while they are in use.
 
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Database, Sqlite, SqliteConnection, SqlitePool};
 use sqlx_core::transaction::TransactionManager;
 
-use super::{ACQUIRE_TIMEOUT, Durability, Unusable};
+use super::{ACQUIRE_TIMEOUT, Durability, Unusable, WRITER_TIMEOUT};
 
 /// Marks a SQLite file as ours ("DAPI"), so that another program's database is refused.
 const APPLICATION_ID: i32 = 0x4441_5049;
@@ -86,6 +88,7 @@ pub(super) async fn open_file(path: &str, durability: Durability) -> Result<(Sql
     });
     make_private(path);
     let write = pool(1)
+        .acquire_timeout(WRITER_TIMEOUT)
         .before_acquire(|connection, _| Box::pin(leave_ended_transaction(connection)))
         .connect_with(options.clone().create_if_missing(true))
         .await
@@ -200,17 +203,152 @@ async fn look_through(pool: &SqlitePool, path: &str) -> Result<(), Unusable> {
     if found == "ok" { Ok(()) } else { Err(Unusable::Damaged(found)) }
 }
 
-/// Makes this process the file's only server, until the lock is dropped or the process ends in whatever way.
-pub(super) fn claim(path: &str) -> Result<File, Unusable> {
-    // Beside the file itself, not beside a link to it. Not in it: closing any handle of it would end SQLite's
-    // own locks.
-    let place = Path::new(path).canonicalize().unwrap_or_else(|_| path.into());
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(beside(place, "-server"));
-    let file = file.map_err(|error| Unusable::Unwritable(error.to_string()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Unusable::InUse),
-        Err(std::fs::TryLockError::Error(error)) => Err(Unusable::Unwritable(error.to_string())),
+/// The claims of this process, by device and inode: another handle of a claimed file must not even be opened, as
+/// closing it would end SQLite's own locks.
+static CLAIMED: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+fn claimed() -> MutexGuard<'static, BTreeSet<(u64, u64)>> {
+    CLAIMED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes this process the file's only server, until it is dropped or the process ends in whatever way. The lock is on
+/// the file itself, so neither another name of it nor the removal of some other file passes it by. SQLite's own locks
+/// are of another kind, and of parts of the file, so the two do not meet.
+#[derive(Debug)]
+pub struct Claim {
+    /// Opened before SQLite opens the file, and closed after SQLite has closed it.
+    _locked: File,
+    inode: (u64, u64),
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        claimed().remove(&self.inode);
+    }
+}
+
+/// How often a claim is tried, as a command beside a server that has just ended may hold the file for a moment.
+const CLAIM_TRIES: u32 = 5;
+/// The pause between two tries.
+const CLAIM_PAUSE: Duration = Duration::from_millis(40);
+
+/// Claims the file, which is made where there is none.
+pub(super) async fn claim(path: &str) -> Result<Claim, Unusable> {
+    make_private(path);
+    let unwritable = |error: io::Error| Unusable::Unwritable(error.to_string());
+    let inode = inode_of(&Path::new(path).metadata().map_err(unwritable)?);
+    if !claimed().insert(inode) {
+        return Err(Unusable::InUse(Holder(Some(std::process::id()))));
+    }
+    let locked = match lock(path).await {
+        Ok(locked) => locked,
+        Err(why) => {
+            claimed().remove(&inode);
+            return Err(why);
+        }
+    };
+    let claim = Claim { inode, _locked: locked };
+    refuse_several_names(path)?;
+    Ok(claim)
+}
+
+async fn lock(path: &str) -> Result<File, Unusable> {
+    let unwritable = |error: io::Error| Unusable::Unwritable(error.to_string());
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(unwritable)?;
+    let mut tries = 1;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if tries < CLAIM_TRIES => tokio::time::sleep(CLAIM_PAUSE).await,
+            Err(TryLockError::WouldBlock) => return Err(Unusable::InUse(holder_of(&file))),
+            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+        }
+        tries += 1;
+    }
+}
+
+/// Refuses what a command must not open beside a server: a file whose log SQLite would look for under another name.
+pub(super) fn refuse_elsewhere_served(path: &str) -> Result<(), Unusable> {
+    let Ok(found) = Path::new(path).metadata() else { return Ok(()) };
+    refuse_several_names(path)?;
+    let served = claimed().contains(&inode_of(&found)) || is_locked(path);
+    if served && !beside(canonical(path), "-shm").exists() {
+        return Err(Unusable::ServedElsewhere);
+    }
+    Ok(())
+}
+
+/// Whether another process serves the file. Not to be asked of a file that this process serves.
+fn is_locked(path: &str) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Refuses a file with several names: SQLite finds the log by the name, and under another one would miss what is in it.
+fn refuse_several_names(path: &str) -> Result<(), Unusable> {
+    match Path::new(path).metadata() {
+        Ok(found) if found.nlink() > 1 => Err(Unusable::SeveralNames),
+        _ => Ok(()),
+    }
+}
+
+fn inode_of(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+fn canonical(path: &str) -> PathBuf {
+    Path::new(path).canonicalize().unwrap_or_else(|_| path.into())
+}
+
+/// The process that has claimed a file, where the system tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder(Option<u32>);
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(process) => write!(f, " (process {process})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Looks through Linux's list of locks, `1: FLOCK ADVISORY WRITE 4711 fd:00:1234 0 EOF`. Its device may be another
+/// than the one that files tell of, so only an inode that is listed once counts.
+fn holder_of(file: &File) -> Holder {
+    let (Ok(list), Ok(file)) = (std::fs::read_to_string("/proc/locks"), file.metadata()) else { return Holder(None) };
+    let inode = file.ino().to_string();
+    let holder = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", process, place, ..] = fields.as_slice() else { return None };
+        let listed = place.rsplit(':').next()? == inode;
+        process.parse().ok().filter(|process| listed && *process > 0)
+    };
+    let mut found = list.lines().filter_map(holder);
+    Holder(found.next().filter(|_| found.next().is_none()))
+}
+
+/// The header of the index of SQLite's log, which every commit of every process changes before it is done.
+pub(super) type LogState = [u8; 48];
+
+/// Tells whether anybody has changed the file.
+#[derive(Debug)]
+pub(super) struct Log {
+    /// Closed after SQLite has closed its own, so that its locks stay.
+    index: File,
+}
+
+impl Log {
+    /// Looks at a file's log once SQLite has opened it.
+    pub(super) fn of(path: &str) -> Result<Self, Unusable> {
+        let index = File::open(beside(canonical(path), "-shm"));
+        index.map(|index| Self { index }).map_err(|error| Unusable::Unwritable(error.to_string()))
+    }
+
+    /// The state of the log; `None` where it cannot be read.
+    pub(super) fn state(&self) -> Option<LogState> {
+        let mut state = [0; 48];
+        self.index.read_exact_at(&mut state, 0).ok().map(|()| state)
     }
 }
 
@@ -224,6 +362,7 @@ fn beside(path: impl AsRef<Path>, ending: &str) -> PathBuf {
 /// or not at all, readable by its owner alone.
 pub(super) async fn copy(path: &str, target: &Path) -> Result<(), CopyError> {
     inspect(path).await?;
+    refuse_elsewhere_served(path)?;
     if !Path::new(path).exists() {
         return Err(CopyError::Nothing);
     }

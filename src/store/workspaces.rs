@@ -12,7 +12,8 @@ use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 macro_rules! workspace_columns {
     () => {
         "w.workspace_id, w.account_id, w.name, w.deployment_name, w.created_at, w.is_default, w.admins_group_id,
-         w.users_group_id, w.clock_mode, w.clock_value, w.behaviour, w.delete_at, w.incarnation, w.entropy_seed,
+         w.users_group_id, w.clock_mode, w.clock_value,
+         (SELECT s.shown_at FROM system_time s) AS shown_at, w.behaviour, w.delete_at, w.incarnation, w.entropy_seed,
          toggle.conf_value AS toggle_value, toggle.previous_value AS toggle_previous, toggle.effective_at AS toggle_at,
          cap.conf_value AS cap_value, cap.previous_value AS cap_previous, cap.effective_at AS cap_at,
          EXISTS (SELECT 1 FROM faults f WHERE f.workspace_id = w.workspace_id) AS has_faults"
@@ -38,6 +39,7 @@ pub(super) struct WorkspaceRow {
     users_group_id: i64,
     clock_mode: String,
     clock_value: i64,
+    shown_at: i64,
     behaviour: String,
     delete_at: Option<i64>,
     incarnation: i64,
@@ -67,7 +69,9 @@ impl TryFrom<WorkspaceRow> for Workspace {
             is_default: row.is_default,
             admins_group: PrincipalId(row.admins_group_id),
             users_group: PrincipalId(row.users_group_id),
-            clock: WorkspaceClock::from_parts(&row.clock_mode, row.clock_value).ok_or_else(|| unreadable("clock"))?,
+            clock: WorkspaceClock::from_parts(&row.clock_mode, row.clock_value)
+                .ok_or_else(|| unreadable("clock"))?
+                .not_before(Millis(row.shown_at)),
             behaviour: serde_json::from_str(&row.behaviour).map_err(|_| unreadable("behaviour"))?,
             delete_at: row.delete_at.map(Millis),
             incarnation: row.incarnation,
@@ -229,6 +233,11 @@ impl Reader {
         Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
+    /// The latest system time that is known to have been shown by any process.
+    pub async fn find_shown_at(&mut self) -> Result<Millis, StoreError> {
+        Ok(Millis(self.count("SELECT shown_at FROM system_time", args![]).await?))
+    }
+
     /// How many workspaces there are.
     pub async fn count_workspaces(&mut self) -> Result<i64, StoreError> {
         self.count("SELECT COUNT(*) FROM workspaces", args![]).await
@@ -284,6 +293,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Sets when a workspace goes by itself.
+    pub async fn update_delete_at(&mut self, id: WorkspaceId, at: Option<Millis>) -> Result<(), StoreError> {
+        self.execute("UPDATE workspaces SET delete_at = $2 WHERE workspace_id = $1", args![id, at]).await?;
+        Ok(())
+    }
+
     /// Sets a workspace's clock.
     pub async fn update_clock(&mut self, id: WorkspaceId, clock: WorkspaceClock) -> Result<(), StoreError> {
         let (mode, value) = clock.to_parts();
@@ -307,6 +322,12 @@ impl Writer {
     pub async fn update_behaviour(&mut self, id: WorkspaceId, behaviour: &Behaviour) -> Result<(), StoreError> {
         let text = behaviour_text(behaviour)?;
         self.execute("UPDATE workspaces SET behaviour = $2 WHERE workspace_id = $1", args![id, &text]).await?;
+        Ok(())
+    }
+
+    /// Keeps a system time that was shown, unless a later one is kept.
+    pub async fn keep_shown_at(&mut self, at: Millis) -> Result<(), StoreError> {
+        self.execute("UPDATE system_time SET shown_at = $1 WHERE shown_at < $1", args![at]).await?;
         Ok(())
     }
 

@@ -67,8 +67,9 @@ const TABLES: &[Table] = &[
 ];
 
 /// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, who
-/// looks at the pages, and the checkpoints.
-pub const TABLES_KEPT: &[&str] = &["accounts", "oauth_keys", "page_sessions", "checkpoints", "checkpoint_rows"];
+/// looks at the pages, the checkpoints, and the latest time that was shown.
+pub const TABLES_KEPT: &[&str] =
+    &["accounts", "oauth_keys", "page_sessions", "checkpoints", "checkpoint_rows", "system_time"];
 
 /// The tables that no checkpoint has, so that a reset only empties them: what a test armed, and the journal.
 const NOT_KEPT: &[&str] = &["faults", "exchanges"];

@@ -7,18 +7,20 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser;
 use dapi_mock::config::Cli;
+use dapi_mock::entropy::SystemEntropy;
+use dapi_mock::service::Service;
 use dapi_mock::store::{Database, Durability, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::commands::ADMIN;
-use crate::harness::{Backend, fresh_database};
+use crate::harness::{Backend, World, fresh_database};
 use crate::process::{Server, command, get, start_by, start_in};
 use crate::upgrades::run_sql;
 
@@ -142,7 +144,10 @@ fn a_file_has_one_server() {
     let beside = |args: &[&str]| command(&server.folder).args(args).output().unwrap();
     let second = beside(&ARGUMENTS);
     let says = String::from_utf8(second.stderr).unwrap();
-    assert!(!second.status.success() && says.contains("sqlite:dapi-mock.db is used by another server;"), "{says}");
+    assert!(!second.status.success() && says.contains("sqlite:dapi-mock.db is used by another server"), "{says}");
+    if cfg!(target_os = "linux") {
+        assert!(says.contains(&format!("(process {}); stop that one", server.process_id())), "{says}");
+    }
     let before = server.list(ADMIN);
     let minted = String::from_utf8(beside(&["admin-token"]).stdout).unwrap();
     let token = minted.trim().trim_start_matches("export DATABRICKS_TOKEN=").trim_matches('\'');
@@ -150,11 +155,62 @@ fn a_file_has_one_server() {
     assert_eq!(with_it.matches("token_id").count(), before.matches("token_id").count() + 1, "{minted} {with_it}");
     std::os::unix::fs::symlink("dapi-mock.db", server.folder.path().join("link.db")).unwrap();
     let by_link = beside(&[&ARGUMENTS[..], &["--database", "sqlite:link.db"]].concat());
-    assert!(String::from_utf8(by_link.stderr).unwrap().contains("sqlite:link.db is used by another server;"));
+    assert!(String::from_utf8(by_link.stderr).unwrap().contains("sqlite:link.db is used by another server"));
+    // Neither the removal of files beside it nor another name passes the lock by.
+    drop(std::fs::remove_file(server.folder.path().join("dapi-mock.db-server")));
+    let hard = server.folder.path().join("hard.db");
+    std::fs::hard_link(server.folder.path().join("dapi-mock.db"), &hard).unwrap();
+    let by_name = |args: &[&str]| {
+        let done = beside(args);
+        assert!(!done.status.success());
+        String::from_utf8(done.stderr).unwrap()
+    };
+    for name in ["hard.db", "dapi-mock.db"] {
+        let says = by_name(&[&ARGUMENTS[..], &["--database", &format!("sqlite:{name}")]].concat());
+        assert!(says.contains(&format!("sqlite:{name} is used by another server")), "{says}");
+    }
+    // A command would look for the log under the wrong name.
+    for args in [&["admin-token", "--database", "sqlite:hard.db"][..], &["backup", "--database", "sqlite:hard.db", "c"]]
+    {
+        let says = by_name(args);
+        assert!(says.contains("has several names (hard links)"), "{says}");
+    }
+    std::fs::remove_file(&hard).unwrap();
+    let moved = server.folder.path().join("moved.db");
+    std::fs::rename(server.folder.path().join("dapi-mock.db"), &moved).unwrap();
+    let says = by_name(&[&ARGUMENTS[..], &["--database", "sqlite:moved.db"]].concat());
+    assert!(says.contains("sqlite:moved.db is used by another server"), "{says}");
+    let says = by_name(&["admin-token", "--database", "sqlite:moved.db"]);
+    assert!(says.contains("is used by a server under another name"), "{says}");
+    std::fs::rename(&moved, server.folder.path().join("dapi-mock.db")).unwrap();
     assert!(server.list(ADMIN).starts_with("HTTP/1.1 200 OK"));
     // A claim does not outlive its process, however that ends.
     let (_, _, folder) = server.stop("KILL");
     assert_eq!(start_in(folder, &ARGUMENTS).stop("TERM").0, Some(0));
+}
+
+/// What another process does to the file is in force at the next request, though the server remembers what it read.
+#[tokio::test]
+async fn what_another_process_changes_is_seen_at_once() {
+    let world = World::new(Backend::File).await;
+    let admin = world.admin();
+    let (other, id) = admin.create(&json!({})).await;
+    // The clock stands still, so that no use is recorded, which would make the server forget.
+    for client in [admin, world.client(&other)] {
+        for _ in 0..3 {
+            assert_eq!(client.own_ids().await.len(), 2);
+        }
+    }
+    let store = Store::open(world.database()).await.unwrap();
+    let beside = Service::new(store, world.clock.clone(), Arc::new(SystemEntropy));
+    let (value, owner) = beside.mint_admin_token().await.unwrap();
+    assert_eq!(owner, "admin@example.com");
+    assert_eq!(admin.own_ids().await.len(), 3);
+    assert_eq!(world.client(value.reveal()).own_ids().await.len(), 3);
+    run_sql(world.database(), format!("DELETE FROM tokens WHERE token_id = '{id}'")).await;
+    assert_eq!(world.client(&other).get("/api/2.0/token/list").await.status, 403);
+    assert_eq!(admin.own_ids().await.len(), 2);
+    beside.store().close().await;
 }
 
 /// As a power cut may leave it: of the log, some of the beginning is on the disk. The changes that are lost are

@@ -165,6 +165,16 @@ impl World {
         Self::open(self.backend, self.database.clone(), None, self.clock.clone(), patient()).await
     }
 
+    /// The same, where the system's clock shows another time.
+    pub(crate) async fn replica_at(&self, now: Millis) -> Self {
+        Self::over(self.backend, self.database.clone(), None, now).await
+    }
+
+    /// Where the data are.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// A process on this database, with other limits than the usual ones.
     pub(crate) async fn on(database: Database, limits: Limits) -> Self {
         Self::open(Backend::Postgres, database, None, Arc::new(ManualClock::new(START)), limits).await

@@ -10,6 +10,7 @@
 
 mod account;
 mod account_host;
+mod admin_token;
 mod api;
 mod architecture;
 mod audit;
@@ -31,6 +32,7 @@ mod harness;
 mod hostile;
 mod journal;
 mod kills;
+mod long_work;
 mod model;
 mod namesakes;
 mod oauth;

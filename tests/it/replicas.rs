@@ -53,7 +53,27 @@ on_two_replicas!(
     what_empties_the_journal_empties_it_for_both,
     no_secret_is_in_the_shared_journal,
     the_shared_journal_keeps_to_its_limits,
+    what_is_expired_stays_so_where_the_systems_clock_is_behind,
 );
+
+/// Clocks of machines differ. What one process has refused as expired, no other accepts.
+async fn what_is_expired_stays_so_where_the_systems_clock_is_behind(one: World, _: World) {
+    let behind = one.replica_at(one.now().plus(-3_600_000)).await;
+    let (token, _) = one.admin().create(&json!({"lifetime_seconds": 60})).await;
+    let access = one.access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await;
+    for (credential, passed) in [(&token, 60_000), (&access, 3_600_000)] {
+        for world in [&one, &behind] {
+            assert_eq!(world.client(credential).get(LIST).await.status, 200);
+        }
+        one.clock.advance(passed);
+        for world in [&one, &behind] {
+            assert_eq!(world.client(credential).get(LIST).await.status, 403);
+        }
+    }
+    one.service.keep_time().await.unwrap();
+    behind.service.keep_time().await.unwrap();
+    assert_eq!(behind.service.system_now(), one.service.system_now());
+}
 
 /// A change through one process, by the emulated API or the own one, and what the other then says to a user's token.
 struct Change {

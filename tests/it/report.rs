@@ -127,7 +127,7 @@ async fn model(world: &World, random: &mut ChaCha20Rng) -> Model {
     // In another account nobody is to look at any of it.
     let foreign = world.add_workspace(78, "dapi00000000000000000000000000000078").await;
     let mut writer = world.service.store().write(Lock::Database).await.unwrap();
-    writer.update_clock(other.id, WorkspaceClock::Offset(40 * DAY_MS)).await.unwrap();
+    writer.update_clock(other.id, WorkspaceClock::offset(40 * DAY_MS)).await.unwrap();
     let account = other.account;
     let mut owners = vec![(PrincipalId(900), None), (PrincipalId(901), None)];
     let mut active_in = BTreeMap::new();

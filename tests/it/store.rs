@@ -145,7 +145,7 @@ async fn workspaces_round_trip(world: World) {
     let before = world.workspace().await;
     let behaviour =
         Behaviour { permission_loss: PermissionLoss::Mixed, token_value_suffix: Some(2), ..Behaviour::default() };
-    let clock = WorkspaceClock::Frozen(Millis(-5));
+    let clock = WorkspaceClock::frozen(Millis(-5));
     let conf = ConfValue { value: "90".into(), previous: Some(String::new()), effective_at: START };
     let mut writer = world.service.store().write(Lock::Workspace(before.id)).await.unwrap();
     writer.update_behaviour(before.id, &behaviour).await.unwrap();

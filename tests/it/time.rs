@@ -4,13 +4,13 @@ use axum::http::Method;
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::lifecycle::EventKind;
 use dapi_mock::domain::{Millis, WorkspaceId};
-use dapi_mock::service::Target;
+use dapi_mock::service::{ADMIN_CLIENT_ID, Target};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_TOKEN, Backend, DAY_MS, START, World, on_every_store};
+use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Backend, DAY_MS, START, World, on_every_store};
 use dapi_mock::service::FatesWanted;
 
 on_every_store!(
@@ -19,6 +19,8 @@ on_every_store!(
     two_workspaces_have_two_times,
     a_clock_stands_runs_and_never_goes_back,
     the_clock_survives_a_restart,
+    a_system_clock_that_is_set_back_revives_nothing,
+    a_workspaces_time_is_over_once,
     sweeping_changes_nothing_that_a_client_sees,
     every_end_has_its_tombstone,
 );
@@ -138,6 +140,53 @@ async fn a_clock_stands_runs_and_never_goes_back(world: World) {
         admin.own(Method::POST, "workspaces/default/clock/advance", &json!({"until": "conf.effective"})).await;
     assert!(nothing.status == 404 && nothing.text.contains("Nothing is to come"), "{nothing:?}");
     assert_eq!(now().await, 121_000, "what was refused changed nothing");
+}
+
+async fn a_system_clock_that_is_set_back_revives_nothing(mut world: World) {
+    let now = async |world: &World| world.service.clock(world.workspace().await.id).await.unwrap().now.since(START);
+    let (real, _) = world.admin().create(&json!({"lifetime_seconds": 60})).await;
+    world.clock.advance(60_000);
+    assert_eq!(world.client(&real).get("/api/2.0/token/list").await.status, 403);
+    world.clock.advance(-3_600_000);
+    assert_eq!(now(&world).await, 60_000);
+    assert_eq!(world.client(&real).get("/api/2.0/token/list").await.status, 403);
+    world.restart().await;
+    assert_eq!(now(&world).await, 60_000);
+    assert_eq!(world.client(&real).get("/api/2.0/token/list").await.status, 403);
+    // It does not stand still either, and is the system's again once that has caught up.
+    world.clock.advance(1_000_000);
+    assert_eq!(now(&world).await, 560_000);
+    world.clock.advance(6_200_000);
+    assert_eq!(now(&world).await, 3_660_000);
+
+    world.admin().advance(&json!({"by": "1h"})).await;
+    let (offset, _) = world.admin().create(&json!({"lifetime_seconds": 60})).await;
+    let access = world.access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await;
+    let shown = now(&world).await;
+    world.clock.advance(3_600_000);
+    for credential in [&offset, &access] {
+        assert_eq!(world.client(credential).get("/api/2.0/token/list").await.status, 403);
+    }
+    world.clock.advance(-3_600_000);
+    world.restart().await;
+    assert_eq!(now(&world).await, shown + 3_600_000);
+    for credential in [&offset, &access] {
+        assert_eq!(world.client(credential).get("/api/2.0/token/list").await.status, 403);
+    }
+}
+
+/// What goes by the system's clock does not come back either: workspaces that were made for a time, and who is signed
+/// in to the pages.
+async fn a_workspaces_time_is_over_once(mut world: World) {
+    let body = json!({"id": 42, "ttl": "1h"});
+    assert_eq!(world.anonymous().own(Method::POST, "workspaces", &body).await.status, 201);
+    world.clock.advance(3_600_000);
+    world.service.system_now();
+    world.service.keep_time().await.unwrap();
+    world.clock.advance(-3_600_000);
+    world.restart().await;
+    let gone = world.service.delete_outlived_workspaces().await.unwrap();
+    assert_eq!(gone.len(), 1);
 }
 
 async fn the_clock_survives_a_restart(mut world: World) {
@@ -267,5 +316,5 @@ async fn no_clock_overflows() {
     assert_eq!(world.service.clock(id).await.unwrap().now, Millis(i64::MAX));
     world.admin().get(LIST).await.refused(403, 403, "Invalid access token.");
     assert!(world.service.clock(WorkspaceId(5)).await.is_err());
-    assert_eq!(WorkspaceClock::Offset(i64::MAX).advanced(i64::MAX).at(START), Millis(i64::MAX));
+    assert_eq!(WorkspaceClock::offset(i64::MAX).advanced(i64::MAX).at(START), Millis(i64::MAX));
 }

@@ -21,7 +21,7 @@ fn facts() -> Facts {
         is_default: true,
         admins_group: PrincipalId(100),
         users_group: PrincipalId(101),
-        clock: WorkspaceClock::Frozen(NOW),
+        clock: WorkspaceClock::frozen(NOW),
         behaviour: Behaviour::default(),
         delete_at: None,
         entropy_seed: None,
@@ -180,7 +180,7 @@ fn by_oauth(change: impl FnOnce(&mut Claims)) -> Facts {
         creation: 0,
     };
     change(&mut claims);
-    Facts { found: Found::Access(claims, WorkspaceClock::Frozen(NOW)), ..facts() }
+    Facts { found: Found::Access(claims, WorkspaceClock::frozen(NOW)), ..facts() }
 }
 
 #[test]
