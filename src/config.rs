@@ -17,7 +17,7 @@ use crate::control::Access;
 use crate::domain::ids::MAX_NUMERIC_ID;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::seed;
-use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
+use crate::domain::settings::{BehaviourChange, Cloud, ErrorTexts, PermissionLoss, Tier};
 use crate::domain::stranger::Reaction;
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
@@ -153,6 +153,10 @@ pub struct ServeArgs {
     /// Whether permissions on tokens answer 404 while the workspace has none
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
+
+    /// The year of the refusals' texts, some of which the real service changed: 2024 or 2026
+    #[arg(long, env = "DAPI_MOCK_ERROR_TEXTS", default_value = "2026", value_parser = parse_name::<ErrorTexts>, value_name = "YEAR")]
+    pub error_texts: ErrorTexts,
 
     /// A seed, YAML or JSON, or a folder of them in the order of their names; what is there stays as it is
     #[arg(long, env = "DAPI_MOCK_SEED", value_name = "PATH")]

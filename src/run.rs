@@ -114,6 +114,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let opening = async {
         let store = patiently(&args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?));
         let service = service_over(store.await?).watching(args.journal(), args.tripwire.tripwire);
+        let service = service.with_error_texts(args.error_texts);
         let started = patiently(&args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
         for (file, seed) in seeds(&args)? {
             patiently(&args, async || apply(&service, &file, &seed).await).await?;

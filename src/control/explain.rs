@@ -10,10 +10,10 @@ use super::Control;
 use super::faults::fault_json;
 use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use super::tokens::fate_json;
-use crate::domain::TokenId;
 use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::Why;
 use crate::domain::fault::{Fault, When};
+use crate::domain::{Denial, TokenId};
 use crate::http::error::wire;
 use crate::http::routes;
 use crate::http::token::token_request;
@@ -138,7 +138,9 @@ pub(super) async fn dry_run(
         creates: creates.map(|_| token_request(body.as_bytes())).transpose()?,
     };
     let outcome = control.service.dry_run(id, &run).await?;
-    let status = outcome.denial.as_ref().map_or(200, |denial| wire(&denial.clone().into(), "").status.as_u16());
-    let why = outcome.denial.as_ref().map(|denial| why(denial, &outcome.trace, ""));
+    let texts = control.service.error_texts();
+    let status = |denial: &Denial| wire(&denial.clone().into(), "", texts).status.as_u16();
+    let status = outcome.denial.as_ref().map_or(200, status);
+    let why = outcome.denial.as_ref().map(|denial| why(denial, &outcome.trace, "", texts));
     Ok(ok(&decision(&outcome.trace, why.as_ref(), status).into()))
 }

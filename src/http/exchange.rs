@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, SERVER, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SERVER, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -32,6 +32,8 @@ use crate::service::{Exchange, Headers, Service};
 
 /// How much of a path, of a query and of a header is kept.
 const TARGET_KEPT: usize = 1024;
+/// How much of a Content-Encoding a refusal repeats.
+const ENCODING_SHOWN: usize = 64;
 /// Which headers of a request are kept; never a credential.
 const KEPT_OF_REQUESTS: [&str; 6] =
     ["host", "user-agent", "content-type", "accept", "x-databricks-workspace-id", "x-databricks-org-id"];
@@ -85,7 +87,7 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     let headers = kept_headers(request.headers(), &KEPT_OF_REQUESTS);
 
     let body = std::mem::take(request.body_mut());
-    let body = receive(body).await;
+    let body = decoded(receive(body).await, request.headers());
     request.extensions_mut().insert(Received(body.clone()));
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
     let asked = Asked { arrived, started, method, uri, headers, body };
@@ -95,9 +97,10 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     let decided = response.extensions_mut().remove::<Arc<Decided>>();
     let origin = decided.as_ref().map_or(origin, |decided| decided.origin.clone());
     if let Some(error) = response.extensions().get::<ApiError>() {
-        let message = wire(error, &origin.request_id).message;
+        let texts = app.service.error_texts();
+        let message = wire(error, &origin.request_id, texts).message;
         log_refusal(&origin, method, uri.path(), error, &message, decided.as_deref());
-        let (parts, body) = render(error, uri.path(), &origin.request_id).into_parts();
+        let (parts, body) = render(error, uri.path(), &origin.request_id, texts).into_parts();
         *response.status_mut() = parts.status;
         // That of the empty body, which stood in for this one.
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -214,7 +217,9 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
         caller: decided.owner.clone(),
         faults: decided.met.0.clone(),
         why: match response.extensions().get() {
-            Some(ApiError::Denied(denial)) => Some(why(denial, &trace, &decided.origin.request_id)),
+            Some(ApiError::Denied(denial)) => {
+                Some(why(denial, &trace, &decided.origin.request_id, app.service.error_texts()))
+            }
             _ => None,
         },
         trace,
@@ -239,6 +244,22 @@ pub fn origin_of(service: &Service, headers: &HeaderMap, extensions: &Extensions
         source_ip: extensions.get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
         // Many places keep it.
         user_agent: redacted(&user_agent.unwrap_or_default().replace('\0', "")),
+    }
+}
+
+/// A body that is encoded is read to its end, and then refused by the encoding's name.
+pub(crate) fn decoded(body: Result<Bytes, Denial>, headers: &HeaderMap) -> Result<Bytes, Denial> {
+    let encodings: Vec<_> = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty() && name != "identity")
+        .collect();
+    match body {
+        Ok(body) if !body.is_empty() && !encodings.is_empty() => {
+            Err(Denial::UnsupportedEncoding(redaction::start(&encodings.join(", "), ENCODING_SHOWN)))
+        }
+        other => other,
     }
 }
 

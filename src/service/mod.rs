@@ -42,7 +42,7 @@ pub use pages::SignedIn;
 pub use report::{Counted, Counts, Export, FoundTokens, NamedRow, ReportPage, ReportStatistics, Revoked};
 pub use secrets::CreatedSecret;
 pub use seed::Seeded;
-pub use settings::ALLOW_ALL;
+pub use settings::{AdminRestriction, AdminRestrictionChange};
 // What http has to name of the store comes through here.
 pub use crate::store::{FatesWanted, StoreError, Versioned};
 pub use time::{Advanced, ClockState, Event, Target};
@@ -59,6 +59,7 @@ use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
 use crate::domain::identity::Directory;
 use crate::domain::seed::SeedError;
+use crate::domain::settings::ErrorTexts;
 use crate::domain::stranger::Reaction;
 use crate::domain::{AccountId, Denial, Millis, Workspace, WorkspaceId};
 use crate::entropy::Entropy;
@@ -127,6 +128,7 @@ pub struct Service {
     sharing: shared_journal::Sharing,
     tripwire: Tripwire,
     gates: Gates,
+    error_texts: ErrorTexts,
     report_counts: report::ReportCounts,
     /// Held while a signing key is made, so that a first burst of requests makes one.
     key_making: Arc<Mutex<()>>,
@@ -143,6 +145,7 @@ impl Service {
             sharing: shared_journal::Sharing::default(),
             tripwire: Tripwire::default(),
             gates: Gates::default(),
+            error_texts: ErrorTexts::default(),
             report_counts: report::ReportCounts::default(),
             key_making: Arc::default(),
         }
@@ -152,6 +155,17 @@ impl Service {
     #[must_use]
     pub fn watching(self, limits: JournalLimits, reaction: Reaction) -> Self {
         Self { journal: Journal::new(limits), tripwire: Tripwire::new(reaction), ..self }
+    }
+
+    /// The same with the texts of another year.
+    #[must_use]
+    pub fn with_error_texts(self, error_texts: ErrorTexts) -> Self {
+        Self { error_texts, ..self }
+    }
+
+    /// Of which year the texts of refusals are.
+    pub fn error_texts(&self) -> ErrorTexts {
+        self.error_texts
     }
 
     /// The source of ids and secrets.

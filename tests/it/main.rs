@@ -48,4 +48,5 @@ mod time;
 mod tls;
 mod tripwire;
 mod upgrades;
+mod wire;
 mod worlds;

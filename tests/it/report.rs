@@ -744,7 +744,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
         (Some("nonsense"), 403, "Invalid access token."),
         (Some(crate::harness::ADMIN_TOKEN), 401, "Account APIs do not accept personal access tokens; use OAuth."),
         (Some(&*account_admins_token), 401, "Account APIs do not accept personal access tokens; use OAuth."),
-        (Some(&*by_oauth), 403, "is not an account admin."),
+        (Some(&*by_oauth), 403, "without account admin status."),
         (Some(&*scoped), 403, "required scopes: authentication"),
         (Some(&*account_admin), 200, ""),
     ];
