@@ -94,7 +94,7 @@ pub(super) struct VersionedSetting<'a> {
 struct Status<'a> {
     status: &'a str,
     /// Absent while it is false, as protocol buffers leave out what is the default \[inferred\].
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     disable_gov_tag_creation: bool,
 }
 

@@ -171,7 +171,7 @@ async fn r37_the_list_of_permissions(world: World) {
 async fn r37_what_a_list_of_permissions_cannot_say(world: World) {
     let admin = world.admin();
     let ann = admin.user("ann@example.com").await;
-    let entry = |entry: Value| json!({ "access_control_list": [ann.may("CAN_USE"), entry] });
+    let entry = |entry: Value| json!({ "access_control_list": [ann.may("CAN_USE"), entry, admins_may_manage()] });
     for (list, status, code, text) in [
         (entry(ann.may("CAN_MANAGE")), 400, "INVALID_PARAMETER_VALUE", "held by the group 'admins' only"),
         (entry(ann.may("CAN_RUN")), 400, "INVALID_PARAMETER_VALUE", "'CAN_RUN' is not a permission level of tokens"),
