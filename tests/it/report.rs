@@ -800,7 +800,7 @@ async fn slips_of_the_pen_are_named() {
         ("owners=x", "unknown field `owners`"),
         ("limit=0", "limit: use 1 to 1000"),
         ("limit=1001", "limit: use 1 to 1000"),
-        ("limit=ten", "invalid digit"),
+        ("limit=ten", "limit: expected a number"),
         ("sort=colour", "sort: 'colour'"),
         ("order=up", "order: 'up'"),
         ("workspace_id=default", "workspace_id: 'default'"),
