@@ -24,7 +24,7 @@ use crate::clock::SystemClock;
 use crate::control::Access;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::seed;
-use crate::domain::settings::{BehaviourChange, Cloud, PermissionLoss, Tier};
+use crate::domain::settings::{BehaviourChange, Cloud, ErrorTexts, PermissionLoss, Tier};
 use crate::domain::stranger::Reaction;
 use crate::domain::token::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId};
@@ -176,6 +176,10 @@ pub struct ServeArgs {
     /// Whether the permissions on tokens answer 404 until the workspace has a token
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
+
+    /// Wording of refusals whose texts the real service changed: as of 2024 or 2026
+    #[arg(long, env = "DAPI_MOCK_ERROR_TEXTS", default_value = "2026", value_parser = values::name::<ErrorTexts>, value_name = "YEAR")]
+    pub error_texts: ErrorTexts,
 
     /// How many days auto-scoping watches a new token before it narrows the scopes [default: 30]
     #[arg(long, env = "DAPI_MOCK_AUTOSCOPE_DAYS", value_name = "DAYS")]

@@ -156,6 +156,7 @@ pub(crate) async fn serve_until(
     let opening = async {
         let store = patiently(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?));
         let service = service_over(store.await?).watching(args.journal(), args.tripwire.tripwire);
+        let service = service.with_error_texts(args.error_texts);
         let started = patiently(args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
         for (file, seed) in seeds(args)? {
             patiently(args, async || apply(&service, &file, &seed).await).await?;
@@ -302,13 +303,7 @@ async fn open_account_port(service: &Service, doors: &Doors, port: u16) -> Resul
     Ok((account, doors.open(port, account).await.map_err(|error| format!("--account-port: {error}"))?))
 }
 
-fn banner(
-    url: &str,
-    args: &ServeArgs,
-    started: &Started,
-    account_port: Option<AccountPort>,
-    took: Duration,
-) -> String {
+fn banner(url: &str, args: &ServeArgs, started: &Started, account_port: Option<AccountPort>, took: Duration) -> String {
     let (database, access) = (&args.database, args.access());
     let token = started.admin_token.as_ref().map_or_else(
         || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),

@@ -10,8 +10,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -21,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tower::ServiceExt;
 
+use crate::domain::settings::ErrorTexts;
 use crate::domain::{AccountId, WorkspaceId};
 use crate::http::credential::WORKSPACE_ID;
 use crate::http::error::{ApiError, render};
@@ -317,8 +319,13 @@ impl Listeners {
                     let watched = graceful.watch(connection);
                     tokio::spawn(async move {
                         tokio::select! {
-                            ended = watched => if let Err(error) = ended {
-                                tracing::debug!("connection from {peer}: {error}");
+                            ended = watched => match ended {
+                                // Nothing else tells why: hyper's answer has no body.
+                                Err(error) if error.is_parse() => {
+                                    tracing::info!("refused what is not HTTP from {peer}: {}", cause_of(&error));
+                                }
+                                Err(error) => tracing::debug!("connection from {peer}: {error}"),
+                                Ok(()) => {}
                             },
                             () = occupant.must_leave() => {
                                 tracing::debug!("connection from {peer}: closed to make room for another");
@@ -441,8 +448,9 @@ fn connection(
         let gate = gate.clone();
         async move {
             let mut request: Request = request.map(Body::new);
-            if request.headers().get_all(HOST).iter().count() > 1 {
-                return Ok(two_hosts());
+            if let Some(reason) = ill_framed(&request) {
+                tracing::info!("refused a request from {}: {reason}", peer.ip());
+                return Ok(malformed(reason));
             }
             request.extensions_mut().insert(Peer(peer.ip()));
             if by_tls {
@@ -472,10 +480,51 @@ fn connection(
         .serve_connection(TokioIo::new(Unstalled::new(stream, PATIENCE, occupant)), service)
 }
 
-/// Which of them is meant is anybody's guess, and what guards the own API must not guess (RFC 9112 §3.2).
-fn two_hosts() -> Response {
-    let body = "{\"error_code\":\"MALFORMED_REQUEST\",\"message\":\"More than one Host header.\"}";
+/// What is wrong with how a request is put together, if something is (RFC 9112 §3.2, §6.1). Which host is meant and
+/// where a body ends must not be a guess.
+fn ill_framed(request: &Request) -> Option<&'static str> {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Some("More than one Host header.");
+    }
+    match host {
+        None if request.version() >= Version::HTTP_11 => return Some("The Host header is missing."),
+        Some(host) if !names_a_host(host) => return Some("The Host header is not a host with an optional port."),
+        _ => {}
+    }
+    let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    if target.zip(host).is_some_and(|(target, host)| !target.eq_ignore_ascii_case(host.as_bytes())) {
+        return Some("The request target and the Host header name different hosts.");
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
+        return Some("The only Transfer-Encoding that is read is chunked.");
+    }
+    None
+}
+
+fn names_a_host(value: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(value.as_bytes()) else { return false };
+    let port = authority.as_str().strip_prefix(authority.host());
+    let is_port = |rest: &str| {
+        rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    !authority.host().is_empty() && port.is_some_and(is_port)
+}
+
+fn malformed(reason: &str) -> Response {
+    let body = format!("{{\"error_code\":\"MALFORMED_REQUEST\",\"message\":\"{reason}\"}}");
     (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// An error with what caused it.
+fn cause_of(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }
 
 /// The answer while the database is opened, migrated and seeded.
@@ -487,7 +536,7 @@ fn starting(path: &str) -> Response {
         let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "{\"error\":\"dapi-mock is starting.\"}\n").into_response();
     }
-    render(&ApiError::Unavailable, path, "")
+    render(&ApiError::Unavailable, path, "", ErrorTexts::default())
 }
 
 #[cfg(test)]

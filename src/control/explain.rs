@@ -13,7 +13,7 @@ use super::tokens::fate_json;
 use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::{Actor, Change, Why};
 use crate::domain::fault::{Fault, When};
-use crate::domain::{TokenId, WorkspaceId};
+use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::http::error::wire;
 use crate::http::routes;
 use crate::http::token::token_request;
@@ -150,7 +150,10 @@ pub(super) async fn dry_run(
         creates: creates.map(|_| token_request(body.as_bytes())).transpose()?,
     };
     let outcome = control.service.dry_run(id, &run).await?;
-    let status = outcome.denial.as_ref().map_or(200, |denial| wire(&denial.clone().into(), "").status.as_u16());
-    let why = outcome.denial.as_ref().map(|denial| why(denial, &outcome.trace, run.demand, &outcome.parties, ""));
+    let texts = control.service.error_texts();
+    let status = |denial: &Denial| wire(&denial.clone().into(), "", texts).status.as_u16();
+    let status = outcome.denial.as_ref().map_or(200, status);
+    let reason = |denial: &Denial| why(denial, &outcome.trace, run.demand, &outcome.parties, ("", texts));
+    let why = outcome.denial.as_ref().map(reason);
     Ok(ok(&decision(&outcome.trace, why.as_ref(), status).into()))
 }

@@ -13,9 +13,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::routes::ROUTES;
+use crate::domain::plain_words::in_plain_words;
+use crate::domain::settings::ErrorTexts;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::http::error::{ApiError, wire};
-use crate::http::exchange::BODY_TIMEOUT;
+use crate::http::exchange::{BODY_TIMEOUT, decoded};
 use crate::http::extract::parse_object;
 use crate::service::{Error, Service};
 
@@ -55,7 +57,7 @@ impl From<Denial> for Problem {
 
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
-        let wire = wire(&error, "");
+        let wire = wire(&error, "", ErrorTexts::default());
         Self { retry_after: wire.retry_after, ..Self::new(wire.status, wire.message) }
     }
 }
@@ -100,7 +102,8 @@ pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 pub(super) async fn received(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| Denial::BodyTimeout)?;
-    Ok(Request::from_parts(parts, Body::from(bytes.map_err(|_| too_large())?)))
+    let bytes = decoded(Ok(bytes.map_err(|_| too_large())?), &parts.headers)?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 fn too_large() -> Problem {
@@ -131,7 +134,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let wrong = |error: axum::extract::rejection::QueryRejection| Problem::bad_request(error.body_text());
+        let wrong =
+            |error: axum::extract::rejection::QueryRejection| Problem::bad_request(in_plain_words(&error.body_text()));
         Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(wrong)
     }
 }

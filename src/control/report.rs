@@ -52,7 +52,7 @@ impl FromRequestParts<Control> for AccountAdmin {
         let caller = decision.outcome.map_err(|denial| {
             let because = decision.trace.last().map(|step| redaction::line(&step.because)).unwrap_or_default();
             tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
-            let wire = wire(&ApiError::Denied(denial), &origin.request_id);
+            let wire = wire(&ApiError::Denied(denial), &origin.request_id, service.error_texts());
             Problem::new(wire.status, wire.message)
         })?;
         let segments = Path::<HashMap<String, String>>::from_request_parts(parts, control).await;

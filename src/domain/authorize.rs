@@ -596,7 +596,7 @@ fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) ->
         Credential::Token(token) => token.binding_scopes().map(<[String]>::to_vec),
         Credential::Access(claims) => claims.scopes(),
     };
-    if !scope::covers(scopes.as_deref(), demand.scope) {
+    if let (false, Some(name)) = (scope::covers(scopes.as_deref(), demand.scope), demand.scope.name()) {
         let scopes = scopes.unwrap_or_default().join(", ");
         let narrowed = match credential {
             Credential::Token(token) => token.narrowed_at(),
@@ -606,9 +606,9 @@ fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) ->
             format!("; auto-scoping narrowed them at {} to what the token had used", at.rfc3339())
         });
         let because = format!("its scopes are {scopes}; the endpoint asks for {}{narrowed}", demand.scope);
-        let denial = match (credential, demand.scope) {
-            (Credential::Access(_), EndpointScope::Named(name)) => Denial::MissingOauthScope(name),
-            _ => Denial::MissingScope,
+        let denial = match credential {
+            Credential::Access(_) => Denial::MissingOauthScope(name),
+            Credential::Token(_) => Denial::MissingScope(name),
         };
         return Err(trace.fail(Check::ScopeCovers, because, denial));
     }

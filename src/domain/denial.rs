@@ -17,6 +17,19 @@ pub enum Feature {
     TokenLifetime,
 }
 
+/// What is known of a path that has no route for the request's method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathKnowledge {
+    /// It has routes for these methods only.
+    Methods(Vec<&'static str>),
+    /// It is another spelling of this path, which has a route.
+    SpelledOtherwise(String),
+    /// The real service has this API there.
+    RealApi(&'static str),
+    /// Nothing.
+    Unknown,
+}
+
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
@@ -31,8 +44,8 @@ pub enum Denial {
     TokensDisabled,
     /// The principal has neither CAN USE nor CAN MANAGE on tokens.
     NoTokenPermission,
-    /// A scoped token outside its scopes.
-    MissingScope,
+    /// A personal access token whose scopes do not cover the endpoint; the scope that it requires.
+    MissingScope(&'static str),
     /// A workspace admin is asked for; the name of who asked.
     NotAdmin(String),
     /// An account admin is asked for; the name of who asked.
@@ -45,11 +58,15 @@ pub enum Denial {
         method: String,
         /// The request's path.
         path: String,
-        /// The real API family that the path belongs to, when it is one.
-        family: Option<&'static str>,
+        /// What is known of the path.
+        known: PathKnowledge,
     },
     /// A header that has one value came more than once: two readers may go by different ones.
     RepeatedHeader(&'static str),
+    /// The endpoint of SQL drivers, which retry any other refusal for minutes.
+    SqlNotEmulated,
+    /// The body is encoded in a way that is not read; the encoding's name.
+    UnsupportedEncoding(String),
     /// The body is not a JSON object.
     MalformedRequest(String),
     /// The body is larger than the limit.

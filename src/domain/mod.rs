@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod oauth;
 pub mod page_session;
 pub mod permissions;
+pub mod plain_words;
 pub mod report;
 pub mod rule_sets;
 pub mod scim;

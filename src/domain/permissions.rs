@@ -73,8 +73,12 @@ pub enum ChangeMode {
 /// The direct entries: who holds which level. `admins` hold CAN MANAGE without one.
 pub type Entries = BTreeMap<PrincipalId, PermissionLevel>;
 
-/// The list after a change. CAN MANAGE is `admins`' alone and cannot be taken from them: saying so
-/// once more changes nothing, and every other mention of it is refused.
+/// The text is observed for other objects of the permissions API, whose lists work alike; that its status is 400 is
+/// \[inferred\].
+const ADMINS_REQUIRED: &str = "Cannot change permissions for group 'admins' to None.";
+
+/// The list after a change. CAN MANAGE is `admins`' alone and cannot be taken from them: a list that replaces the
+/// other one must name it, and every other mention of it is refused.
 ///
 /// # Errors
 /// [`Denial::InvalidParameter`]
@@ -84,7 +88,9 @@ pub fn apply(
     mode: ChangeMode,
     admins_group: PrincipalId,
 ) -> Result<Entries, Denial> {
+    let names_admins = change.iter().any(|(principal, _)| *principal == admins_group);
     let mut new = match mode {
+        ChangeMode::Replace if !names_admins => return Err(Denial::parameter(ADMINS_REQUIRED)),
         ChangeMode::Replace => Entries::new(),
         ChangeMode::Merge => old.clone(),
     };
@@ -128,12 +134,21 @@ mod tests {
         entries.iter().map(|(id, level)| (*id, *level)).collect()
     }
 
+    fn with_admins(entries: &Entries) -> Vec<(PrincipalId, PermissionLevel)> {
+        list(entries).into_iter().chain([(ADMINS, PermissionLevel::CanManage)]).collect()
+    }
+
     #[test]
     fn admins_cannot_be_changed_and_nobody_else_can_manage() {
         let change = |id, level| apply(&Entries::new(), &[(id, level)], ChangeMode::Replace, ADMINS);
         assert_eq!(change(ADMINS, PermissionLevel::CanManage), Ok(Entries::new()));
         assert!(change(ADMINS, PermissionLevel::CanUse).is_err());
         assert!(change(PrincipalId(1), PermissionLevel::CanManage).is_err());
+        for without_admins in [vec![], vec![(PrincipalId(1), PermissionLevel::CanUse)]] {
+            let refused = apply(&Entries::new(), &without_admins, ChangeMode::Replace, ADMINS);
+            assert_eq!(refused, Err(Denial::parameter(ADMINS_REQUIRED)));
+            assert!(apply(&Entries::new(), &without_admins, ChangeMode::Merge, ADMINS).is_ok());
+        }
     }
 
     #[test]
@@ -151,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn replace_is_what_was_sent_and_merge_keeps_the_rest(old in entries(), change in entries()) {
-            prop_assert_eq!(apply(&old, &list(&change), ChangeMode::Replace, ADMINS).unwrap(), change.clone());
+            prop_assert_eq!(apply(&old, &with_admins(&change), ChangeMode::Replace, ADMINS).unwrap(), change.clone());
             let merged = apply(&old, &list(&change), ChangeMode::Merge, ADMINS).unwrap();
             let mut union = old.clone();
             union.extend(change.clone());

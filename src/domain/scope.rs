@@ -6,10 +6,23 @@ use std::fmt;
 /// The scope that an endpoint asks of a scoped token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointScope {
-    /// Any scope will do (`Me` is reachable under many scopes).
+    /// Any scope will do.
     Any,
     /// This one, or `all-apis`.
     Named(&'static str),
+    /// Any of these, or `all-apis`; refusals name the first.
+    AnyOf(&'static [&'static str]),
+}
+
+impl EndpointScope {
+    /// The scope that a refusal names, unless any will do.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Any => None,
+            Self::Named(name) => Some(name),
+            Self::AnyOf(names) => names.first().copied(),
+        }
+    }
 }
 
 impl fmt::Display for EndpointScope {
@@ -17,6 +30,7 @@ impl fmt::Display for EndpointScope {
         match self {
             Self::Any => f.write_str("any scope"),
             Self::Named(name) => f.write_str(name),
+            Self::AnyOf(names) => f.write_str(&names.join(" or ")),
         }
     }
 }
@@ -31,6 +45,8 @@ pub const ACCESS_MANAGEMENT: EndpointScope = EndpointScope::Named("access-manage
 pub const PROVISIONING: EndpointScope = EndpointScope::Named("provisioning");
 /// Users, groups and service principals.
 pub const SCIM: EndpointScope = EndpointScope::Named("scim");
+/// The caller itself.
+pub const CURRENT_USER: EndpointScope = EndpointScope::AnyOf(&["scim", "iam", "iam.current-user:read"]);
 
 /// The scope that covers every endpoint.
 pub const ALL_APIS: &str = "all-apis";
@@ -40,8 +56,13 @@ pub fn covers(scopes: Option<&[String]>, endpoint: EndpointScope) -> bool {
     let Some(scopes) = scopes else { return true };
     match endpoint {
         EndpointScope::Any => true,
-        EndpointScope::Named(name) => scopes.iter().any(|scope| scope == name || scope == ALL_APIS),
+        EndpointScope::Named(name) => holds(scopes, &[name]),
+        EndpointScope::AnyOf(names) => holds(scopes, names),
     }
+}
+
+fn holds(scopes: &[String], names: &[&str]) -> bool {
+    names.iter().any(|name| grants(scopes, name))
 }
 
 /// Most scopes of one token or secret, repeated ones not counted \[inferred\]: the real service knows fewer names.
@@ -270,6 +291,11 @@ mod tests {
             (Some(some(&["sql"])), AUTHENTICATION, false),
             (Some(some(&["sql", "all-apis"])), SETTINGS, true),
             (Some(some(&["sql"])), EndpointScope::Any, true),
+            (Some(some(&["sql"])), CURRENT_USER, false),
+            (Some(some(&["sql", "iam.current-user:read"])), CURRENT_USER, true),
+            (Some(some(&["iam"])), CURRENT_USER, true),
+            (Some(some(&["iam"])), SCIM, false),
+            (None, CURRENT_USER, true),
             (Some(some(&[])), SCIM, false),
         ] {
             assert_eq!(covers(scopes.as_deref(), endpoint), expected, "{scopes:?} on {endpoint:?}");

@@ -116,6 +116,18 @@ pub enum PermissionLoss {
     Mixed,
 }
 
+/// Of which year the texts of refusals are: the real service changed some between 2024 and 2026.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum ErrorTexts {
+    /// As captured in 2023 and 2024.
+    #[serde(rename = "2024")]
+    Of2024,
+    /// As captured in 2026.
+    #[default]
+    #[serde(rename = "2026")]
+    Of2026,
+}
+
 /// Switches of the mock itself for one workspace. Each stands for something that the real service
 /// leaves open or that differs between its flavours; the defaults are spec §9's decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -170,7 +170,7 @@ impl Token {
     /// The scopes inferred from use once an endpoint with `scope` was called; `None` when auto-scoping
     /// does not run or the scope is there already (governance §2.4).
     pub fn infer_scope(&self, scope: EndpointScope) -> Option<Vec<String>> {
-        let EndpointScope::Named(name) = scope else { return None };
+        let name = scope.name()?;
         if !self.is_autoscoping() {
             return None;
         }

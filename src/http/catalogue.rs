@@ -1,5 +1,12 @@
-//! The API families of the real service that are not emulated, so that a refusal can say "real, but
-//! not here" instead of "unknown".
+//! What is known of paths that have no route: whether the real service has something there, or a route has another
+//! spelling. Refusals say it, so that nobody takes a missing route for a feature that is off.
+
+use super::routes::ROUTES;
+use crate::domain::denial::PathKnowledge;
+use crate::domain::fault::path_fits;
+
+/// Every path that official clients hold in their code, one a line; `tests/clients/paths/collect` writes them.
+const PATHS: &str = include_str!("paths.txt");
 
 /// Path prefixes behind `/api/<version>/`, and what the real service has there.
 const FAMILIES: &[(&str, &str)] = &[
@@ -19,6 +26,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("git-credentials", "the Git credentials API"),
     ("global-init-scripts", "the global init scripts API"),
     ("groups/", "the groups API"),
+    ("identity/", "the identity API"),
     ("instance-pools/", "the instance pools API"),
     ("instance-profiles/", "the instance profiles API"),
     ("ip-access-lists", "the IP access lists API"),
@@ -28,11 +36,13 @@ const FAMILIES: &[(&str, &str)] = &[
     ("marketplace", "the marketplace API"),
     ("mlflow/", "the MLflow API"),
     ("notification-destinations", "the notification destinations API"),
+    ("permissionmigration", "the permission migration API"),
     ("permissions", "the permissions API"),
     ("pipelines", "the pipelines API"),
     ("policies/", "the policies API"),
     ("policy-families", "the policy families API"),
     ("postgres", "the Lakebase API"),
+    ("preview/permissionassignments", "the workspace assignment API"),
     ("preview/permissions", "the permissions API"),
     ("preview/scim/v2/", "SCIM"),
     ("preview/sql/", "the SQL API"),
@@ -43,6 +53,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("repos", "the repos API"),
     ("secrets/", "the secrets API"),
     ("serving-endpoints", "the serving endpoints API"),
+    ("settings-metadata", "the settings API"),
     ("settings/", "the settings API"),
     ("sql/", "the SQL API"),
     ("tag-policies", "the tag policies API"),
@@ -54,13 +65,102 @@ const FAMILIES: &[(&str, &str)] = &[
     ("workspace/", "the workspace API"),
 ];
 
-/// What the real service has at this path, if anything.
-pub fn family_of(path: &str) -> Option<&'static str> {
-    if path.starts_with("/oidc/") {
-        return Some("OAuth");
+/// What the real service has outside `/api/`.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("/oidc/", "OAuth"),
+    ("/serving-endpoints", "the serving endpoints API"),
+    ("/telemetry-", "the telemetry endpoint"),
+];
+
+/// Where SQL drivers speak thrift: of warehouses, of the endpoints that they were before, and of clusters.
+const OF_SQL_DRIVERS: [&str; 2] = ["/sql/1.0/", "/sql/protocolv1/"];
+
+/// Whether it is the endpoint of SQL drivers.
+pub fn is_for_sql_drivers(path: &str) -> bool {
+    OF_SQL_DRIVERS.iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// What there is to say about a path that has no route for the request's method.
+pub fn knowledge_of(path: &str) -> PathKnowledge {
+    let methods = methods_at(path);
+    if !methods.is_empty() {
+        return PathKnowledge::Methods(methods);
+    }
+    if is_listed(path) {
+        return PathKnowledge::RealApi(family_of(path).unwrap_or("an API"));
+    }
+    match (spelling_of(path), family_of(path)) {
+        (Some(path), _) => PathKnowledge::SpelledOtherwise(path),
+        (None, Some(family)) => PathKnowledge::RealApi(family),
+        (None, None) => PathKnowledge::Unknown,
+    }
+}
+
+/// The methods of a path's routes, in the table's order. A path without variables is not one of those that only have
+/// a variable in its place.
+fn methods_at(path: &str) -> Vec<&'static str> {
+    let is_literal = ROUTES.iter().any(|route| route.path == path);
+    let fits = |pattern: &str| if is_literal { pattern == path } else { path_fits(pattern, path) };
+    ROUTES.iter().filter(|route| fits(route.path)).map(|route| route.method.as_str()).collect()
+}
+
+/// Whether an official client has the path in its code.
+fn is_listed(path: &str) -> bool {
+    listed().any(|template| path_fits(template, path))
+}
+
+fn listed() -> impl Iterator<Item = &'static str> {
+    PATHS.lines().filter(|line| line.starts_with('/'))
+}
+
+/// What the real service has under a path's beginning, if anything.
+fn family_of(path: &str) -> Option<&'static str> {
+    if let Some((_, family)) = ELSEWHERE.iter().find(|(prefix, _)| path.starts_with(prefix)) {
+        return Some(family);
     }
     let (_version, rest) = path.strip_prefix("/api/")?.split_once('/')?;
     FAMILIES.iter().find(|(prefix, _)| rest.starts_with(prefix)).map(|(_, family)| *family)
+}
+
+/// The path of a route as it is spelled, where `path` is another spelling of it: with a slash at its end or twice,
+/// escaped letters, another case, another version, or without what it begins with.
+fn spelling_of(path: &str) -> Option<String> {
+    // Longer ones are of no route, and nobody misspells them.
+    const LONGEST: usize = 512;
+    if path.len() > LONGEST {
+        return None;
+    }
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
+    let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
+    let plain = segments.join("/");
+    let version = |text: &str| text.split_once('.').is_some_and(|(major, minor)| is_number(major) && is_number(minor));
+    let rest = match segments.as_slice() {
+        [api, number, rest @ ..] if api.eq_ignore_ascii_case("api") && version(number) => rest,
+        [api, rest @ ..] if api.eq_ignore_ascii_case("api") => rest,
+        [number, rest @ ..] if version(number) => rest,
+        all => all,
+    }
+    .join("/");
+    let candidates =
+        [format!("/{plain}"), format!("/api/2.0/{rest}"), format!("/api/2.0/preview/{rest}"), format!("/{rest}")];
+    candidates.iter().find_map(|candidate| ROUTES.iter().find_map(|route| spelled_as(route.path, candidate)))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The path in the letters of the route, if it is one of its paths but for their case.
+fn spelled_as(pattern: &str, path: &str) -> Option<String> {
+    let (wanted, parts) = (pattern.split('/'), path.split('/'));
+    if wanted.clone().count() != parts.clone().count() {
+        return None;
+    }
+    let segments = wanted.zip(parts).map(|(wanted, part)| match wanted.starts_with('{') {
+        true => (!part.is_empty()).then_some(part),
+        false => wanted.eq_ignore_ascii_case(part).then_some(wanted),
+    });
+    Some(segments.collect::<Option<Vec<_>>>()?.join("/"))
 }
 
 #[cfg(test)]
@@ -72,7 +172,77 @@ mod tests {
         assert_eq!(family_of("/api/2.0/clusters/spark-versions"), Some("the clusters API"));
         assert_eq!(family_of("/api/2.1/unity-catalog/catalogs"), Some("Unity Catalog"));
         assert_eq!(family_of("/oidc/v1/token"), Some("OAuth"));
-        assert_eq!(family_of("/api/2.0/nonsense"), None);
-        assert_eq!(family_of("/clusters/list"), None);
+        for unknown in ["/api/2.0/nonsense", "/clusters/list", "/", "", "/api", "//", "/%ff", "/api/2.0/"] {
+            assert_eq!(knowledge_of(unknown), PathKnowledge::Unknown, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn every_path_of_the_official_clients_is_emulated_or_known_to_be_real() {
+        assert!(listed().count() > 700);
+        for template in listed() {
+            let path = template.replace("{}", "x");
+            let known = knowledge_of(&path);
+            let is_known = matches!(known, PathKnowledge::Methods(_) | PathKnowledge::RealApi(_));
+            assert!(is_known, "{path}: {known:?}");
+        }
+        for path in [
+            "/api/2.0/identity/groups/resolveByExternalId",
+            "/api/2.1/settings-metadata",
+            "/telemetry-ext",
+            "/api/2.0/permissionmigration",
+            "/api/2.0/preview/permissionassignments/principals/7",
+            "/api/2.0/sql/warehouses",
+        ] {
+            assert!(matches!(knowledge_of(path), PathKnowledge::RealApi(_)), "{path}");
+        }
+    }
+
+    #[test]
+    fn another_method_meets_the_methods_that_there_are() {
+        for (path, methods) in [
+            ("/api/2.0/workspace-conf", &["GET", "PATCH"][..]),
+            ("/api/2.0/token/list", &["GET"]),
+            ("/api/2.0/token/abc", &["PATCH"]),
+            ("/api/2.0/token-management/tokens/abc", &["GET", "PATCH", "DELETE"]),
+            ("/api/2.0/preview/permissions/authorization/tokens", &["GET", "PUT", "PATCH"]),
+        ] {
+            assert_eq!(knowledge_of(path), PathKnowledge::Methods(methods.to_vec()), "{path}");
+        }
+    }
+
+    #[test]
+    fn another_spelling_meets_the_right_one() {
+        let list = "/api/2.0/token/list";
+        for (path, spelled) in [
+            ("/api/2.0/token/list/", list),
+            ("/api/2.0/token//list", list),
+            ("//api/2.0/token/list", list),
+            ("/API/2.0/Token/LIST", list),
+            ("/api/2.1/token/list", list),
+            ("/api/1.2/token/list", list),
+            ("/api/token/list", list),
+            ("/2.0/token/list", list),
+            ("/token/list", list),
+            ("/api/2.0/token%2Flist", list),
+            ("/api/2.0/%74oken/list", list),
+            ("/api/2.1/preview/scim/v2/me/", "/api/2.0/preview/scim/v2/Me"),
+            ("/api/2.0/scim/v2/Me", "/api/2.0/preview/scim/v2/Me"),
+            ("/api/2.0/token-management/tokens/", "/api/2.0/token-management/tokens"),
+            ("/api/2.0/token-management/tokens/AbC/", "/api/2.0/token-management/tokens/AbC"),
+            ("/api/2.0/workspace-conf/", "/api/2.0/workspace-conf"),
+            ("/api/2.0/preview/permissions/authorization/tokens/", "/api/2.0/preview/permissions/authorization/tokens"),
+        ] {
+            assert_eq!(knowledge_of(path), PathKnowledge::SpelledOtherwise(spelled.into()), "{path}");
+        }
+        assert_eq!(spelling_of(&format!("/api/2.0/token/{}", "/".repeat(100_000))), None);
+    }
+
+    #[test]
+    fn the_endpoints_of_sql_drivers_are_known() {
+        for path in ["/sql/1.0/warehouses/abc", "/sql/1.0/endpoints/abc", "/sql/protocolv1/o/1/0101-abc"] {
+            assert!(is_for_sql_drivers(path), "{path}");
+        }
+        assert!(!is_for_sql_drivers("/api/2.0/sql/warehouses") && !is_for_sql_drivers("/sql/queries"));
     }
 }

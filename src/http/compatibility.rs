@@ -75,10 +75,11 @@ Generated from the route table (`src/http/routes.rs`) and the clients' proofs (`
 `tests/clients/prove`); as JSON at `GET /_mock/v1/compat`. Any other path answers 404 `ENDPOINT_NOT_FOUND` and says
 whether the real service has something there.
 
-*exact*: documented or observed in every point that a client can see. *partial*: a part of the real route. *inferred*:
-the route is known, what it does was concluded. *own*: the real service has no such route.
+*exact*: a capture of the real service, or an official client's own acceptance test, shows its answers. *documented*: the
+documentation or the code of clients describes it, and no capture shows its answers. *partial*: a part of the real route.
+*inferred*: the route is known, what it does was concluded. *own*: the real service has no such route.
 
-Evidence: [doc] the official documentation, [client] the code of real clients depends on it, [observed] recorded from
+Evidence: [acceptance] an official client's own test against the real service, [doc] the official documentation, [client] the code of real clients depends on it, [observed] recorded from
 the real service, [inferred] concluded. *proved by*: that client's own calls in `tests/clients` were answered with
 success, on that day. Whether all that it relies on is right, its suite says, not this table.
 

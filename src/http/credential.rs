@@ -65,7 +65,7 @@ pub fn named_workspace(headers: &HeaderMap, uri: &Uri) -> NamedWorkspace {
     for name in [WORKSPACE_ID, ORG_ID] {
         texts.extend(headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()));
     }
-    if uri.query().is_some_and(|query| query.contains("o=")) {
+    if uri.query().is_some_and(|query| query.contains("o=") || query.contains('%')) {
         let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default();
         texts.extend(pairs.into_iter().filter(|(key, _)| key == "o").map(|(_, value)| value));
     }
@@ -144,6 +144,9 @@ mod tests {
         assert_eq!(named(&[(new, "12")], "/x?"), NamedWorkspace::Id(WorkspaceId(12)));
         assert_eq!(named(&[("x-databricks-org-id", "12")], "/x?o=12"), NamedWorkspace::Id(WorkspaceId(12)));
         assert_eq!(named(&[(new, "12")], "/x?o=13"), NamedWorkspace::Unusable("13".into()));
+        assert_eq!(named(&[], "/x?%6f=12"), NamedWorkspace::Id(WorkspaceId(12)));
+        assert_eq!(named(&[(new, "12")], "/x?a=b&%6F=%31%33"), NamedWorkspace::Unusable("13".into()));
+        assert_eq!(named(&[], "/x?o%3D=12"), NamedWorkspace::Unnamed);
         assert_eq!(named(&[(new, "twelve")], "/x"), NamedWorkspace::Unusable("twelve".into()));
         assert_eq!(named(&[(new, "")], "/x?foo=13"), NamedWorkspace::Unnamed);
     }

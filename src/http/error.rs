@@ -5,18 +5,21 @@ use std::any::Any;
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::sign_in::refusal_page;
 use crate::domain::Denial;
-use crate::domain::denial::Feature;
+use crate::domain::denial::{Feature, PathKnowledge};
 use crate::domain::fault::Effect;
 use crate::domain::identity::{Directory, PrincipalKind};
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::scim::Fault;
+use crate::domain::settings::ErrorTexts;
 use crate::domain::token::QUOTA;
 use crate::service::Error;
 
@@ -87,8 +90,11 @@ const FEATURE_DISABLED: Code = Code::Named("FEATURE_DISABLED");
 const BAD_REQUEST: Code = Code::Named("BAD_REQUEST");
 const RESOURCE_DOES_NOT_EXIST: Code = Code::Named("RESOURCE_DOES_NOT_EXIST");
 
-/// The header in which the edge repeats its message.
-const REASON_PHRASE: HeaderName = HeaderName::from_static("x-databricks-reason-phrase");
+/// The header in which the edge repeats its message, without the request's id.
+const REASON_PHRASE: &str = "x-databricks-reason-phrase";
+
+/// The header that SQL drivers read their endpoint's message from.
+const THRIFT_MESSAGE: &str = "x-thriftserver-error-message";
 
 /// Status, code and text of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,24 +102,28 @@ pub struct Wire {
     /// The status.
     pub status: StatusCode,
     code: Code,
-    /// The text.
+    /// The text, without the request's id.
     pub message: Cow<'static, str>,
-    details: Option<Value>,
-    /// The request's id, where the body names it.
+    /// The request's id, where bodies end in it.
     request_id: Option<String>,
+    /// The headers that repeat the message.
+    repeated_in: &'static [&'static str],
+    details: Option<Value>,
+    /// The request's id, where the body has it as a member.
+    request_id_member: Option<String>,
     /// Seconds.
     pub retry_after: Option<u32>,
 }
 
 /// The table.
 #[expect(clippy::too_many_lines, reason = "all wording on one page")]
-pub fn wire(error: &ApiError, request_id: &str) -> Wire {
+pub fn wire(error: &ApiError, request_id: &str, texts: ErrorTexts) -> Wire {
     let (status, code, message): (u16, Code, Cow<'static, str>) = match error {
         ApiError::Denied(denial) => match denial {
             Denial::NoCredential => (
                 401,
                 Code::Numeric,
-                format!("Credential was not sent or was of an unsupported type for this API. [ReqId: {request_id}]").into(),
+                "Credential was not sent or was of an unsupported type for this API.".into(),
             ),
             Denial::InvalidAccessToken => (403, Code::Numeric, "Invalid access token.".into()),
             Denial::InvalidAccessToOrg(id) => (403, Code::Numeric, format!("Invalid access to Org: {id}").into()),
@@ -121,20 +131,33 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::NoTokenPermission => {
                 (403, PERMISSION_DENIED, "User does not have permission to use tokens.".into())
             }
-            Denial::MissingScope => {
-                (403, PERMISSION_DENIED, "Your token is missing the required scopes for this endpoint".into())
-            }
+            Denial::MissingScope(scope) => match texts {
+                ErrorTexts::Of2024 => {
+                    (403, PERMISSION_DENIED, "Your token is missing the required scopes for this endpoint".into())
+                }
+                ErrorTexts::Of2026 => (
+                    403,
+                    Code::Numeric,
+                    format!("Provided access token does not have required scopes: {scope}").into(),
+                ),
+            },
             Denial::NotAdmin(user) => {
                 (403, PERMISSION_DENIED, format!("Requesting user '{user}' is not an admin.").into())
             }
-            Denial::NotAccountAdmin(user) => {
-                (403, PERMISSION_DENIED, format!("Requesting user '{user}' is not an account admin.").into())
-            }
+            // The code was not captured with the text of 2026.
+            Denial::NotAccountAdmin(user) => match texts {
+                ErrorTexts::Of2024 => {
+                    (403, PERMISSION_DENIED, format!("Requesting user '{user}' is not an account admin.").into())
+                }
+                ErrorTexts::Of2026 => {
+                    (403, PERMISSION_DENIED, "This API is disabled for users without account admin status.".into())
+                }
+            },
             Denial::AccountNeedsOauth => {
                 (401, Code::Numeric, "Account APIs do not accept personal access tokens; use OAuth.".into())
             }
-            Denial::EndpointNotFound { method, path, family } => {
-                (404, Code::Named("ENDPOINT_NOT_FOUND"), endpoint_not_found(method, path, *family).into())
+            Denial::EndpointNotFound { method, path, known } => {
+                (404, Code::Named("ENDPOINT_NOT_FOUND"), endpoint_not_found(method, path, known).into())
             }
             Denial::NotOnAccountHost { method, path } => (
                 404,
@@ -148,6 +171,16 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::RepeatedHeader(name) => {
                 (400, Code::Named("MALFORMED_REQUEST"), format!("The header {name} was sent more than once.").into())
             }
+            Denial::SqlNotEmulated => (
+                501,
+                Code::Named("NOT_IMPLEMENTED"),
+                "dapi-mock does not emulate SQL warehouses and clusters: SQL drivers cannot run statements here.".into(),
+            ),
+            Denial::UnsupportedEncoding(encoding) => (
+                415,
+                Code::Named("MALFORMED_REQUEST"),
+                format!("The body has the Content-Encoding '{encoding}'. Send it without an encoding.").into(),
+            ),
             // What is wrong with it is in the log only.
             Denial::MalformedRequest(_) => (
                 400,
@@ -260,7 +293,7 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             Denial::MissingOauthScope(scope) => (
                 403,
                 Code::Numeric,
-                format!("Provided OAuth token does not have required scopes: {scope} [ReqId: {request_id}]").into(),
+                format!("Provided OAuth token does not have required scopes: {scope}").into(),
             ),
             Denial::OAuth(refusal) => {
                 let (status, error, description) = oauth(refusal);
@@ -291,7 +324,7 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
             "The service is temporarily unavailable. Please try again later.".into(),
         ),
         ApiError::Internal => {
-            (500, Code::Named("INTERNAL_ERROR"), format!("An internal error occurred. [ReqId: {request_id}]").into())
+            (500, Code::Named("INTERNAL_ERROR"), "An internal error occurred.".into())
         }
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -299,9 +332,26 @@ pub fn wire(error: &ApiError, request_id: &str) -> Wire {
         ApiError::Injected(effect) => effect.retry_after,
         _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
     };
-    let names_request = matches!(error, ApiError::Denied(Denial::OAuth(Refusal::ScopesNotAssigned { .. })));
-    let request_id = names_request.then(|| request_id.to_owned());
-    Wire { status, code, message, details: details(error), request_id, retry_after }
+    let repeated_in: &[&str] = match error {
+        ApiError::Denied(Denial::SqlNotEmulated) => &[THRIFT_MESSAGE, REASON_PHRASE],
+        _ if code == Code::Numeric && status == StatusCode::FORBIDDEN => &[REASON_PHRASE],
+        _ => &[],
+    };
+    let details = details(error);
+    let in_text = ends_in_request_id(error, texts) && !request_id.is_empty();
+    let in_member = matches!(error, ApiError::Denied(Denial::OAuth(Refusal::ScopesNotAssigned { .. })));
+    let named = |is_named: bool| is_named.then(|| request_id.to_owned());
+    let (request_id, request_id_member) = (named(in_text), named(in_member));
+    Wire { status, code, message, request_id, request_id_member, repeated_in, details, retry_after }
+}
+
+/// Whether a body's text ends in the request's id.
+fn ends_in_request_id(error: &ApiError, texts: ErrorTexts) -> bool {
+    match error {
+        ApiError::Denied(Denial::InvalidAccessToken) => texts == ErrorTexts::Of2026,
+        ApiError::Denied(Denial::NoCredential | Denial::MissingOauthScope(_)) | ApiError::Internal => true,
+        _ => false,
+    }
 }
 
 fn feature_name(feature: Feature) -> &'static str {
@@ -345,11 +395,15 @@ pub(super) fn oauth(refusal: &Refusal) -> (u16, &'static str, Cow<'static, str>)
     }
 }
 
-/// Says which of the two it is: a path that exists nowhere, or one that is not emulated.
-fn endpoint_not_found(method: &str, path: &str, family: Option<&str>) -> String {
-    let which = match family {
-        Some(family) => format!("The real service has {family} there; dapi-mock does not emulate it."),
-        None => "dapi-mock does not know this path.".to_owned(),
+/// Says what the path is: emulated for other methods, misspelled, real but not emulated, or nothing.
+fn endpoint_not_found(method: &str, path: &str, known: &PathKnowledge) -> String {
+    let which = match known {
+        PathKnowledge::Methods(methods) => format!("dapi-mock has this path for {} only.", methods.join(", ")),
+        PathKnowledge::SpelledOtherwise(path) => format!("The path is spelled '{path}'."),
+        PathKnowledge::RealApi(family) => {
+            format!("The real service has {family} there; dapi-mock does not emulate it.")
+        }
+        PathKnowledge::Unknown => "dapi-mock does not know this path.".to_owned(),
     };
     format!("No API found for '{method} {path}'. {which} What it emulates: docs/compatibility.md")
 }
@@ -376,10 +430,10 @@ fn identity_exists(directory: Directory, kind: PrincipalKind, name: &str) -> Str
 }
 
 /// The answer, in the envelope of the API that the path belongs to.
-pub fn render(error: &ApiError, path: &str, request_id: &str) -> Response {
-    let wire = wire(error, request_id);
+pub fn render(error: &ApiError, path: &str, request_id: &str, texts: ErrorTexts) -> Response {
+    let wire = wire(error, request_id, texts);
     if path.starts_with("/oidc/") && path.ends_with("/v1/authorize") {
-        return refusal_page(wire.status, &wire.message, request_id);
+        return refusal_page(wire.status, &wire.text(), request_id);
     }
     match error {
         ApiError::Injected(_) | ApiError::Unavailable | ApiError::Internal if path.starts_with("/oidc/") => {
@@ -407,13 +461,14 @@ fn speaks_scim(error: &ApiError) -> bool {
             | Denial::InvalidAccessToOrg(_)
             | Denial::TokensDisabled
             | Denial::NoTokenPermission
-            | Denial::MissingScope
+            | Denial::MissingScope(_)
             | Denial::NotAdmin(_)
             | Denial::NotAccountAdmin(_)
             | Denial::AccountNeedsOauth
             | Denial::RepeatedHeader(_)
             | Denial::EndpointNotFound { .. }
             | Denial::NotOnAccountHost { .. }
+            | Denial::SqlNotEmulated
             | Denial::NotInTier(_)
             | Denial::MissingOauthScope(_)
     )
@@ -431,13 +486,21 @@ fn scim_type(error: &ApiError) -> Option<&'static str> {
 }
 
 impl Wire {
+    /// The text of the body.
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.request_id {
+            Some(id) => format!("{} [ReqId: {id}]", self.message).into(),
+            None => Cow::Borrowed(&self.message),
+        }
+    }
+
     /// The answer in the envelope of SCIM. The status is a text: with a number, the Go SDK does not
     /// read it (research/api-identity-auth.md §7.7).
     fn render_scim(&self, scim_type: Option<&'static str>) -> Response {
         // What SCIM passes on of other services keeps its code in the text (databricks-sdk-go#721).
         let detail = match &self.code {
-            Code::Chosen(code) => format!("{code}: {}", self.message),
-            _ => self.message.to_string(),
+            Code::Chosen(code) => format!("{code}: {}", self.text()),
+            _ => self.text().into_owned(),
         };
         let mut body = json!({
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
@@ -463,21 +526,22 @@ impl Wire {
             _ if self.status.is_server_error() => "server_error".to_owned(),
             _ => "invalid_request".to_owned(),
         };
-        self.respond(&json!({ "error": error, "error_description": self.message }))
+        self.respond(&json!({ "error": error, "error_description": self.text() }))
     }
 
     /// The answer in the envelope of the REST APIs, or that of OAuth: compact JSON.
     fn render(&self) -> Response {
+        let text = self.text();
         let mut body = match &self.code {
-            Code::Numeric => json!({ "error_code": self.status.as_u16(), "message": self.message }),
-            Code::Named(name) => json!({ "error_code": name, "message": self.message }),
-            Code::Chosen(name) => json!({ "error_code": name, "message": self.message }),
-            Code::OAuth(name) => json!({ "error": name, "error_description": self.message }),
+            Code::Numeric => json!({ "error_code": self.status.as_u16(), "message": text }),
+            Code::Named(name) => json!({ "error_code": name, "message": text }),
+            Code::Chosen(name) => json!({ "error_code": name, "message": text }),
+            Code::OAuth(name) => json!({ "error": name, "error_description": text }),
         };
         if let (Some(details), Some(body)) = (&self.details, body.as_object_mut()) {
             body.insert("details".into(), details.clone());
         }
-        if let (Some(id), Some(body)) = (&self.request_id, body.as_object_mut()) {
+        if let (Some(id), Some(body)) = (&self.request_id_member, body.as_object_mut()) {
             body.insert("request_id".into(), id.as_str().into());
         }
         self.respond(&body)
@@ -505,10 +569,13 @@ impl Wire {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if self.code == Code::Numeric && self.status == StatusCode::FORBIDDEN {
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        for name in self.repeated_in {
             // A message that names what the client sent may hold bytes that no header takes.
             if let Ok(phrase) = HeaderValue::from_str(&self.message) {
-                headers.insert(REASON_PHRASE, phrase);
+                headers.insert(HeaderName::from_static(name), phrase);
             }
         }
     }
@@ -522,20 +589,23 @@ mod tests {
     /// One of each.
     fn all() -> Vec<Denial> {
         let id = || TokenId::from_text("0f");
-        let endpoint = |family| Denial::EndpointNotFound { method: "GET".into(), path: "/api/2.0/x".into(), family };
+        let endpoint = |known| Denial::EndpointNotFound { method: "GET".into(), path: "/api/2.0/x".into(), known };
         vec![
             Denial::NoCredential,
             Denial::InvalidAccessToken,
             Denial::InvalidAccessToOrg("12".into()),
             Denial::TokensDisabled,
             Denial::NoTokenPermission,
-            Denial::MissingScope,
+            Denial::MissingScope("authentication"),
             Denial::NotAdmin("u@example.com".into()),
             Denial::NotAccountAdmin("u@example.com".into()),
             Denial::AccountNeedsOauth,
-            endpoint(None),
-            endpoint(Some("the clusters API")),
+            endpoint(PathKnowledge::Unknown),
+            endpoint(PathKnowledge::RealApi("the clusters API")),
+            endpoint(PathKnowledge::Methods(vec!["GET", "PATCH"])),
+            endpoint(PathKnowledge::SpelledOtherwise("/api/2.0/token/list".into())),
             Denial::NotOnAccountHost { method: "GET".into(), path: "/api/2.0/token/list".into() },
+            Denial::UnsupportedEncoding("gzip".into()),
             Denial::MalformedRequest("EOF at line 1 column 1".into()),
             Denial::BodyTooLarge,
             Denial::BodyTimeout,
@@ -595,18 +665,38 @@ mod tests {
 
     #[test]
     fn the_table_is_as_reviewed() {
-        let errors = all().into_iter().map(ApiError::Denied).chain([ApiError::Unavailable, ApiError::Internal]);
-        let rows = errors.map(|error| {
-            let Wire { status, code, message, .. } = wire(&error, "REQ");
-            format!("{} {code:?} {message}", status.as_u16())
-        });
+        let errors = || all().into_iter().map(ApiError::Denied).chain([ApiError::Unavailable, ApiError::Internal]);
+        let row = |error: ApiError, texts| {
+            let wire = wire(&error, "REQ", texts);
+            format!("{} {:?} {}", wire.status.as_u16(), wire.code, wire.text())
+        };
+        let rows = errors().map(|error| row(error, ErrorTexts::Of2026));
         insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"));
+        let differ =
+            |error: &ApiError| row(error.clone(), ErrorTexts::Of2024) != row(error.clone(), ErrorTexts::Of2026);
+        let rows = errors().filter(differ).map(|error| row(error, ErrorTexts::Of2024));
+        insta::assert_snapshot!("texts_of_2024", rows.collect::<Vec<_>>().join("\n"));
     }
 
     #[test]
     fn every_denial_is_the_clients_business_and_never_501() {
         for denial in all() {
-            assert!(wire(&denial.clone().into(), "REQ").status.is_client_error(), "{denial:?}");
+            assert!(wire(&denial.clone().into(), "REQ", ErrorTexts::Of2026).status.is_client_error(), "{denial:?}");
         }
+    }
+
+    #[test]
+    fn only_the_sql_drivers_endpoint_says_501() {
+        let response = render(&Denial::SqlNotEmulated.into(), "/sql/1.0/warehouses/1", "REQ", ErrorTexts::Of2026);
+        assert_eq!(response.status(), 501);
+        let [thrift, reason] = [THRIFT_MESSAGE, REASON_PHRASE].map(|name| response.headers().get(name).cloned());
+        assert!(thrift.is_some() && thrift == reason, "{response:?}");
+    }
+
+    #[test]
+    fn the_request_id_is_in_the_body_and_not_in_the_header() {
+        let wire = wire(&Denial::InvalidAccessToken.into(), "REQ", ErrorTexts::Of2026);
+        assert_eq!(wire.text(), "Invalid access token. [ReqId: REQ]");
+        assert_eq!(wire.render().headers().get(REASON_PHRASE).unwrap(), "Invalid access token.");
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, SERVER, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SERVER, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -33,6 +33,8 @@ use crate::service::{Exchange, Headers, Service};
 const TARGET_KEPT: usize = 1024;
 /// Most characters of a `User-Agent` that are kept; those of the official clients have about two hundred.
 const MAX_USER_AGENT_CHARS: usize = 1024;
+/// How much of a Content-Encoding a refusal repeats.
+const ENCODING_SHOWN: usize = 64;
 /// Which headers of a request are kept; never a credential.
 const KEPT_OF_REQUESTS: [&str; 6] =
     ["host", "user-agent", "content-type", "accept", "x-databricks-workspace-id", "x-databricks-org-id"];
@@ -86,7 +88,7 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     let headers = kept_headers(request.headers(), &KEPT_OF_REQUESTS);
 
     let body = std::mem::take(request.body_mut());
-    let body = receive(body).await;
+    let body = decoded(receive(body).await, request.headers());
     request.extensions_mut().insert(Received(body.clone()));
     request.extensions_mut().insert(RequestOrigin(origin.clone()));
     let asked = Asked { arrived, started, method, uri, headers, body };
@@ -96,9 +98,10 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     let decided = response.extensions_mut().remove::<Arc<Decided>>();
     let origin = decided.as_ref().map_or(origin, |decided| decided.origin.clone());
     if let Some(error) = response.extensions().get::<ApiError>() {
-        let message = wire(error, &origin.request_id).message;
+        let texts = app.service.error_texts();
+        let message = wire(error, &origin.request_id, texts).message;
         log_refusal(&origin, method, uri.path(), error, &message, decided.as_deref());
-        let (parts, body) = render(error, uri.path(), &origin.request_id).into_parts();
+        let (parts, body) = render(error, uri.path(), &origin.request_id, texts).into_parts();
         *response.status_mut() = parts.status;
         // That of the empty body, which stood in for this one.
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -216,7 +219,8 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
         faults: decided.met.0.clone(),
         why: match response.extensions().get() {
             Some(ApiError::Denied(denial)) => {
-                Some(why(denial, &trace, decided.demand(), &decided.parties, &decided.origin.request_id))
+                let told = (decided.origin.request_id.as_str(), app.service.error_texts());
+                Some(why(denial, &trace, decided.demand(), &decided.parties, told))
             }
             _ => None,
         },
@@ -250,6 +254,22 @@ fn bounded(user_agent: String) -> String {
     match user_agent.char_indices().nth(MAX_USER_AGENT_CHARS) {
         Some((end, _)) => user_agent.get(..end).unwrap_or_default().to_owned(),
         None => user_agent,
+    }
+}
+
+/// A body that is encoded is read to its end, and then refused by the encoding's name.
+pub(crate) fn decoded(body: Result<Bytes, Denial>, headers: &HeaderMap) -> Result<Bytes, Denial> {
+    let encodings: Vec<_> = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty() && name != "identity")
+        .collect();
+    match body {
+        Ok(body) if !body.is_empty() && !encodings.is_empty() => {
+            Err(Denial::UnsupportedEncoding(redaction::start(&encodings.join(", "), ENCODING_SHOWN)))
+        }
+        other => other,
     }
 }
 

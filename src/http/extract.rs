@@ -1,6 +1,7 @@
 //! What handlers take: the caller, the body, a path segment. A rejection is an [`ApiError`], so
 //! that it looks like every other refusal.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,14 +9,16 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::exchange::{Received, RequestOrigin};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::Caller;
-use crate::domain::{AccountId, Denial};
+use crate::domain::plain_words::in_plain_words;
+use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::service::Call;
 
 /// The authorized caller and where it calls from.
@@ -66,6 +69,37 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Body<T> {
     }
 }
 
+/// The members of a JSON object, each named once: of two with one name, the last would win unseen.
+#[derive(Clone, Debug, Default)]
+pub struct Members(pub Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OnceEach;
+
+        impl<'de> Visitor<'de> for OnceEach {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if members.contains_key(&name) {
+                        return Err(A::Error::custom(format!("duplicate field `{name}`")));
+                    }
+                    members.insert(name, value);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(OnceEach)
+    }
+}
+
 /// Reads a JSON object.
 ///
 /// # Errors
@@ -99,9 +133,9 @@ fn malformed(error: serde_json::Error) -> Denial {
 
 fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let cause = error.inner().to_string();
-    let cause = cause.rsplit_once(" at line ").map_or(cause.as_str(), |(cause, _)| cause);
+    let cause = in_plain_words(cause.rsplit_once(" at line ").map_or(cause.as_str(), |(cause, _)| cause));
     match error.path().to_string().as_str() {
-        "." => cause.to_owned(),
+        "." => cause,
         path => format!("{path}: {cause}"),
     }
 }
@@ -166,6 +200,75 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     }
 }
 
+/// The parameters of a GET or DELETE: of the query, or members of a JSON object in the body, where old documentation
+/// has them (`curl -X GET -d`).
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    query: Parameters,
+    body: Map<String, Value>,
+}
+
+impl Arguments {
+    /// The parameters of the query alone.
+    pub fn query(&self) -> &Parameters {
+        &self.query
+    }
+
+    /// A text; an empty one and null count as absent.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidParameter`] for another type, and where query and body say different things.
+    pub fn text(&self, name: &str) -> Result<Option<String>, Denial> {
+        let of_body = match self.body.get(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(other) => return Err(Denial::parameter(format!("{name}: {other} is not a string."))),
+        };
+        self.one(name, of_body)
+    }
+
+    /// An id: a number, or a string of its digits.
+    ///
+    /// # Errors
+    /// As of [`text`](Self::text), and for what is not an id.
+    pub fn id(&self, name: &str) -> Result<Option<PrincipalId>, Denial> {
+        let of_body = match self.body.get(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            Some(other) => return Err(Denial::parameter(format!("{name}: {other} is not a number."))),
+        };
+        let wrong = |text: &str| Denial::parameter(format!("{name}: '{text}' is not an id."));
+        self.one(name, of_body)?.map(|text| PrincipalId::parse(&text).ok_or_else(|| wrong(&text))).transpose()
+    }
+
+    /// Where both say something, which is meant would be a guess.
+    fn one(&self, name: &str, of_body: Option<String>) -> Result<Option<String>, Denial> {
+        match (self.query.get(name), of_body.filter(|text| !text.is_empty())) {
+            (Some(query), Some(body)) if query != body => {
+                let sentence = format!("{name}: the query says '{query}', and the body says '{body}'.");
+                Err(Denial::InvalidParameter(sentence))
+            }
+            (Some(query), _) => Ok(Some(query.to_owned())),
+            (None, of_body) => Ok(of_body),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Arguments {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Parameters::from_request_parts(parts, state).await?;
+        let Received(received) = parts.extensions.get::<Received>().cloned().ok_or(ApiError::Internal)?;
+        let received = received?;
+        // Some clients send null where there is nothing to say.
+        let is_null = received.trim_ascii() == b"null";
+        let Members(body) = if is_null { Members::default() } else { parse_object(&received)? };
+        Ok(Self { query, body })
+    }
+}
+
 /// 200 with a JSON body, in the content type of the real service.
 pub fn ok<T: Serialize>(body: &T) -> Response {
     answer(StatusCode::OK, body)
@@ -178,8 +281,6 @@ pub fn answer<T: Serialize>(status: StatusCode, body: &T) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -219,6 +320,7 @@ mod tests {
                 parse(text)
             );
         }
+        assert_eq!(parse("{\"n\":\"5\"}"), Err(Denial::parameter("n: invalid type: string \"5\", expected a number")));
         assert_eq!(parse("{\"text\":7}"), Err(Denial::parameter("text: invalid type: integer `7`, expected a string")));
     }
 }

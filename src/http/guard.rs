@@ -265,7 +265,7 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
             actions.push(Action::reach_quota());
         }
     }
-    let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id);
+    let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id, app.service.error_texts());
     let account_level = decided.demand().right == Right::AccountApi;
     // Somebody may have put a secret where an id belongs, or what no database takes, and the message
     // repeats it.
@@ -277,8 +277,12 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
 
 /// Any authenticated request to a path that has no route.
 pub async fn not_found(method: Method, uri: Uri) -> ApiError {
-    let path = uri.path().to_owned();
-    Denial::EndpointNotFound { method: method.to_string(), family: catalogue::family_of(&path), path }.into()
+    let path = uri.path();
+    if catalogue::is_for_sql_drivers(path) {
+        return Denial::SqlNotEmulated.into();
+    }
+    let (method, path, known) = (method.to_string(), path.to_owned(), catalogue::knowledge_of(path));
+    Denial::EndpointNotFound { method, path, known }.into()
 }
 
 /// `Date` on the workspace's clock, so that clients see one time in headers and bodies.
@@ -290,12 +294,13 @@ fn http_date(now: Millis) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::settings::ErrorTexts;
 
     #[tokio::test]
     async fn what_takes_too_long_is_given_up_and_may_be_tried_again() {
         let never = std::future::pending::<Result<(), Error>>();
         let given_up = in_time(Duration::from_millis(1), never).await.unwrap_err();
-        assert_eq!(wire(&given_up.into(), "").status, 503);
+        assert_eq!(wire(&given_up.into(), "", ErrorTexts::default()).status, 503);
         assert!(in_time(LIMIT, async { Ok(()) }).await.is_ok());
     }
 }

@@ -92,29 +92,29 @@ struct AccessControlEntry<'a> {
 struct HeldLevel {
     permission_level: &'static str,
     inherited: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    inherited_from_object: Option<[&'static str; 1]>,
+}
+
+impl HeldLevel {
+    fn direct(level: PermissionLevel) -> Self {
+        Self { permission_level: level.as_str(), inherited: false }
+    }
 }
 
 fn render(entries: &[(Principal, PermissionLevel)]) -> Response {
     let mut list: Vec<AccessControlEntry<'_>> =
         entries.iter().map(|(principal, level)| entry(principal, *level)).collect();
-    // Nobody can take it from them, so it is an inheritance and not an entry.
+    // Not in the store: nobody can take it from them.
     list.push(AccessControlEntry {
         group_name: Some("admins"),
-        all_permissions: vec![HeldLevel {
-            permission_level: PermissionLevel::CanManage.as_str(),
-            inherited: true,
-            inherited_from_object: Some(["/authorization/"]),
-        }],
+        all_permissions: vec![HeldLevel::direct(PermissionLevel::CanManage)],
         ..AccessControlEntry::default()
     });
     ok(&TokenPermissions { object_id: "/authorization/tokens", object_type: "tokens", access_control_list: list })
 }
 
 fn entry(principal: &Principal, level: PermissionLevel) -> AccessControlEntry<'_> {
-    let permission = HeldLevel { permission_level: level.as_str(), inherited: false, inherited_from_object: None };
-    let mut entry = AccessControlEntry { all_permissions: vec![permission], ..AccessControlEntry::default() };
+    let all_permissions = vec![HeldLevel::direct(level)];
+    let mut entry = AccessControlEntry { all_permissions, ..AccessControlEntry::default() };
     let (name, display) = (Some(principal.name.as_str()), Some(principal.display_name.as_str()));
     match principal.kind {
         PrincipalKind::User => (entry.user_name, entry.display_name) = (name, display),

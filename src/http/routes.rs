@@ -28,8 +28,10 @@ use crate::openapi::Describe;
 /// How sure we are that a route behaves as the real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Documented or observed in every point that a client can see.
+    /// A capture of the real service, or an official client's own acceptance test, shows its answers.
     Exact,
+    /// The documentation or the code of clients describes it; no capture shows its answers.
+    Documented,
     /// A part of the real route.
     Partial,
     /// The route is known, what it does was concluded.
@@ -42,6 +44,7 @@ impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Exact => "exact",
+            Self::Documented => "documented",
             Self::Partial => "partial",
             Self::Inferred => "inferred",
             Self::Own => "own",
@@ -233,6 +236,7 @@ pub fn is_never_faulted(path: &str) -> bool {
 
 const OPEN: Demand = Demand { right: Right::Open, scope: EndpointScope::Any, token_api: false, feature: None };
 const ANY_CALLER: Demand = Demand { right: Right::Authenticated, ..OPEN };
+const CURRENT_USER: Demand = Demand { scope: scope::CURRENT_USER, ..ANY_CALLER };
 const OWN_TOKENS: Demand =
     Demand { right: Right::TokenUser, scope: scope::AUTHENTICATION, token_api: true, feature: None };
 const ALL_TOKENS: Demand =
@@ -323,16 +327,18 @@ const CHOICE: &[Parameter] = &[
     Parameter::text("control_key", "Where the server has one."),
 ];
 
-// Where the research (shared/research of the project) tells of it, and how it is known.
-const TOKENS: &str = "governance §2.3, §2.8, §2.9: [doc] [observed] [client]";
+// How it is known, and where the research tells of it.
+const TOKENS: &str =
+    "databricks-sdk-go TestAccTokens: [acceptance]; errors: [observed]; a lifetime above the maximum: [inferred]";
 const TOKEN_UPDATE: &str = "governance §2.4: [doc] [client]";
-const MANAGEMENT: &str = "governance §2.3, §2.9: [doc] [client]";
-const ON_BEHALF_OF: &str = "governance §2.2, §2.9: [doc] [observed] [client]";
-const CONF: &str = "governance §2.9: [doc] [observed] [client]";
-const PERMISSIONS: &str = "governance §2.6: [doc] [observed] [client]";
-const RESTRICTED_ADMINS: &str = "governance §2.8: [doc] [client]";
+const MANAGEMENT: &str = "databricks-sdk-go TestAccCreateOboTokenOnAws: [acceptance]; filters in the query or the body: [doc]; errors: [doc] [observed]";
+const ON_BEHALF_OF: &str =
+    "databricks-sdk-go TestAccCreateOboTokenOnAws: [acceptance]; refusal on Azure: [observed], its status [inferred]";
+const CONF: &str = "databricks-sdk-go TestAccWorkspaceConf: [acceptance]; errors: [observed] [client]";
+const PERMISSIONS: &str = "terraform-provider-databricks TestAccPermissions_Authorization_Tokens and its get-tokens-permissions.json: [acceptance]; errors: [observed], some status [inferred]";
+const RESTRICTED_ADMINS: &str = "terraform-provider-databricks TestAccRestrictWorkspaceAdminsSetting: [acceptance]; disable_gov_tag_creation: [client]";
 const RULE_SETS: &str = "governance §2.8: [client]; only service principals' rule sets [inferred]";
-const ME: &str = "identity §7.1, §7.3, §8.1: [client] [observed]";
+const ME: &str = "databricks-sdk-go TestAccCurrentUser: [acceptance]; required scopes: [observed]";
 const SCIM: &str = "identity §7: [client] [observed] [doc]; wording of some errors [inferred]";
 const SCIM_THROUGH_WORKSPACE: &str = "identity §7.1: [observed] for users; the rest as the account's SCIM [inferred]";
 const METADATA: &str = "identity §2: [client]";
@@ -345,6 +351,10 @@ const CLIENT_SECRETS: &str = "identity §3.7: [client] [doc]; wording of errors 
 const WORKSPACES: &str = "identity §8.3: [client]";
 const ASSIGNMENTS: &str = "the SDKs' code: [client]; errors and what a removal takes along [inferred]";
 const OURS: &str = "ours";
+const CONF_PREVIEW: &str = "the older address of the same: [doc] [client]";
+const PERMISSIONS_PREVIEW: &str = "the older address of the same, documented in 2020: [doc] [client]";
+const PERMISSIONS_MERGED: &str = "governance §2.6: [doc] [client]";
+const PERMISSION_LEVELS: &str = "governance §2.6: levels [client], their descriptions [inferred]";
 
 /// Every route, emulated or our own.
 #[rustfmt::skip] // One row a route, and what goes with it.
@@ -355,13 +365,13 @@ pub static ROUTES: &[Route] = &[
         .evidence(TOKENS).answers::<token::TokenInfos>(),
     row(Method::POST, "/api/2.0/token/delete", "tokens.delete", OWN_TOKENS, Level::Exact, || post(token::delete))
         .evidence(TOKENS).body::<token::DeleteToken>(),
-    row(Method::PATCH, "/api/2.0/token/{token_id}", "tokens.update", OWN_TOKENS, Level::Exact, || patch(token::update))
+    row(Method::PATCH, "/api/2.0/token/{token_id}", "tokens.update", OWN_TOKENS, Level::Documented, || patch(token::update))
         .evidence(TOKEN_UPDATE).body::<token::UpdateToken>(),
     row(Method::GET, "/api/2.0/token-management/tokens", "tokenManagement.list", ALL_TOKENS, Level::Exact, || get(token_management::list))
         .evidence(MANAGEMENT).parameters(CREATORS).answers::<token_management::ManagedTokenInfos>(),
     row(Method::GET, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.get", ALL_TOKENS, Level::Exact, || get(token_management::get))
         .evidence(MANAGEMENT).answers::<token_management::ManagedToken>(),
-    row(Method::PATCH, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.updateTokenManagement", ALL_TOKENS, Level::Exact, || patch(token_management::update))
+    row(Method::PATCH, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.updateTokenManagement", ALL_TOKENS, Level::Documented, || patch(token_management::update))
         .evidence(TOKEN_UPDATE).body::<token::UpdateToken>().answers::<ManagedTokenInfo>(),
     row(Method::DELETE, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.delete", ALL_TOKENS, Level::Exact, || delete(token_management::delete))
         .evidence(MANAGEMENT),
@@ -371,18 +381,26 @@ pub static ROUTES: &[Route] = &[
         .evidence(CONF).parameters(KEYS).answers::<BTreeMap<String, Option<String>>>(),
     row(Method::PATCH, "/api/2.0/workspace-conf", "workspaceConf.setStatus", CONFIGURATION, Level::Exact, || patch(workspace_conf::set_status))
         .evidence(CONF).body::<Map<String, Value>>().answers_nothing(),
-    row(Method::GET, "/api/2.0/preview/workspace-conf", "workspaceConf.getStatus", CONFIGURATION, Level::Exact, || get(workspace_conf::get_status))
-        .evidence(CONF).parameters(KEYS).answers::<BTreeMap<String, Option<String>>>(),
-    row(Method::PATCH, "/api/2.0/preview/workspace-conf", "workspaceConf.setStatus", CONFIGURATION, Level::Exact, || patch(workspace_conf::set_status))
-        .evidence(CONF).body::<Map<String, Value>>().answers_nothing(),
+    row(Method::GET, "/api/2.0/preview/workspace-conf", "workspaceConf.getStatus", CONFIGURATION, Level::Documented, || get(workspace_conf::get_status))
+        .evidence(CONF_PREVIEW).parameters(KEYS).answers::<BTreeMap<String, Option<String>>>(),
+    row(Method::PATCH, "/api/2.0/preview/workspace-conf", "workspaceConf.setStatus", CONFIGURATION, Level::Documented, || patch(workspace_conf::set_status))
+        .evidence(CONF_PREVIEW).body::<Map<String, Value>>().answers_nothing(),
     row(Method::GET, "/api/2.0/permissions/authorization/tokens", "tokenManagement.getPermissions", READ_PERMISSIONS, Level::Exact, || get(permissions::get))
         .evidence(PERMISSIONS).answers::<permissions::TokenPermissions>(),
     row(Method::PUT, "/api/2.0/permissions/authorization/tokens", "tokenManagement.setPermissions", CHANGE_PERMISSIONS, Level::Exact, || put(permissions::put))
         .evidence(PERMISSIONS).body::<permissions::ChangeList>().answers::<permissions::TokenPermissions>(),
-    row(Method::PATCH, "/api/2.0/permissions/authorization/tokens", "tokenManagement.updatePermissions", CHANGE_PERMISSIONS, Level::Exact, || patch(permissions::patch))
-        .evidence(PERMISSIONS).body::<permissions::ChangeList>().answers::<permissions::TokenPermissions>(),
-    row(Method::GET, "/api/2.0/permissions/authorization/tokens/permissionLevels", "tokenManagement.getPermissionLevels", READ_PERMISSIONS, Level::Exact, || get(permissions::levels))
-        .evidence(PERMISSIONS).answers::<permissions::PermissionLevels>(),
+    row(Method::PATCH, "/api/2.0/permissions/authorization/tokens", "tokenManagement.updatePermissions", CHANGE_PERMISSIONS, Level::Documented, || patch(permissions::patch))
+        .evidence(PERMISSIONS_MERGED).body::<permissions::ChangeList>().answers::<permissions::TokenPermissions>(),
+    row(Method::GET, "/api/2.0/permissions/authorization/tokens/permissionLevels", "tokenManagement.getPermissionLevels", READ_PERMISSIONS, Level::Inferred, || get(permissions::levels))
+        .evidence(PERMISSION_LEVELS).answers::<permissions::PermissionLevels>(),
+    row(Method::GET, "/api/2.0/preview/permissions/authorization/tokens", "tokenManagement.getPermissions", READ_PERMISSIONS, Level::Documented, || get(permissions::get))
+        .evidence(PERMISSIONS_PREVIEW).answers::<permissions::TokenPermissions>(),
+    row(Method::PUT, "/api/2.0/preview/permissions/authorization/tokens", "tokenManagement.setPermissions", CHANGE_PERMISSIONS, Level::Documented, || put(permissions::put))
+        .evidence(PERMISSIONS_PREVIEW).body::<permissions::ChangeList>().answers::<permissions::TokenPermissions>(),
+    row(Method::PATCH, "/api/2.0/preview/permissions/authorization/tokens", "tokenManagement.updatePermissions", CHANGE_PERMISSIONS, Level::Documented, || patch(permissions::patch))
+        .evidence(PERMISSIONS_PREVIEW).body::<permissions::ChangeList>().answers::<permissions::TokenPermissions>(),
+    row(Method::GET, "/api/2.0/preview/permissions/authorization/tokens/permissionLevels", "tokenManagement.getPermissionLevels", READ_PERMISSIONS, Level::Inferred, || get(permissions::levels))
+        .evidence(PERMISSION_LEVELS).answers::<permissions::PermissionLevels>(),
     row(Method::GET, "/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.get", CONFIGURATION, Level::Exact, || get(settings::get))
         .evidence(RESTRICTED_ADMINS).parameters(ETAG).answers::<settings::VersionedSetting>(),
     row(Method::PATCH, "/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.update", RESTRICTION, Level::Exact, || patch(settings::update))
@@ -393,7 +411,7 @@ pub static ROUTES: &[Route] = &[
         .evidence(RULE_SETS).parameters(RULE_SET).answers::<settings::RuleSet>(),
     row(Method::PUT, "/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.updateRuleSet", ROLES, Level::Partial, || put(settings::update_rule_set))
         .evidence(RULE_SETS).body::<settings::UpdateRuleSet>().answers::<settings::RuleSet>(),
-    row(Method::GET, "/api/2.0/preview/scim/v2/Me", "currentUser.me", ANY_CALLER, Level::Exact, || get(scim::me))
+    row(Method::GET, "/api/2.0/preview/scim/v2/Me", "currentUser.me", CURRENT_USER, Level::Exact, || get(scim::me))
         .evidence(ME).parameters(PROJECTION).answers::<schema::ScimUser>(),
     row(Method::GET, "/api/2.0/preview/scim/v2/Users", "users.list", READ_IDENTITIES, Level::Partial, || scim::list(Workspace, User))
         .evidence(SCIM).parameters(LIST).answers::<schema::ScimUsers>(),
@@ -431,7 +449,7 @@ pub static ROUTES: &[Route] = &[
         .evidence(SCIM).body::<schema::ScimPatch>().answers::<schema::ScimServicePrincipal>(),
     row(Method::DELETE, "/api/2.0/preview/scim/v2/ServicePrincipals/{id}", "servicePrincipals.delete", CHANGE_IDENTITIES, Level::Partial, || scim::delete(Workspace, ServicePrincipal))
         .evidence(SCIM).answers_nothing(),
-    row(Method::GET, "/.well-known/databricks-config", "hostMetadata", OPEN, Level::Exact, || get(discovery::host_metadata))
+    row(Method::GET, "/.well-known/databricks-config", "hostMetadata", OPEN, Level::Documented, || get(discovery::host_metadata))
         .evidence(METADATA).answers::<discovery::HostMetadata>(),
     row(Method::GET, "/oidc/.well-known/oauth-authorization-server", "oauth.metadata", OPEN, Level::Partial, || get(oidc::metadata))
         .evidence(DISCOVERY).answers::<oidc::ServerMetadata>(),

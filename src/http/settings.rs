@@ -7,20 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Body, Called, Parameters, ok};
+use super::extract::{Arguments, Body, Called, ok};
 use crate::domain::Denial;
 use crate::domain::rule_sets::GrantRule;
-use crate::service::{ALLOW_ALL, Versioned};
+use crate::service::{AdminRestriction, AdminRestrictionChange};
 
 /// `restrictWorkspaceAdmins.get`
 pub async fn get(State(app): State<App>, called: Called) -> Result<Response, ApiError> {
-    Ok(ok(&setting(&app.service.restrict_workspace_admins(called.call()).await?)))
+    Ok(ok(&setting(&app.service.admin_restriction(called.call()).await?)))
 }
 
 /// The body of the update.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct UpdateSetting {
     setting: Option<NewSetting>,
+    /// Which members change, such as `restrict_workspace_admins.status`; all of them when absent.
+    field_mask: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -29,28 +31,48 @@ struct NewSetting {
     restrict_workspace_admins: Option<NewStatus>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 struct NewStatus {
     status: Option<String>,
+    disable_gov_tag_creation: Option<bool>,
 }
 
-/// `restrictWorkspaceAdmins.update`. The field mask can name but the one field.
+/// The fields of the setting.
+const STATUS: &str = "restrict_workspace_admins.status";
+const GOV_TAGS: &str = "restrict_workspace_admins.disable_gov_tag_creation";
+const WHOLE: [&str; 2] = ["restrict_workspace_admins", "*"];
+
+/// `restrictWorkspaceAdmins.update`
 pub async fn update(
     State(app): State<App>,
     called: Called,
     Body(body): Body<UpdateSetting>,
 ) -> Result<Response, ApiError> {
     let setting_body = body.setting.ok_or_else(|| Denial::parameter("setting is required."))?;
-    let status = setting_body.restrict_workspace_admins.and_then(|value| value.status);
-    let status = status.ok_or_else(|| Denial::parameter("setting.restrict_workspace_admins.status is required."))?;
+    let mask = body.field_mask.as_deref().unwrap_or_default();
+    let fields: Vec<&str> = mask.split(',').map(str::trim).filter(|field| !field.is_empty()).collect();
+    let known = |field: &&&str| [STATUS, GOV_TAGS].contains(field) || WHOLE.contains(field);
+    if let Some(field) = fields.iter().find(|field| !known(field)) {
+        return Err(Denial::parameter(format!("field_mask: '{field}' is not a field of the setting.")).into());
+    }
+    let changes = |field| fields.is_empty() || fields.iter().any(|named| *named == field || WHOLE.contains(named));
+    let value = setting_body.restrict_workspace_admins.unwrap_or_default();
+    let status = value.status.filter(|_| changes(STATUS));
+    if changes(STATUS) && status.is_none() {
+        return Err(Denial::parameter("setting.restrict_workspace_admins.status is required.").into());
+    }
+    // Clients leave false out.
+    let disable_gov_tag_creation = changes(GOV_TAGS).then(|| value.disable_gov_tag_creation.unwrap_or(false));
+    let change = AdminRestrictionChange { status, disable_gov_tag_creation };
     let etag = setting_body.etag.as_deref();
-    Ok(ok(&setting(&app.service.set_restrict_workspace_admins(called.call(), &status, etag).await?)))
+    Ok(ok(&setting(&app.service.change_admin_restriction(called.call(), &change, etag).await?)))
 }
 
 /// `restrictWorkspaceAdmins.delete`: back to the default.
-pub async fn delete(State(app): State<App>, called: Called, parameters: Parameters) -> Result<Response, ApiError> {
-    let etag = parameters.get("etag");
-    let new = app.service.set_restrict_workspace_admins(called.call(), ALLOW_ALL, etag).await?;
+pub async fn delete(State(app): State<App>, called: Called, arguments: Arguments) -> Result<Response, ApiError> {
+    let etag = arguments.text("etag")?;
+    let new =
+        app.service.change_admin_restriction(called.call(), &AdminRestrictionChange::reset(), etag.as_deref()).await?;
     Ok(ok(&Etag { etag: &new.etag }))
 }
 
@@ -71,12 +93,18 @@ pub(super) struct VersionedSetting<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Status<'a> {
     status: &'a str,
+    /// Absent while it is false, as protocol buffers leave out what is the default \[inferred\].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disable_gov_tag_creation: bool,
 }
 
-fn setting(stored: &Versioned) -> VersionedSetting<'_> {
+fn setting(stored: &AdminRestriction) -> VersionedSetting<'_> {
     VersionedSetting {
         setting_name: "default",
-        restrict_workspace_admins: Status { status: &stored.value },
+        restrict_workspace_admins: Status {
+            status: &stored.status,
+            disable_gov_tag_creation: stored.disable_gov_tag_creation,
+        },
         etag: &stored.etag,
     }
 }
@@ -90,14 +118,10 @@ pub(super) struct RuleSet<'a> {
 }
 
 /// `accountAccessControlProxy.getRuleSet`
-pub async fn get_rule_set(
-    State(app): State<App>,
-    called: Called,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
-    let name = parameters.get("name").ok_or_else(|| Denial::parameter("name is required."))?;
-    let (rules, etag) = app.service.rule_set(called.call(), name).await?;
-    Ok(ok(&RuleSet { name, etag: &etag, grant_rules: &rules }))
+pub async fn get_rule_set(State(app): State<App>, called: Called, arguments: Arguments) -> Result<Response, ApiError> {
+    let name = arguments.text("name")?.ok_or_else(|| Denial::parameter("name is required."))?;
+    let (rules, etag) = app.service.rule_set(called.call(), &name).await?;
+    Ok(ok(&RuleSet { name: &name, etag: &etag, grant_rules: &rules }))
 }
 
 /// The body of the rule sets' update.

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Body, Called, Parameters, Segment, ok};
+use super::extract::{Arguments, Body, Called, Segment, ok};
 use super::token::{CreateToken, CreatedToken, TokenInfo, UpdateToken};
 use crate::domain::token::Token;
-use crate::domain::{Denial, PrincipalId, TokenId};
+use crate::domain::{Denial, TokenId};
 
 /// `TokenInfo`: what the owner sees, and who and where. Numbers are numbers.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -46,16 +46,9 @@ pub(super) struct ManagedTokenInfos<'a> {
 }
 
 /// `tokenManagement.list`
-pub async fn list(State(app): State<App>, called: Called, parameters: Parameters) -> Result<Response, ApiError> {
-    let created_by = match parameters.get("created_by_id") {
-        None => None,
-        Some(text) => Some(
-            PrincipalId::parse(text)
-                .ok_or_else(|| Denial::parameter(format!("created_by_id: '{text}' is not an id.")))?,
-        ),
-    };
-    let username = parameters.get("created_by_username");
-    let tokens = app.service.managed_tokens(called.call(), created_by, username).await?;
+pub async fn list(State(app): State<App>, called: Called, arguments: Arguments) -> Result<Response, ApiError> {
+    let (created_by, username) = (arguments.id("created_by_id")?, arguments.text("created_by_username")?);
+    let tokens = app.service.managed_tokens(called.call(), created_by, username.as_deref()).await?;
     Ok(ok(&ManagedTokenInfos { token_infos: tokens.iter().map(ManagedTokenInfo::from).collect() }))
 }
 

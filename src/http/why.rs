@@ -5,11 +5,18 @@ use super::redaction;
 use crate::domain::Denial;
 use crate::domain::authorize::{Demand, Parties, Step};
 use crate::domain::explain::{Change, Refused, Remedy, Why};
+use crate::domain::settings::ErrorTexts;
 
-/// Why a request was refused whose checks these are.
-pub fn why(denial: &Denial, trace: &[Step], demand: Demand, parties: &Parties, request_id: &str) -> Why {
+/// Why a request was refused whose checks these are; with the request's id and the texts in which it was told.
+pub fn why(
+    denial: &Denial,
+    trace: &[Step],
+    demand: Demand,
+    parties: &Parties,
+    (request_id, texts): (&str, ErrorTexts),
+) -> Why {
     let step = trace.last().filter(|step| !step.passed);
-    let message = redaction::line(&wire(&ApiError::Denied(denial.clone()), request_id).message);
+    let message = redaction::line(&wire(&ApiError::Denied(denial.clone()), request_id, texts).text());
     let because = match denial {
         Denial::OAuth(refusal) => refusal.cause(),
         _ => step.map(|step| step.because.as_str()),

@@ -9,13 +9,16 @@ use serde_json::{Map, Value};
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Body, Called, Parameters, ok};
+use super::extract::{Arguments, Body, Called, Members, ok};
 use crate::domain::Denial;
 
 /// `workspaceConf.getStatus`: one member for each key of `keys=a,b`; null is one that was never set.
-pub async fn get_status(State(app): State<App>, called: Called, parameters: Parameters) -> Result<Response, ApiError> {
+pub async fn get_status(State(app): State<App>, called: Called, arguments: Arguments) -> Result<Response, ApiError> {
+    let in_query = arguments.query().all("keys").any(|list| !list.is_empty());
+    let in_body = if in_query { None } else { arguments.text("keys")? };
+    let lists = arguments.query().all("keys").chain(in_body.as_deref());
     let mut seen = HashSet::new();
-    let keys = parameters.all("keys").flat_map(|list| list.split(',')).map(str::trim).filter(|key| !key.is_empty());
+    let keys = lists.flat_map(|list| list.split(',')).map(str::trim).filter(|key| !key.is_empty());
     let keys: Vec<&str> = keys.filter(|key| seen.insert(*key)).collect();
     if keys.is_empty() {
         return Err(
@@ -31,7 +34,7 @@ pub async fn get_status(State(app): State<App>, called: Called, parameters: Para
 pub async fn set_status(
     State(app): State<App>,
     called: Called,
-    Body(body): Body<Map<String, Value>>,
+    Body(Members(body)): Body<Members>,
 ) -> Result<Response, ApiError> {
     app.service.change_conf(called.call(), &changes_from(body)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -309,7 +309,6 @@ struct Entry {
 #[derive(Debug, Deserialize)]
 struct Held {
     permission_level: String,
-    inherited: bool,
 }
 
 /// The kinds of principals: as the API's fields name them, and as people do.
@@ -327,11 +326,15 @@ impl Entry {
         found.unwrap_or_default()
     }
 
-    /// What is granted to the principal itself.
-    fn direct(&self) -> impl Iterator<Item = Value> + '_ {
+    /// What is granted to the principal, as a change names it.
+    fn grants(&self) -> impl Iterator<Item = Value> + '_ {
         let (field, name) = self.principal();
-        let own = self.all_permissions.iter().filter(|held| !held.inherited);
-        own.map(move |held| json!({ field: name, "permission_level": held.permission_level }))
+        self.all_permissions.iter().map(move |held| json!({ field: name, "permission_level": held.permission_level }))
+    }
+
+    /// Whether it can be removed: what the group admins holds cannot.
+    fn can_be_removed(&self) -> bool {
+        self.principal() != ("group_name", "admins")
     }
 }
 
@@ -357,7 +360,7 @@ impl<'a> Change<'a> {
     /// The whole list after the change.
     fn applied_to(self, permissions: &Permissions) -> Vec<Value> {
         let kept = permissions.access_control_list.iter().filter(|entry| entry.principal() != (self.kind, self.name));
-        let mut list: Vec<Value> = kept.flat_map(Entry::direct).collect();
+        let mut list: Vec<Value> = kept.flat_map(Entry::grants).collect();
         if !self.remove {
             list.push(json!({ self.kind: self.name, "permission_level": self.level }));
         }
@@ -428,11 +431,10 @@ fn row(visit: &Visit, entry: &Entry) -> Markup {
                 @for held in &entry.all_permissions {
                     @let level = LEVELS.iter().find(|(level, _)| *level == held.permission_level);
                     (level.map_or(held.permission_level.as_str(), |(_, shown)| shown))
-                    @if held.inherited { " " span.soft { "(inherited)" } }
                 }
             }
             td {
-                @if entry.direct().next().is_some() {
+                @if entry.can_be_removed() {
                     form method="post" action=(PERMISSIONS) {
                         (visit.form_token())
                         input type="hidden" name="change" value="remove";

@@ -17,6 +17,7 @@ use crate::control::{Access, ByPages};
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::page_session::PageCookie;
+use crate::domain::settings::ErrorTexts;
 use crate::http::credential::named_workspace;
 use crate::http::error::{Wire, wire};
 use crate::http::exchange::{ByTls, Peer, origin_of};
@@ -115,7 +116,7 @@ pub(super) async fn read_bytes(body: Body) -> Bytes {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let Wire { status, message, .. } = wire(&error.into(), "");
+        let Wire { status, message, .. } = wire(&error.into(), "", ErrorTexts::default());
         Self { status, message: message.into_owned() }
     }
 }

@@ -49,7 +49,7 @@ pub use report::{Counted, Counts, Export, FoundTokens, NamedRow, ReportPage, Rep
 pub use seal::Seal;
 pub use secrets::CreatedSecret;
 pub use seed::{Progress, Seeded};
-pub use settings::ALLOW_ALL;
+pub use settings::{AdminRestriction, AdminRestrictionChange};
 // What http has to name of the store comes through here.
 pub use crate::store::{FatesWanted, StoreError, Versioned};
 pub use time::{Advanced, ClockState, Event, Target};
@@ -66,6 +66,7 @@ use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::authorize::Caller;
 use crate::domain::identity::Directory;
 use crate::domain::seed::SeedError;
+use crate::domain::settings::ErrorTexts;
 use crate::domain::stranger::Reaction;
 use crate::domain::{AccountId, Denial, Millis, Workspace, WorkspaceId};
 use crate::entropy::Entropy;
@@ -137,6 +138,7 @@ pub struct Service {
     sharing: shared_journal::Sharing,
     tripwire: Tripwire,
     gates: Gates,
+    error_texts: ErrorTexts,
     report_counts: report::ReportCounts,
     /// Held while a signing key is made, so that a first burst of requests makes one.
     key_making: Arc<Mutex<()>>,
@@ -155,6 +157,7 @@ impl Service {
             sharing: shared_journal::Sharing::default(),
             tripwire: Tripwire::default(),
             gates: Gates::default(),
+            error_texts: ErrorTexts::default(),
             report_counts: report::ReportCounts::default(),
             key_making: Arc::default(),
         }
@@ -164,6 +167,17 @@ impl Service {
     #[must_use]
     pub fn watching(self, limits: JournalLimits, reaction: Reaction) -> Self {
         Self { journal: Journal::new(limits), tripwire: Tripwire::new(reaction), ..self }
+    }
+
+    /// The same with the texts of another year.
+    #[must_use]
+    pub fn with_error_texts(self, error_texts: ErrorTexts) -> Self {
+        Self { error_texts, ..self }
+    }
+
+    /// Of which year the texts of refusals are.
+    pub fn error_texts(&self) -> ErrorTexts {
+        self.error_texts
     }
 
     /// The source of ids and secrets.

@@ -10,40 +10,76 @@ use crate::store::{Lock, Reader, StoreError, Versioned, Writer};
 /// The setting's name in paths and in the audit log.
 const RESTRICT_WORKSPACE_ADMINS: &str = "restrict_workspace_admins";
 /// No restriction: the value while it was never set.
-pub const ALLOW_ALL: &str = "ALLOW_ALL";
+const ALLOW_ALL: &str = "ALLOW_ALL";
 /// On-behalf-of tokens only for service principals on which the admin holds the user role.
 const RESTRICT_TOKENS: &str = "RESTRICT_TOKENS_AND_JOB_RUN_AS";
+/// Whether workspace admins may not create governed tags: a member of the same setting, with the same version.
+const DISABLE_GOV_TAG_CREATION: &str = "restrict_workspace_admins.disable_gov_tag_creation";
 /// The version of what was never set.
 const UNSET_ETAG: &str = "unset";
 
+/// The setting that restricts workspace admins.
+#[derive(Clone, Debug)]
+pub struct AdminRestriction {
+    /// Whether they may create tokens for service principals.
+    pub status: String,
+    /// Whether they may not create governed tags; stored for clients, with no effect here.
+    pub disable_gov_tag_creation: bool,
+    /// The version.
+    pub etag: String,
+}
+
+/// A change of it; absent members stay as they are.
+#[derive(Clone, Debug)]
+pub struct AdminRestrictionChange {
+    /// See [`AdminRestriction::status`].
+    pub status: Option<String>,
+    /// See [`AdminRestriction::disable_gov_tag_creation`].
+    pub disable_gov_tag_creation: Option<bool>,
+}
+
+impl AdminRestrictionChange {
+    /// Back to the defaults.
+    pub fn reset() -> Self {
+        Self { status: Some(ALLOW_ALL.to_owned()), disable_gov_tag_creation: Some(false) }
+    }
+}
+
 impl Service {
-    /// The status of the setting and its version.
-    pub async fn restrict_workspace_admins(&self, call: Call<'_>) -> Result<Versioned, Error> {
+    /// The setting and its version.
+    pub async fn admin_restriction(&self, call: Call<'_>) -> Result<AdminRestriction, Error> {
         let mut reader = self.store.read().await?;
-        Ok(status(&mut reader, call.caller.workspace.id).await?)
+        Ok(restriction(&mut reader, call.caller.workspace.id).await?)
     }
 
-    /// Sets the status. The client has to know the newest version.
+    /// Changes the setting. The client has to know the newest version.
     ///
     /// # Errors
     /// [`Denial::InvalidParameter`] for an unknown status, [`Denial::StaleEtag`].
-    pub async fn set_restrict_workspace_admins(
+    pub async fn change_admin_restriction(
         &self,
         call: Call<'_>,
-        wanted: &str,
+        change: &AdminRestrictionChange,
         etag: Option<&str>,
-    ) -> Result<Versioned, Error> {
-        let caller = call.caller;
-        if ![ALLOW_ALL, RESTRICT_TOKENS].contains(&wanted) {
+    ) -> Result<AdminRestriction, Error> {
+        let (caller, workspace) = (call.caller, call.caller.workspace.id);
+        if let Some(wanted) = change.status.as_deref().filter(|text| ![ALLOW_ALL, RESTRICT_TOKENS].contains(text)) {
             let sentence = format!("status: '{wanted}' is neither {ALLOW_ALL} nor {RESTRICT_TOKENS}.");
             return Err(Denial::InvalidParameter(sentence).into());
         }
-        let mut writer = self.store.write_in(&caller.workspace, Lock::Workspace(caller.workspace.id)).await?;
-        demand_newest(&status(&mut writer, caller.workspace.id).await?, etag)?;
-        let etag = self.draw(&mut writer, &caller.workspace).await?.uuid().to_string();
-        let new = Versioned { value: wanted.to_owned(), etag };
-        writer.put_setting(caller.workspace.id, RESTRICT_WORKSPACE_ADMINS, &new).await?;
-        self.record(&mut writer, call, Action::set_setting(RESTRICT_WORKSPACE_ADMINS, wanted)).await?;
+        let mut writer = self.store.write_in(&caller.workspace, Lock::Workspace(workspace)).await?;
+        demand_newest(&status(&mut writer, workspace).await?, etag)?;
+        let old = restriction(&mut writer, workspace).await?;
+        let new = AdminRestriction {
+            status: change.status.clone().unwrap_or(old.status),
+            disable_gov_tag_creation: change.disable_gov_tag_creation.unwrap_or(old.disable_gov_tag_creation),
+            etag: self.draw(&mut writer, &caller.workspace).await?.uuid().to_string(),
+        };
+        let versioned = |value: String| Versioned { value, etag: new.etag.clone() };
+        writer.put_setting(workspace, RESTRICT_WORKSPACE_ADMINS, &versioned(new.status.clone())).await?;
+        let tags = versioned(new.disable_gov_tag_creation.to_string());
+        writer.put_setting(workspace, DISABLE_GOV_TAG_CREATION, &tags).await?;
+        self.record(&mut writer, call, Action::set_setting(RESTRICT_WORKSPACE_ADMINS, &new.status)).await?;
         writer.commit().await?;
         Ok(new)
     }
@@ -115,6 +151,13 @@ impl Service {
 async fn status(reader: &mut Reader, workspace: WorkspaceId) -> Result<Versioned, StoreError> {
     let unset = || Versioned { value: ALLOW_ALL.to_owned(), etag: UNSET_ETAG.to_owned() };
     Ok(reader.find_setting(workspace, RESTRICT_WORKSPACE_ADMINS).await?.unwrap_or_else(unset))
+}
+
+async fn restriction(reader: &mut Reader, workspace: WorkspaceId) -> Result<AdminRestriction, StoreError> {
+    let Versioned { value: status, etag } = status(reader, workspace).await?;
+    let tags = reader.find_setting(workspace, DISABLE_GOV_TAG_CREATION).await?;
+    let disable_gov_tag_creation = tags.is_some_and(|tags| tags.value == "true");
+    Ok(AdminRestriction { status, disable_gov_tag_creation, etag })
 }
 
 fn demand_newest(stored: &Versioned, etag: Option<&str>) -> Result<(), Denial> {

@@ -188,7 +188,8 @@ async fn resolve(reader: &mut Reader, workspace: &Workspace, requested: &[Reques
     for entry in requested {
         change.push(super::permissions::resolve_entry(reader, workspace, entry).await?);
     }
-    Ok(apply(&Entries::new(), &change, ChangeMode::Replace, workspace.admins_group)?)
+    // Merged into nothing and not replaced: the list says who else holds a permission, and may leave out admins.
+    Ok(apply(&Entries::new(), &change, ChangeMode::Merge, workspace.admins_group)?)
 }
 
 async fn permission_change(

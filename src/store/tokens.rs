@@ -262,7 +262,9 @@ impl TryFrom<PresentedRow> for PresentedToken {
 
 impl Weighed for Token {
     fn heap_bytes(&self) -> usize {
-        let Self { id, created_by_username, comment, scopes, autoscope_state, inferred_scopes, backfill_scopes, .. } = self;
+        let Self {
+            id, created_by_username, comment, scopes, autoscope_state, inferred_scopes, backfill_scopes, ..
+        } = self;
         let lists = [scopes, inferred_scopes, backfill_scopes].into_iter().flatten();
         let text = autoscope_state.as_ref().map_or(0, String::capacity);
         id.as_str().len()

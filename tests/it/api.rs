@@ -57,10 +57,11 @@ async fn a_token_lives_its_whole_life(world: World) {
 
     assert_eq!(world.admin().post(DELETE, &json!({"token_id": id})).await.text, "{}");
     let refused = world.client(value).get(LIST).await;
-    assert_eq!(
-        (refused.status.as_u16(), refused.text.as_str()),
-        (403, r#"{"error_code":403,"message":"Invalid access token."}"#)
+    let text = format!(
+        r#"{{"error_code":403,"message":"Invalid access token. [ReqId: {}]"}}"#,
+        refused.header("x-request-id")
     );
+    assert_eq!((refused.status.as_u16(), &refused.text), (403, &text));
     assert_eq!(refused.header("x-databricks-reason-phrase"), "Invalid access token.");
     assert!(!world.admin().own_ids().await.contains(&id.to_owned()));
     world.admin().post(DELETE, &json!({"token_id": id})).await.refused(
@@ -199,11 +200,17 @@ async fn the_quota_holds_under_a_race(world: World) {
 }
 
 async fn scopes_bind(world: World) {
-    let missing = "Your token is missing the required scopes for this endpoint";
+    let missing = "Provided access token does not have required scopes: authentication";
     let (sql, _) = world.admin().create(&json!({"scopes": ["sql"]})).await;
-    world.client(&sql).get(LIST).await.refused(403, "PERMISSION_DENIED", missing);
-    world.client(&sql).post(CREATE, &json!({})).await.refused(403, "PERMISSION_DENIED", missing);
-    assert!(works(world.client(&sql)).await, "Me is reachable under any scope");
+    world.client(&sql).get(LIST).await.refused(403, 403, missing);
+    world.client(&sql).post(CREATE, &json!({})).await.refused(403, 403, missing);
+    let me = world.client(&sql).get(ME).await;
+    me.refused(403, 403, "Provided access token does not have required scopes: scim");
+    assert_eq!(me.header("x-databricks-reason-phrase"), me.json()["message"]);
+    for scope in ["scim", "iam", "iam.current-user:read", "all-apis"] {
+        let (reads_itself, _) = world.admin().create(&json!({"scopes": ["sql", scope]})).await;
+        assert!(works(world.client(&reads_itself)).await, "{scope}");
+    }
     let (minting, _) = world.admin().create(&json!({"scopes": ["authentication"]})).await;
     let answer = world.client(&minting).post(CREATE, &json!({"scopes": ["sql"]})).await.json();
     assert_eq!(answer["token_info"]["scopes"], json!(["sql"]));
@@ -326,10 +333,25 @@ async fn unknown_and_not_emulated_routes_are_refused_by_name() {
         ),
         (Method::GET, "/api/2.0/nonsense", "dapi-mock does not know this path"),
         (Method::GET, "/", "dapi-mock does not know this path"),
-        (Method::PUT, LIST, "dapi-mock does not know this path"),
-        (Method::DELETE, "/api/2.0/token/abc", "dapi-mock does not know this path"),
+        (Method::PUT, LIST, "dapi-mock has this path for GET only."),
+        (Method::OPTIONS, LIST, "dapi-mock has this path for GET only."),
+        (Method::HEAD, CREATE, ""),
+        (Method::PUT, "/api/2.0/workspace-conf", "dapi-mock has this path for GET, PATCH only."),
+        (Method::DELETE, "/api/2.0/token/abc", "dapi-mock has this path for PATCH only."),
+        (Method::GET, "/api/2.0/token/list/", "The path is spelled '/api/2.0/token/list'."),
+        (Method::GET, "/api/2.0//token/list", "The path is spelled '/api/2.0/token/list'."),
+        (Method::GET, "/api/2.0/Token/list", "The path is spelled '/api/2.0/token/list'."),
+        (Method::GET, "/api/2.0/token%2Flist", "The path is spelled '/api/2.0/token/list'."),
+        (Method::GET, "/api/2.1/token/list", "The path is spelled '/api/2.0/token/list'."),
+        (Method::GET, "/2.0/token/list", "The path is spelled '/api/2.0/token/list'."),
+        (Method::GET, "/api/2.0/permissionmigration", "The real service has the permission migration API there"),
+        (Method::POST, "/telemetry-ext", "The real service has the telemetry endpoint there"),
     ] {
         let answer = world.admin().call(method.clone(), path, Body::empty()).await;
+        if method == Method::HEAD {
+            assert_eq!(answer.status, 404, "{path}");
+            continue;
+        }
         answer.refused(404, "ENDPOINT_NOT_FOUND", &format!("No API found for '{method} {path}'. "));
         answer.refused(404, "ENDPOINT_NOT_FOUND", says);
     }

@@ -28,7 +28,8 @@ async fn every_action_leaves_its_event(world: World) {
         .patch("/api/2.0/workspace-conf", &json!({"maxTokenLifetimeDays": "90", "enableTokensConfig": true}))
         .await;
     let everybody = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
-    world.admin().call(Method::PUT, "/api/2.0/permissions/authorization/tokens", "{}").await;
+    let nobody = json!({"access_control_list": [crate::people::admins_may_manage()]}).to_string();
+    world.admin().call(Method::PUT, "/api/2.0/permissions/authorization/tokens", nobody).await;
     world.admin().patch("/api/2.0/permissions/authorization/tokens", &everybody).await;
     world.admin().post("/api/2.0/token/delete", &json!({"token_id": id})).await;
 

@@ -104,7 +104,7 @@ fn a_refusal_is_explained_by_a_command() {
     for says in [
         "GET /api/2.0/token/list -> 403\n",
         "  NO  not_expired              it expired at ",
-        "answered: Invalid access token.\n",
+        "answered: Invalid access token. [ReqId: ",
         "remedy:   Create a new token",
         &format!("token:    {id} of admin@example.com, last used: 2"),
         ": expired (System-User)\n",
@@ -514,7 +514,7 @@ fn a_path_that_is_none_names_those_that_are() {
     assert!(status(&answer) == 404 && answer.contains("GET /_mock/v1/workspaces/{workspace}/clock"), "{answer}");
     for (path, says) in [
         ("/audit?acton=generateDbToken", "unknown field `acton`"),
-        ("/clock/upcoming?limit=x", "invalid digit"),
+        ("/clock/upcoming?limit=x", "limit: expected a number"),
         ("/tokens?state=dead", "use live, ended, or a cause"),
     ] {
         let answer = get(&server.address(), &format!("/_mock/v1/workspaces/default{path}"), "");

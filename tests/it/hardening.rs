@@ -126,9 +126,11 @@ fn heads_have_bounds_and_only_http_1_is_spoken() {
         ("GET /livez HTTP/1.0\r\n\r\n".into(), &[200]),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), &[]),
         (get("/livez", "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"), &[200]),
-        ("CONNECT evil.example.com:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into(), &[401]),
+        ("CONNECT x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into(), &[401]),
+        ("CONNECT evil.example.com:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into(), &[400]),
         ("TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into(), &[401]),
-        ("GET http://evil.example.com/livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into(), &[200]),
+        ("GET http://x/livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into(), &[200]),
+        ("GET http://evil.example.com/livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into(), &[400]),
     ] {
         let answers = raw(&server, request.as_bytes());
         assert_eq!(statuses(&answers), expected, "{request:.100}: {answers}");
@@ -204,6 +206,56 @@ fn thousands_of_connections_do_not_take_the_server_down() {
     let (code, log, _) = server.stop("TERM");
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("accept:"), "it ran out of files: {log}");
+}
+
+#[test]
+fn ill_framed_requests_are_refused_with_a_reason() {
+    let server = start(&MEMORY);
+    let get = |target: &str, headers: &str| {
+        raw(&server, format!("GET {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").as_bytes())
+    };
+    for host in ["a b", "", " ", "user@host", "host:port", "a/b", "[::1", "a\u{e9}", "host:1:2"] {
+        let answer = get("/livez", &format!("Host: {host}\r\n"));
+        assert_eq!(statuses(&answer), [400], "{host:?}: {answer}");
+        assert!(answer.contains("MALFORMED_REQUEST") && answer.contains("Host"), "{host:?}: {answer}");
+    }
+    for host in ["127.0.0.1", "127.0.0.1:3274", "[::1]:80", "host", "a.b-c_d:", "LOCALHOST"] {
+        let answer = get("/livez", &format!("Host: {host}\r\n"));
+        assert_eq!(statuses(&answer), [200], "{host:?}: {answer}");
+    }
+    assert_eq!(statuses(&get("/livez", "")), [400], "HTTP/1.1 requires a Host");
+    assert_eq!(statuses(&raw(&server, b"GET /livez HTTP/1.0\r\n\r\n")), [200], "HTTP/1.0 does not");
+    assert_eq!(statuses(&get("/livez", "Host: a\r\nHost: a\r\n")), [400]);
+    assert_eq!(statuses(&get("http://a:1/livez", "Host: a:1\r\n")), [200], "as a proxy is asked");
+    assert_eq!(statuses(&get("http://b:1/livez", "Host: a:1\r\n")), [400]);
+    let post = |headers: &str| {
+        let head = format!("POST /api/2.0/token/create HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n");
+        raw(&server, format!("{head}0\r\n\r\n").as_bytes())
+    };
+    for headers in [
+        "Transfer-Encoding: gzip\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
+        "Content-Length: 1\r\nContent-Length: 2\r\n",
+        "Content-Length: x\r\n",
+        "X: a\rb\r\n",
+        "X\r: a\r\n",
+        "User-Agent: a\0b\r\n",
+    ] {
+        let answer = post(headers);
+        assert_eq!(statuses(&answer), [400], "{headers:?}: {answer}");
+    }
+    let (code, log, _) = server.stop("TERM");
+    assert_eq!(code, Some(0), "{log}");
+    for reason in [
+        "The Host header is not a host with an optional port.",
+        "The Host header is missing.",
+        "The request target and the Host header name different hosts.",
+        "refused what is not HTTP from 127.0.0.1:",
+        "invalid HTTP header parsed",
+    ] {
+        assert!(log.contains(reason), "{reason}: {log}");
+    }
 }
 
 /// A log line that somebody wants to be one, and what terminals obey.

@@ -14,7 +14,7 @@ use dapi_mock::control::Access;
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::identity::{Assignment, Principal, PrincipalKind};
 use dapi_mock::domain::oauth::ClientSecret;
-use dapi_mock::domain::settings::ConfValue;
+use dapi_mock::domain::settings::{ConfValue, ErrorTexts};
 use dapi_mock::domain::stranger::Reaction;
 use dapi_mock::domain::token::{Token, TokenValue};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
@@ -199,6 +199,12 @@ impl World {
     /// The same with other settings of the own API.
     pub(crate) fn set_access(&mut self, access: Access, policy: SignInPolicy) {
         self.router = surface(&self.service, access, policy, None);
+    }
+
+    /// What the process would answer with the texts of another year.
+    pub(crate) fn set_error_texts(&mut self, texts: ErrorTexts) {
+        self.service = self.service.clone().with_error_texts(texts);
+        self.set_policy(SignInPolicy::Open(None));
     }
 
     /// What the process would do with other settings of journal and tripwire.

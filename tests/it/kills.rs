@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use crate::harness::{ADMIN_TOKEN, Backend, World, fresh_database};
+use crate::people::admins_may_manage;
 use crate::upgrades::{holds, on_lasting_stores, restore};
 
 on_lasting_stores!(
@@ -335,7 +336,7 @@ impl Actor for Number {
             }
             Kind::Permission => {
                 let entry = json!({"group_name": format!("group {}", next % GROUPS), "permission_level": "CAN_USE"});
-                let body = json!({"access_control_list": [entry]});
+                let body = json!({"access_control_list": [entry, admins_may_manage()]});
                 Change::new(Method::PUT, "/api/2.0/permissions/authorization/tokens", body)
             }
             Kind::Clock => Change::new(Method::POST, "/_mock/v1/workspaces/default/clock/advance", json!({"by": "1s"})),

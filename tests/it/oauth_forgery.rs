@@ -18,7 +18,9 @@ fn encoded(json: &Value) -> String {
 async fn is_forged(client: Client<'_>) {
     for path in [ME, LIST, "/nonsense"] {
         let answer = client.get(path).await;
-        assert_eq!(answer.text, r#"{"error_code":403,"message":"Invalid access token."}"#);
+        let id = answer.header("x-request-id");
+        let text = format!(r#"{{"error_code":403,"message":"Invalid access token. [ReqId: {id}]"}}"#);
+        assert_eq!(answer.text, text);
         assert_eq!(answer.status, 403);
     }
 }

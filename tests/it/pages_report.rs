@@ -118,10 +118,10 @@ async fn it_is_for_account_admins_alone(world: World) {
     let mut other = world.console_of(ADMIN_USER).await;
     let before = world.report_statistics().await;
     for path in [REPORT, EXPORT, &format!("{REPORT}?sort=owner")] {
-        shows(&other.get(path).await, 403, &["role=\"alert\"", "is not an account admin."]);
+        shows(&other.get(path).await, 403, &["role=\"alert\"", "without account admin status."]);
     }
     for fields in [vec![("token", chosen[0].as_str())], vec![("token", chosen[0].as_str()), ("confirm", "yes")]] {
-        shows(&other.submit(REVOKE, &fields).await, 403, &["is not an account admin."]);
+        shows(&other.submit(REVOKE, &fields).await, 403, &["without account admin status."]);
     }
     let mut workspace = world.browser_of(ACCOUNT_ADMIN_USER).await;
     assert_eq!(workspace.get(REPORT).await.status, 303);

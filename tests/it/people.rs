@@ -14,6 +14,12 @@ pub(crate) const DELETE: &str = "/api/2.0/token/delete";
 pub(crate) const MANAGED: &str = "/api/2.0/token-management/tokens";
 pub(crate) const ON_BEHALF_OF: &str = "/api/2.0/token-management/on-behalf-of/tokens";
 pub(crate) const PERMISSIONS: &str = "/api/2.0/permissions/authorization/tokens";
+
+/// The entry that a list must have to replace the other one.
+pub(crate) fn admins_may_manage() -> Value {
+    json!({"group_name": "admins", "permission_level": "CAN_MANAGE"})
+}
+
 pub(crate) const CONF: &str = "/api/2.0/workspace-conf";
 
 pub(crate) const INVALID: &str = "Invalid access token.";
@@ -136,7 +142,8 @@ impl Client<'_> {
     }
 
     async fn change_permissions(&self, method: Method, people: &[&Person]) -> Value {
-        let list: Vec<Value> = people.iter().map(|person| person.may("CAN_USE")).collect();
+        let list = people.iter().map(|person| person.may("CAN_USE")).chain([admins_may_manage()]);
+        let list: Vec<Value> = list.collect();
         let answer = self.call(method, PERMISSIONS, json!({"access_control_list": list}).to_string()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()

@@ -11,13 +11,16 @@ use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, Presented};
 use dapi_mock::domain::stranger::Reaction;
 use dapi_mock::domain::token::{TokenRequest, TokenValue};
 use dapi_mock::domain::{CheckpointName, WorkspaceId};
-use dapi_mock::service::{ADMIN_CLIENT_ID, ALLOW_ALL, Call, Error, JournalLimits, NewWorkspace, StoreError};
+use dapi_mock::service::{
+    ADMIN_CLIENT_ID, AdminRestrictionChange, Call, Error, JournalLimits, NewWorkspace, StoreError,
+};
 use dapi_mock::store::{Database, Lock, Store, TABLES_KEPT, tables_put_back};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, DAY_MS, World, fresh_postgres_database};
 use crate::outages::eventually;
+use crate::people::admins_may_manage;
 use crate::process::{get, start};
 
 const LIST: &str = "/api/2.0/token/list";
@@ -99,7 +102,9 @@ impl Change {
 fn changes() -> Vec<Change> {
     let scim = |active: bool| json!({"Operations": [{"op": "replace", "path": "active", "value": active}]});
     let user = "/api/2.0/preview/scim/v2/Users/{user}";
-    let entry = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
+    let users = json!({"group_name": "users", "permission_level": "CAN_USE"});
+    let entry = json!({"access_control_list": [users, admins_may_manage()]});
+    let nobody = json!({"access_control_list": [admins_may_manage()]});
     let conf = "own:workspaces/default/conf";
     let no_permission = (403, "User does not have permission to use tokens.");
     vec![
@@ -109,7 +114,7 @@ fn changes() -> Vec<Change> {
             conf,
             json!({"enableTokensConfig": "true"}),
         ),
-        change(Method::PUT, ACL, json!({"access_control_list": []}), no_permission).undone(Method::PUT, ACL, entry),
+        change(Method::PUT, ACL, nobody, no_permission).undone(Method::PUT, ACL, entry),
         change(Method::PATCH, user, scim(false), (403, "")).undone(Method::PATCH, user, scim(true)),
         change(Method::DELETE, user, json!({}), (403, INVALID)),
         change(Method::POST, "own:workspaces/default/clock/advance", json!({"by": "91d"}), (403, INVALID)),
@@ -277,7 +282,7 @@ async fn what_was_checked_before_an_exchange_writes_nothing_after_it(one: World,
         assert!(is_exchanged(&service.create_token(call, &request).await));
         assert!(is_exchanged(&service.revoke_own_token(call, &TokenValue::parse(&token).unwrap().id()).await));
         assert!(is_exchanged(&service.change_conf(call, &[("maxTokenLifetimeDays".into(), Some("1".into()))]).await));
-        assert!(is_exchanged(&service.set_restrict_workspace_admins(call, ALLOW_ALL, None).await));
+        assert!(is_exchanged(&service.change_admin_restriction(call, &AdminRestrictionChange::reset(), None).await));
         assert!(is_exchanged(&service.replace_rule_set(call, "x", &[], None).await));
         assert!(is_exchanged(&service.create_secret(call, None, checked.caller.id, None, None).await));
         // Neither a token nor an event more, and whoever comes again is checked against what there is now.

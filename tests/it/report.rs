@@ -747,7 +747,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
         (Some("nonsense"), 403, "Invalid access token."),
         (Some(crate::harness::ADMIN_TOKEN), 401, "Account APIs do not accept personal access tokens; use OAuth."),
         (Some(&*account_admins_token), 401, "Account APIs do not accept personal access tokens; use OAuth."),
-        (Some(&*by_oauth), 403, "is not an account admin."),
+        (Some(&*by_oauth), 403, "without account admin status."),
         (Some(&*scoped), 403, "required scopes: authentication"),
         (Some(&*account_admin), 200, ""),
     ];
@@ -803,7 +803,7 @@ async fn slips_of_the_pen_are_named() {
         ("owners=x", "unknown field `owners`"),
         ("limit=0", "limit: use 1 to 1000"),
         ("limit=1001", "limit: use 1 to 1000"),
-        ("limit=ten", "invalid digit"),
+        ("limit=ten", "limit: expected a number"),
         ("sort=colour", "sort: 'colour'"),
         ("order=up", "order: 'up'"),
         ("workspace_id=default", "workspace_id: 'default'"),

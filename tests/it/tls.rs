@@ -59,7 +59,8 @@ impl Server {
 
     /// Whether a client that trusts this certificate finds the server to be of this name.
     fn is(&self, name: &str, trusted: &str) -> Result<(), String> {
-        let answer = over_tls(self.port, trusted, name, &format!("GET /livez HTTP/1.1\r\nHost: {name}\r\n"))?;
+        let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+        let answer = over_tls(self.port, trusted, name, &format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n"))?;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         Ok(())
     }

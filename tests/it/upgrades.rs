@@ -146,7 +146,7 @@ pub(crate) async fn holds(world: &World, facts: &Value) {
     }
     assert_eq!(world.client(value("live")).get("/api/2.0/token/list").await.status, 200);
     let scoped = world.client(value("scoped")).get("/api/2.0/token/list").await;
-    scoped.refused(403, "PERMISSION_DENIED", "missing the required scopes");
+    scoped.refused(403, 403, "does not have required scopes: ");
     assert_eq!(world.client(value("robot")).get("/api/2.0/preview/scim/v2/Me").await.json()["displayName"], "robot");
     let suspended = world.client(value("suspended")).get("/api/2.0/preview/scim/v2/Me").await;
     assert_eq!(suspended.status, 403, "{suspended:?}");

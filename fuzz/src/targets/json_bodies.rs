@@ -1,6 +1,6 @@
 //! JSON bodies, as the handlers read them.
 
-use dapi_mock::domain::settings::PLATFORM_MAX_LIFETIME_DAYS;
+use dapi_mock::domain::settings::{ErrorTexts, PLATFORM_MAX_LIFETIME_DAYS};
 use dapi_mock::domain::token::{TokenFacts, TokenUpdate, plan_create};
 use dapi_mock::domain::{Denial, Millis};
 use dapi_mock::http::account::Requested;
@@ -34,7 +34,7 @@ pub(super) fn run(data: &[u8]) {
             Ok(()) | Err(Denial::InvalidParameter(_)) => {}
             Err(other) => {
                 assert!(matches!(other, Denial::MalformedRequest(_)) && !is_object, "{other:?}");
-                assert_eq!(wire(&ApiError::from(other), "").status, 400);
+                assert_eq!(wire(&ApiError::from(other), "", ErrorTexts::default()).status, 400);
             }
         }
     }
@@ -55,7 +55,9 @@ fn is_planned(data: &[u8]) {
                     assert!(0 < lifetime && lifetime <= cap_days * 86_400_000, "{lifetime}");
                     assert!(!plan.comment.contains('\0'));
                 }
-                Err(denial) => assert_eq!(wire(&ApiError::from(denial), "").status.as_u16() / 100, 4),
+                Err(denial) => {
+                    assert_eq!(wire(&ApiError::from(denial), "", ErrorTexts::default()).status.as_u16() / 100, 4)
+                }
             }
         }
     }

@@ -106,7 +106,7 @@ fn the_first_failing_check_decides() {
     let admin = Demand { right: Right::WorkspaceAdmin, ..DEMAND };
     let cases: [(Check, Denial, Break); 8] = [
         (Check::HasRight, Denial::NotAdmin("u@example.com".into()), |_| {}),
-        (Check::ScopeCovers, Denial::MissingScope, |f| token(f).scopes = Some(vec!["sql".into()])),
+        (Check::ScopeCovers, Denial::MissingScope("settings"), |f| token(f).scopes = Some(vec!["sql".into()])),
         (Check::MayUseTokens, Denial::NoTokenPermission, |f| {
             f.owner.as_mut().unwrap().standing.reach[0].level = None;
         }),

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_path_to_error::{Deserializer as TracksPath, Track};
 
+use super::plain_words::in_plain_words;
 use super::settings::BehaviourChange;
 use super::{Millis, WorkspaceId};
 
@@ -370,7 +371,7 @@ fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, SeedError> {
         if let Some(place) = place {
             sentence = sentence.replace(&place, "");
         }
-        SeedError { file: String::new(), line, field, sentence }
+        SeedError { file: String::new(), line, field, sentence: in_plain_words(&sentence) }
     })
 }
 

@@ -111,9 +111,12 @@ func TestPermissions(t *testing.T) {
 	known := need(w.TokenManagement.GetPermissionLevels(ctx))(t).PermissionLevels
 	equal(t, "levels", known[0].PermissionLevel, settings.TokenPermissionLevelCanUse)
 
-	got = need(w.TokenManagement.SetPermissions(ctx, settings.TokenPermissionsRequest{}))(t)
+	admins := settings.TokenAccessControlRequest{GroupName: "admins", PermissionLevel: "CAN_MANAGE"}
+	_, err := w.TokenManagement.SetPermissions(ctx, settings.TokenPermissionsRequest{})
+	refused(t, err, apierr.ErrInvalidParameterValue, "INVALID_PARAMETER_VALUE", "Cannot change permissions for group 'admins' to None.")
+	got = need(w.TokenManagement.SetPermissions(ctx, settings.TokenPermissionsRequest{AccessControlList: []settings.TokenAccessControlRequest{admins}}))(t)
 	equal(t, "nobody", holders(got), levels{"admins": "CAN_MANAGE"})
-	_, err := mine.Tokens.ListAll(ctx)
+	_, err = mine.Tokens.ListAll(ctx)
 	refused(t, err, apierr.ErrPermissionDenied, "PERMISSION_DENIED", "User does not have permission to use tokens.")
 	entry := settings.TokenAccessControlRequest{ServicePrincipalName: ci.ApplicationId, PermissionLevel: settings.TokenPermissionLevelCanUse}
 	got = need(w.TokenManagement.UpdatePermissions(ctx, settings.TokenPermissionsRequest{AccessControlList: []settings.TokenAccessControlRequest{entry}}))(t)

@@ -86,7 +86,7 @@ func TestRefusalsOfSelfService(t *testing.T) {
 
 	created := need(w.Tokens.Create(ctx, settings.CreateTokenRequest{Scopes: []string{"sql"}}))(t)
 	_, err = s.with(created.TokenValue).Tokens.ListAll(ctx)
-	refused(t, err, apierr.ErrPermissionDenied, "PERMISSION_DENIED", "missing the required scopes")
+	refused(t, err, apierr.ErrPermissionDenied, "403", "Provided access token does not have required scopes: authentication")
 	_, err = w.Clusters.ListAll(ctx, compute.ListClustersRequest{})
 	refused(t, err, apierr.ErrNotFound, "ENDPOINT_NOT_FOUND", "GET /api/2.1/clusters/list")
 

@@ -150,8 +150,9 @@ def cause_everything(mock):
     mock.ask("POST", f"{TOKEN}/delete", {"token_id": by_owner})
     mock.ask("DELETE", f"{MANAGEMENT}/tokens/{by_admin}")
     acl = [{"group_name": "users", "permission_level": "CAN_USE"}, {"user_name": "bob@example.com", "permission_level": "CAN_USE"}]
-    mock.ask("PUT", PERMISSIONS, {"access_control_list": acl})
-    mock.ask("PUT", PERMISSIONS, {"access_control_list": acl[:1]})
+    admins = [{"group_name": "admins", "permission_level": "CAN_MANAGE"}]
+    mock.ask("PUT", PERMISSIONS, {"access_control_list": acl + admins})
+    mock.ask("PUT", PERMISSIONS, {"access_control_list": acl[:1] + admins})
     mock.ask("PATCH", CONF, {"maxTokenLifetimeDays": "90", "enableTokensConfig": "true"}, status=204)
     mock.own("PATCH", "conf", {"maxTokenLifetimeDays": "0"})
     setting = mock.ask("GET", RESTRICTION)

@@ -161,9 +161,9 @@ def test_a_token_reaches_only_what_its_scopes_cover():
     created = WorkspaceClient().tokens.create(scopes=["sql"])
     assert created.token_info.scopes == ["sql"]
     mine = WorkspaceClient(token=created.token_value)
-    with refused(PermissionDenied, "PERMISSION_DENIED", "Your token is missing the required scopes for this endpoint"):
+    with refused(PermissionDenied, 403, "Provided access token does not have required scopes: authentication"):
         list(mine.tokens.list())
-    with refused(PermissionDenied, "PERMISSION_DENIED", "Your token is missing the required scopes for this endpoint"):
+    with refused(PermissionDenied, 403, "Provided access token does not have required scopes: authentication"):
         mine.tokens.create()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
+from databricks.sdk.service import iam
 
 ADMIN = "admin@example.com"
 ACCOUNT_ID = "32743274-3274-4274-8274-327432743274"
@@ -190,7 +191,8 @@ def test_what_others_took_away_is_made_again(server, terraform):
     server.own("POST", "/default/clock/advance", {"by": "1h"})
     assert "Plan: 2 to add, 0 to change, 0 to destroy." in run("plan")
     w.workspace_conf.set_status({"maxTokenLifetimeDays": "7"})
-    w.token_management.set_permissions(access_control_list=[])
+    admins = iam.AccessControlRequest(group_name="admins", permission_level=iam.PermissionLevel.CAN_MANAGE)
+    w.permissions.set("authorization", "tokens", access_control_list=[admins])
     assert "Resources: 3 added, 1 changed, 0 destroyed." in run("apply")
 
 

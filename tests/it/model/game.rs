@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::{EVERYBODY, HOLDERS, INNER, Model, ModelToken, OUTER, OWNERS, ROBOTS, Step};
 use crate::harness::{Answer, Backend, DAY_MS, World};
-use crate::people::{CONF, CREATE, DELETE, DISABLED, INVALID, Kind, LIST, MANAGED, ON_BEHALF_OF, PERMISSIONS, Person};
+use crate::people::{
+    CONF, CREATE, DELETE, DISABLED, INVALID, Kind, LIST, MANAGED, ON_BEHALF_OF, PERMISSIONS, Person, admins_may_manage,
+};
 
 pub(super) struct Game {
     world: World,
@@ -176,7 +178,8 @@ impl Game {
             }
             Step::Permit { replace, holders } => {
                 let named: Vec<usize> = (0..HOLDERS).filter(|holder| holders[*holder]).collect();
-                let list: Vec<Value> = named.iter().map(|holder| self.people[*holder].may("CAN_USE")).collect();
+                let list = named.iter().map(|holder| self.people[*holder].may("CAN_USE"));
+                let list: Vec<Value> = list.chain([admins_may_manage()]).collect();
                 let method = if replace { Method::PUT } else { Method::PATCH };
                 let body = json!({ "access_control_list": list });
                 let Some(answer) = self.govern(method, PERMISSIONS, body).await else { return };

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{days, with_headers};
 use crate::harness::{ADMIN_TOKEN, Answer, Client, DAY_MS, START, World, on_every_store};
-use crate::people::{CONF, CREATE, INVALID, Kind, LIST, MANAGED, ME, NO_PERMISSION, ON_BEHALF_OF, PERMISSIONS};
+use crate::people::{
+    CONF, CREATE, INVALID, Kind, LIST, MANAGED, ME, NO_PERMISSION, ON_BEHALF_OF, PERMISSIONS, Person, admins_may_manage,
+};
 
 on_every_store!(
     r37_permissions_govern_creating_and_using,
@@ -54,7 +56,8 @@ async fn r37_permissions_govern_creating_and_using(world: World) {
                     }
                 }
             }
-            let everybody = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
+            let everybody = json!({"group_name": "users", "permission_level": "CAN_USE"});
+            let everybody = json!({"access_control_list": [everybody, admins_may_manage()]});
             assert_eq!(admin.call(Method::PUT, PERMISSIONS, everybody.to_string()).await.status, 200);
         }
     }
@@ -111,7 +114,8 @@ async fn r37_the_list_of_permissions(world: World) {
                 let [permission] = row["all_permissions"].as_array().unwrap().as_slice() else { panic!("{row}") };
                 let is_admins = row["group_name"] == "admins";
                 assert_eq!(permission["permission_level"], if is_admins { "CAN_MANAGE" } else { "CAN_USE" });
-                assert_eq!(permission["inherited"], is_admins);
+                assert_eq!(permission["inherited"], false);
+                assert_eq!(permission.get("inherited_from_object"), None);
                 row[key.unwrap()].as_str().unwrap().to_owned()
             })
             .collect();
@@ -124,7 +128,7 @@ async fn r37_the_list_of_permissions(world: World) {
         names
     };
     assert_eq!(names(&admin.get(PERMISSIONS).await.json()), sorted(&["admins", "users"]), "the default");
-    // PUT replaces: without a word of admins they stay, without users they go. PATCH adds.
+    // PUT replaces: without users they go. PATCH adds.
     assert_eq!(names(&admin.permit_only(&[&ann, &team]).await), sorted(&["admins", &ann.name, "team"]));
     assert_eq!(names(&admin.permit(&[&ci]).await), sorted(&["admins", &ann.name, &ci.name, "team"]));
     assert_eq!(names(&admin.permit(&[&ci]).await).len(), 4, "once more changes nothing");
@@ -135,15 +139,39 @@ async fn r37_the_list_of_permissions(world: World) {
     let answer = admin.call(Method::PUT, PERMISSIONS, json!({"access_control_list": list}).to_string()).await;
     assert_eq!(names(&answer.json()), sorted(&["admins", &ann.name]));
     for body in ["{}", "", r#"{"access_control_list":[]}"#] {
-        assert_eq!(names(&admin.call(Method::PUT, PERMISSIONS, body).await.json()), ["admins"]);
+        let refused = admin.call(Method::PUT, PERMISSIONS, body).await;
+        refused.refused(400, "INVALID_PARAMETER_VALUE", "Cannot change permissions for group 'admins' to None.");
     }
+    assert_eq!(names(&admin.permit_only(&[]).await), ["admins"]);
+    // As the provider recorded it of the real service, in get-tokens-permissions.json.
+    let recorded = json!({
+        "access_control_list": [
+            {"all_permissions": [{"inherited": false, "permission_level": "CAN_MANAGE"}], "group_name": "admins"},
+        ],
+        "object_id": "/authorization/tokens",
+        "object_type": "tokens",
+    });
+    assert_eq!(admin.get(PERMISSIONS).await.json(), recorded);
+    // The older address is the same list.
+    let preview = "/api/2.0/preview/permissions/authorization/tokens";
+    assert_eq!(admin.get(preview).await.json(), recorded);
+    let levels = async |path: &str| admin.get(&format!("{path}/permissionLevels")).await.json();
+    assert_eq!(levels(preview).await, levels(PERMISSIONS).await);
+    let list = |person: &Person| json!({"access_control_list": [person.may("CAN_USE"), admins_may_manage()]});
+    let put = admin.call(Method::PUT, preview, list(&ann).to_string()).await;
+    assert_eq!(names(&put.json()), sorted(&["admins", &ann.name]));
+    assert_eq!(names(&admin.patch(preview, &list(&ci)).await.json()), sorted(&["admins", &ann.name, &ci.name]));
+    assert_eq!(admin.get(PERMISSIONS).await.json(), admin.get(preview).await.json());
+    let without_admins = json!({"access_control_list": [ann.may("CAN_USE")]});
+    let refused = admin.call(Method::PUT, preview, without_admins.to_string()).await;
+    refused.refused(400, "INVALID_PARAMETER_VALUE", "Cannot change permissions for group 'admins' to None.");
     assert!(admin.works().await && !admin.own_ids().await.is_empty(), "admins need no entry");
 }
 
 async fn r37_what_a_list_of_permissions_cannot_say(world: World) {
     let admin = world.admin();
     let ann = admin.user("ann@example.com").await;
-    let entry = |entry: Value| json!({ "access_control_list": [ann.may("CAN_USE"), entry] });
+    let entry = |entry: Value| json!({ "access_control_list": [ann.may("CAN_USE"), entry, admins_may_manage()] });
     for (list, status, code, text) in [
         (entry(ann.may("CAN_MANAGE")), 400, "INVALID_PARAMETER_VALUE", "held by the group 'admins' only"),
         (entry(ann.may("CAN_RUN")), 400, "INVALID_PARAMETER_VALUE", "'CAN_RUN' is not a permission level of tokens"),
@@ -174,7 +202,8 @@ async fn r37_what_a_list_of_permissions_cannot_say(world: World) {
     for id in admin.managed_ids().await {
         world.client(&oauth).revoke(&id).await;
     }
-    let answer = world.client(&oauth).call(Method::PUT, PERMISSIONS, "{}").await;
+    let only_admins = json!({"access_control_list": [admins_may_manage()]});
+    let answer = world.client(&oauth).call(Method::PUT, PERMISSIONS, only_admins.to_string()).await;
     answer.refused(404, "RESOURCE_DOES_NOT_EXIST", "tokens tokens does not exist");
     world.client(&oauth).create(&json!({})).await;
     world.client(&oauth).permit_only(&[&ann]).await;
@@ -454,7 +483,7 @@ async fn restricted_admins_create_for_whom_they_may_act(world: World) {
             "setting_name": "default", "etag": etag, "restrict_workspace_admins": {"status": status}}})
     };
     let body = restrict("RESTRICT_TOKENS_AND_JOB_RUN_AS", &setting["etag"]);
-    admin.patch(path, &body).await.refused(403, "PERMISSION_DENIED", "is not an account admin");
+    admin.patch(path, &body).await.refused(403, "PERMISSION_DENIED", "without account admin status.");
     let stale = restrict("RESTRICT_TOKENS_AND_JOB_RUN_AS", &json!("stale"));
     account_admin.patch(path, &stale).await.refused(409, "RESOURCE_CONFLICT", "etag");
     account_admin.patch(path, &restrict("SOME", &setting["etag"])).await.refused(
@@ -520,7 +549,8 @@ async fn an_owners_tokens_rest_and_go_with_it(world: World) {
         let fresh = world.mint(owner.principal_id(), |_| {}).await;
         world.client(&fresh).get(ME).await.refused(403, "PERMISSION_DENIED", NO_PERMISSION);
         assert!(!admin.get(PERMISSIONS).await.text.contains(&owner.name));
-        let everybody = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
+        let everybody = json!({"group_name": "users", "permission_level": "CAN_USE"});
+        let everybody = json!({"access_control_list": [everybody, admins_may_manage()]});
         assert_eq!(admin.call(Method::PUT, PERMISSIONS, everybody.to_string()).await.status, 200);
         assert!(world.client(&fresh).works().await);
     }

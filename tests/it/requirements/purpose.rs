@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::{ELSEWHERE, days};
 use crate::harness::{DAY_MS, START, World, on_every_store};
 use crate::oauth::account;
-use crate::people::{CONF, CREATE, DELETE, INVALID, Kind, LIST, MANAGED, ME, ON_BEHALF_OF, PERMISSIONS};
+use crate::people::{
+    CONF, CREATE, DELETE, INVALID, Kind, LIST, MANAGED, ME, ON_BEHALF_OF, PERMISSIONS, admins_may_manage,
+};
 
 on_every_store!(
     r01_a_user_creates_a_token_and_uses_it,
@@ -204,7 +206,8 @@ async fn r10_ninety_days_without_use_revoke_whoevers_token_it_is(world: World) {
 /// Every call that manages tokens, with a body that an admin is not refused for.
 fn managing(robot: &str, token: &str) -> Vec<(Method, String, Value)> {
     let one = format!("{MANAGED}/{token}");
-    let list = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
+    let users = json!({"group_name": "users", "permission_level": "CAN_USE"});
+    let list = json!({"access_control_list": [users, admins_may_manage()]});
     vec![
         (Method::GET, MANAGED.into(), json!({})),
         (Method::GET, one.clone(), json!({})),

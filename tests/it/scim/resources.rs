@@ -313,7 +313,7 @@ async fn refusals_are_scims_but_for_authentication(world: World) {
         "The real service has SCIM there",
     );
     let scoped = world.mint(world.admin_id().await, |token| token.scopes = Some(vec!["sql".into()])).await;
-    world.client(&scoped).get(USERS).await.refused(403, "PERMISSION_DENIED", "missing the required scopes");
+    world.client(&scoped).get(USERS).await.refused(403, 403, "does not have required scopes: scim");
     let scoped = world.mint(world.admin_id().await, |token| token.scopes = Some(vec!["scim".into()])).await;
     assert_eq!(world.client(&scoped).get(USERS).await.status, 200);
 }

@@ -145,8 +145,13 @@ class GovernanceTest extends OnServer {
     // The SDK's enumeration for tokens lacks CAN_MANAGE.
     assertEquals(
         Map.of("users", List.of("CAN_USE"), "admins", List.of("null")), holders(w.tokenManagement().getPermissions()));
-    var nobody = w.tokenManagement().setPermissions(new TokenPermissionsRequest().setAccessControlList(List.of()));
-    assertEquals(Map.of("admins", List.of("null")), holders(nobody));
+    Server.refused(
+        InvalidParameterValue.class, "INVALID_PARAMETER_VALUE", "Cannot change permissions for group 'admins' to None.",
+        () -> w.tokenManagement().setPermissions(new TokenPermissionsRequest().setAccessControlList(List.of())));
+    var admins = new AccessControlRequest().setGroupName("admins").setPermissionLevel(PermissionLevel.CAN_MANAGE);
+    var onlyAdmins = new SetObjectPermissions().setRequestObjectType("authorization").setRequestObjectId("tokens");
+    w.permissions().set(onlyAdmins.setAccessControlList(List.of(admins)));
+    assertEquals(Map.of("admins", List.of("null")), holders(w.tokenManagement().getPermissions()));
     Server.refused(
         PermissionDenied.class, "PERMISSION_DENIED", "User does not have permission to use tokens.",
         () -> TokensTest.comments(mine));

@@ -70,7 +70,7 @@ class TokensTest extends OnServer {
         ResourceDoesNotExist.class, "RESOURCE_DOES_NOT_EXIST", "does not exist", () -> w.tokens().delete(unknown));
     var scoped = w.tokens().create(new CreateTokenRequest().setScopes(List.of("sql")));
     Server.refused(
-        PermissionDenied.class, "PERMISSION_DENIED", "missing the required scopes",
+        PermissionDenied.class, "403", "does not have required scopes: authentication",
         () -> comments(server.with(scoped.getTokenValue())));
     Server.refused(
         NotFound.class, "ENDPOINT_NOT_FOUND", "GET /api/2.1/clusters/list",
