@@ -206,7 +206,7 @@ async fn resets_copies_and_exports_keep_it(world: World) {
     let tokens = own(Method::GET, &format!("workspaces/{copy}/tokens?token_id={id}"), json!({})).await.json();
     assert_eq!(tokens["tokens"][0]["autoscope_until"], "2026-12-24T08:00:00.000Z", "{tokens}");
     assert_eq!(info(&world, &id).await["inferred_scopes"], json!(["authentication"]));
-    assert_ne!(world.workspace().await.clock, WorkspaceClock::Frozen(START));
+    assert_ne!(world.workspace().await.clock, WorkspaceClock::frozen(START));
 }
 
 async fn seeds_have_every_state(world: World) {

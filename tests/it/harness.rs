@@ -170,11 +170,6 @@ impl World {
         Self::over(self.backend, self.database.clone(), None, now).await
     }
 
-    /// Where the data are.
-    pub(crate) fn database(&self) -> &Database {
-        &self.database
-    }
-
     /// A process on this database, with other limits than the usual ones.
     pub(crate) async fn on(database: Database, limits: Limits) -> Self {
         Self::open(Backend::Postgres, database, None, Arc::new(ManualClock::new(START)), limits).await
