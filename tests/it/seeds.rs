@@ -91,7 +91,7 @@ async fn a_seed_is_a_world(world: World) {
     assert_eq!(rows.len(), 4, "and the admin's");
     let robot = rows.iter().find(|row| row["expiry_time"] == -1).unwrap();
     assert_eq!(robot["creation_time"], 1_717_200_000_000_i64);
-    assert_eq!(robot["created_by_username"], "Ann@example.com");
+    assert_eq!(robot["created_by_username"], "ann@example.com");
     assert_eq!(robot["scopes"], json!(["sql"]));
     let fixed = rows.iter().find(|row| row["comment"] == "fixed").unwrap();
     assert_eq!(fixed["creation_time"], START.0 - 85 * DAY_MS);

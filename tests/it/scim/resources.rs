@@ -52,7 +52,7 @@ async fn a_user_lives_its_whole_life(world: World) {
     let answer = put(world.admin(), &path, &json!({"userName": "ann@EXAMPLE.com", "externalId": "ext-2"})).await;
     let replaced = answer.json();
     assert_eq!((answer.status.as_u16(), &replaced), (200, &read(&world, &path).await));
-    assert_eq!((&replaced["displayName"], &replaced["externalId"]), (&json!("Ann@example.com"), &json!("ext-2")));
+    assert_eq!((&replaced["displayName"], &replaced["externalId"]), (&json!("ann@example.com"), &json!("ext-2")));
     assert_eq!(
         (replaced.get("name"), &replaced["entitlements"], &replaced["active"]),
         (None, &json!([]), &json!(true))
