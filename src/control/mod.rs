@@ -79,23 +79,6 @@ pub(crate) struct ByPages;
 /// How long a request may take: long enough for a sweep of a million tokens.
 pub const LIMIT: Duration = Duration::from_mins(5);
 
-/// What takes as long as a world is large. It works in batches that let other requests in.
-const LONG_WORK: &[&str] = &[
-    "accountClock.advance",
-    "checkpoints.put",
-    "clock.advance",
-    "clock.set",
-    "seed.apply",
-    "seed.export",
-    "tokenReport.revoke",
-    "workspaces.create",
-    "workspaces.delete",
-    "workspaces.fork",
-    "workspaces.reset",
-];
-/// How many times the usual limit that may take.
-const LONGER: u32 = 30;
-
 /// What every handler gets.
 #[derive(Clone, Debug)]
 pub struct Control {
@@ -122,11 +105,9 @@ impl Control {
 pub fn router(control: Control) -> Router {
     let guarded = |control: &Control, who| from_fn_with_state((control.clone(), who), guard::check);
     let elsewhere = any(reply::not_found).layer(guarded(&control, Who::Operator));
-    let patient = control.clone().within(control.limit.saturating_mul(LONGER));
     let mut router = Router::new();
     for route in routes::ROUTES {
-        let control = if LONG_WORK.contains(&route.operation) { &patient } else { &control };
-        router = router.route(route.path, (route.handler)().layer(guarded(control, route.who)));
+        router = router.route(route.path, (route.handler)().layer(guarded(&control, route.who)));
     }
     router
         .fallback(elsewhere.clone())

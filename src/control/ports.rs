@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Control;
 use super::reply::{Input, Problem, Reply, ok};
+use super::workspaces::no_ports;
 use crate::domain::AccountId;
 use crate::http::discovery::{BaseUrl, at_port};
 use crate::server::{Doors, PortOf};
@@ -74,8 +75,7 @@ async fn account_id(control: &Control, text: &str) -> Result<AccountId, Problem>
 }
 
 fn doors(control: &Control) -> Result<&Doors, Problem> {
-    let none = || Problem::new(StatusCode::NOT_IMPLEMENTED, "port: this server opens no ports.");
-    control.doors.as_ref().ok_or_else(none)
+    control.doors.as_ref().ok_or_else(no_ports)
 }
 
 fn has_none(account: AccountId) -> Problem {

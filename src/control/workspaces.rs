@@ -162,8 +162,8 @@ fn check_room(control: &Control, port: Option<u16>) -> Result<(), Problem> {
     }
 }
 
-fn no_ports() -> Problem {
-    Problem::new(StatusCode::NOT_IMPLEMENTED, "port: this server opens no ports.")
+pub(super) fn no_ports() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "port: this server opens no ports.")
 }
 
 fn no_port(error: &PortError) -> Problem {

@@ -505,8 +505,8 @@ mod tests {
         let names = |count: usize| (0..count).map(|i| format!("a{i}")).collect::<Vec<_>>();
         assert_eq!(secret_scopes(None), Ok(None));
         assert_eq!(secret_scopes(Some(&[])), Ok(None));
-        assert_eq!(secret_scopes(Some(&names(64))), Ok(Some(names(64))));
-        assert!(matches!(secret_scopes(Some(&names(65))), Err(Denial::InvalidParameter(_))));
+        assert_eq!(secret_scopes(Some(&names(scope::MAX_SCOPES))), Ok(Some(names(scope::MAX_SCOPES))));
+        assert!(matches!(secret_scopes(Some(&names(scope::MAX_SCOPES + 1))), Err(Denial::InvalidParameter(_))));
         for bad in ["", "two words", "UPPER", "\0", &"a".repeat(65)] {
             assert!(matches!(secret_scopes(Some(&[bad.to_owned()])), Err(Denial::InvalidParameter(_))), "{bad:?}");
         }

@@ -156,9 +156,12 @@ fn spelled_as(pattern: &str, path: &str) -> Option<String> {
     if wanted.clone().count() != parts.clone().count() {
         return None;
     }
-    let segments = wanted.zip(parts).map(|(wanted, part)| match wanted.starts_with('{') {
-        true => (!part.is_empty()).then_some(part),
-        false => wanted.eq_ignore_ascii_case(part).then_some(wanted),
+    let segments = wanted.zip(parts).map(|(wanted, part)| {
+        if wanted.starts_with('{') {
+            (!part.is_empty()).then_some(part)
+        } else {
+            wanted.eq_ignore_ascii_case(part).then_some(wanted)
+        }
     });
     Some(segments.collect::<Option<Vec<_>>>()?.join("/"))
 }

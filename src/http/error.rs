@@ -342,7 +342,7 @@ pub fn wire(error: &ApiError, request_id: &str, texts: ErrorTexts) -> Wire {
     let in_member = matches!(error, ApiError::Denied(Denial::OAuth(Refusal::ScopesNotAssigned { .. })));
     let named = |is_named: bool| is_named.then(|| request_id.to_owned());
     let (request_id, request_id_member) = (named(in_text), named(in_member));
-    Wire { status, code, message, request_id, request_id_member, repeated_in, details, retry_after }
+    Wire { status, code, message, request_id, repeated_in, details, request_id_member, retry_after }
 }
 
 /// Whether a body's text ends in the request's id.

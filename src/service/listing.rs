@@ -151,7 +151,9 @@ impl<'a> Listing<'a> {
         while !page.is_full {
             batch.limit = batch_size(shown).min(page.query.size() - page.resources.len());
             let read = self.read(batch, shown).await?;
-            read.iter().for_each(|(_, entry)| page.add(entry));
+            for (_, entry) in &read {
+                page.add(entry);
+            }
             let Some((last, _)) = read.last() else { break };
             if read.len() < batch.limit {
                 break;
@@ -259,9 +261,13 @@ impl<'a> Listing<'a> {
             pairs.extend(self.reader.list_memberships_between(self.population(), span).await?);
             let mut pairs: Vec<_> = pairs.into_iter().filter(|(group, _)| names.contains_key(group)).collect();
             pairs.sort_unstable();
-            pairs.into_iter().for_each(|(group, member)| hierarchy.add(group, member));
+            for (group, member) in pairs {
+                hierarchy.add(group, member);
+            }
             if let Some(everybody) = everybody.filter(|_| self.kind != PrincipalKind::Group) {
-                rows.iter().for_each(|(_, principal, _)| hierarchy.add(everybody, principal.id));
+                for (_, principal, _) in &rows {
+                    hierarchy.add(everybody, principal.id);
+                }
             }
         }
         let mut members: HashMap<PrincipalId, Vec<Member>> = HashMap::new();

@@ -183,16 +183,15 @@ impl Service {
             audience => audience,
         };
         let Some(audience) = audience else { return Ok(forged(Forgery::Claims)) };
-        let principal = match &claims.sid {
-            Some(sid) => match reader.find_signed_in(account, sid).await? {
-                Some(user) if user.creation == claims.creation => Some(user),
-                _ => return Ok(forged(Forgery::SignInEnded)),
-            },
-            None => {
-                let kind = PrincipalKind::ServicePrincipal;
-                let namesake = reader.find_principal_named(account, None, kind, &claims.sub).await?;
-                namesake.filter(|found| found.creation == claims.creation)
-            }
+        let is_the_same = |found: &Principal| found.creation == claims.creation;
+        let principal = if let Some(sid) = &claims.sid {
+            let Some(user) = reader.find_signed_in(account, sid).await?.filter(is_the_same) else {
+                return Ok(forged(Forgery::SignInEnded));
+            };
+            Some(user)
+        } else {
+            let kind = PrincipalKind::ServicePrincipal;
+            reader.find_principal_named(account, None, kind, &claims.sub).await?.filter(is_the_same)
         };
         let issuing = match audience {
             Audience::Workspace(own) => reader.find_workspace(own).await?,

@@ -111,7 +111,8 @@ impl Service {
         total: usize,
     ) -> Result<(), Error> {
         let batches = Batches::begin(self, total, &|_| {}).await?;
-        let mut sower = Sower { delete_at: Some(delete_at), ..Sower::new(self, Ground::Sow(batches), 0) };
+        let mut sower =
+            Sower { new_workspace: Some(Lifetime { delete_at }), ..Sower::new(self, Ground::Sow(batches), 0) };
         sower.fill(workspace, seed, "seed").await?;
         sower.finish().await.map(drop)
     }
@@ -211,8 +212,15 @@ struct Sower<'a> {
     added: Seeded,
     done: usize,
     planned: Planned,
-    /// When the workspace that is filled is to go by itself, where that is to be set.
-    delete_at: Option<Option<Millis>>,
+    /// The workspace that is filled is a new one: when it deletes itself once it is full.
+    new_workspace: Option<Lifetime>,
+}
+
+/// How long a new workspace lives.
+#[derive(Clone, Copy)]
+struct Lifetime {
+    /// When it deletes itself; `None` for never.
+    delete_at: Option<Millis>,
 }
 
 /// What a seed that is only looked through would have added so far.
@@ -268,7 +276,7 @@ fn account_id(text: Option<&Text>, field: &str, default: Option<&Workspace>) -> 
 impl<'a> Sower<'a> {
     fn new(service: &'a Service, ground: Ground<'a>, number: u32) -> Self {
         let (added, planned) = (Seeded::default(), Planned::default());
-        Self { service, ground, number, added, done: 0, planned, delete_at: None }
+        Self { service, ground, number, added, done: 0, planned, new_workspace: None }
     }
 
     async fn all(&mut self, seed: &Seed, default: Option<&Workspace>) -> Result<(), Error> {
@@ -485,8 +493,8 @@ impl<'a> Sower<'a> {
             self.decoy(&workspace, decoy, now, &format!("{field}.decoys[{index}]")).await?;
         }
         let service = self.service;
-        if let (Some(at), Some(writer)) = (self.delete_at, self.writer()?) {
-            writer.update_delete_at(workspace.id, at).await?;
+        if let (Some(Lifetime { delete_at }), Some(writer)) = (self.new_workspace, self.writer()?) {
+            writer.update_delete_at(workspace.id, delete_at).await?;
         }
         if let (true, Some(writer)) = (is_first, self.writer()?) {
             service.keep(writer, &workspace, SEED).await?;

@@ -88,12 +88,11 @@ struct SqliteWriter {
 
 impl SqliteReader {
     async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
-        let found = match self.connection.take() {
-            Some(found) => found,
-            None => {
-                let mut connection = self.pool.acquire().await?;
-                (Waiter::on(&mut connection, &self.effort).await?, connection)
-            }
+        let found = if let Some(found) = self.connection.take() {
+            found
+        } else {
+            let mut connection = self.pool.acquire().await?;
+            (Waiter::on(&mut connection, &self.effort).await?, connection)
         };
         Ok(&mut self.connection.insert(found).1)
     }

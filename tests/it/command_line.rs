@@ -25,6 +25,9 @@ fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// Flags, and variables with their values.
+type Finding<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
 #[test]
 fn a_command_finds_its_server_by_flag_and_by_variable() {
     let server = start(&MEMORY);
@@ -32,7 +35,7 @@ fn a_command_finds_its_server_by_flag_and_by_variable() {
     let url = format!("http://127.0.0.1:{port}");
     let localhost = format!("http://localhost:{port}/");
     // Whoever listens at port 1 is none of ours.
-    let found: [(&[&str], &[(&str, &str)]); 9] = [
+    let found: [Finding<'_>; 9] = [
         (&["--url", &url], &[("DAPI_MOCK_URL", "http://127.0.0.1:1"), ("DAPI_MOCK_PORT", "1")]),
         (&["--port", &port], &[("DAPI_MOCK_URL", "http://127.0.0.1:1"), ("PORT", "1")]),
         (&[], &[("DAPI_MOCK_URL", &url), ("DATABRICKS_HOST", "http://127.0.0.1:1")]),

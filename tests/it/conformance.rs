@@ -215,13 +215,17 @@ async fn settings(checked: &mut Checked, admin: &str, account_admin: &str, accou
         checked.call(admin, Method::PATCH, path, &json!({"noSuchKey": "1"})).await;
         checked.call(admin, Method::GET, path, &Value::Null).await;
     }
-    let path = "/api/2.0/permissions/authorization/tokens";
-    let entries = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
-    checked.call(admin, Method::GET, path, &Value::Null).await;
-    checked.call(admin, Method::PUT, path, &entries).await;
-    checked.call(admin, Method::PATCH, path, &entries).await;
-    checked.call(admin, Method::PATCH, path, &json!({"access_control_list": [{}]})).await;
-    checked.call(admin, Method::GET, &format!("{path}/permissionLevels"), &Value::Null).await;
+    let users = json!({"group_name": "users", "permission_level": "CAN_USE"});
+    let admins = json!({"group_name": "admins", "permission_level": "CAN_MANAGE"});
+    for family in ["permissions", "preview/permissions"] {
+        let path = format!("/api/2.0/{family}/authorization/tokens");
+        checked.call(admin, Method::GET, &path, &Value::Null).await;
+        checked.call(admin, Method::PUT, &path, &json!({"access_control_list": [users, admins]})).await;
+        checked.call(admin, Method::PUT, &path, &json!({"access_control_list": [users]})).await;
+        checked.call(admin, Method::PATCH, &path, &json!({"access_control_list": [users]})).await;
+        checked.call(admin, Method::PATCH, &path, &json!({"access_control_list": [{}]})).await;
+        checked.call(admin, Method::GET, &format!("{path}/permissionLevels"), &Value::Null).await;
+    }
 
     let path = "/api/2.0/settings/types/restrict_workspace_admins/names/default";
     let found = checked.call(admin, Method::GET, path, &Value::Null).await.json();

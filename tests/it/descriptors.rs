@@ -75,7 +75,7 @@ fn ports_of_workspaces_end_before_the_files_do() {
         assert!(made.len() < 100, "no end of ports");
     };
     let says = format!(
-        "port: all {} ports for workspaces are in use; delete a workspace that has one, or start the server with a \
+        "port: all {} extra ports are in use; delete a workspace that has one, or close the port of an account, or start the server with a \
          higher limit on open files (ulimit -n).",
         made.len()
     );

@@ -275,8 +275,11 @@ fn forge(server: &Server) {
     };
     assert_eq!(send("PATCH", "/api/2.0/token/1", &json!({"token": {}, "update_mask": FORGED})), 400);
     assert_eq!(send("POST", "/api/2.0/token/create", &json!({"comment": FORGED})), 200);
-    assert_eq!(send("POST", "/api/2.0/preview/scim/v2/Users", &json!({"userName": FORGED})), 201);
-    assert_eq!(send("POST", "/api/2.0/preview/scim/v2/Users", &json!({"userName": FORGED})), 409);
+    assert_eq!(send("POST", "/api/2.0/preview/scim/v2/Users", &json!({"userName": FORGED})), 400);
+    assert_eq!(
+        send("POST", "/api/2.0/preview/scim/v2/Users", &json!({"userName": "a@example.com", "displayName": FORGED})),
+        400
+    );
     assert_eq!(send("GET", "/x\u{9b}31m\u{202e}", &json!({})), 404);
     assert_eq!(send("GET", "/oidc/v1/authorize?client_id=a%0AFORGED", &json!({})), 400);
     assert_eq!(send("POST", "/_mock/v1/workspaces", &json!({"name": FORGED, "id": 12})), 201);

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::identity::{Principal, PrincipalKind};
+use dapi_mock::domain::scope::MAX_SCOPES;
 use dapi_mock::domain::{PrincipalId, Workspace, WorkspaceId};
 use dapi_mock::entropy::SystemEntropy;
 use dapi_mock::service::{ADMIN_CLIENT_ID, FirstStart, Service};
@@ -197,8 +198,8 @@ async fn a_secret_grants_its_scopes_and_no_others(world: World) {
         for bad in [json!(["two words"]), json!([""]), json!("sql"), json!([1])] {
             create(json!({"scopes": bad})).await.refused(400, "INVALID_PARAMETER_VALUE", "scopes");
         }
-        let many: Vec<String> = (0..65).map(|i| format!("a{i}")).collect();
-        create(json!({"scopes": many})).await.refused(400, "INVALID_PARAMETER_VALUE", "at most 64 scopes");
+        let many: Vec<String> = (0..=MAX_SCOPES).map(|i| format!("a{i}")).collect();
+        create(json!({"scopes": many})).await.refused(400, "INVALID_PARAMETER_VALUE", "at most 100 scopes");
 
         let secret = text(&created["secret"]);
         let tokens = [TOKEN.to_owned(), format!("/oidc/accounts/{}/v1/token", account())];
@@ -502,7 +503,7 @@ async fn the_account_api_takes_account_admins_by_oauth(world: World) {
     world.admin().get(&path).await.refused(401, 401, refusal);
     let bot = world.access_token(BOT, &secret).await;
     let message = "This API is disabled for users without account admin status.";
-    world.client(&bot).get(&path).await.refused(403, "PERMISSION_DENIED", &message);
+    world.client(&bot).get(&path).await.refused(403, "PERMISSION_DENIED", message);
 
     let token = world.admin_oauth().await;
     let admin = world.client(&token);

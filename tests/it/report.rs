@@ -459,7 +459,7 @@ async fn the_export_comes_back_from_a_reader_of_csv(world: World) {
     assert!(NASTY.iter().all(|text| comments.contains(*text)), "{comments:?}");
     let [of_scopes, of_workspace] =
         ["sql files", ""].map(|scopes| read.iter().rev().find(|row| row["scopes"] == scopes).unwrap());
-    assert_eq!((of_scopes["owner_name"].as_str(), of_scopes["long_lived"].as_str()), ("'=cmd|' /C calc'!A0", "true"));
+    assert_eq!((of_scopes["owner_name"].as_str(), of_scopes["long_lived"].as_str()), ("'=cmd|' /c calc'!a0", "true"));
     assert!(of_workspace["creation_time"].ends_with('Z') && of_workspace["last_used_day"].is_empty());
     assert!(read.iter().any(|row| row["workspace_name"] == "'@ws,\"x\""));
     assert!(read.iter().any(|row| row["expiry_time"].is_empty() && row["long_lived"] == "true"));

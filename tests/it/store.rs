@@ -156,7 +156,7 @@ async fn workspaces_round_trip(world: World) {
     writer.commit().await.unwrap();
     let mut expected = before.clone();
     expected.behaviour = behaviour;
-    expected.clock = clock;
+    expected.clock = clock.not_before(Millis(0));
     expected.max_token_lifetime = Some(conf);
     let mut reader = world.service.store().read().await.unwrap();
     assert_eq!(reader.find_workspace(before.id).await.unwrap(), Some(expected));

@@ -56,7 +56,7 @@ fn is_planned(data: &[u8]) {
                     assert!(!plan.comment.contains('\0'));
                 }
                 Err(denial) => {
-                    assert_eq!(wire(&ApiError::from(denial), "", ErrorTexts::default()).status.as_u16() / 100, 4)
+                    assert_eq!(wire(&ApiError::from(denial), "", ErrorTexts::default()).status.as_u16() / 100, 4);
                 }
             }
         }

@@ -516,7 +516,7 @@ mod tests {
         let spelling = (any::<bool>(), any::<bool>(), 0..3_usize);
         (verb, path, values, spelling).prop_map(|(verb, path, values, (upper_verb, upper_path, form))| {
             let value: Value = match path.split('[').next().unwrap() {
-                "active" => json!(values.len() % 2 == 0),
+                "active" => json!(values.len().is_multiple_of(2)),
                 "entitlements" | "roles" | "groups" | "emails" => {
                     values.iter().map(|value| json!({ "value": value })).collect()
                 }
@@ -538,7 +538,7 @@ mod tests {
     /// What an operation does to the model; `None` where it must be refused.
     fn expected(mut model: Model, verb: &str, path: &str, values: &[String]) -> Option<Model> {
         if path == "active" {
-            model.active = verb == "remove" || values.len() % 2 == 0;
+            model.active = verb == "remove" || values.len().is_multiple_of(2);
             return Some(model);
         }
         if let Some(single) = model.single.get_mut(path) {

@@ -407,7 +407,7 @@ async fn names_that_look_the_same_are_refused(world: World) {
 async fn a_patch_says_when_it_does_nothing(world: World) {
     let ann = user(&world, "ann@example.com").await;
     let path = at(USERS, &ann);
-    let patch = async |operation: Value| world.admin().patch(&path, &json!({ "Operations": [operation] })).await;
+    let change = async |operation: Value| world.admin().patch(&path, &json!({ "Operations": [operation] })).await;
     for (operation, scim_type) in [
         (json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "b@example.com"}), "mutability"),
         (json!({"op": "replace", "path": "emails[type eq \"home\"].value", "value": "b@example.com"}), "noTarget"),
@@ -417,12 +417,12 @@ async fn a_patch_says_when_it_does_nothing(world: World) {
         (json!({"op": "replace", "path": "userName", "value": "b@example.com"}), "mutability"),
         (json!({"op": "replace", "path": "groups", "value": []}), "mutability"),
     ] {
-        let answer = patch(operation.clone()).await;
+        let answer = change(operation.clone()).await;
         refused(&answer, 400, Some(scim_type), "");
         let now = read(&world, &path).await;
         assert_eq!(now["emails"], ann["emails"], "{operation}");
     }
     let urn = "urn:ietf:params:scim:schemas:core:2.0:User:active";
-    let answer = patch(json!({"op": "replace", "path": urn, "value": false})).await;
+    let answer = change(json!({"op": "replace", "path": urn, "value": false})).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["active"]), (200, &json!(false)), "{answer:?}");
 }
