@@ -27,7 +27,11 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
         "last" => control.service.last_exchange().await?,
         id => control.service.find_exchange(id, None).await?,
     };
-    let found = found.ok_or_else(|| not_kept(&format!("No request '{request_id}' is kept")))?;
+    let missing = || match request_id.as_str() {
+        "last" => not_kept("No request was refused"),
+        id => not_kept(&format!("Unknown request '{id}'")),
+    };
+    let found = found.ok_or_else(missing)?;
     let mut out = decision(&found.trace, found.why.as_ref(), found.status);
     describe(&mut out, &found);
     if let Some(fault) = found.answered_by() {
@@ -51,7 +55,7 @@ pub(super) fn why_refused(exchange: &Exchange) -> Option<String> {
 
 /// The journal's 404.
 pub(super) fn not_kept(what: &str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("{what}; the journal has the last ones (--journal-requests)."))
+    Problem::new(StatusCode::NOT_FOUND, format!("{what}; the journal has the last ones only (--journal-requests)."))
 }
 
 fn describe(out: &mut Map<String, Value>, found: &Exchange) {

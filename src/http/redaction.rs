@@ -366,7 +366,7 @@ fn is_secret(name: &str) -> bool {
         || name.ends_with("tokenvalue")
 }
 
-/// The name that stands before a separator, in lower case and without `_`, `-` and `.`, and where it begins.
+/// The name that stands before a separator, in lower case and without `_`, `-`, `.` and spaces, and where it begins.
 fn name_before(text: &[u8], separator: usize) -> Option<(usize, String, Written)> {
     let before = |end: usize, is: &dyn Fn(u8) -> bool| {
         let bytes = text.get(end.saturating_sub(LONGEST_NAME)..end).unwrap_or_default();
@@ -378,7 +378,9 @@ fn name_before(text: &[u8], separator: usize) -> Option<(usize, String, Written)
     let quotes = before(end, &|byte| b"\"'".contains(&byte));
     end -= quotes;
     end -= before(end, &|byte| byte == b'\\');
-    let length = before(end, &|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    // Only quotes tell that a space belongs to the name.
+    let joins: &[u8] = if quotes > 0 { b"_-. " } else { b"_-." };
+    let length = before(end, &|byte| byte.is_ascii_alphanumeric() || joins.contains(&byte));
     let name: String = text
         .get(end - length..end)?
         .iter()
@@ -680,6 +682,7 @@ mod tests {
             ),
             ("csrf_token=1&page_token=2&next_page_token=3", "csrf_token=[redacted]&page_token=2&next_page_token=3"),
             ("user[password]=x&a=b", "user[password]=[redacted]&a=b"),
+            (r#"{"PRIVATE KEY": "x", "a b": "y"}"#, r#"{"PRIVATE KEY": "[redacted]", "a b": "y"}"#),
             // Whatever the value is.
             (r#"{"password": {"v": "x", "w": ["}"]}, "a": 1}"#, r#"{"password": [redacted], "a": 1}"#),
             (r#"{"passwords": ["x", "y"], "a": 1}"#, r#"{"passwords": [redacted], "a": 1}"#),
