@@ -17,7 +17,7 @@ use crate::harness::{Backend, DAY_MS, World};
 use crate::pages::Browser;
 
 /// Every page; `pages_are_all_walked` holds it against the router's source.
-const PAGES: [&str; 18] = [
+pub(crate) const PAGES: [&str; 18] = [
     "/",
     "/login",
     "/account-console/login",

@@ -1,20 +1,22 @@
 //! What a request costs in a large world: SQLite's instructions or PostgreSQL's rows, never time. And a statement that
 //! nobody waits for any more ends.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::http::Method;
-use dapi_mock::domain::authorize::Right;
+use dapi_mock::control::routes::{ROUTES as CONTROL_ROUTES, Who};
 use dapi_mock::domain::identity::PrincipalKind;
 use dapi_mock::domain::{PrincipalId, Workspace};
-use dapi_mock::http::routes::{ROUTES, Route};
-use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER};
+use dapi_mock::http::routes::ROUTES;
+use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_USER};
 use dapi_mock::store::{Limits, Lock, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 
-use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, START, World, fresh_database, on_every_store};
+use crate::harness::{ADMIN_TOKEN, Answer, Backend, Client, START, World, fresh_database, on_every_store};
+use crate::reads::PAGES;
 
 on_every_store!(what_is_given_up_is_interrupted);
 
@@ -28,17 +30,24 @@ const MEMBERS: i64 = 1000;
 const FIRST_USER: i64 = 1_000_000;
 const FIRST_GROUP: i64 = 2_000_000;
 
-/// What a request may cost: one that names what it is about, one about a group, and one that answers everybody.
-struct Budget {
-    one: u64,
-    group: u64,
-    everybody: u64,
-}
+/// What a request may cost, in instructions of SQLite; a row takes it some tens. What is about one thing or shows one
+/// page of a list:
+const FOR_ONE: u64 = 200_000;
+/// What is about one group with all its members.
+const FOR_GROUP: u64 = 4000 * MEMBERS.unsigned_abs();
+/// What has to look through all users, and the ten groups of each, once: 800 for each user. Each user with each other
+/// would take 400,000,000.
+const FOR_ALL: u64 = 800 * USERS.unsigned_abs();
+/// Of PostgreSQL the rows that it visits are counted, one each, by the same limits. It scans the principals or their
+/// memberships for some of what is about one thing, so a closer limit does not hold there yet.
+const ROW: u64 = 1;
 
-/// Instructions of SQLite. One row takes some tens; the quadratic statements took billions.
-const ON_SQLITE: Budget = Budget { one: 150_000, group: 4_000_000, everybody: 40_000_000 };
-/// Rows that PostgreSQL read.
-const ON_POSTGRES: Budget = Budget { one: 3000, group: 60_000, everybody: 3_000_000 };
+/// Known to look through everybody for ten rows or a page: `totalResults` and "of so many users" count who is in the
+/// workspace directly or by nested groups, and a search goes through all names.
+fn counts_everybody(method: &Method, path: &str) -> bool {
+    let counts = ["/scim/v2/Users", "/scim/v2/Groups", "/scim/v2/ServicePrincipals", "/v1/authorize"];
+    method == Method::GET && counts.iter().any(|end| path.ends_with(end))
+}
 
 async fn run(world: &World, sql: &str) {
     let sql = AssertSqlSafe(sql.to_owned());
@@ -106,7 +115,7 @@ async fn fill(world: &World) -> Workspace {
             "INSERT INTO tokens ({token}, idle_from) {numbers} SELECT 'live' || n, {id}, {FIRST_USER} + n, {FIRST_USER} + n,
                'user' || n || '@scale.example', '', {START}, {START} FROM n;
              INSERT INTO tombstones ({token}, ended_at, cause, actor) {numbers} SELECT 'gone' || n, {id}, {FIRST_USER} + n,
-               {FIRST_USER} + n, 'user' || n || '@scale.example', '', {START}, {START}, 'revoked', 'user' FROM n",
+               {FIRST_USER} + n, 'user' || n || '@scale.example', '', {START}, {START}, 'revoked_by_owner', 'user' FROM n",
             START = START.0
         ),
     )
@@ -127,145 +136,276 @@ async fn work(world: &World) -> u64 {
             // The counts are each connection's, and here there is one.
             sqlx::raw_sql("SELECT pg_stat_force_next_flush()").execute(pool.unlimited()).await.unwrap();
             let rows: i64 = sqlx::query_scalar(ROWS).fetch_one(pool.unlimited()).await.unwrap();
-            rows.unsigned_abs()
+            rows.unsigned_abs() * ROW
         }
         store @ Store::Sqlite { .. } => store.sqlite_instructions().unwrap(),
     }
 }
 
-/// The path and body of a request about what exists.
-fn request(route: &Route, workspace: &Workspace, number: i64, service_principal: i64) -> (String, String) {
-    let is_group = route.path.contains("/Groups/");
-    let id = match route.path {
-        path if path.contains("/ServicePrincipals/") => service_principal,
-        _ if is_group => FIRST_GROUP + number,
-        _ => FIRST_USER + number,
+/// What everything cost.
+#[derive(Default)]
+struct Judge {
+    told: Vec<String>,
+    wrong: Vec<String>,
+    refused: BTreeSet<String>,
+    served: BTreeSet<String>,
+}
+
+impl Judge {
+    fn judge(&mut self, operation: &str, what: &str, answer: &Answer, cost: u64, limit: u64) {
+        let line = format!("{cost:>10} of {limit:>9} {} {what}", answer.status.as_u16());
+        // Shown with --nocapture.
+        println!("{line}");
+        if cost > limit || answer.status.as_u16() == 500 || answer.status.as_u16() == 503 {
+            self.wrong.push(line.clone());
+        }
+        let done = if answer.status.as_u16() < 400 { &mut self.served } else { &mut self.refused };
+        done.insert(operation.to_owned());
+        self.told.push(line);
+    }
+}
+
+/// Sends one request to a server that remembers nothing of what there is.
+async fn ask(world: &World, client: Client<'_>, method: &Method, path: &str, body: &Value) -> (Answer, u64) {
+    // Every change has it forget. This one gives what earlier requests may have taken.
+    world.permit_users(true).await;
+    let before = work(world).await;
+    let request = client.request(method, path).header("content-type", "application/json");
+    let sent = world.send(request.body(body.to_string().into()).unwrap());
+    let answer = timeout(HANGS, sent).await.unwrap_or_else(|_| panic!("{method} {path} hangs"));
+    (answer, work(world).await - before)
+}
+
+const CODE_REQUEST: &str = "?response_type=code&client_id=databricks-cli&redirect_uri=http://localhost:8020\
+    &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+
+/// The path and body of a request about what exists: users in the workspace by themselves, groups of the account.
+fn request(method: &Method, path: &str, workspace: &Workspace, number: i64, robot: PrincipalId) -> (String, Value) {
+    let (user, group) = (FIRST_USER + 2 * number, FIRST_GROUP + 1 + number % GROUPS);
+    let is_group = path.contains("/Groups/");
+    let id = match path {
+        path if path.contains("/ServicePrincipals/") => robot.0,
+        _ if is_group => group,
+        _ => user,
     };
-    let mut path = route.path.replace("{account_id}", &workspace.account.to_string());
+    let mut filled = path.replace("{account_id}", &workspace.account.to_string());
     for (name, value) in [
         ("{workspace_id}", workspace.id.to_string()),
-        ("{token_id}", format!("live{number}")),
+        ("{token_id}", if path.contains("/token/") { "live4".to_owned() } else { format!("live{}", 2 * number) }),
         ("{id}", id.to_string()),
         ("{principal_id}", id.to_string()),
-        ("{sp_id}", service_principal.to_string()),
+        ("{sp_id}", robot.to_string()),
         ("{secret_id}", "none".to_owned()),
     ] {
-        path = path.replace(name, &value);
+        filled = filled.replace(name, &value);
     }
-    let body = match (&route.method, route.path) {
-        (&Method::POST, path) if path.ends_with("/Groups") => json!({"displayName": format!("g{number}")}),
+    if method == Method::GET && path.contains("/scim/v2/") && !path.contains("{id}") && !path.ends_with("/Me") {
+        filled.push_str("?count=10");
+    }
+    if method == Method::GET && path.ends_with("/authorize") {
+        filled.push_str(CODE_REQUEST);
+    }
+    if method == Method::GET && path.ends_with("workspace-conf") {
+        filled.push_str("?keys=enableTokensConfig");
+    }
+    let member = json!([{"value": user.to_string()}]);
+    let body = match (method, path) {
+        (&Method::POST, path) if path.ends_with("/token/create") => json!({"lifetime_seconds": 3600}),
+        (&Method::POST, path) if path.ends_with("/token/delete") => json!({"token_id": "live4"}),
+        (&Method::POST, path) if path.ends_with("/Groups") => json!({"displayName": format!("new{number}")}),
         (&Method::POST, path) if path.ends_with("/Users") => json!({"userName": format!("new{number}@scale.example")}),
         (&Method::POST, path) if path.ends_with("/ServicePrincipals") => json!({"displayName": format!("s{number}")}),
         (&Method::POST, path) if path.ends_with("/on-behalf-of/tokens") => {
-            json!({"application_id": ADMIN_CLIENT_ID.to_string()})
+            json!({"application_id": ADMIN_CLIENT_ID.to_string(), "lifetime_seconds": 3600})
         }
-        (&Method::PUT, path) if path.contains("/Users/") => json!({"userName": format!("user{number}@scale.example")}),
+        (&Method::PUT, path) if path.contains("/Users/") => {
+            json!({"userName": format!("user{}@scale.example", 2 * number)})
+        }
         (&Method::PUT, _) if is_group => {
-            let member = (FIRST_USER + number).to_string();
-            json!({"displayName": format!("group{number}@scale.example"), "members": [{"value": member}]})
+            json!({"displayName": format!("group{}@scale.example", 1 + number % GROUPS), "members": member})
         }
+        (&Method::PUT, path) if path.contains("/ServicePrincipals/") => json!({"displayName": "another"}),
         (&Method::PUT, path) if path.contains("principals/") => json!({"permissions": ["USER"]}),
-        (&Method::PATCH, path) if path.contains("/Users/") => {
+        (&Method::PATCH, path) if path.contains("/Users/") || path.contains("/ServicePrincipals/") => {
             json!({"Operations": [{"op": "replace", "path": "active", "value": false}]})
         }
-        (&Method::PATCH, _) if is_group => {
-            json!({"Operations": [{"op": "add", "value": {"members": [{"value": (FIRST_USER + number).to_string()}]}}]})
+        (&Method::PATCH, _) if is_group => json!({"Operations": [{"op": "add", "value": {"members": member}}]}),
+        (&Method::PUT | &Method::PATCH, path) if path.ends_with("/authorization/tokens") => {
+            let users = json!({"group_name": "users", "permission_level": "CAN_USE"});
+            let user = json!({"user_name": format!("user{}@scale.example", 2 * number), "permission_level": "CAN_USE"});
+            let admins = json!({"group_name": "admins", "permission_level": "CAN_MANAGE"});
+            if method == Method::PUT {
+                json!({"access_control_list": [admins, users, user]})
+            } else {
+                json!({"access_control_list": [users, user]})
+            }
         }
-        (&Method::PATCH, path) if path.ends_with("/authorization/tokens") => {
-            json!({"access_control_list": [{"user_name": "user7@scale.example", "permission_level": "CAN_USE"}]})
+        (&Method::PATCH, path) if path.ends_with("workspace-conf") => json!({"maxTokenLifetimeDays": "90"}),
+        (&Method::PATCH, path) if path.contains("/tokens/") || path.contains("/token/") => {
+            json!({"token": {"comment": "changed"}, "update_mask": "comment"})
         }
-        (&Method::PATCH, path) if path.ends_with("/workspace-conf") => json!({"maxTokenLifetimeDays": "90"}),
         _ => json!({}),
     };
-    (path, body.to_string())
+    (filled, body)
 }
 
-fn allowed(budget: &Budget, route: &Route) -> u64 {
-    let lists_identities = ["/Users", "/Groups", "/ServicePrincipals", "/permissionassignments"];
-    let lists_all = lists_identities.iter().any(|end| route.path.ends_with(end)) && route.method == Method::GET
-        || route.path == "/api/2.0/token-management/tokens"
-        // Who may use tokens, and whose tokens a change ends, is a question about everybody.
-        || route.path.ends_with("/authorization/tokens") && route.method != Method::GET
-        || route.path.ends_with("/v1/authorize");
-    match route.path {
-        _ if lists_all => budget.everybody,
-        path if path.contains("/Groups/") => budget.group,
-        _ => budget.one,
+fn limit(method: &Method, path: &str) -> u64 {
+    let lists_all = method == Method::GET
+        && (path.ends_with("/token-management/tokens") || path.ends_with("/permissionassignments"))
+        // Whose tokens a change ends is a question about everybody.
+        || method != Method::GET && path.ends_with("/authorization/tokens");
+    match path {
+        _ if lists_all || counts_everybody(method, path) => FOR_ALL,
+        path if path.contains("/Groups/") => FOR_GROUP,
+        _ => FOR_ONE,
     }
 }
 
-async fn no_request_reads_more_than_it_answers_or_changes(world: World, budget: &Budget) {
+/// What they do to the whole world is their purpose.
+const COPY_OR_END_A_WORLD: [&str; 8] = [
+    "workspaces.fork",
+    "workspaces.reset",
+    "workspaces.delete",
+    "checkpoints.put",
+    "seed.export",
+    "clock.set",
+    "clock.advance",
+    "accountClock.advance",
+];
+
+/// What no caller of this test is given: it would take a body or an id that only other requests give. It is asked
+/// nevertheless, and its refusal has a limit.
+const REFUSED: [&str; 25] = [
+    "accountAccessControlProxy.getRuleSet",
+    "accountAccessControlProxy.updateRuleSet",
+    "accountPort.close",
+    "accountPort.get",
+    "accountPort.open",
+    "audit.expect",
+    "checkpoints.delete",
+    "explain.get",
+    "faults.arm",
+    "faults.delete",
+    "faults.get",
+    "groups.patch",
+    "groups.update",
+    "oauth.accountChooseUser",
+    "oauth.accountToken",
+    "oauth.chooseUser",
+    "oauth.token",
+    "requests.get",
+    "requests.verify",
+    "restrictWorkspaceAdmins.delete",
+    "restrictWorkspaceAdmins.update",
+    "servicePrincipalSecrets.delete",
+    "servicePrincipalSecretsProxy.delete",
+    "tls.ca",
+    "tokenReport.revoke",
+];
+
+async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
     let workspace = fill(&world).await;
-    let oauth = world.access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await;
-    let service_principal = {
-        let mut reader = world.service.store().read().await.unwrap();
-        let kind = PrincipalKind::ServicePrincipal;
-        let name = ADMIN_CLIENT_ID.to_string();
-        reader.find_principal_named(workspace.account, None, kind, &name).await.unwrap().unwrap().id.0
-    };
-    let mut browser = world.browser_of(ADMIN_USER).await;
-    let (mut wrong, mut told) = (Vec::new(), Vec::new());
-    let mut judge = |what: String, answer: &Answer, cost: u64, allowed: u64| {
-        told.push(format!("{cost:>10} of {allowed:>9} {} {what}", answer.status));
-        // Shown with --nocapture.
-        println!("{cost:>10} of {allowed:>9} {} {what}", answer.status);
-        if cost > allowed || answer.status.is_server_error() {
-            wrong.push(format!("{what}: {cost} of {allowed}, {}", answer.status));
-        }
-    };
-    for (number, route) in (60_i64..).zip(ROUTES) {
-        // The service principal that asks stays, and so does what nobody else may use.
-        if route.method == Method::DELETE && route.path.contains("/ServicePrincipals/") {
-            continue;
-        }
-        let (path, body) = request(route, &workspace, number, service_principal);
-        let caller = if route.demand.right == Right::AccountApi { &oauth } else { ADMIN_TOKEN };
-        let before = work(&world).await;
-        let client = world.client(caller);
-        let call = client.call(route.method.clone(), &path, body);
-        let answer = timeout(HANGS, call).await.unwrap_or_else(|_| panic!("{path} hangs"));
-        let cost = work(&world).await - before;
-        judge(format!("{} {path}", route.method), &answer, cost, allowed(budget, route));
-        if route.path.ends_with("/authorization/tokens") && route.method == Method::PUT {
-            world.permit_users(true).await;
-        }
-    }
-    for query in ["created_by_id=1000007", "created_by_username=user7@scale.example"] {
-        let before = work(&world).await;
-        let answer = world.admin().get(&format!("/api/2.0/token-management/tokens?{query}")).await;
-        assert_eq!(answer.json()["token_infos"].as_array().map(Vec::len), Some(1), "{answer:?}");
-        judge(format!("GET {query}"), &answer, work(&world).await - before, budget.one);
-    }
-    for query in ["principal=user7@scale.example", "token_id=live8"] {
-        let before = work(&world).await;
-        let answer = world.admin().own(Method::GET, &format!("workspaces/default/tokens?{query}"), &json!({})).await;
-        judge(format!("GET tokens?{query}"), &answer, work(&world).await - before, budget.one);
-    }
-    for (page, allowed) in [
-        ("/", budget.everybody),
-        ("/login", budget.everybody),
-        ("/settings/workspace/advanced", budget.everybody),
-        ("/settings/workspace/advanced/permissions", budget.everybody),
-        ("/settings/user/developer/access-tokens", budget.one),
-        ("/account-console/login", budget.everybody),
-        ("/account-console/security/token-report", budget.everybody),
-        ("/account-console/security/token-report.csv", budget.everybody),
-        ("/_mock/", budget.everybody),
+    let mut judge = Judge::default();
+    let plain = world.mint(PrincipalId(FIRST_USER + 4), |_| {}).await;
+    let oauth = world.account_oauth().await;
+    let callers = [("plain", plain.as_str()), ("admin", ADMIN_TOKEN), ("oauth", &oauth)];
+    let mut number = 60;
+
+    let tokens = "/api/2.0/token-management/tokens";
+    let scim = "/api/2.0/preview/scim/v2";
+    for (path, limit) in [
+        (format!("{tokens}?created_by_id=1000007"), FOR_ONE),
+        (format!("{tokens}?created_by_username=user7@scale.example"), FOR_ONE),
+        (format!("{scim}/Users?filter=userName+eq+%22user7@scale.example%22"), FOR_ONE),
+        (format!("{scim}/Groups?filter=displayName+eq+%22group+7%22&count=10"), FOR_ALL),
+        (format!("{scim}/Users"), FOR_ALL),
+        ("/_mock/v1/workspaces/default/tokens?owner_id=1000007".to_owned(), FOR_ONE),
+        // A known exception: tokens whose owner is gone have a name, too, so it is compared with that of each.
+        ("/_mock/v1/workspaces/default/tokens?owner=user7@scale.example".to_owned(), FOR_ALL),
+        ("/_mock/v1/workspaces/default/tokens?token_id=live8".to_owned(), FOR_ONE),
     ] {
+        let (answer, cost) = ask(&world, world.admin(), &Method::GET, &path, &json!({})).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        judge.judge(&path, &path, &answer, cost, limit);
+    }
+
+    let mut browser = world.browser_of(ADMIN_USER).await;
+    browser.sign_in("/account-console/login", ACCOUNT_ADMIN_USER, &[]).await;
+    for page in PAGES {
+        world.permit_users(true).await;
         let before = work(&world).await;
         let answer = timeout(HANGS, browser.get(page)).await.unwrap_or_else(|_| panic!("{page} hangs"));
-        judge(format!("page {page}"), &answer, work(&world).await - before, allowed);
+        // Users to choose from are searched for, and counted; the report is one of all tokens.
+        let about_all = ["token-report", "login", "permissions", "console/default/tokens"];
+        let limit = if about_all.iter().any(|it| page.contains(it)) { FOR_ALL } else { FOR_ONE };
+        judge.judge(page, &format!("page {page}"), &answer, work(&world).await - before, limit);
     }
-    assert!(wrong.is_empty(), "too much work:\n{}\n\nof all:\n{}", wrong.join("\n"), told.join("\n"));
+
+    let request_id = world.client(&plain).get("/api/2.0/token/list").await.header("x-request-id").to_owned();
+    for route in CONTROL_ROUTES.iter().filter(|it| !COPY_OR_END_A_WORLD.contains(&it.operation)) {
+        let path = route
+            .path
+            .replace("{workspace}", "default")
+            .replace("{account}", &workspace.account.to_string())
+            .replace("{request_id}", &request_id)
+            .replace("{name}", "one")
+            .replace("{id}", "1");
+        let body = match route.operation {
+            "whatIf.ask" => {
+                json!({"access_control_list": [{"group_name": "group7@scale.example", "permission_level": "CAN_USE"}]})
+            }
+            "explain.imagine" => {
+                json!({"as": "user7@scale.example", "method": "POST", "path": "/api/2.0/token/create"})
+            }
+            "faults.arm" => json!({"name": "throttled", "match": {"path": "/nowhere"}}),
+            "conf.change" => json!({"maxTokenLifetimeDays": "90"}),
+            "workspaces.create" => json!({"name": "another"}),
+            _ => json!({}),
+        };
+        let client = world.client(if route.who == Who::AccountAdmin { &oauth } else { ADMIN_TOKEN });
+        let (answer, cost) = ask(&world, client, &route.method, &format!("/_mock{path}"), &body).await;
+        let limit = match route.operation {
+            "tokens.list" | "whatIf.ask" => FOR_ALL,
+            operation if operation.starts_with("tokenReport.") => FOR_ALL,
+            _ => FOR_ONE,
+        };
+        judge.judge(route.operation, &format!("{} /_mock{path}", route.method), &answer, cost, limit);
+    }
+
+    let mut routes: Vec<_> = ROUTES.iter().collect();
+    routes.sort_by_key(|route| route.method == Method::DELETE || route.path.ends_with("/token/delete"));
+    for route in routes {
+        for (who, token) in callers {
+            number += 1;
+            let robot = if route.path.to_lowercase().contains("/serviceprincipals/{") {
+                let name = format!("00000000-0000-4000-8000-{number:012}");
+                world.add_principal(PrincipalKind::ServicePrincipal, &name).await
+            } else {
+                PrincipalId(0)
+            };
+            let (path, body) = request(&route.method, route.path, &workspace, number, robot);
+            let (answer, cost) = ask(&world, world.client(token), &route.method, &path, &body).await;
+            let limit = limit(&route.method, route.path);
+            judge.judge(route.operation, &format!("{who} {} {path}", route.method), &answer, cost, limit);
+        }
+    }
+    // Takes the permission from everybody who has it by the group of all users, and so ends tokens of each tenth.
+    let path = "/api/2.0/permissions/authorization/tokens";
+    let body = json!({"access_control_list": [{"group_name": "admins", "permission_level": "CAN_MANAGE"}]});
+    let (answer, cost) = ask(&world, world.admin(), &Method::PUT, path, &body).await;
+    judge.judge(path, &format!("PUT {path} {body}"), &answer, cost, FOR_ALL);
+
+    let refused: Vec<&str> = judge.refused.difference(&judge.served).map(String::as_str).collect();
+    assert_eq!(refused, REFUSED, "what is refused at once is not measured");
+    assert!(judge.wrong.is_empty(), "too much:\n{}\n\nof all:\n{}", judge.wrong.join("\n"), judge.told.join("\n"));
 }
 
-#[ignore = "its budgets have not been measured yet"]
 #[tokio::test]
 async fn no_request_reads_more_than_it_answers_or_changes_on_sqlite() {
-    no_request_reads_more_than_it_answers_or_changes(World::new(Backend::Memory).await, &ON_SQLITE).await;
+    no_request_reads_more_than_it_answers_or_changes(World::new(Backend::Memory).await).await;
 }
 
-#[ignore = "its budgets have not been measured yet"]
+#[ignore = "what-if visits 61,000,000 rows there, and all of it takes two minutes"]
 #[tokio::test]
 async fn no_request_reads_more_than_it_answers_or_changes_on_postgres() {
     let (database, _) = fresh_database(Backend::Postgres).await;
@@ -275,7 +415,7 @@ async fn no_request_reads_more_than_it_answers_or_changes_on_postgres() {
         statement: Duration::from_mins(1),
         ..Limits::default()
     };
-    no_request_reads_more_than_it_answers_or_changes(World::on(database, limits).await, &ON_POSTGRES).await;
+    no_request_reads_more_than_it_answers_or_changes(World::on(database, limits).await).await;
 }
 
 /// Statements that would run for ever, read and written; their requests end in the middle.
