@@ -136,13 +136,14 @@ class Proof:
         users = "/api/2.0/preview/scim/v2/Users"
         _, found = client.call(0, "GET", f"{users}?filter=userName+eq+robot@example.com", admin)
         user, acl = f"{users}/{found['Resources'][0]['id']}", "/api/2.0/permissions/authorization/tokens"
+        admins = {"group_name": "admins", "permission_level": "CAN_MANAGE"}
         entry = {"group_name": "users", "permission_level": "CAN_USE"}
 
         def active(value):
             return "PATCH", user, {"Operations": [{"op": "replace", "path": "active", "value": value}]}
 
         def permitted(entries):
-            return "PUT", acl, {"access_control_list": entries}
+            return "PUT", acl, {"access_control_list": [admins, *entries]}
 
         changes = [(active(False), 403), (active(True), 200), (permitted([]), 403), (permitted([entry]), 200)]
         while go_on():

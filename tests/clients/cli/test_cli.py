@@ -128,16 +128,24 @@ def test_permissions(cli):
     at_first = cli.json("permissions", "get", "authorization", "tokens")
     assert holders(at_first) == {"users": "CAN_USE", "admins": "CAN_MANAGE"}
     assert holders(cli.json("token-management", "get-permissions")) == holders(at_first)
-    nobody = cli.json("permissions", "set", "authorization", "tokens", "--json", '{"access_control_list": []}')
+    admins = {"group_name": "admins", "permission_level": "CAN_MANAGE"}
+
+    def body(*entries):
+        return json.dumps({"access_control_list": entries})
+
+    with refused("Cannot change permissions for group 'admins' to None."):
+        cli("permissions", "set", "authorization", "tokens", "--json", body())
+    assert cli.json("permissions", "get", "authorization", "tokens") == at_first
+    nobody = cli.json("permissions", "set", "authorization", "tokens", "--json", body(admins))
     assert holders(nobody) == {"admins": "CAN_MANAGE"}
     with refused("User does not have permission to use tokens."):
         cli("tokens", "list", DATABRICKS_TOKEN=token)
 
     entry = {"service_principal_name": robot["applicationId"], "permission_level": "CAN_USE"}
-    body = json.dumps({"access_control_list": [entry]})
-    assert robot["applicationId"] in holders(cli.json("permissions", "update", "authorization", "tokens", "--json", body))
+    updated = cli.json("permissions", "update", "authorization", "tokens", "--json", body(entry))
+    assert robot["applicationId"] in holders(updated)
     assert len(cli.json("tokens", "list", DATABRICKS_TOKEN=token)) == 1
-    assert holders(cli.json("token-management", "set-permissions", "--json", body)) == {
+    assert holders(cli.json("token-management", "set-permissions", "--json", body(entry, admins))) == {
         robot["applicationId"]: "CAN_USE",
         "admins": "CAN_MANAGE",
     }
@@ -145,7 +153,7 @@ def test_permissions(cli):
     assert [level["permission_level"] for level in levels] == ["CAN_USE", "CAN_MANAGE"]
     with refused(r"Principal: UserName\(nobody@example.com\) does not exist"):
         stranger = {"user_name": "nobody@example.com", "permission_level": "CAN_USE"}
-        cli("permissions", "set", "authorization", "tokens", "--json", json.dumps({"access_control_list": [stranger]}))
+        cli("permissions", "set", "authorization", "tokens", "--json", body(stranger, admins))
 
 
 @pytest.mark.usefixtures("server")

@@ -43,8 +43,10 @@ def test_a_wrong_secret_is_an_invalid_client(by_oauth):
 
 
 def test_scopes_bind(by_oauth):
-    w = by_oauth(scopes=["sql"])
+    w = by_oauth(scopes=["scim"])
     assert w.current_user.me().user_name == CLIENT_ID
+    with pytest.raises(PermissionDenied, match="does not have required scopes: scim"):
+        by_oauth(scopes=["sql"]).current_user.me()
     with pytest.raises(PermissionDenied, match="does not have required scopes: authentication"):
         list(w.tokens.list())
 
