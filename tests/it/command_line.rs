@@ -233,7 +233,7 @@ fn a_command_fails_with_2_where_it_is_used_wrong_and_with_1_where_it_is_refused(
         (&["call", "checkpoints.put"], 2, "checkpoints.put takes these parameters, in order: NAME"),
         (&["call", "workspaces.get", "x"], 2, "workspaces.get takes no parameters"),
         (&["clock", "--to", "2020-01-01T00:00:00Z"], 1, "cannot be set back"),
-        (&["explain", "none"], 1, "'none' is kept"),
+        (&["explain", "none"], 1, "Unknown request 'none'"),
         (&["verify", "--exactly", "7"], 1, "Expected exactly 7"),
     ] {
         let args = if args == ["nonsense"] { args.to_vec() } else { [args, &["--port", &port]].concat() };

@@ -112,7 +112,7 @@ fn a_refusal_is_explained_by_a_command() {
         assert!(refused.contains(says), "{says}: {refused}");
     }
     assert!(!refused.contains(&value));
-    assert!(server.run(&["explain", "no/such?id"]).unwrap_err().contains("'no/such?id' is kept"));
+    assert!(server.run(&["explain", "no/such?id"]).unwrap_err().contains("Unknown request 'no/such?id'"));
     assert!(server.run(&["explain"]).unwrap_err().contains("REQUEST_ID"));
 }
 
