@@ -167,12 +167,11 @@ def databricks_faults(databricks_workspace: Workspace) -> Faults:
 def workspace_client(databricks_workspace: Workspace) -> WorkspaceClient:
     """A `WorkspaceClient` signed in as a workspace admin; its retries take no real time."""
     sdk = pytest.importorskip("databricks.sdk", reason="workspace_client needs the package databricks-sdk")
-    config = sdk.config.Config(
-        host=databricks_workspace.host,
+    config = _sdk_config(
+        databricks_workspace,
         token=databricks_workspace.admin_token,
         workspace_id=databricks_workspace.id,
         auth_type="pat",
-        clock=_retry_clock(databricks_workspace),
     )
     client: WorkspaceClient = sdk.WorkspaceClient(config=config)
     return client
@@ -182,17 +181,22 @@ def workspace_client(databricks_workspace: Workspace) -> WorkspaceClient:
 def account_client(databricks_workspace: Workspace) -> AccountClient:
     """An `AccountClient` for the account of this test's workspace, signed in as an account admin."""
     sdk = pytest.importorskip("databricks.sdk", reason="account_client needs the package databricks-sdk")
-    config = sdk.config.Config(
-        host=databricks_workspace.host,
+    config = _sdk_config(
+        databricks_workspace,
         account_id=databricks_workspace.account_id,
         client_id=databricks_workspace.client_id,
         client_secret=databricks_workspace.client_secret,
         # The environment has a token as well, and the SDK refuses to choose.
         auth_type="oauth-m2m",
-        clock=_retry_clock(databricks_workspace),
     )
     client: AccountClient = sdk.AccountClient(config=config)
     return client
+
+
+def _sdk_config(workspace: Workspace, **credentials: Any) -> Any:
+    from databricks.sdk.config import Config
+
+    return Config(host=workspace.host, clock=_retry_clock(workspace), **credentials)
 
 
 def _retry_clock(workspace: Workspace) -> Any:
