@@ -94,6 +94,9 @@ macro_rules! places {
 /// its right are looked up in an index. Of other joins, SQLite and PostgreSQL may begin with the larger table and read
 /// all of it, and without statistics they do. They would take a LEFT JOIN for another join, too, if they saw that the
 /// condition is never true without a row; they don't look into COALESCE.
+///
+/// A sign before a column, as in `+p.workspace_id`, keeps its index out: without statistics PostgreSQL takes all
+/// principals of an account for as few as one of an id.
 macro_rules! is_found {
     ($id:literal) => {
         concat!("COALESCE(", $id, ", 0) <> 0")
@@ -119,7 +122,7 @@ macro_rules! is_present {
             is_found!("m.group_id"),
             ") SELECT 1 FROM up
                LEFT JOIN workspace_assignments d ON d.workspace_id = $2 AND d.principal_id = up.group_id AND d.direct
-               LEFT JOIN principals g ON g.account_id = $1 AND g.principal_id = d.principal_id AND g.workspace_id = 0
+               LEFT JOIN principals g ON g.account_id = $1 AND g.principal_id = d.principal_id AND +g.workspace_id = 0
                WHERE ",
             is_found!("g.principal_id"),
             "))"
@@ -523,7 +526,7 @@ impl Reader {
             "SELECT m.group_id, p.principal_id, p.kind, p.display_name
              FROM principals g
              LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
-             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id AND p.workspace_id = 0
+             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id AND +p.workspace_id = 0
              WHERE g.account_id = $1 AND g.kind = 'group' AND g.workspace_id = 0
                AND (g.created_at, g.principal_id) >= ($2, $3) AND (g.created_at, g.principal_id) <= ($4, $5) AND ",
             is_found!("p.principal_id"),
@@ -651,7 +654,7 @@ impl Reader {
             principal_columns!(),
             ", CASE WHEN m.member_id IS NULL THEN FALSE ELSE TRUE END AS is_admin
              FROM workspace_assignments a
-             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id AND p.workspace_id = 0
+             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id AND +p.workspace_id = 0
              LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = $3 AND m.member_id = a.principal_id
              WHERE a.workspace_id = $2 AND a.direct AND a.principal_id BETWEEN $4 AND $5 AND ",
             is_found!("p.principal_id"),
@@ -690,6 +693,17 @@ fn pairs(rows: Vec<(i64, i64)>) -> Vec<(PrincipalId, PrincipalId)> {
 }
 
 impl Writer {
+    /// Has PostgreSQL look at tables that have grown quickly, and make its plans anew. For a handful of rows one index is
+    /// as good as another, also that of all principals by age for finding one of them, and it keeps such a plan until
+    /// it looks again: by itself within a minute.
+    pub async fn gather_statistics(&mut self) -> Result<(), StoreError> {
+        if self.is_postgres() {
+            let tables = "principals, group_members, workspace_assignments, tokens";
+            self.run_script(&[format!("ANALYZE {tables}")]).await?;
+        }
+        Ok(())
+    }
+
     /// Adds a principal to the account.
     ///
     /// # Errors

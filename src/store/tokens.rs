@@ -450,7 +450,7 @@ impl Reader {
                p.active AND COALESCE(a.active, TRUE) AS active
              FROM up
              LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = up.subject_id
-               AND p.workspace_id IN (0, $2)
+               AND +p.workspace_id IN (0, $2)
              LEFT JOIN token_acl acl ON acl.workspace_id = $2 AND acl.principal_id = up.subject_id
              LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = up.subject_id
              WHERE ",

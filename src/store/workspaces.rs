@@ -135,7 +135,7 @@ impl Reader {
             "LEFT JOIN workspace_assignments a ON a.workspace_id = w.workspace_id AND a.principal_id = $2
              WHERE w.account_id = $1 AND COALESCE(a.active, TRUE) AND EXISTS (
                SELECT 1 FROM up
-               LEFT JOIN principals g ON g.account_id = $1 AND g.principal_id = up.principal_id AND g.workspace_id = 0
+               LEFT JOIN principals g ON g.account_id = $1 AND g.principal_id = up.principal_id AND +g.workspace_id = 0
                LEFT JOIN workspace_assignments d ON d.workspace_id = w.workspace_id
                  AND d.principal_id = g.principal_id AND d.direct
                WHERE ",

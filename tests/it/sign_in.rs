@@ -99,7 +99,7 @@ fn page_refused(answer: &Answer, status: u16, message: &str) {
 }
 
 /// The value of an element with this name.
-fn value_of<'a>(page: &'a Answer, name: &str) -> &'a str {
+pub(crate) fn value_of<'a>(page: &'a Answer, name: &str) -> &'a str {
     let (_, rest) = page.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{page:?}"));
     rest.split('"').next().unwrap()
 }
