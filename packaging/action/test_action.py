@@ -25,8 +25,8 @@ BINARY, RELEASES = Path(sys.argv[1]), Path(sys.argv[2])
 DEFINITION = YAML(typ="safe").load(ACTION / "action.yml")
 VERSION = json.loads((ACTION / "../npm/package.json").read_text())["version"]
 ARCHIVE = next((RELEASES / f"v{VERSION}").glob("*.tar.gz")).name
-# It has not the mark that the server gives its own tokens.
-REAL_LOOKING = "dapi8d3f5a1c97e24b60b1d2c3a4f5e60718"
+# It lacks the mark that dapi-mock gives its own tokens.
+REAL_LOOKING = "dapi" + hashlib.md5(b"production").hexdigest()
 SECONDS = 60
 
 
@@ -162,6 +162,24 @@ class ActionTest(unittest.TestCase):
         self.assertRegex(rows[0], r"POST /api/2.0/token/create \| 400 \| admin@example.com \| .*lifetime.* \| .*63072000")
         self.assertIn("| 1 | GET /api/2.0/token/list | 403 |", job.summary)
         self.assertTrue(job.is_gone())
+
+    def test_the_workflow_of_the_docs_runs(self):
+        page = (ACTION / "../../docs/ci.md").read_text()
+        block = next(text for text in re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S) if "uses:" in text)
+        (self.folder / "workflow.yml").write_text(block)
+        check = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.github-workflows"]
+        subprocess.run([*check, self.folder / "workflow.yml"], check=True, stdout=subprocess.DEVNULL)
+        _, uses, run = YAML(typ="safe").load(block)["jobs"]["test"]["steps"]
+        self.assertEqual(uses["uses"], f"dapi-mock/dapi-mock/packaging/action@v{VERSION}")
+        job = self.start(releases=self.serve(RELEASES), **uses["with"])
+        tests = self.folder / "run-tests"
+        tests.write_text('#!/bin/sh\ncurl -sSf -H "Authorization: Bearer $DATABRICKS_TOKEN" "$DATABRICKS_HOST/api/2.0/token/list"\n')
+        tests.chmod(0o755)
+        env = {**os.environ, **job.env, "NO_PROXY": "127.0.0.1"}
+        result = subprocess.run(["bash", "-ec", run["run"]], cwd=self.folder, env=env, stdout=subprocess.PIPE, timeout=SECONDS)
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b"token_infos", result.stdout)
+        self.assertEqual(job.step("post"), 0, job.text)
 
     def test_without_refusals_the_summary_says_so(self):
         job = self.start(binary=str(BINARY))
