@@ -54,13 +54,29 @@ test("every forwarded signal reaches the program", async () => {
   const program = script("traps", 'trap "echo got; exit 3" HUP INT QUIT USR2\necho pid $$\nwhile :; do sleep 0.05; done');
   for (const signal of ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR2"]) {
     const env = { ...process.env, DAPI_MOCK_BIN: program };
-    const child = spawn(COMMAND, [], { env, stdio: ["ignore", "pipe", 2] });
+    // In a session of its own the command has no terminal, which would send SIGINT and SIGQUIT itself.
+    const child = spawn(COMMAND, [], { detached: true, env, stdio: ["ignore", "pipe", 2] });
     const pid = Number((await printed(child, /^pid (\d+)$/m))[1]);
     assert.ok(isAlive(pid));
     child.kill(signal);
     assert.equal(await ended(child), 3, signal);
     assert.ok(await isGone(pid));
   }
+});
+
+test("Ctrl-C at a terminal reaches the program once", async () => {
+  const program = script(
+    "counts",
+    'trap "echo interrupted" INT\necho ready\nfor i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done\necho done',
+  );
+  const env = { ...process.env, DAPI_MOCK_BIN: program };
+  // `script` gives the command a terminal, and types what it reads.
+  const child = spawn("script", ["-qec", COMMAND, "/dev/null"], { env, stdio: ["pipe", "pipe", 2] });
+  await printed(child, /ready/);
+  child.stdin.write("\x03");
+  const [text] = await printed(child, /[^]*done/);
+  assert.equal(text.match(/interrupted/g)?.length, 1, text);
+  await ended(child);
 });
 
 test("the end by a signal passes through", () => {
