@@ -9,7 +9,7 @@ const path = require("node:path");
 const { setTimeout: sleep } = require("node:timers/promises");
 const { version } = require("../npm/package.json");
 const { download } = require("./release.js");
-const { append, input, log, run } = require("./runner.js");
+const { append, controlKey, input, log, run } = require("./runner.js");
 
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 10;
@@ -39,10 +39,15 @@ async function waitUntilReady(server, readyFile, logFile) {
 
 run(async () => {
   const folder = fs.mkdtempSync(path.join(process.env.RUNNER_TEMP ?? os.tmpdir(), "dapi-mock-"));
-  const key = input("control-key");
+  const key = controlKey();
   if (key) log("add-mask", key);
 
-  const binary = input("binary") || (await download(input("version") || version, input("releases"), folder));
+  let binary = input("binary");
+  if (!binary) {
+    binary = await download(input("version") || version, input("releases"), folder);
+    // For commands of later steps, such as `dapi-mock explain --last`.
+    fs.appendFileSync(process.env.GITHUB_PATH, `${path.dirname(binary)}\n`);
+  }
   const readyFile = path.join(folder, "ready.json");
   const logFile = path.join(folder, "log");
   const output = fs.openSync(logFile, "a");

@@ -6,7 +6,7 @@
 const fs = require("node:fs");
 const { setTimeout: sleep } = require("node:timers/promises");
 const { Control } = require("../npm/lib/control.js");
-const { fail, input, log, run } = require("./runner.js");
+const { controlKey, fail, input, log, run } = require("./runner.js");
 
 const STOP_TIMEOUT_MS = 10_000;
 const MAX_REQUESTS = 1000;
@@ -88,7 +88,7 @@ run(async () => {
   // main.js has said why nothing was started.
   if (!host) return;
   try {
-    const control = new Control(host, input("control-key"));
+    const control = new Control(host, controlKey());
     const { strangers: suspects } = await control.call("GET", "/tripwire");
     fs.appendFileSync(process.env.GITHUB_STEP_SUMMARY, await summary(control, suspects));
     if (suspects.length > 0) {

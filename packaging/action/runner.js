@@ -8,6 +8,10 @@ function input(name) {
   return (process.env[`INPUT_${name.toUpperCase()}`] ?? "").trim();
 }
 
+function controlKey() {
+  return input("control-key") || process.env.DAPI_MOCK_CONTROL_KEY;
+}
+
 function append(variable, entries) {
   const lines = Object.entries(entries).map(([name, value]) => {
     // A value of several lines would let whoever chose it set other variables.
@@ -36,4 +40,4 @@ function fail(message) {
   process.exitCode = 1;
 }
 
-module.exports = { append, fail, input, log, run };
+module.exports = { append, controlKey, fail, input, log, run };

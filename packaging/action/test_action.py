@@ -47,12 +47,13 @@ class Job:
         self.state: dict[str, str] = {}
         self.env: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
+        self.path: list[str] = []
         self.summary = ""
         self.text = ""
 
     def step(self, name: str) -> int:
         files = {}
-        for variable in ("GITHUB_STATE", "GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        for variable in ("GITHUB_STATE", "GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"):
             files[variable] = self.folder / f"{name}-{variable}"
             files[variable].touch()
         env = {
@@ -71,6 +72,7 @@ class Job:
         self.state |= self._entries(files["GITHUB_STATE"])
         self.env |= self._entries(files["GITHUB_ENV"])
         self.outputs |= self._entries(files["GITHUB_OUTPUT"])
+        self.path += files["GITHUB_PATH"].read_text().splitlines()
         self.summary += files["GITHUB_STEP_SUMMARY"].read_text()
         return result.returncode
 
@@ -155,6 +157,9 @@ class ActionTest(unittest.TestCase):
         for _ in range(2):
             self.assertEqual(job.ask("api/2.0/token/create", {"lifetime_seconds": 731 * 86400}), 400)
         self.assertEqual(job.ask("api/2.0/token/list", token="dapi" + "0" * 32), 403)
+        command = [Path(job.path[0], "dapi-mock"), "explain", "--last"]
+        explained = subprocess.run(command, env={**os.environ, **job.env}, stdout=subprocess.PIPE, text=True, timeout=SECONDS)
+        self.assertIn("has no such token", explained.stdout)
 
         self.assertEqual(job.step("post"), 0, job.text)
         rows = [line for line in job.summary.splitlines() if line.startswith("| 2 |")]
@@ -227,6 +232,15 @@ class ActionTest(unittest.TestCase):
         self.assertEqual(job.ask("_mock/v1/workspaces/default/tokens?owner=ann@example.com", token="k1"), 200)
         self.assertEqual(job.step("post"), 0, job.text)
         self.assertIn("GET /api/2.0/token-management/tokens", job.summary)
+
+    def test_a_control_key_of_the_environment_is_used(self):
+        job = Job(self.folder, binary=str(BINARY))
+        job.env["DAPI_MOCK_CONTROL_KEY"] = "k2"
+        self.assertEqual(job.step("main"), 0, job.text)
+        self.addCleanup(self.kill, int(job.state["pid"]))
+        self.assertIn("k2", job.masks())
+        self.assertEqual(job.ask("_mock/v1/workspaces"), 401)
+        self.assertEqual(job.step("post"), 0, job.text)
 
     def test_a_suspected_real_credential_fails_the_job(self):
         job = self.start(binary=str(BINARY))
