@@ -28,7 +28,7 @@ COPY --from=build /build/target/release/dapi-mock /usr/local/bin/dapi-mock
 COPY --from=build --chown=65532:65532 /data /data
 
 # /data also gets the own CA, which is kept beside the SQLite file.
-# The own API without a key is open to whoever reaches the container; the banner says so.
+# The control API without a key is open to whoever reaches the container; the banner says so.
 ENV DAPI_MOCK_HOST=0.0.0.0 \
     DAPI_MOCK_ALLOW_OPEN_CONTROL=true \
     DAPI_MOCK_DATABASE=sqlite:/data/dapi-mock.db

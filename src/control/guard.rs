@@ -53,7 +53,7 @@ fn allowed(
         // The emulated account console is not the operator's. An OAuth access token opens it whatever the
         // settings say of the own API, and as with the key, no page can have one.
         Access::Off | Access::Closed | Access::Key(_) if who == Who::AccountAdmin => {}
-        Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
+        Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The control API is off (--control off).")),
         Access::Closed => {
             return Err(forbidden(
                 "The control API is locked because the server listens beyond loopback: set --control-key KEY, or --allow-open-control.",

@@ -89,7 +89,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// The own API over the same service as the emulated one.
+    /// The control API over the same service as the emulated one.
     pub fn new(service: Service, access: Access, doors: Option<Doors>) -> Self {
         Self { service, access: Arc::new(access), doors, limit: LIMIT }
     }

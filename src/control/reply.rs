@@ -87,7 +87,7 @@ pub(super) fn ok(body: &Value) -> Response {
 
 /// The answer to a path that is none: what there is instead.
 pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
-    let error = format!("The own API has no {method} {}; see docs/own-api.md.", uri.path());
+    let error = format!("The control API has no {method} {}; see docs/control-api.md.", uri.path());
     let routes = ROUTES.iter().map(|route| (format!("{} /_mock{}", route.method, route.path), route.purpose.into()));
     let routes: Map<String, Value> = routes.collect();
     json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "routes": routes }))

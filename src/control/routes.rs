@@ -1,5 +1,5 @@
-//! The own API's route table: one row a route. It feeds the router, the answer to a path that is none,
-//! and the test that `docs/own-api.md` names them all.
+//! The control API's route table: one row a route. It feeds the router, the answer to a path that is none,
+//! and the test that `docs/control-api.md` names them all.
 
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};

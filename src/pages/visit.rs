@@ -189,7 +189,7 @@ impl Visit {
     /// The page that says why not, or where one signs in.
     pub(super) fn operator(&self) -> Result<(), Stop> {
         match *self.pages.access {
-            Access::Off => Err(self.refused(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
+            Access::Off => Err(self.refused(StatusCode::NOT_FOUND, "The control API is off (--control off).")),
             Access::Closed => Err(self.refused(
                 StatusCode::FORBIDDEN,
                 "The server is reachable from elsewhere, so the console wants --control-key KEY, or \

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dapi_mock::config::settings_table;
-use dapi_mock::control::routes as own;
+use dapi_mock::control::routes as control;
 use dapi_mock::http::compatibility;
 use dapi_mock::http::routes::ROUTES;
 
@@ -47,7 +47,7 @@ fn the_schema_of_seeds_is_that_of_the_code() {
 #[test]
 fn the_openapi_documents_are_those_of_the_route_tables() {
     for (name, document, routes) in [
-        ("own-api", dapi_mock::control::openapi::document(), own::ROUTES.len()),
+        ("control-api", dapi_mock::control::openapi::document(), control::ROUTES.len()),
         ("emulated", dapi_mock::http::openapi::document(), ROUTES.len()),
     ] {
         let text = serde_json::to_string_pretty(&document).unwrap();
@@ -87,12 +87,12 @@ fn references(value: &serde_json::Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_own_api_is_documented_route_by_route() {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/own-api.md")).unwrap();
-    for route in own::ROUTES {
+fn the_control_api_is_documented_route_by_route() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/control-api.md")).unwrap();
+    for route in control::ROUTES {
         let heading = format!("**`{} /_mock{}`**", route.method, route.path);
         assert_eq!(text.matches(&heading).count(), 1, "{heading}");
     }
     let headings = text.lines().filter(|line| line.starts_with("**`") && line.contains(" /_mock")).count();
-    assert_eq!(headings, own::ROUTES.len(), "it has no route that there is not");
+    assert_eq!(headings, control::ROUTES.len(), "it has no route that there is not");
 }

@@ -588,7 +588,7 @@ async fn the_own_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it(world
     assert_eq!(world.client(&token).get("/api/2.0/token/list").await.status, 403);
 }
 
-/// The names of all members that bodies of the own API may have, and of all parameters.
+/// The names of all members that bodies of the control API may have, and of all parameters.
 fn names() -> Vec<String> {
     fn collect(value: &Value, names: &mut BTreeSet<String>) {
         if let Some(properties) = value.get("properties").and_then(Value::as_object) {
