@@ -925,7 +925,7 @@ pub fn unknown_variables() -> Vec<String> {
     names.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect()
 }
 
-/// The settings of `serve` as a Markdown table, for the README.
+/// The settings of `serve` as a Markdown table, for `docs/settings.md`.
 pub fn settings_table() -> String {
     let mut rows = vec!["| flag | variable | default | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
     let cli = <Cli as clap::CommandFactory>::command();

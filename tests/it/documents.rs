@@ -18,11 +18,11 @@ fn check(path: &str, wanted: &str) {
 }
 
 #[test]
-fn the_readme_has_the_settings_of_the_flags() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (before, rest) = readme.split_once("<!-- settings -->\n").expect("the marker before the settings");
+fn the_page_of_settings_has_those_of_the_flags() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
+    let (before, rest) = page.split_once("<!-- settings -->\n").expect("the marker before the settings");
     let (_, after) = rest.split_once("<!-- /settings -->").expect("the marker after the settings");
-    check("README.md", &format!("{before}<!-- settings -->\n{}\n<!-- /settings -->{after}", settings_table()));
+    check("docs/settings.md", &format!("{before}<!-- settings -->\n{}\n<!-- /settings -->{after}", settings_table()));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn the_openapi_documents_are_those_of_the_route_tables() {
     }
 }
 
-/// Every command of the README and of docs/, each page in one shell, in order, with what it prints.
+/// Every command of the README and of docs/, each page in one shell, in order, with what it prints; every link.
 #[test]
 fn every_command_of_the_documents_does_what_the_text_shows() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/run");
