@@ -1,4 +1,4 @@
-//! Requests and answers of the own API: plain JSON, and errors that say what would be right.
+//! Requests and answers of the control API: plain JSON, and errors that say what would be right.
 
 use std::any::Any;
 
@@ -21,10 +21,10 @@ use crate::http::exchange::{BODY_TIMEOUT, decoded};
 use crate::http::extract::parse_object;
 use crate::service::{Error, Service};
 
-/// Largest body of the own API: seeds may be long.
+/// Largest body of the control API: seeds may be long.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// An error of the own API.
+/// An error of the control API.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,

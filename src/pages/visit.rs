@@ -183,7 +183,7 @@ impl Visit {
         self.go(&format!("{}?{}", self.realm.login(), query.finish())).into()
     }
 
-    /// Whether whoever looks may do what the own API does.
+    /// Whether whoever looks may do what the control API does.
     ///
     /// # Errors
     /// The page that says why not, or where one signs in.

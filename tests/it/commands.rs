@@ -366,7 +366,7 @@ fn a_control_key_is_asked_for() {
 }
 
 #[test]
-fn the_own_api_can_be_off() {
+fn the_control_api_can_be_off() {
     let server = start(&[&MEMORY[..], &["--control", "off"]].concat());
     let answer = get(&server.address(), CLOCK, "");
     assert!(status(&answer) == 404 && answer.contains("The control API is off"), "{answer}");

@@ -639,7 +639,7 @@ async fn with_a_key_the_console_asks_for_a_session_and_shows_no_key() {
 }
 
 #[tokio::test]
-async fn the_console_is_closed_where_the_own_api_is() {
+async fn the_console_is_closed_where_the_control_api_is() {
     let mut world = World::new(Backend::Memory).await;
     for (access, status) in [(Access::new(false, None, true, true), 404), (Access::new(true, None, false, false), 403)]
     {
