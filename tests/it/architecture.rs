@@ -1,4 +1,4 @@
-//! The rooms of the code: who may know whom (README, map of the code).
+//! The rooms of the code: who may know whom (ARCHITECTURE.md).
 
 use std::path::{Path, PathBuf};
 
