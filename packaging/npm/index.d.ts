@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" />
 
-/** An answer of the control API; docs/own-api.md says which members it has. */
+/** An answer of the control API; docs/control-api.md says which members it has. */
 export type Json = Record<string, any>;
 
 /** Starts a server, waits until it is ready and returns it. Rejects with `StartFailed` or `BinaryNotFound`. */
