@@ -16,7 +16,7 @@ use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 
 use crate::harness::{
-    ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, Client, START, World, fresh_database, on_every_store,
+    ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, Client, START, World, fresh_postgres_database, on_every_store,
 };
 use crate::reads::PAGES;
 use crate::sign_in::value_of;
@@ -50,8 +50,9 @@ const fn limit_of(instructions: i64, rows: i64) -> Limit {
     Limit { instructions: instructions.unsigned_abs(), rows: rows.unsigned_abs() }
 }
 
-/// What is about one thing, or shows one page of a list.
-const FOR_ONE: Limit = limit_of(200_000, 1000);
+/// What is about one thing, or shows one page of a list. Some hundreds of rows, and now and then a thousand more, when
+/// the journal that processes share is trimmed.
+const FOR_ONE: Limit = limit_of(200_000, 2000);
 /// What is about one group with all its members.
 const FOR_GROUP: Limit = limit_of(600 * MEMBERS, 10 * MEMBERS);
 /// A page of ten groups with all their members.
@@ -156,9 +157,9 @@ async fn fill(world: &World) -> Workspace {
 
 /// Instructions of SQLite or rows of PostgreSQL so far.
 async fn work(world: &World) -> u64 {
-    const ROWS: &str = "SELECT CAST((SELECT SUM(seq_tup_read) FROM pg_stat_user_tables
-           WHERE schemaname = current_schema()) + (SELECT SUM(idx_tup_read) FROM pg_stat_user_indexes
-           WHERE schemaname = current_schema()) AS BIGINT)";
+    // The functions behind `seq_tup_read` and `idx_tup_read`: their views go through the schemas of all other tests.
+    const ROWS: &str = "SELECT CAST(SUM(pg_stat_get_tuples_returned(c.oid)) AS BIGINT) FROM pg_class c
+         WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind IN ('r', 'i')";
     match world.service.store() {
         Store::Postgres(pool) => {
             // The counts are each connection's, and here there is one.
@@ -369,15 +370,7 @@ const COPY_OR_END_A_WORLD: [&str; 8] = [
 /// limit.
 const REFUSED: [&str; 4] = ["accountPort.close", "accountPort.get", "accountPort.open", "tls.ca"];
 
-async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
-    let workspace = world.workspace().await;
-    let fault = json!({"match": {"path": "/api/2.0/nowhere"}, "effect": {"status": 429}});
-    let mut judge = Judge::of(&world);
-    let plain = world.mint(PrincipalId(FIRST_USER + 4), |_| {}).await;
-    let oauth = world.account_oauth().await;
-    let callers = [("plain", plain.as_str()), ("admin", ADMIN_TOKEN), ("oauth", &oauth)];
-    let mut number = 60;
-
+async fn read_lists(world: &World, judge: &mut Judge) {
     let tokens = "/api/2.0/token-management/tokens";
     let scim = "/api/2.0/preview/scim/v2";
     for (path, limit) in [
@@ -395,16 +388,18 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
         ("/_mock/v1/workspaces/default/tokens?owner=user7@scale.example".to_owned(), FOR_ALL),
         ("/_mock/v1/workspaces/default/tokens?token_id=live8".to_owned(), FOR_ONE),
     ] {
-        let (answer, cost) = ask(&world, world.admin(), &Method::GET, &path, &json!({})).await;
+        let (answer, cost) = ask(world, world.admin(), &Method::GET, &path, &json!({})).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
         judge.judge(&path, &path, &answer, cost, limit);
     }
+}
 
+async fn read_pages(world: &World, judge: &mut Judge) {
     let mut browser = world.browser_of(ADMIN_USER).await;
     browser.sign_in("/account-console/login", ACCOUNT_ADMIN_USER, &[]).await;
     for page in PAGES {
         world.permit_users(true).await;
-        let before = work(&world).await;
+        let before = work(world).await;
         let answer = timeout(HANGS, browser.get(page)).await.unwrap_or_else(|_| panic!("{page} hangs"));
         let limit = match page {
             // The report is one of all tokens, and so is the list.
@@ -414,8 +409,21 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
             page if page.contains("/console") => FOR_TOKENS,
             _ => FOR_ONE,
         };
-        judge.judge(page, &format!("page {page}"), &answer, work(&world).await - before, limit);
+        judge.judge(page, &format!("page {page}"), &answer, work(world).await - before, limit);
     }
+}
+
+async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
+    let workspace = world.workspace().await;
+    let fault = json!({"match": {"path": "/api/2.0/nowhere"}, "effect": {"status": 429}});
+    let mut judge = Judge::of(&world);
+    let plain = world.mint(PrincipalId(FIRST_USER + 4), |_| {}).await;
+    let oauth = world.account_oauth().await;
+    let callers = [("plain", plain.as_str()), ("admin", ADMIN_TOKEN), ("oauth", &oauth)];
+    let mut number = 60;
+
+    read_lists(&world, &mut judge).await;
+    read_pages(&world, &mut judge).await;
 
     let checkpoint = "INSERT INTO checkpoints (workspace_id, checkpoint_name, created_at, has_account)";
     run(&world, &format!("{checkpoint} SELECT {}, 'one', 0, NOT is_default FROM workspaces", workspace.id)).await;
@@ -495,9 +503,10 @@ async fn no_request_reads_more_than_it_answers_or_changes_on_sqlite() {
     no_request_reads_more_than_it_answers_or_changes(world).await;
 }
 
-/// With one connection, as each has counts of its own.
+/// With one connection, as each has counts of its own, and in a database that no other test uses: while a statement
+/// runs in one, versions of rows that it might still see stay in the indexes, and are read.
 async fn on_one_connection() -> World {
-    let (database, _) = fresh_database(Backend::Postgres).await;
+    let database = fresh_postgres_database("scale").await;
     let (acquire, statement) = (Duration::from_secs(30), Duration::from_mins(1));
     World::on(database, Limits { connections: 1, acquire, statement, ..Limits::default() }).await
 }
