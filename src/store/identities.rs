@@ -104,8 +104,8 @@ macro_rules! is_found {
 }
 
 /// The condition that a row of principals is in the workspace: assigned itself, or in a group of the account that is.
-/// It looks from the principal upwards, so that it costs the same among many. The account is bound as `$1`, the
-/// workspace as `$2`. UNION ends circles. Unless it is told not to, SQLite may find all groups before it looks at one.
+/// It looks from the principal upwards, for one or a few. The account is bound as `$1`, the workspace as `$2`. UNION
+/// ends circles. Unless it is told not to, SQLite may find all groups before it looks at one.
 macro_rules! is_present {
     ($principal:literal) => {
         concat!(
@@ -129,7 +129,27 @@ macro_rules! is_present {
         )
     };
 }
-pub(super) use {is_found, is_present};
+
+/// The same condition for many: it finds once which groups of the account are there, and then looks at no others than
+/// those that hold the principal itself. PostgreSQL would read all memberships for an EXISTS, and look through all
+/// groups for each membership without the CASE.
+macro_rules! is_among_present {
+    ($principal:literal) => {
+        concat!(
+            "(COALESCE((SELECT d.direct FROM workspace_assignments d
+               WHERE d.workspace_id = $2 AND d.principal_id = ",
+            $principal,
+            ".principal_id), FALSE) OR COALESCE((SELECT TRUE FROM group_members m
+               WHERE m.account_id = $1 AND m.member_id = ",
+            $principal,
+            ".principal_id AND CASE WHEN m.group_id IN (SELECT g.principal_id FROM principals g
+                 WHERE g.account_id = $1 AND g.kind = 'group' AND +g.workspace_id = 0 AND ",
+            is_present!("g"),
+            ") THEN TRUE ELSE FALSE END LIMIT 1), FALSE))"
+        )
+    };
+}
+pub(super) use {is_among_present, is_found, is_present};
 
 /// Begins a statement about `below`: the ids of the principal that is bound as `$top` and of all that it holds,
 /// directly or through other groups. The account is bound as `$1`. UNION ends circles.
@@ -324,7 +344,7 @@ impl Reader {
         const SQL: &str = concat!(
             places!("principals p"),
             "WHERE p.account_id = $1 AND ",
-            is_present!("p"),
+            is_among_present!("p"),
             " ORDER BY p.created_at, p.principal_id"
         );
         let account = workspace.account.to_string();
@@ -334,8 +354,10 @@ impl Reader {
 
     /// How many principals there are.
     pub async fn count_principals(&mut self, of: Population<'_>) -> Result<usize, StoreError> {
-        const THERE: &str =
-            concat!("SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $3 AND ", is_present!("p"));
+        const THERE: &str = concat!(
+            "SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $3 AND ",
+            is_among_present!("p")
+        );
         const ALL: &str =
             "SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $2 AND p.workspace_id = 0";
         let account = of.account();
@@ -362,7 +384,7 @@ impl Reader {
              FROM principals p
              LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id
              WHERE p.account_id = $1 AND p.kind = $3 AND (p.created_at, p.principal_id) > ($4, $5) AND ",
-            is_present!("p"),
+            is_among_present!("p"),
             " ORDER BY p.created_at, p.principal_id LIMIT $6 OFFSET $7"
         );
         const ALL: &str = concat!(
@@ -410,7 +432,7 @@ impl Reader {
              LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id
              WHERE p.account_id = $1 AND p.workspace_id = 0 AND p.kind = 'user' AND p.name_key > $3 AND p.active
                AND COALESCE(a.active, TRUE) AND ",
-            is_present!("p"),
+            is_among_present!("p"),
             " ORDER BY p.name_key LIMIT $4"
         );
         const ALL: &str = "SELECT p.principal_id, p.name, p.display_name, p.account_admin AS is_admin FROM principals p
@@ -437,7 +459,7 @@ impl Reader {
              WHERE ",
             is_found!("p.principal_id"),
             " AND COALESCE(a.active, TRUE) AND ",
-            is_present!("p"),
+            is_among_present!("p"),
             " ORDER BY p.name_key"
         );
         const ALL: &str = "SELECT p.principal_id, p.name, p.display_name, TRUE AS is_admin FROM principals p
@@ -519,7 +541,7 @@ impl Reader {
             " AND ",
             is_found!("p.principal_id"),
             " AND (g.workspace_id = 0 OR ",
-            is_present!("p"),
+            is_among_present!("p"),
             ") ORDER BY m.group_id, p.principal_id"
         );
         const ALL: &str = concat!(
@@ -557,7 +579,7 @@ impl Reader {
         const EVERYBODY: &str = concat!(
             "SELECT p.principal_id, p.kind, p.display_name FROM principals p
              WHERE p.account_id = $1 AND p.kind <> 'group' AND ",
-            is_present!("p"),
+            is_among_present!("p"),
             " ORDER BY p.principal_id"
         );
         let account = workspace.account.to_string();

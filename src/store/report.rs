@@ -8,7 +8,7 @@ use std::fmt::Write;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::StoreError;
-use super::identities::{PrincipalRow, is_found, is_present, principal_columns};
+use super::identities::{PrincipalRow, is_among_present, is_found, is_present, principal_columns};
 use super::session::{Reader, Value, args};
 use super::tokens::{TokenRow, expiry_key, token_columns, within_horizon};
 use crate::domain::identity::{Principal, PrincipalKind};
@@ -126,7 +126,7 @@ impl<'a> Statement<'a> {
                    LEFT JOIN workspace_assignments a ON a.workspace_id = $4 AND a.principal_id = p.principal_id
                    WHERE p.account_id = {account} AND p.kind <> 'group' AND p.active AND COALESCE(a.active, TRUE)
                    AND {})",
-                placed(is_present!("p"), &account, "$4"),
+                placed(is_among_present!("p"), &account, "$4"),
             );
         }
         statement

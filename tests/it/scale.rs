@@ -216,6 +216,8 @@ async fn ask(world: &World, client: Client<'_>, method: &Method, path: &str, bod
     (answer, work(world).await - before)
 }
 
+const LONELY_TOKEN: &str = "dapi00000000000000000000000000000007";
+
 const CODE_REQUEST: &str = "?response_type=code&client_id=databricks-cli&redirect_uri=http://localhost:8020\
     &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 
@@ -392,6 +394,15 @@ async fn read_lists(world: &World, judge: &mut Judge) {
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
         judge.judge(&path, &path, &answer, cost, limit);
     }
+    // One of the account's workspaces, in which hardly anybody is.
+    world.add_second_workspace(7, START, LONELY_TOKEN).await;
+    for list in ["Users", "Groups", "ServicePrincipals"] {
+        let path = format!("{scim}/{list}?count=10");
+        let (answer, cost) = ask(world, world.client(LONELY_TOKEN), &Method::GET, &path, &json!({})).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        assert!(answer.json()["totalResults"].as_i64().unwrap() <= 2, "{}", answer.text);
+        judge.judge(&path, &format!("almost alone {path}"), &answer, cost, FOR_ALL);
+    }
 }
 
 async fn read_pages(world: &World, judge: &mut Judge) {
@@ -426,7 +437,11 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
     read_pages(&world, &mut judge).await;
 
     let checkpoint = "INSERT INTO checkpoints (workspace_id, checkpoint_name, created_at, has_account)";
-    run(&world, &format!("{checkpoint} SELECT {}, 'one', 0, NOT is_default FROM workspaces", workspace.id)).await;
+    run(
+        &world,
+        &format!("{checkpoint} SELECT workspace_id, 'one', 0, NOT is_default FROM workspaces WHERE is_default"),
+    )
+    .await;
     for route in CONTROL_ROUTES.iter().filter(|it| !COPY_OR_END_A_WORLD.contains(&it.operation)) {
         // Routes before it may have emptied the journal, and cleared the faults.
         let listed = world.client(&plain).get("/api/2.0/token/list").await;
