@@ -65,6 +65,7 @@ class WorkspaceTest {
     // The admin's own token has no comment.
     assertTrue(comments(new WorkspaceClient(config)).contains(info.getDisplayName()));
     assertEquals(1, comments(w).stream().filter(comment -> comment.startsWith("repetition")).count());
+    assertEquals(workspace.accountId(), config.getAccountId());
     assertEquals(
         Map.of(
             "DATABRICKS_HOST", config.getHost(),
@@ -164,6 +165,7 @@ class WorkspaceTest {
     var config =
         new DatabricksConfig()
             .setHost(workspace.host())
+            .setAuthType("pat")
             .setToken(server.adminToken())
             .setWorkspaceId(workspace.id());
     assertEquals("admin@example.com", new WorkspaceClient(config).currentUser().me(new MeRequest()).getUserName());

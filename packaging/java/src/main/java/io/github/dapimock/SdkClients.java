@@ -29,16 +29,16 @@ final class SdkClients {
     DatabricksConfig config =
         base(workspace)
             .setAuthType("oauth-m2m")
-            .setAccountId(workspace.accountId())
             .setClientId(workspace.clientId())
             .setClientSecret(workspace.clientSecret());
     return new AccountClient(withRetries(workspace, config));
   }
 
-  /** What the developer's own variables and profile would fill in is said here. */
+  /** Sets everything that the SDK would otherwise take from the developer's own variables and profile. */
   private static DatabricksConfig base(Workspace workspace) {
     return new DatabricksConfig()
         .setHost(workspace.host())
+        .setAccountId(workspace.accountId())
         .setWorkspaceId(workspace.id())
         .setConfigFile(NO_CONFIG_FILE);
   }
