@@ -1,5 +1,5 @@
 //! dapi-mock: the personal-access-token service of Databricks, on your own machine, with its rules
-//! enforced. The README has a map of the code.
+//! enforced. ARCHITECTURE.md has a map of the code.
 #![forbid(unsafe_code)]
 
 pub mod audit_shape;
@@ -17,7 +17,8 @@ pub mod own_client;
 pub mod page;
 pub mod pages;
 mod places;
-mod process;
+mod platform;
+mod ready;
 pub mod run;
 mod run_client;
 mod run_exec;
