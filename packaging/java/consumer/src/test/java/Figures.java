@@ -2,11 +2,12 @@ import io.github.dapimock.Server;
 import java.util.Arrays;
 import java.util.concurrent.Callable;
 
-/** Prints what things cost, each the median of its runs. {@code ../bench} runs it. */
+/** Prints what things cost, each the median of its runs: {@code Figures RUNS}. {@code ../bench} runs it. */
 class Figures {
   public static void main(String[] arguments) throws Exception {
     System.out.printf("first start in a JVM, which extracts the program: %.1f ms%n", start());
-    System.out.printf("start of the server: %.1f ms (median of 20)%n", median(20, Figures::start));
+    int runs = Integer.parseInt(arguments[0]);
+    System.out.printf("start of the server: %.1f ms (median of %d)%n", median(runs / 10 + 1, Figures::start), runs / 10 + 1);
     try (Server server = Server.start()) {
       Callable<Object> workspace =
           () -> {
@@ -14,10 +15,10 @@ class Figures {
             server.createWorkspace().delete();
             return server.suspectedCredentials();
           };
-      for (int warmUp = 0; warmUp < 200; warmUp++) {
+      for (int warmUp = 0; warmUp < runs; warmUp++) {
         workspace.call();
       }
-      System.out.printf("workspace per test: %.2f ms (median of 200)%n", median(200, () -> once(workspace)));
+      System.out.printf("workspace per test: %.2f ms (median of %d)%n", median(runs, () -> once(workspace)), runs);
     }
   }
 
