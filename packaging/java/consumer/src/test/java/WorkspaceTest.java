@@ -100,7 +100,12 @@ class WorkspaceTest {
     w.currentUser().me(new MeRequest());
     assertEquals(2, workspace.faults().list().get(0).path("fired").asInt());
     // Nothing else moves a frozen clock.
-    assertFalse(workspace.clock().now().isBefore(before.plusSeconds(2)));
+    Instant after = workspace.clock().now();
+    assertFalse(after.isBefore(before.plusSeconds(2)));
+    workspace.faults().clear();
+    workspace.faults().arm("temporarily_unavailable", 1);
+    w.currentUser().me(new MeRequest());
+    assertFalse(workspace.clock().now().isBefore(after.plusSeconds(1)));
     workspace.faults().clear();
     assertEquals(0, workspace.faults().list().size());
     workspace.faults().arm(Map.of("effect", Map.of("status", 400, "error_code", "BAD_REQUEST", "message", "No.")));
