@@ -12,7 +12,6 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::authorize::NamedWorkspace;
-use super::identity::Entry;
 use super::ids::DAY_MS;
 use super::jwt::{Audience, LIFETIME_SECONDS};
 use super::oauth::{
@@ -620,25 +619,25 @@ pub struct Person {
     pub admin: bool,
 }
 
-impl Person {
-    /// The active one behind an entry of the workspace's directory.
-    pub fn of_workspace(workspace: &Workspace, entry: Entry) -> Option<Self> {
-        let active = entry.is_active();
-        let admin = entry.groups.iter().any(|membership| membership.group == workspace.admins_group);
-        let Entry { principal, .. } = entry;
-        active.then_some(Self { id: principal.id, name: principal.name, display_name: principal.display_name, admin })
-    }
-}
+/// A search for people by a part of a name, in any case.
+#[derive(Clone, Debug)]
+pub struct Search(String);
 
-/// Those whose names hold `text`, admins first, then by name: [`PEOPLE_SHOWN`] of them at most, and
-/// how many there are.
-pub fn search(mut people: Vec<Person>, text: &str) -> (Vec<Person>, usize) {
-    let text = text.trim().to_lowercase();
-    people.retain(|person| [&person.name, &person.display_name].iter().any(|name| name.to_lowercase().contains(&text)));
-    people.sort_by_cached_key(|person| (!person.admin, person.name.to_lowercase(), person.id));
-    let found = people.len();
-    people.truncate(PEOPLE_SHOWN);
-    (people, found)
+impl Search {
+    /// A search for what was typed.
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_lowercase())
+    }
+
+    /// Whether it finds everybody.
+    pub fn is_for_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it finds somebody.
+    pub fn finds(&self, person: &Person) -> bool {
+        [&person.name, &person.display_name].iter().any(|name| name.to_lowercase().contains(&self.0))
+    }
 }
 
 #[cfg(test)]
@@ -881,18 +880,11 @@ mod tests {
     }
 
     #[test]
-    fn admins_come_first_and_names_are_searched_without_case() {
-        let person = |id, name: &str, admin| Person {
-            id: PrincipalId(id),
-            name: name.into(),
-            display_name: format!("N{id}"),
-            admin,
-        };
-        let people: Vec<Person> = (0..60).map(|id| person(id, &format!("User{id:02}@x"), id == 59)).collect();
-        let (first, found) = search(people.clone(), "");
-        assert_eq!((first.len(), found, first[0].id, first[1].id), (50, 60, PrincipalId(59), PrincipalId(0)));
-        assert_eq!(search(people.clone(), " uSER07 ").0[0].id, PrincipalId(7));
-        assert_eq!(search(people.clone(), "n59").1, 1);
-        assert_eq!(search(people, "%").1, 0);
+    fn names_are_searched_without_case_and_without_wildcards() {
+        let person = Person { id: PrincipalId(7), name: "User07@x".into(), display_name: "N7".into(), admin: false };
+        for (text, finds) in [("", true), (" uSER07 ", true), ("n7", true), ("n8", false), ("%", false), ("_", false)] {
+            assert_eq!(Search::new(text).finds(&person), finds, "{text}");
+        }
+        assert!(Search::new(" ").is_for_all() && !Search::new("n").is_for_all());
     }
 }

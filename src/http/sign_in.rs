@@ -194,11 +194,11 @@ impl Question<'_> {
         let hidden = [("ticket", ticket.as_str())];
         let shows_names = pending.admitted || !app.sign_in.asks_key();
         let form = if shows_names {
-            let (people, found) = app.service.people(place, text).await?;
+            let (people, more) = app.service.people(place, text).await?;
             let mut address = request.query();
             address.extend(named.as_deref().map(|id| ("o", id)));
             let search = if pending.admitted { Search::ByForm(&hidden) } else { Search::ByAddress(&address) };
-            PeopleChoice { people: &people, found, text, search, choice: &hidden }.forms()
+            PeopleChoice { people: &people, more, text, search, choice: &hidden }.forms()
         } else {
             key_form(&hidden)
         };

@@ -9,8 +9,8 @@ use crate::domain::sign_in::{PEOPLE_SHOWN, Person};
 pub struct PeopleChoice<'a> {
     /// Those that are shown.
     pub people: &'a [Person],
-    /// How many were found.
-    pub found: usize,
+    /// Whether others were found, too.
+    pub more: bool,
     /// What was searched for.
     pub text: &'a str,
     /// How others are found.
@@ -73,9 +73,7 @@ impl PeopleChoice<'_> {
                     }
                 }
             }
-            @if self.found > self.people.len() {
-                p.soft { "The first " (PEOPLE_SHOWN) " of " (self.found) " users. Search to find others." }
-            }
+            @if self.more { p.soft { "These are the first " (PEOPLE_SHOWN) " users. Search to find others." } }
         }
     }
 }

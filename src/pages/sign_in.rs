@@ -139,9 +139,9 @@ async fn question(pages: &Pages, visit: &Visit, place: &Place, asked: &Asked, sh
     let mut hidden = vec![("form_token", form_token.as_str())];
     hidden.extend(admission.as_deref().map(|admission| ("admission", admission)));
     let form = if shows_names {
-        let (people, found) = pages.service.people(place, text).await.map_err(|error| visit.failed(error))?;
+        let (people, more) = pages.service.people(place, text).await.map_err(|error| visit.failed(error))?;
         let search = if admission.is_some() { Search::ByForm(&hidden) } else { Search::ByAddress(&search) };
-        PeopleChoice { people: &people, found, text, search, choice: &hidden }.forms()
+        PeopleChoice { people: &people, more, text, search, choice: &hidden }.forms()
     } else {
         key_form(&hidden)
     };

@@ -190,7 +190,11 @@ impl<'a> Batches<'a> {
     }
 
     async fn commit(&mut self) -> Result<(), Error> {
-        if let Some(writer) = self.current.take() {
+        if let Some(mut writer) = self.current.take() {
+            // Each time that there are twice as many.
+            if self.in_batch == BATCH && (self.progress.done / BATCH).is_power_of_two() {
+                writer.gather_statistics().await?;
+            }
             writer.commit().await?;
         }
         self.in_batch = 0;

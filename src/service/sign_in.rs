@@ -1,19 +1,24 @@
 //! Signing in of people: who may be chosen, the choice, and the tokens that it gives.
 
+use std::collections::HashSet;
+
 use super::keys::sign;
 use super::oauth::{AccessGrant, Issued};
 use super::seal::{Purpose, Seal, sealed_payload};
 use super::{Error, Service};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::NamedWorkspace;
-use crate::domain::identity::{Entry, Principal, PrincipalKind};
+use crate::domain::identity::{Principal, PrincipalKind};
 use crate::domain::oauth::Refusal;
 use crate::domain::sign_in::{
-    AuthorizationRequest, Issuer, PendingSignIn, Person, Place, Proof, Redemption, ReturnAddress, SignIn, Ticket,
-    TicketKind, Verdict, search,
+    AuthorizationRequest, Issuer, PEOPLE_SHOWN, PendingSignIn, Person, Place, Proof, Redemption, ReturnAddress, Search,
+    SignIn, Ticket, TicketKind, Verdict,
 };
 use crate::domain::{Denial, Millis, PrincipalId};
-use crate::store::{Lock, Reader, StoreError};
+use crate::store::{Lock, Population, Reader, StoreError};
+
+/// How many users a search looks at with one statement.
+const SEARCHED: usize = 500;
 
 impl Service {
     /// Where somebody signs in who is sent to that authorization server.
@@ -33,28 +38,32 @@ impl Service {
         Ok(Place { workspace, whole_account })
     }
 
-    /// The active users there whose names hold `text`: the first ones, and how many there are.
-    pub async fn people(&self, place: &Place, text: &str) -> Result<(Vec<Person>, usize), Error> {
-        let workspace = &place.workspace;
-        let mut reader = self.store.read().await?;
-        let people: Vec<Person> = if place.whole_account {
-            let principals = reader.list_principals(workspace.account).await?.into_iter();
-            let active = principals.filter(|it| it.kind == PrincipalKind::User && it.active);
-            active
-                .map(|user| Person {
-                    id: user.id,
-                    name: user.name,
-                    display_name: user.display_name,
-                    admin: user.account_admin,
-                })
-                .collect()
+    /// The first of the active users there whose names hold `text`, admins before others, and whether there are more.
+    pub async fn people(&self, place: &Place, text: &str) -> Result<(Vec<Person>, bool), Error> {
+        let (workspace, kind, search) = (&place.workspace, PrincipalKind::User, Search::new(text));
+        let there = if place.whole_account {
+            Population::Account(workspace.account, kind)
         } else {
-            let assigned = reader.list_assigned(workspace).await?;
-            let memberships = reader.list_memberships(workspace).await?;
-            let users = Entry::directory(Some(workspace.users_group), PrincipalKind::User, assigned, &memberships);
-            users.into_iter().filter_map(|user| Person::of_workspace(workspace, user)).collect()
+            Population::Workspace(workspace, kind)
         };
-        Ok(search(people, text))
+        let mut reader = self.store.read().await?;
+        let mut people = reader.list_admins_to_sign_in(there).await?;
+        let admins: HashSet<PrincipalId> = people.iter().map(|admin| admin.id).collect();
+        people.retain(|admin| search.finds(admin));
+        let limit = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { SEARCHED };
+        let mut after = String::new();
+        while people.len() <= PEOPLE_SHOWN {
+            let read = reader.list_users_to_sign_in(there, &after, limit).await?;
+            let is_last = read.len() < limit;
+            after = read.last().map(|last| Principal::name_key(&last.name)).unwrap_or_default();
+            people.extend(read.into_iter().filter(|user| !admins.contains(&user.id) && search.finds(user)));
+            if is_last {
+                break;
+            }
+        }
+        let more = people.len() > PEOPLE_SHOWN;
+        people.truncate(PEOPLE_SHOWN);
+        Ok((people, more))
     }
 
     /// Begins a sign-in that the page asks about; nothing is stored.

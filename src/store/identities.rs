@@ -9,6 +9,7 @@ use sqlx::FromRow;
 use super::StoreError;
 use super::session::{Reader, Writer, args};
 use crate::domain::identity::{Assignment, Member, Principal, PrincipalKind};
+use crate::domain::sign_in::Person;
 use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 
 #[derive(FromRow)]
@@ -87,36 +88,66 @@ macro_rules! places {
     };
 }
 
-/// Begins a statement about `present`: the ids of all that are in the workspace, found from its
-/// assignments downwards. Only groups of the account hand on that they are there. Bound as above; UNION
-/// ends circles.
+/// The condition that a LEFT JOIN has found a row of the table that has this id.
 ///
-/// Here and below, CROSS JOIN fixes the order of the tables for SQLite: without statistics it may begin with the
-/// larger table and read all of it for every row of the smaller one. PostgreSQL chooses for itself.
-macro_rules! with_present {
-    () => {
-        "WITH RECURSIVE present (principal_id) AS (
-           SELECT d.principal_id FROM workspace_assignments d WHERE d.workspace_id = $2 AND d.direct
-           UNION SELECT m.member_id FROM present CROSS JOIN principals g CROSS JOIN group_members m
-             WHERE g.account_id = $1 AND g.principal_id = present.principal_id AND g.workspace_id = 0
-               AND g.kind = 'group' AND m.account_id = $1 AND m.group_id = g.principal_id) "
+/// Statements here join by LEFT JOIN, as it fixes the order: the rows on its left are taken one by one, and those on
+/// its right are looked up in an index. Of other joins, SQLite and PostgreSQL may begin with the larger table and read
+/// all of it, and without statistics they do. They would take a LEFT JOIN for another join, too, if they saw that the
+/// condition is never true without a row; they don't look into COALESCE.
+///
+/// A sign before a column, as in `+p.workspace_id`, keeps its index out: without statistics PostgreSQL takes all
+/// principals of an account for as few as one of an id.
+macro_rules! is_found {
+    ($id:literal) => {
+        concat!("COALESCE(", $id, ", 0) <> 0")
     };
 }
 
-/// The condition that `p` is one of them, found from `p` upwards: for one or a few.
+/// The condition that a row of principals is in the workspace: assigned itself, or in a group of the account that is.
+/// It looks from the principal upwards, so that it costs the same among many. The account is bound as `$1`, the
+/// workspace as `$2`. UNION ends circles. Unless it is told not to, SQLite may find all groups before it looks at one.
 macro_rules! is_present {
-    () => {
-        "EXISTS (WITH RECURSIVE up (principal_id) AS (
-           SELECT p.principal_id
-           UNION SELECT m.group_id FROM up CROSS JOIN group_members m
-             WHERE m.account_id = $1 AND m.member_id = up.principal_id)
-         SELECT 1 FROM up CROSS JOIN workspace_assignments d CROSS JOIN principals g
-         WHERE d.workspace_id = $2 AND d.principal_id = up.principal_id AND d.direct
-           AND g.account_id = $1 AND g.principal_id = up.principal_id
-           AND (g.workspace_id = 0 OR g.principal_id = p.principal_id))"
+    ($principal:literal) => {
+        concat!(
+            "(COALESCE((SELECT d.direct FROM workspace_assignments d
+               WHERE d.workspace_id = $2 AND d.principal_id = ",
+            $principal,
+            ".principal_id), FALSE) OR EXISTS (WITH RECURSIVE up (group_id) AS NOT MATERIALIZED (
+                 SELECT m.group_id FROM group_members m WHERE m.account_id = $1 AND m.member_id = ",
+            $principal,
+            ".principal_id
+                 UNION SELECT m.group_id FROM up
+                   LEFT JOIN group_members m ON m.account_id = $1 AND m.member_id = up.group_id
+                   WHERE ",
+            is_found!("m.group_id"),
+            ") SELECT 1 FROM up
+               LEFT JOIN workspace_assignments d ON d.workspace_id = $2 AND d.principal_id = up.group_id AND d.direct
+               LEFT JOIN principals g ON g.account_id = $1 AND g.principal_id = d.principal_id AND +g.workspace_id = 0
+               WHERE ",
+            is_found!("g.principal_id"),
+            "))"
+        )
     };
 }
-pub(super) use {is_present, with_present};
+pub(super) use {is_found, is_present};
+
+/// Begins a statement about `below`: the ids of the principal that is bound as `$top` and of all that it holds,
+/// directly or through other groups. The account is bound as `$1`. UNION ends circles.
+macro_rules! below {
+    ($top:literal) => {
+        concat!(
+            "WITH RECURSIVE below (principal_id) AS (
+               SELECT CAST(",
+            $top,
+            " AS BIGINT)
+               UNION SELECT m.member_id FROM below
+                 LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = below.principal_id
+                 WHERE ",
+            is_found!("m.member_id"),
+            ") "
+        )
+    };
+}
 
 impl TryFrom<AssignedRow> for (Principal, Assignment) {
     type Error = StoreError;
@@ -139,6 +170,22 @@ struct MemberRow {
     principal_id: i64,
     kind: String,
     display_name: String,
+}
+
+/// Somebody who may sign in.
+#[derive(FromRow)]
+struct PersonRow {
+    principal_id: i64,
+    name: String,
+    display_name: String,
+    is_admin: bool,
+}
+
+impl From<PersonRow> for Person {
+    fn from(row: PersonRow) -> Self {
+        let PersonRow { principal_id, name, display_name, is_admin } = row;
+        Self { id: PrincipalId(principal_id), name, display_name, admin: is_admin }
+    }
 }
 
 /// A member with its group.
@@ -266,7 +313,7 @@ impl Reader {
         id: PrincipalId,
     ) -> Result<Option<(Principal, Assignment)>, StoreError> {
         const SQL: &str =
-            concat!(places!("principals p"), "WHERE p.account_id = $1 AND p.principal_id = $3 AND ", is_present!());
+            concat!(places!("principals p"), "WHERE p.account_id = $1 AND p.principal_id = $3 AND ", is_present!("p"));
         let account = workspace.account.to_string();
         let row = self.row::<AssignedRow>(SQL, args![&account, workspace.id, id]).await?;
         row.map(<(Principal, Assignment)>::try_from).transpose()
@@ -275,9 +322,10 @@ impl Reader {
     /// Every principal that is in a workspace, oldest first.
     pub async fn list_assigned(&mut self, workspace: &Workspace) -> Result<Vec<(Principal, Assignment)>, StoreError> {
         const SQL: &str = concat!(
-            with_present!(),
-            places!("present CROSS JOIN principals p"),
-            "WHERE p.account_id = $1 AND p.principal_id = present.principal_id ORDER BY p.created_at, p.principal_id"
+            places!("principals p"),
+            "WHERE p.account_id = $1 AND ",
+            is_present!("p"),
+            " ORDER BY p.created_at, p.principal_id"
         );
         let account = workspace.account.to_string();
         let rows = self.rows::<AssignedRow>(SQL, args![&account, workspace.id]).await?;
@@ -286,11 +334,8 @@ impl Reader {
 
     /// How many principals there are.
     pub async fn count_principals(&mut self, of: Population<'_>) -> Result<usize, StoreError> {
-        const THERE: &str = concat!(
-            with_present!(),
-            "SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $3
-               AND p.principal_id IN (SELECT principal_id FROM present)"
-        );
+        const THERE: &str =
+            concat!("SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $3 AND ", is_present!("p"));
         const ALL: &str =
             "SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $2 AND p.workspace_id = 0";
         let account = of.account();
@@ -310,16 +355,15 @@ impl Reader {
         batch: Batch,
     ) -> Result<Vec<(Aged, Principal, Assignment)>, StoreError> {
         const THERE: &str = concat!(
-            with_present!(),
             "SELECT ",
             principal_columns!(),
             ", COALESCE(a.active, TRUE) AS assigned_active, COALESCE(a.entitlements, '[]') AS entitlements,
                COALESCE(a.roles, '[]') AS roles, p.created_at
              FROM principals p
              LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id
-             WHERE p.account_id = $1 AND p.kind = $3 AND p.principal_id IN (SELECT principal_id FROM present)
-               AND (p.created_at, p.principal_id) > ($4, $5)
-             ORDER BY p.created_at, p.principal_id LIMIT $6 OFFSET $7"
+             WHERE p.account_id = $1 AND p.kind = $3 AND (p.created_at, p.principal_id) > ($4, $5) AND ",
+            is_present!("p"),
+            " ORDER BY p.created_at, p.principal_id LIMIT $6 OFFSET $7"
         );
         const ALL: &str = concat!(
             "SELECT ",
@@ -354,12 +398,67 @@ impl Reader {
         }
     }
 
+    /// The active users, by name, whose key is after that one.
+    pub async fn list_users_to_sign_in(
+        &mut self,
+        of: Population<'_>,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Person>, StoreError> {
+        const THERE: &str = concat!(
+            "SELECT p.principal_id, p.name, p.display_name, FALSE AS is_admin FROM principals p
+             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id
+             WHERE p.account_id = $1 AND p.workspace_id = 0 AND p.kind = 'user' AND p.name_key > $3 AND p.active
+               AND COALESCE(a.active, TRUE) AND ",
+            is_present!("p"),
+            " ORDER BY p.name_key LIMIT $4"
+        );
+        const ALL: &str = "SELECT p.principal_id, p.name, p.display_name, p.account_admin AS is_admin FROM principals p
+             WHERE p.account_id = $1 AND p.workspace_id = 0 AND p.kind = 'user' AND p.name_key > $2 AND p.active
+             ORDER BY p.name_key LIMIT $3";
+        let (account, limit) = (of.account(), as_number(limit));
+        let rows = match of {
+            Population::Workspace(workspace, _) => {
+                self.rows::<PersonRow>(THERE, args![&account, workspace.id, after, limit]).await?
+            }
+            Population::Account(..) => self.rows::<PersonRow>(ALL, args![&account, after, limit]).await?,
+        };
+        Ok(rows.into_iter().map(Person::from).collect())
+    }
+
+    /// The active users who administer the workspace or the account, by name.
+    pub async fn list_admins_to_sign_in(&mut self, of: Population<'_>) -> Result<Vec<Person>, StoreError> {
+        const THERE: &str = concat!(
+            below!("$3"),
+            "SELECT p.principal_id, p.name, p.display_name, TRUE AS is_admin FROM below
+             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = below.principal_id
+               AND p.kind = 'user' AND p.active
+             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id
+             WHERE ",
+            is_found!("p.principal_id"),
+            " AND COALESCE(a.active, TRUE) AND ",
+            is_present!("p"),
+            " ORDER BY p.name_key"
+        );
+        const ALL: &str = "SELECT p.principal_id, p.name, p.display_name, TRUE AS is_admin FROM principals p
+             WHERE p.account_id = $1 AND p.account_admin AND p.workspace_id = 0 AND p.kind = 'user' AND p.active
+             ORDER BY p.name_key";
+        let account = of.account();
+        let rows = match of {
+            Population::Workspace(workspace, _) => {
+                self.rows::<PersonRow>(THERE, args![&account, workspace.id, workspace.admins_group]).await?
+            }
+            Population::Account(..) => self.rows::<PersonRow>(ALL, args![&account]).await?,
+        };
+        Ok(rows.into_iter().map(Person::from).collect())
+    }
+
     /// The names of the groups that are there.
     pub async fn list_group_names(&mut self, of: Population<'_>) -> Result<Vec<(PrincipalId, String)>, StoreError> {
         const THERE: &str = concat!(
-            with_present!(),
-            "SELECT p.principal_id, p.display_name FROM principals p WHERE p.account_id = $1 AND p.kind = 'group'
-               AND p.principal_id IN (SELECT principal_id FROM present)"
+            "SELECT p.principal_id, p.display_name FROM principals p
+             WHERE p.account_id = $1 AND p.kind = 'group' AND ",
+            is_present!("p")
         );
         const ALL: &str = "SELECT p.principal_id, p.display_name FROM principals p
              WHERE p.account_id = $1 AND p.kind = 'group' AND p.workspace_id = 0";
@@ -375,8 +474,12 @@ impl Reader {
 
     /// Which groups of the account, or of workspaces in it, hold which groups: as group and member.
     pub async fn list_nested(&mut self, of: Population<'_>) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
-        const SQL: &str = "SELECT m.group_id, m.member_id FROM principals p CROSS JOIN group_members m
-             WHERE p.account_id = $1 AND p.kind = 'group' AND m.account_id = $1 AND m.member_id = p.principal_id";
+        const SQL: &str = concat!(
+            "SELECT m.group_id, m.member_id FROM principals p
+             LEFT JOIN group_members m ON m.account_id = $1 AND m.member_id = p.principal_id
+             WHERE p.account_id = $1 AND p.kind = 'group' AND ",
+            is_found!("m.group_id")
+        );
         let account = of.account();
         Ok(pairs(self.rows(SQL, args![&account]).await?))
     }
@@ -387,9 +490,13 @@ impl Reader {
         of: Population<'_>,
         ((from, first), (to, last)): (Aged, Aged),
     ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
-        const SQL: &str = "SELECT m.group_id, m.member_id FROM principals p CROSS JOIN group_members m
+        const SQL: &str = concat!(
+            "SELECT m.group_id, m.member_id FROM principals p
+             LEFT JOIN group_members m ON m.account_id = $1 AND m.member_id = p.principal_id
              WHERE p.account_id = $1 AND p.kind = $2 AND (p.created_at, p.principal_id) >= ($3, $4)
-               AND (p.created_at, p.principal_id) <= ($5, $6) AND m.account_id = $1 AND m.member_id = p.principal_id";
+               AND (p.created_at, p.principal_id) <= ($5, $6) AND ",
+            is_found!("m.group_id")
+        );
         let account = of.account();
         Ok(pairs(self.rows(SQL, args![&account, of.kind().as_str(), from, first, to, last]).await?))
     }
@@ -400,23 +507,31 @@ impl Reader {
         of: Population<'_>,
         ((from, first), (to, last)): (Aged, Aged),
     ) -> Result<Vec<(PrincipalId, Member)>, StoreError> {
+        // Whoever is in a group of the account that is there, is there.
         const THERE: &str = concat!(
-            with_present!(),
             "SELECT m.group_id, p.principal_id, p.kind, p.display_name
-             FROM principals g CROSS JOIN group_members m CROSS JOIN principals p
+             FROM principals g
+             LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
+             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
              WHERE g.account_id = $1 AND g.kind = 'group' AND (g.created_at, g.principal_id) >= ($3, $4)
-               AND (g.created_at, g.principal_id) <= ($5, $6) AND m.account_id = $1 AND m.group_id = g.principal_id
-               AND p.account_id = $1 AND p.principal_id = m.member_id
-               AND p.principal_id IN (SELECT principal_id FROM present)
-             ORDER BY m.group_id, p.principal_id"
+               AND (g.created_at, g.principal_id) <= ($5, $6) AND ",
+            is_present!("g"),
+            " AND ",
+            is_found!("p.principal_id"),
+            " AND (g.workspace_id = 0 OR ",
+            is_present!("p"),
+            ") ORDER BY m.group_id, p.principal_id"
         );
-        const ALL: &str = "SELECT m.group_id, p.principal_id, p.kind, p.display_name
-             FROM principals g CROSS JOIN group_members m CROSS JOIN principals p
+        const ALL: &str = concat!(
+            "SELECT m.group_id, p.principal_id, p.kind, p.display_name
+             FROM principals g
+             LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
+             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id AND +p.workspace_id = 0
              WHERE g.account_id = $1 AND g.kind = 'group' AND g.workspace_id = 0
-               AND (g.created_at, g.principal_id) >= ($2, $3) AND (g.created_at, g.principal_id) <= ($4, $5)
-               AND m.account_id = $1 AND m.group_id = g.principal_id
-               AND p.account_id = $1 AND p.principal_id = m.member_id AND p.workspace_id = 0
-             ORDER BY m.group_id, p.principal_id";
+               AND (g.created_at, g.principal_id) >= ($2, $3) AND (g.created_at, g.principal_id) <= ($4, $5) AND ",
+            is_found!("p.principal_id"),
+            " ORDER BY m.group_id, p.principal_id"
+        );
         let account = of.account();
         let rows = match of {
             Population::Workspace(workspace, _) => {
@@ -432,16 +547,18 @@ impl Reader {
     pub async fn list_members(&mut self, workspace: &Workspace, group: PrincipalId) -> Result<Vec<Member>, StoreError> {
         const STORED: &str = concat!(
             "SELECT p.principal_id, p.kind, p.display_name
-             FROM group_members m CROSS JOIN principals p
-             WHERE m.account_id = $1 AND m.group_id = $3 AND p.account_id = $1 AND p.principal_id = m.member_id AND ",
-            is_present!(),
+             FROM group_members m LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
+             WHERE m.account_id = $1 AND m.group_id = $3 AND ",
+            is_found!("p.principal_id"),
+            " AND ",
+            is_present!("p"),
             " ORDER BY p.principal_id"
         );
         const EVERYBODY: &str = concat!(
-            with_present!(),
-            "SELECT p.principal_id, p.kind, p.display_name
-             FROM present CROSS JOIN principals p
-             WHERE p.account_id = $1 AND p.principal_id = present.principal_id AND p.kind <> 'group' ORDER BY p.principal_id"
+            "SELECT p.principal_id, p.kind, p.display_name FROM principals p
+             WHERE p.account_id = $1 AND p.kind <> 'group' AND ",
+            is_present!("p"),
+            " ORDER BY p.principal_id"
         );
         let account = workspace.account.to_string();
         let rows = if group == workspace.users_group {
@@ -455,12 +572,7 @@ impl Reader {
     /// A principal and all that it holds, directly or through other groups. What the built-in `users` holds has no
     /// rows.
     pub async fn list_below(&mut self, account: AccountId, top: PrincipalId) -> Result<Vec<PrincipalId>, StoreError> {
-        // UNION ends circles.
-        const SQL: &str = "WITH RECURSIVE below (principal_id) AS (
-               SELECT CAST($2 AS BIGINT)
-               UNION SELECT m.member_id FROM below CROSS JOIN group_members m
-                 WHERE m.account_id = $1 AND m.group_id = below.principal_id)
-             SELECT principal_id FROM below";
+        const SQL: &str = concat!(below!("$2"), "SELECT principal_id FROM below");
         let account = account.to_string();
         let rows = self.rows::<(i64,)>(SQL, args![&account, top]).await?;
         Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
@@ -472,11 +584,13 @@ impl Reader {
         workspace: &Workspace,
     ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
         const SQL: &str = concat!(
-            with_present!(),
             "SELECT m.group_id, m.member_id
-             FROM present CROSS JOIN group_members m
-             WHERE m.account_id = $1 AND m.group_id = present.principal_id
-             ORDER BY m.group_id, m.member_id"
+             FROM principals g LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
+             WHERE g.account_id = $1 AND g.kind = 'group' AND ",
+            is_present!("g"),
+            " AND ",
+            is_found!("m.member_id"),
+            " ORDER BY m.group_id, m.member_id"
         );
         let account = workspace.account.to_string();
         Ok(pairs(self.rows(SQL, args![&account, workspace.id]).await?))
@@ -500,10 +614,13 @@ impl Reader {
         account: AccountId,
         group: PrincipalId,
     ) -> Result<Vec<Member>, StoreError> {
-        const SQL: &str = "SELECT p.principal_id, p.kind, p.display_name
-             FROM group_members m CROSS JOIN principals p
-             WHERE m.account_id = $1 AND m.group_id = $2 AND p.account_id = $1 AND p.principal_id = m.member_id
-             ORDER BY p.principal_id";
+        const SQL: &str = concat!(
+            "SELECT p.principal_id, p.kind, p.display_name
+             FROM group_members m LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
+             WHERE m.account_id = $1 AND m.group_id = $2 AND ",
+            is_found!("p.principal_id"),
+            " ORDER BY p.principal_id"
+        );
         let account = account.to_string();
         let rows = self.rows::<MemberRow>(SQL, args![&account, group]).await?;
         rows.into_iter().map(Member::try_from).collect()
@@ -514,10 +631,13 @@ impl Reader {
         &mut self,
         account: AccountId,
     ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
-        const SQL: &str = "SELECT m.group_id, m.member_id FROM principals g CROSS JOIN group_members m
-             WHERE g.account_id = $1 AND g.workspace_id = 0 AND g.kind = 'group'
-               AND m.account_id = $1 AND m.group_id = g.principal_id
-             ORDER BY m.group_id, m.member_id";
+        const SQL: &str = concat!(
+            "SELECT m.group_id, m.member_id FROM principals g
+             LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
+             WHERE g.account_id = $1 AND g.workspace_id = 0 AND g.kind = 'group' AND ",
+            is_found!("m.member_id"),
+            " ORDER BY m.group_id, m.member_id"
+        );
         let account = account.to_string();
         Ok(pairs(self.rows(SQL, args![&account]).await?))
     }
@@ -533,11 +653,12 @@ impl Reader {
             "SELECT ",
             principal_columns!(),
             ", CASE WHEN m.member_id IS NULL THEN FALSE ELSE TRUE END AS is_admin
-             FROM workspace_assignments a CROSS JOIN principals p
+             FROM workspace_assignments a
+             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = a.principal_id AND +p.workspace_id = 0
              LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = $3 AND m.member_id = a.principal_id
-             WHERE a.workspace_id = $2 AND a.direct AND a.principal_id BETWEEN $4 AND $5
-               AND p.account_id = $1 AND p.principal_id = a.principal_id AND p.workspace_id = 0
-             ORDER BY a.principal_id"
+             WHERE a.workspace_id = $2 AND a.direct AND a.principal_id BETWEEN $4 AND $5 AND ",
+            is_found!("p.principal_id"),
+            " ORDER BY a.principal_id"
         );
         let account = workspace.account.to_string();
         // A condition that holds for one or for all would read all for one.
@@ -549,12 +670,19 @@ impl Reader {
 
     /// Whether anybody active is an account admin, directly or through a group.
     pub async fn has_account_admin(&mut self, account: AccountId) -> Result<bool, StoreError> {
-        const SQL: &str = "WITH RECURSIVE holders (principal_id) AS (
+        const SQL: &str = concat!(
+            "WITH RECURSIVE holders (principal_id) AS (
                SELECT h.principal_id FROM principals h WHERE h.account_id = $1 AND h.account_admin
-               UNION SELECT m.member_id FROM holders CROSS JOIN group_members m
-                 WHERE m.account_id = $1 AND m.group_id = holders.principal_id)
-             SELECT COUNT(*) FROM holders CROSS JOIN principals p WHERE p.account_id = $1
-               AND p.principal_id = holders.principal_id AND p.kind <> 'group' AND p.active";
+               UNION SELECT m.member_id FROM holders
+                 LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = holders.principal_id
+                 WHERE ",
+            is_found!("m.member_id"),
+            ") SELECT COUNT(*) FROM holders
+               LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = holders.principal_id
+                 AND p.kind <> 'group' AND p.active
+               WHERE ",
+            is_found!("p.principal_id")
+        );
         let account = account.to_string();
         Ok(self.count(SQL, args![&account]).await? > 0)
     }
@@ -565,6 +693,17 @@ fn pairs(rows: Vec<(i64, i64)>) -> Vec<(PrincipalId, PrincipalId)> {
 }
 
 impl Writer {
+    /// Has PostgreSQL look at tables that have grown quickly, and make its plans anew. For a handful of rows one index is
+    /// as good as another, also that of all principals by age for finding one of them, and it keeps such a plan until
+    /// it looks again: by itself within a minute.
+    pub async fn gather_statistics(&mut self) -> Result<(), StoreError> {
+        if self.is_postgres() {
+            let tables = "principals, group_members, workspace_assignments, tokens";
+            self.run_script(&[format!("ANALYZE {tables}")]).await?;
+        }
+        Ok(())
+    }
+
     /// Adds a principal to the account.
     ///
     /// # Errors

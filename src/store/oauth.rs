@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sqlx::FromRow;
 
 use super::StoreError;
+use super::identities::is_found;
 use super::session::{Reader, Writer, args};
 use super::tokens::{names_from, names_to};
 use crate::domain::identity::{Principal, PrincipalKind};
@@ -81,8 +82,10 @@ impl Reader {
         const SQL: &str = concat!(
             "SELECT ",
             secret_columns!(),
-            " FROM principals p CROSS JOIN oauth_secrets s
-             WHERE s.account_id = p.account_id AND s.principal_id = p.principal_id AND p.kind = $2 AND p.name_key = $3 AND (CAST($1 AS TEXT) IS NULL OR p.account_id = $1)"
+            " FROM principals p
+             LEFT JOIN oauth_secrets s ON s.account_id = p.account_id AND s.principal_id = p.principal_id
+             WHERE p.kind = $2 AND p.name_key = $3 AND (CAST($1 AS TEXT) IS NULL OR p.account_id = $1) AND ",
+            is_found!("s.principal_id")
         );
         let account = account.map(|account| account.to_string());
         let key = Principal::name_key(client_id);

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::StoreError;
-use super::identities::{PrincipalRow, is_present, principal_columns};
+use super::identities::{PrincipalRow, is_found, is_present, principal_columns};
 use super::session::{Reader, Writer, args};
 use crate::domain::access::PermissionLevel;
 use crate::domain::identity::{Principal, PrincipalKind};
@@ -30,9 +30,11 @@ impl Reader {
         const SQL: &str = concat!(
             "SELECT ",
             principal_columns!(),
-            ", acl.permission_level FROM token_acl acl CROSS JOIN principals p
-             WHERE acl.workspace_id = $2 AND p.account_id = $1 AND p.principal_id = acl.principal_id
-             ORDER BY p.kind DESC, p.name_key"
+            ", acl.permission_level FROM token_acl acl
+             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = acl.principal_id
+             WHERE acl.workspace_id = $2 AND ",
+            is_found!("p.principal_id"),
+            " ORDER BY p.kind DESC, p.name_key"
         );
         let account = workspace.account.to_string();
         let rows = self.rows::<EntryRow>(SQL, args![&account, workspace.id]).await?;
@@ -51,7 +53,7 @@ impl Reader {
             principal_columns!(),
             " FROM principals p
              WHERE p.account_id = $1 AND p.workspace_id IN (0, $2) AND p.kind = $3 AND p.name_key = $4 AND ",
-            is_present!(),
+            is_present!("p"),
             " ORDER BY p.workspace_id DESC LIMIT 1"
         );
         let account = workspace.account.to_string();

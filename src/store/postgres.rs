@@ -39,6 +39,20 @@ impl Default for Limits {
 
 /// How much later than the server this side gives a statement up: only when the server says nothing at all.
 const GRACE: Duration = Duration::from_secs(1);
+/// What makes PostgreSQL run the store's statements as they are written, from left to right and by index. It would
+/// otherwise guess: for a recursive statement it expects thousands of rows where there are ten, and so reads all
+/// principals into a hash; and in a database that grows, or that it has not looked at yet, all its guesses are off.
+const AS_WRITTEN: [(&str, &str); 6] = [
+    ("join_collapse_limit", "1"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+    ("enable_seqscan", "off"),
+    // It takes a scan of a whole table, as something that is switched off, for expensive enough to compile.
+    ("jit", "off"),
+];
+/// What a script does without, as it is about all rows of a workspace.
+const LEFT_TO_THE_PLANNER: [&str; 3] = ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"];
 /// How long a script may take, which is about all that a workspace holds.
 const SCRIPT: Duration = Duration::from_mins(2);
 /// How long bringing the tables up to date may take, with the wait for another process that does it.
@@ -69,7 +83,8 @@ impl PostgresPool {
         let milliseconds = limits.statement.as_millis();
         let options = options
             .application_name(&format!("dapi-mock {process}"))
-            .options([("statement_timeout", milliseconds), ("idle_in_transaction_session_timeout", milliseconds)]);
+            .options([("statement_timeout", milliseconds), ("idle_in_transaction_session_timeout", milliseconds)])
+            .options(AS_WRITTEN);
         let pool = PgPoolOptions::new()
             .max_connections(limits.connections)
             .acquire_timeout(limits.acquire)
@@ -170,10 +185,13 @@ impl PostgresConnection {
         Ok(())
     }
 
-    /// Lets the statements of this transaction take longer from now on; answers the one that tells the server.
-    pub(super) fn extend_limit(&mut self) -> String {
+    /// Lets the statements of this transaction take longer from now on; answers the script with what tells the server,
+    /// and with the planner's freedom for as long as it runs.
+    pub(super) fn for_all_rows(&mut self, script: &str) -> String {
         self.limit = SCRIPT + GRACE;
-        format!("SET LOCAL statement_timeout = {}", SCRIPT.as_millis())
+        let planner = |value: &str| LEFT_TO_THE_PLANNER.map(|name| format!("SET LOCAL {name} = {value};\n")).concat();
+        let (limit, free, bound) = (SCRIPT.as_millis(), planner("on"), planner("off"));
+        format!("SET LOCAL statement_timeout = {limit};\n{free}{script};\n{bound}")
     }
 
     async fn control(&mut self, statement: impl SqlSafeStr) -> Result<(), sqlx::Error> {

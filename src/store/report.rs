@@ -8,7 +8,7 @@ use std::fmt::Write;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::StoreError;
-use super::identities::{PrincipalRow, is_present, principal_columns, with_present};
+use super::identities::{PrincipalRow, is_found, is_present, principal_columns};
 use super::session::{Reader, Value, args};
 use super::tokens::{TokenRow, expiry_key, token_columns, within_horizon};
 use crate::domain::identity::{Principal, PrincipalKind};
@@ -27,7 +27,7 @@ fn placed(piece: &str, account: &str, workspace: &str) -> String {
 
 /// Whether `p` is active in a workspace where `a` is its place: assigned itself, or there through a group.
 fn active_there(account: &str, workspace: &str) -> String {
-    let is_present = placed(is_present!(), account, workspace);
+    let is_present = placed(is_present!("p"), account, workspace);
     format!("CASE WHEN a.direct THEN a.active ELSE COALESCE(a.active, TRUE) AND {is_present} END")
 }
 
@@ -122,11 +122,11 @@ impl<'a> Statement<'a> {
             let account = statement.bind(account);
             let _ = write!(
                 statement.sql,
-                " AND t.owner_id NOT IN ({} SELECT p.principal_id FROM present CROSS JOIN principals p
+                " AND t.owner_id NOT IN (SELECT p.principal_id FROM principals p
                    LEFT JOIN workspace_assignments a ON a.workspace_id = $4 AND a.principal_id = p.principal_id
-                   WHERE p.account_id = {account} AND p.principal_id = present.principal_id
-                   AND p.active AND COALESCE(a.active, TRUE))",
-                placed(with_present!(), &account, "$4"),
+                   WHERE p.account_id = {account} AND p.kind <> 'group' AND p.active AND COALESCE(a.active, TRUE)
+                   AND {})",
+                placed(is_present!("p"), &account, "$4"),
             );
         }
         statement
@@ -260,15 +260,16 @@ impl Reader {
     ) -> Result<Vec<Principal>, StoreError> {
         let sql = format!(
             "SELECT {} FROM (SELECT DISTINCT t.owner_id FROM tokens t WHERE {} AND t.workspace_id = $5) owners
-             CROSS JOIN principals p
+             LEFT JOIN principals p ON p.account_id = $4 AND p.principal_id = owners.owner_id AND p.active
+               AND NOT (p.kind = 'user' AND $7)
              LEFT JOIN workspace_assignments a ON a.workspace_id = $5 AND a.principal_id = p.principal_id
-             WHERE p.account_id = $4 AND p.principal_id = owners.owner_id AND p.active AND {}
-             AND NOT (p.kind = 'user' AND $7)
+             WHERE {} AND {}
              AND NOT EXISTS (SELECT 1 FROM oauth_secrets s
                WHERE s.account_id = $4 AND s.principal_id = p.principal_id AND s.expires_at > $6)
              ORDER BY p.name",
             principal_columns!(),
             within_horizon!(),
+            is_found!("p.principal_id"),
             active_there("$4", "$5"),
         );
         let account = workspace.account.to_string();

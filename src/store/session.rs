@@ -293,7 +293,7 @@ impl Writer {
         let mut script = statements.join(";\n");
         let session = &mut self.0;
         if let Connection::Postgres(connection) = &mut session.0 {
-            script = format!("{};\n{script}", connection.extend_limit());
+            script = connection.for_all_rows(&script);
         }
         on_connection!(session, args![], |_arguments, connection| {
             sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)

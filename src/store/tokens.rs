@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use sqlx::FromRow;
 
 use super::StoreError;
+use super::identities::is_found;
 use super::remembered::{Question, Weighed, bytes_of};
 use super::session::{ForRows, Reader, Value, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
@@ -436,19 +437,26 @@ impl Reader {
         principal: PrincipalId,
     ) -> Result<Vec<ReachRow>, StoreError> {
         // UNION, not UNION ALL: a cycle of groups adds no new row and so ends.
-        const SQL: &str = "WITH RECURSIVE up (subject_id, via_id) AS (
+        const SQL: &str = concat!(
+            "WITH RECURSIVE up (subject_id, via_id) AS (
                SELECT CAST($3 AS BIGINT), CAST(NULL AS BIGINT)
                UNION SELECT CAST($4 AS BIGINT), CAST($3 AS BIGINT)
-               UNION SELECT m.group_id, m.member_id FROM up CROSS JOIN group_members m
-                 WHERE m.account_id = $1 AND m.member_id = up.subject_id)
-             SELECT up.subject_id, up.via_id, p.name, acl.permission_level, p.account_admin,
+               UNION SELECT m.group_id, m.member_id FROM up
+                 LEFT JOIN group_members m ON m.account_id = $1 AND m.member_id = up.subject_id
+                 WHERE ",
+            is_found!("m.group_id"),
+            ") SELECT up.subject_id, up.via_id, p.name, acl.permission_level, p.account_admin,
                COALESCE(a.direct, FALSE) AND (p.workspace_id = 0 OR up.via_id IS NULL) AS assigned,
                p.active AND COALESCE(a.active, TRUE) AS active
-             FROM up CROSS JOIN principals p
+             FROM up
+             LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = up.subject_id
+               AND +p.workspace_id IN (0, $2)
              LEFT JOIN token_acl acl ON acl.workspace_id = $2 AND acl.principal_id = up.subject_id
              LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = up.subject_id
-             WHERE p.account_id = $1 AND p.principal_id = up.subject_id AND p.workspace_id IN (0, $2)
-             ORDER BY up.subject_id, up.via_id";
+             WHERE ",
+            is_found!("p.principal_id"),
+            " ORDER BY up.subject_id, up.via_id"
+        );
         let asked = match self.recall(Question::Reach(account, workspace, principal, users_group)) {
             Ok(known) => return Ok(known),
             Err(asked) => asked,
@@ -598,7 +606,9 @@ impl Reader {
             token_columns!(),
             " FROM tokens t WHERE ",
             within_horizon!(),
-            " AND t.workspace_id = $4 AND t.expiry_time IS NOT NULL ORDER BY ",
+            " AND t.workspace_id = $4 AND ",
+            expiry_key!(),
+            " < 9223372036854775807 ORDER BY ",
             expiry_key!(),
             " LIMIT $5"
         );
@@ -698,12 +708,14 @@ static BURY: LazyLock<ForRows> = LazyLock::new(|| {
                comment, creation_time, expiry_time, last_used_at, last_client, cause, ended_at, actor)
              SELECT t.token_id, t.workspace_id, t.owner_id, t.created_by_id, t.created_by_username, t.comment,
                t.creation_time, t.expiry_time, t.last_used_at, t.last_client, e.column2, e.column3, $2
-             FROM (VALUES {rows}) AS e CROSS JOIN tokens t WHERE t.token_id = e.column1 AND t.workspace_id = $1
+             FROM (VALUES {rows}) AS e LEFT JOIN tokens t ON t.token_id = e.column1 AND t.workspace_id = $1
+             WHERE {}
              ON CONFLICT (token_id, workspace_id) DO UPDATE SET owner_id = excluded.owner_id,
                created_by_id = excluded.created_by_id, created_by_username = excluded.created_by_username,
                comment = excluded.comment, creation_time = excluded.creation_time, expiry_time = excluded.expiry_time,
                last_used_at = excluded.last_used_at, last_client = excluded.last_client, ended_at = excluded.ended_at,
-               cause = excluded.cause, actor = excluded.actor"
+               cause = excluded.cause, actor = excluded.actor",
+            is_found!("t.workspace_id")
         )
     })
 });

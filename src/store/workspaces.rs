@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::identities::is_found;
 use super::session::{Reader, Writer, args};
 use super::{StoreError, session::Value};
 use crate::domain::clock::WorkspaceClock;
@@ -123,18 +124,23 @@ impl Reader {
         const SQL: &str = concat!(
             "WITH RECURSIVE up (principal_id) AS (
                SELECT CAST($2 AS BIGINT)
-               UNION SELECT m.group_id FROM up CROSS JOIN group_members m
-                 WHERE m.account_id = $1 AND m.member_id = up.principal_id)
-             SELECT ",
+               UNION SELECT m.group_id FROM up
+                 LEFT JOIN group_members m ON m.account_id = $1 AND m.member_id = up.principal_id
+                 WHERE ",
+            is_found!("m.group_id"),
+            ") SELECT ",
             workspace_columns!(),
             " FROM workspaces w",
             workspace_joins!(),
             "LEFT JOIN workspace_assignments a ON a.workspace_id = w.workspace_id AND a.principal_id = $2
              WHERE w.account_id = $1 AND COALESCE(a.active, TRUE) AND EXISTS (
-               SELECT 1 FROM up CROSS JOIN principals g CROSS JOIN workspace_assignments d
-               WHERE g.account_id = $1 AND g.principal_id = up.principal_id AND g.workspace_id = 0
-                 AND d.workspace_id = w.workspace_id AND d.principal_id = up.principal_id AND d.direct)
-             ORDER BY w.is_default DESC, w.workspace_id"
+               SELECT 1 FROM up
+               LEFT JOIN principals g ON g.account_id = $1 AND g.principal_id = up.principal_id AND +g.workspace_id = 0
+               LEFT JOIN workspace_assignments d ON d.workspace_id = w.workspace_id
+                 AND d.principal_id = g.principal_id AND d.direct
+               WHERE ",
+            is_found!("d.principal_id"),
+            ") ORDER BY w.is_default DESC, w.workspace_id"
         );
         let account = account.to_string();
         let rows = self.rows::<WorkspaceRow>(SQL, args![&account, principal]).await?;

@@ -15,8 +15,11 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 
-use crate::harness::{ADMIN_TOKEN, Answer, Backend, Client, START, World, fresh_database, on_every_store};
+use crate::harness::{
+    ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, Client, START, World, fresh_postgres_database, on_every_store,
+};
 use crate::reads::PAGES;
+use crate::sign_in::value_of;
 
 on_every_store!(what_is_given_up_is_interrupted);
 
@@ -30,24 +33,38 @@ const MEMBERS: i64 = 1000;
 const FIRST_USER: i64 = 1_000_000;
 const FIRST_GROUP: i64 = 2_000_000;
 
-/// What a request may cost, in instructions of SQLite; a row takes it some tens. What is about one thing or shows one
-/// page of a list:
-const FOR_ONE: u64 = 200_000;
-/// What is about one group with all its members.
-const FOR_GROUP: u64 = 4000 * MEMBERS.unsigned_abs();
-/// What has to look through all users, and the ten groups of each, once: 800 for each user. Each user with each other
-/// would take 400,000,000.
-const FOR_ALL: u64 = 800 * USERS.unsigned_abs();
-/// Of PostgreSQL the rows that it visits are counted, one each, by the same limits. It scans the principals or their
-/// memberships for some of what is about one thing, so a closer limit does not hold there yet.
-const ROW: u64 = 1;
+/// Live tokens; as many have ended.
+const TOKENS: i64 = USERS / 10;
+/// A group of the workspace's own, with as many members.
+const LOCAL_GROUP: i64 = 3_000_000;
 
-/// Known to look through everybody for ten rows or a page: `totalResults` and "of so many users" count who is in the
-/// workspace directly or by nested groups, and a search goes through all names.
-fn counts_everybody(method: &Method, path: &str) -> bool {
-    let counts = ["/scim/v2/Users", "/scim/v2/Groups", "/scim/v2/ServicePrincipals", "/v1/authorize"];
-    method == Method::GET && counts.iter().any(|end| path.ends_with(end))
+/// What a request may cost: instructions of SQLite, of which a row takes some tens and the smallest request 50,000, or
+/// rows that PostgreSQL finds in its indexes and tables.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    instructions: u64,
+    rows: u64,
 }
+
+const fn limit_of(instructions: i64, rows: i64) -> Limit {
+    Limit { instructions: instructions.unsigned_abs(), rows: rows.unsigned_abs() }
+}
+
+/// What is about one thing, or shows one page of a list. Some hundreds of rows, and now and then a thousand more, when
+/// the journal that processes share is trimmed.
+const FOR_ONE: Limit = limit_of(200_000, 2000);
+/// What is about one group with all its members.
+const FOR_GROUP: Limit = limit_of(600 * MEMBERS, 10 * MEMBERS);
+/// A page of ten groups with all their members.
+const FOR_TEN_GROUPS: Limit = limit_of(1000 * MEMBERS, 30 * MEMBERS);
+/// Known to look through all live tokens: `live_tokens` of a workspace is their number, and what comes next is sorted
+/// out of the first ten thousand.
+const FOR_TOKENS: Limit = limit_of(250 * TOKENS, 3 * TOKENS);
+/// Known to look through all users for a page of ten: `totalResults` is how many of them are in the workspace, directly
+/// or by nested groups.
+const FOR_COUNT: Limit = limit_of(100 * USERS, 5 * USERS);
+/// What has to look through all users, and the groups of each, once. Each user with each other would take 400,000,000.
+const FOR_ALL: Limit = limit_of(800 * USERS, 30 * USERS);
 
 async fn run(world: &World, sql: &str) {
     let sql = AssertSqlSafe(sql.to_owned());
@@ -95,6 +112,21 @@ async fn fill(world: &World) -> Workspace {
         )
         .await;
     }
+    run(
+        world,
+        &format!(
+            "{principals} SELECT p.account_id, {LOCAL_GROUP}, {id}, 'group', 'local', 'local', 'local', p.active,
+               NOT p.active, NULL, p.attributes, p.created_at
+             FROM principals p WHERE p.account_id = '{account}' AND p.name_key = '{ADMIN_USER}';
+             {assignments} SELECT {id}, {LOCAL_GROUP}, a.active, '[]', '[]', a.direct
+             FROM workspace_assignments a CROSS JOIN principals p
+             WHERE a.workspace_id = {id} AND a.principal_id = p.principal_id AND p.account_id = '{account}'
+               AND p.name_key = '{ADMIN_USER}';
+             {members} {numbers} SELECT '{account}', {LOCAL_GROUP}, {FIRST_USER} + 2 * n FROM n",
+            numbers = up_to(MEMBERS)
+        ),
+    )
+    .await;
     let step = USERS / MEMBERS;
     run(
         world,
@@ -108,7 +140,7 @@ async fn fill(world: &World) -> Workspace {
         ),
     )
     .await;
-    let numbers = up_to(USERS / 10);
+    let numbers = up_to(TOKENS);
     run(
         world,
         &format!(
@@ -120,31 +152,28 @@ async fn fill(world: &World) -> Workspace {
         ),
     )
     .await;
-    // SQLite is not given statistics: a server never makes them.
-    if matches!(world.backend, Backend::Postgres) {
-        run(world, "ANALYZE").await;
-    }
     workspace
 }
 
 /// Instructions of SQLite or rows of PostgreSQL so far.
 async fn work(world: &World) -> u64 {
-    const ROWS: &str = "SELECT CAST(COALESCE(SUM(COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0)), 0) AS BIGINT)
-         FROM pg_stat_user_tables WHERE schemaname = current_schema()";
+    // The functions behind `seq_tup_read` and `idx_tup_read`: their views go through the schemas of all other tests.
+    const ROWS: &str = "SELECT CAST(SUM(pg_stat_get_tuples_returned(c.oid)) AS BIGINT) FROM pg_class c
+         WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind IN ('r', 'i')";
     match world.service.store() {
         Store::Postgres(pool) => {
             // The counts are each connection's, and here there is one.
             sqlx::raw_sql("SELECT pg_stat_force_next_flush()").execute(pool.unlimited()).await.unwrap();
             let rows: i64 = sqlx::query_scalar(ROWS).fetch_one(pool.unlimited()).await.unwrap();
-            rows.unsigned_abs() * ROW
+            rows.unsigned_abs()
         }
         store @ Store::Sqlite { .. } => store.sqlite_instructions().unwrap(),
     }
 }
 
 /// What everything cost.
-#[derive(Default)]
 struct Judge {
+    backend: Backend,
     told: Vec<String>,
     wrong: Vec<String>,
     refused: BTreeSet<String>,
@@ -152,7 +181,13 @@ struct Judge {
 }
 
 impl Judge {
-    fn judge(&mut self, operation: &str, what: &str, answer: &Answer, cost: u64, limit: u64) {
+    fn of(world: &World) -> Self {
+        let (told, wrong, refused, served) = Default::default();
+        Self { backend: world.backend, told, wrong, refused, served }
+    }
+
+    fn judge(&mut self, operation: &str, what: &str, answer: &Answer, cost: u64, limit: Limit) {
+        let limit = if matches!(self.backend, Backend::Postgres) { limit.rows } else { limit.instructions };
         let line = format!("{cost:>10} of {limit:>9} {} {what}", answer.status.as_u16());
         // Shown with --nocapture.
         println!("{line}");
@@ -170,8 +205,13 @@ async fn ask(world: &World, client: Client<'_>, method: &Method, path: &str, bod
     // Every change has it forget. This one gives what earlier requests may have taken.
     world.permit_users(true).await;
     let before = work(world).await;
-    let request = client.request(method, path).header("content-type", "application/json");
-    let sent = world.send(request.body(body.to_string().into()).unwrap());
+    // A text is a form.
+    let (kind, body) = match body {
+        Value::String(form) => ("application/x-www-form-urlencoded", form.clone()),
+        body => ("application/json", body.to_string()),
+    };
+    let request = client.request(method, path).header("content-type", kind);
+    let sent = world.send(request.body(body.into()).unwrap());
     let answer = timeout(HANGS, sent).await.unwrap_or_else(|_| panic!("{method} {path} hangs"));
     (answer, work(world).await - before)
 }
@@ -185,6 +225,9 @@ fn request(method: &Method, path: &str, workspace: &Workspace, number: i64, robo
     let is_group = path.contains("/Groups/");
     let id = match path {
         path if path.contains("/ServicePrincipals/") => robot.0,
+        path if method != Method::GET && method != Method::DELETE && path.contains("/preview/scim/v2/Groups/") => {
+            LOCAL_GROUP
+        }
         _ if is_group => group,
         _ => user,
     };
@@ -222,7 +265,11 @@ fn request(method: &Method, path: &str, workspace: &Workspace, number: i64, robo
             json!({"userName": format!("user{}@scale.example", 2 * number)})
         }
         (&Method::PUT, _) if is_group => {
-            json!({"displayName": format!("group{}@scale.example", 1 + number % GROUPS), "members": member})
+            let name = match id {
+                LOCAL_GROUP => "local".to_owned(),
+                _ => format!("group{}@scale.example", 1 + number % GROUPS),
+            };
+            json!({"displayName": name, "members": member})
         }
         (&Method::PUT, path) if path.contains("/ServicePrincipals/") => json!({"displayName": "another"}),
         (&Method::PUT, path) if path.contains("principals/") => json!({"permissions": ["USER"]}),
@@ -249,13 +296,59 @@ fn request(method: &Method, path: &str, workspace: &Workspace, number: i64, robo
     (filled, body)
 }
 
-fn limit(method: &Method, path: &str) -> u64 {
+/// What takes an id, version or ticket that only another request gives: that is asked for here.
+async fn follow_up(world: &World, operation: &str, path: &mut String, body: &mut Value, robot: PrincipalId) {
+    let account = world.workspace().await.account;
+    let oauth = world.account_oauth().await;
+    let rule_set = format!("accounts/{account}/servicePrincipals/{ADMIN_CLIENT_ID}/ruleSets/default");
+    let restriction = async || {
+        let found = world.client(&oauth).get("/api/2.0/settings/types/restrict_workspace_admins/names/default").await;
+        found.json()["etag"].as_str().unwrap().to_owned()
+    };
+    match operation {
+        "accountAccessControlProxy.getRuleSet" => *path = format!("{path}?name={rule_set}&etag="),
+        "accountAccessControlProxy.updateRuleSet" => {
+            let read = format!("/api/2.0/preview/accounts/access-control/rule-sets?name={rule_set}&etag=");
+            let etag = world.client(&oauth).get(&read).await.json()["etag"].clone();
+            let rule = json!({"role": "roles/servicePrincipal.user", "principals": [format!("users/{ADMIN_USER}")]});
+            *body = json!({"name": rule_set, "rule_set": {"name": rule_set, "etag": etag, "grant_rules": [rule]}});
+        }
+        "restrictWorkspaceAdmins.update" => {
+            let setting = json!({"etag": restriction().await, "restrict_workspace_admins": {"status": "ALLOW_ALL"}});
+            *body =
+                json!({"setting": setting, "allow_missing": true, "field_mask": "restrict_workspace_admins.status"});
+        }
+        "restrictWorkspaceAdmins.delete" => *path = format!("{path}?etag={}", restriction().await),
+        "servicePrincipalSecrets.delete" | "servicePrincipalSecretsProxy.delete" => {
+            let secrets = format!("/api/2.0/accounts/{account}/servicePrincipals/{robot}/credentials/secrets");
+            let made = world.client(&oauth).post(&secrets, &json!({})).await.json();
+            *path = path.replace("none", made["id"].as_str().unwrap());
+        }
+        "oauth.token" | "oauth.accountToken" => {
+            let client = format!("client_id={ADMIN_CLIENT_ID}&client_secret={ADMIN_SECRET}");
+            *body = format!("grant_type=client_credentials&scope=all-apis&{client}").into();
+        }
+        "oauth.chooseUser" | "oauth.accountChooseUser" => {
+            let page = world.anonymous().get(&format!("{path}{CODE_REQUEST}")).await;
+            let (ticket, user) = (value_of(&page, "ticket"), value_of(&page, "user"));
+            *body = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("ticket", ticket), ("user", user)])
+                .finish()
+                .into();
+        }
+        _ => {}
+    }
+}
+
+fn limit(method: &Method, path: &str) -> Limit {
     let lists_all = method == Method::GET
         && (path.ends_with("/token-management/tokens") || path.ends_with("/permissionassignments"))
         // Whose tokens a change ends is a question about everybody.
         || method != Method::GET && path.ends_with("/authorization/tokens");
     match path {
-        _ if lists_all || counts_everybody(method, path) => FOR_ALL,
+        _ if lists_all => FOR_ALL,
+        path if method == Method::GET && path.ends_with("/scim/v2/Users") => FOR_COUNT,
+        path if method == Method::GET && path.ends_with("/scim/v2/Groups") => FOR_TEN_GROUPS,
         path if path.contains("/Groups/") => FOR_GROUP,
         _ => FOR_ONE,
     }
@@ -273,83 +366,78 @@ const COPY_OR_END_A_WORLD: [&str; 8] = [
     "accountClock.advance",
 ];
 
-/// What no caller of this test is given: it would take a body or an id that only other requests give. It is asked
-/// nevertheless, and its refusal has a limit.
-const REFUSED: [&str; 25] = [
-    "accountAccessControlProxy.getRuleSet",
-    "accountAccessControlProxy.updateRuleSet",
-    "accountPort.close",
-    "accountPort.get",
-    "accountPort.open",
-    "audit.expect",
-    "checkpoints.delete",
-    "explain.get",
-    "faults.arm",
-    "faults.delete",
-    "faults.get",
-    "groups.patch",
-    "groups.update",
-    "oauth.accountChooseUser",
-    "oauth.accountToken",
-    "oauth.chooseUser",
-    "oauth.token",
-    "requests.get",
-    "requests.verify",
-    "restrictWorkspaceAdmins.delete",
-    "restrictWorkspaceAdmins.update",
-    "servicePrincipalSecrets.delete",
-    "servicePrincipalSecretsProxy.delete",
-    "tls.ca",
-    "tokenReport.revoke",
-];
+/// What this server without ports and certificates of its own refuses. It is asked nevertheless, and its refusal has a
+/// limit.
+const REFUSED: [&str; 4] = ["accountPort.close", "accountPort.get", "accountPort.open", "tls.ca"];
 
-async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
-    let workspace = fill(&world).await;
-    let mut judge = Judge::default();
-    let plain = world.mint(PrincipalId(FIRST_USER + 4), |_| {}).await;
-    let oauth = world.account_oauth().await;
-    let callers = [("plain", plain.as_str()), ("admin", ADMIN_TOKEN), ("oauth", &oauth)];
-    let mut number = 60;
-
+async fn read_lists(world: &World, judge: &mut Judge) {
     let tokens = "/api/2.0/token-management/tokens";
     let scim = "/api/2.0/preview/scim/v2";
     for (path, limit) in [
         (format!("{tokens}?created_by_id=1000007"), FOR_ONE),
         (format!("{tokens}?created_by_username=user7@scale.example"), FOR_ONE),
         (format!("{scim}/Users?filter=userName+eq+%22user7@scale.example%22"), FOR_ONE),
-        (format!("{scim}/Groups?filter=displayName+eq+%22group+7%22&count=10"), FOR_ALL),
+        (format!("{scim}/Groups?filter=displayName+eq+%22group+7%22&count=10"), FOR_GROUP),
+        // All names are looked through.
+        (format!("{scim}/Users?filter=displayName+co+%22r+77%22&count=10"), FOR_ALL),
+        (format!("{scim}/Users?sortBy=userName&sortOrder=descending&count=10"), FOR_ALL),
+        ("/oidc/v1/authorize?q=nobody".to_owned() + &CODE_REQUEST.replace('?', "&"), FOR_ALL),
         (format!("{scim}/Users"), FOR_ALL),
         ("/_mock/v1/workspaces/default/tokens?owner_id=1000007".to_owned(), FOR_ONE),
         // A known exception: tokens whose owner is gone have a name, too, so it is compared with that of each.
         ("/_mock/v1/workspaces/default/tokens?owner=user7@scale.example".to_owned(), FOR_ALL),
         ("/_mock/v1/workspaces/default/tokens?token_id=live8".to_owned(), FOR_ONE),
     ] {
-        let (answer, cost) = ask(&world, world.admin(), &Method::GET, &path, &json!({})).await;
+        let (answer, cost) = ask(world, world.admin(), &Method::GET, &path, &json!({})).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
         judge.judge(&path, &path, &answer, cost, limit);
     }
+}
 
+async fn read_pages(world: &World, judge: &mut Judge) {
     let mut browser = world.browser_of(ADMIN_USER).await;
     browser.sign_in("/account-console/login", ACCOUNT_ADMIN_USER, &[]).await;
     for page in PAGES {
         world.permit_users(true).await;
-        let before = work(&world).await;
+        let before = work(world).await;
         let answer = timeout(HANGS, browser.get(page)).await.unwrap_or_else(|_| panic!("{page} hangs"));
-        // Users to choose from are searched for, and counted; the report is one of all tokens.
-        let about_all = ["token-report", "login", "permissions", "console/default/tokens"];
-        let limit = if about_all.iter().any(|it| page.contains(it)) { FOR_ALL } else { FOR_ONE };
-        judge.judge(page, &format!("page {page}"), &answer, work(&world).await - before, limit);
+        let limit = match page {
+            // The report is one of all tokens, and so is the list.
+            page if page.contains("token-report") || page.ends_with("/tokens") => FOR_ALL,
+            // Users to choose from come with their number, and groups with their members.
+            page if page.ends_with("/permissions") => FOR_COUNT,
+            page if page.contains("/console") => FOR_TOKENS,
+            _ => FOR_ONE,
+        };
+        judge.judge(page, &format!("page {page}"), &answer, work(world).await - before, limit);
     }
+}
 
-    let request_id = world.client(&plain).get("/api/2.0/token/list").await.header("x-request-id").to_owned();
+async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
+    let workspace = world.workspace().await;
+    let fault = json!({"match": {"path": "/api/2.0/nowhere"}, "effect": {"status": 429}});
+    let mut judge = Judge::of(&world);
+    let plain = world.mint(PrincipalId(FIRST_USER + 4), |_| {}).await;
+    let oauth = world.account_oauth().await;
+    let callers = [("plain", plain.as_str()), ("admin", ADMIN_TOKEN), ("oauth", &oauth)];
+    let mut number = 60;
+
+    read_lists(&world, &mut judge).await;
+    read_pages(&world, &mut judge).await;
+
+    let checkpoint = "INSERT INTO checkpoints (workspace_id, checkpoint_name, created_at, has_account)";
+    run(&world, &format!("{checkpoint} SELECT {}, 'one', 0, NOT is_default FROM workspaces", workspace.id)).await;
     for route in CONTROL_ROUTES.iter().filter(|it| !COPY_OR_END_A_WORLD.contains(&it.operation)) {
+        // Routes before it may have emptied the journal, and cleared the faults.
+        let listed = world.client(&plain).get("/api/2.0/token/list").await;
+        let armed = world.admin().own(Method::POST, "workspaces/default/faults", &fault).await.json();
         let path = route
             .path
             .replace("{workspace}", "default")
             .replace("{account}", &workspace.account.to_string())
-            .replace("{request_id}", &request_id)
+            .replace("{request_id}", listed.header("x-request-id"))
             .replace("{name}", "one")
-            .replace("{id}", "1");
+            .replace("{id}", &armed["id"].to_string());
         let body = match route.operation {
             "whatIf.ask" => {
                 json!({"access_control_list": [{"group_name": "group7@scale.example", "permission_level": "CAN_USE"}]})
@@ -357,7 +445,10 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
             "explain.imagine" => {
                 json!({"as": "user7@scale.example", "method": "POST", "path": "/api/2.0/token/create"})
             }
-            "faults.arm" => json!({"name": "throttled", "match": {"path": "/nowhere"}}),
+            "audit.expect" => json!({"action": "oidcBrowserLogin"}),
+            "faults.arm" => fault.clone(),
+            "requests.verify" => json!({"match": {"path": "/api/2.0/token/list"}}),
+            "tokenReport.revoke" => json!({"tokens": [{"workspace_id": workspace.id.0, "token_id": "live6"}]}),
             "conf.change" => json!({"maxTokenLifetimeDays": "90"}),
             "workspaces.create" => json!({"name": "another"}),
             _ => json!({}),
@@ -367,6 +458,7 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
         let limit = match route.operation {
             "tokens.list" | "whatIf.ask" => FOR_ALL,
             operation if operation.starts_with("tokenReport.") => FOR_ALL,
+            operation if operation.starts_with("workspaces.") || operation == "clock.upcoming" => FOR_TOKENS,
             _ => FOR_ONE,
         };
         judge.judge(route.operation, &format!("{} /_mock{path}", route.method), &answer, cost, limit);
@@ -383,8 +475,11 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
             } else {
                 PrincipalId(0)
             };
-            let (path, body) = request(&route.method, route.path, &workspace, number, robot);
-            let (answer, cost) = ask(&world, world.client(token), &route.method, &path, &body).await;
+            let (mut path, mut body) = request(&route.method, route.path, &workspace, number, robot);
+            follow_up(&world, route.operation, &mut path, &mut body, robot).await;
+            // There a client has no token yet.
+            let client = if route.path.starts_with("/oidc/") { world.anonymous() } else { world.client(token) };
+            let (answer, cost) = ask(&world, client, &route.method, &path, &body).await;
             let limit = limit(&route.method, route.path);
             judge.judge(route.operation, &format!("{who} {} {path}", route.method), &answer, cost, limit);
         }
@@ -402,20 +497,39 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
 
 #[tokio::test]
 async fn no_request_reads_more_than_it_answers_or_changes_on_sqlite() {
-    no_request_reads_more_than_it_answers_or_changes(World::new(Backend::Memory).await).await;
+    let world = World::new(Backend::Memory).await;
+    // Without statistics: a server never makes them.
+    fill(&world).await;
+    no_request_reads_more_than_it_answers_or_changes(world).await;
 }
 
-#[ignore = "what-if visits 61,000,000 rows there, and all of it takes two minutes"]
+/// With one connection, as each has counts of its own, and in a database that no other test uses: while a statement
+/// runs in one, versions of rows that it might still see stay in the indexes, and are read.
+async fn on_one_connection() -> World {
+    let database = fresh_postgres_database("scale").await;
+    let (acquire, statement) = (Duration::from_secs(30), Duration::from_mins(1));
+    World::on(database, Limits { connections: 1, acquire, statement, ..Limits::default() }).await
+}
+
+/// With plans that were made for a handful of rows, which then grew as by a seed.
+#[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test]
 async fn no_request_reads_more_than_it_answers_or_changes_on_postgres() {
-    let (database, _) = fresh_database(Backend::Postgres).await;
-    let limits = Limits {
-        connections: 1,
-        acquire: Duration::from_secs(30),
-        statement: Duration::from_mins(1),
-        ..Limits::default()
-    };
-    no_request_reads_more_than_it_answers_or_changes(World::on(database, limits).await).await;
+    let world = on_one_connection().await;
+    // From the sixth time on a statement's plan is kept.
+    for _ in 0..10 {
+        world.admin().create(&json!({})).await;
+        for path in ["Users", "Groups", "ServicePrincipals", "Me"] {
+            let answer = world.admin().get(&format!("/api/2.0/preview/scim/v2/{path}")).await;
+            assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        }
+        assert_eq!(world.admin().get("/api/2.0/token-management/tokens").await.status, 200);
+    }
+    fill(&world).await;
+    let mut writer = world.service.store().write(Lock::Database).await.unwrap();
+    writer.gather_statistics().await.unwrap();
+    writer.commit().await.unwrap();
+    no_request_reads_more_than_it_answers_or_changes(world).await;
 }
 
 /// Statements that would run for ever, read and written; their requests end in the middle.
