@@ -25,6 +25,7 @@ on_every_store!(
     a_token_is_made_shown_once_and_revoked,
     a_form_that_is_sent_again_makes_no_second_token,
     hostile_texts_stay_texts,
+    texts_of_users_keep_their_direction_to_themselves,
     what_ends_a_session,
     who_is_no_admin_is_told_so,
     a_shared_server_asks_for_its_key,
@@ -364,6 +365,37 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
     assert!(kept().await);
     world.browser_of("eva@example.com").await;
     assert!(!kept().await);
+}
+
+/// A comment may turn the direction of letters: it ends with the comment, on every page that shows it.
+async fn texts_of_users_keep_their_direction_to_themselves(world: World) {
+    const TURNED: &str = "safe\u{202e}evas";
+    let admin = world.admin_id().await;
+    let id = world.mint(admin, |token| TURNED.clone_into(&mut token.comment)).await;
+    let id = dapi_mock::domain::token::TokenValue::parse(&id).unwrap().id().to_string();
+    let create = json!({"userName": "turned@example.com", "displayName": "\u{5d0}\u{5d1} 1"});
+    assert_eq!(world.admin().post("/api/2.0/preview/scim/v2/Users", &create).await.status, 201);
+    let mut browser = world.browser_of(ADMIN_USER).await;
+    let mut pages = vec![browser.get(TOKENS).await];
+    pages.push(browser.submit(REVOKE, &[("token_id", &id), ("comment", TURNED)]).await);
+    pages.push(browser.get("/login").await);
+    let mut console = world.browser();
+    console.sign_in("/account-console/login", ACCOUNT_ADMIN_USER, &[]).await;
+    pages.push(console.get("/account-console/security/token-report").await);
+    pages.push(browser.get("/_mock/console/default/tokens").await);
+    for page in &pages {
+        let text = &page.text;
+        let shown: Vec<usize> = [TURNED, "\u{5d0}\u{5d1} 1"]
+            .iter()
+            .flat_map(|text_of_user| text.match_indices(text_of_user).map(|(at, _)| at))
+            .filter(|at| text[..*at].rfind('<') < text[..*at].rfind('>'))
+            .collect();
+        assert!(!shown.is_empty(), "{page:?}");
+        for at in shown {
+            let element = &text[text[..at].rfind('<').unwrap()..at];
+            assert!(element.starts_with("<bdi") || element.contains("dir=\"auto\""), "{element}: {page:?}");
+        }
+    }
 }
 
 async fn hostile_texts_stay_texts(world: World) {
