@@ -36,6 +36,8 @@ async fn a_get_filters_by_its_body(world: World) {
     let by_query = list(&format!("?created_by_username={ANN}"), json!("nothing")).await.text;
     for body in [
         json!({"created_by_username": ANN}),
+        json!({"created_by_id": ann.0}),
+        json!({"created_by_id": ann.0.to_string()}),
         json!({"created_by_username": ANN, "created_by_id": ann.0.to_string()}),
         json!({"created_by_id": ann.0, "created_by_username": ANN, "other": [1]}),
     ] {
