@@ -18,6 +18,7 @@ pub mod page;
 pub mod pages;
 mod places;
 mod process;
+mod progress;
 pub mod run;
 mod run_client;
 mod run_exec;
