@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::audit_shape::Shape;
 use crate::domain::WorkspaceId;
 use crate::domain::audit::{Event, Filter};
+use crate::platform::with_mode;
 use crate::server::Doors;
 use crate::service::{Error, Service};
 
@@ -241,7 +242,8 @@ async fn open(path: &Path) -> io::Result<(File, u64)> {
         return Err(io::Error::other("it is not a regular file"));
     }
     // Names and addresses of people are in it: for the user and whoever ships logs.
-    let file = OpenOptions::new().create(true).append(true).mode(0o640).open(path).await?;
+    let options = with_mode(std::fs::OpenOptions::new().create(true).append(true), 0o640).clone();
+    let file = OpenOptions::from(options).open(path).await?;
     let length = file.metadata().await?.len();
     Ok((file, length))
 }

@@ -266,6 +266,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_UNTIL_STDIN_CLOSES", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
     pub until_stdin_closes: bool,
 
+    /// JSON file to write when the server is ready, with everything that clients need; only its owner can read it, and it is removed when the server stops
+    #[arg(long, env = "DAPI_MOCK_READY_FILE", value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+
     /// The log, on standard error.
     #[command(flatten)]
     pub log: LogArgs,

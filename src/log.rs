@@ -2,11 +2,11 @@
 //! terminal that shows it ([`OneLine`]). And nobody has to read it: no request, no start and no stop waits for
 //! whoever should ([`Output`]).
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crate::platform::{AsStream, duplicate};
 
 /// How much may wait to be written. Beyond it lines are dropped, and counted.
 const MOST_WAITING: usize = 1 << 20;
@@ -64,9 +64,8 @@ impl Output {
     ///
     /// # Errors
     /// When the system has no descriptor or no thread left.
-    pub fn to(stream: &impl AsFd, name: &'static str) -> io::Result<(Self, Finish)> {
-        // A descriptor of its own: the standard library's lock on the stream would be held while a write waits.
-        let output = Self::start(File::from(stream.as_fd().try_clone_to_owned()?), name)?;
+    pub fn to(stream: &impl AsStream, name: &'static str) -> io::Result<(Self, Finish)> {
+        let output = Self::start(duplicate(stream)?, name)?;
         Ok((output.clone(), Finish(output)))
     }
 

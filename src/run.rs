@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::Method;
-use rustix::process::Signal;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tracing_subscriber::filter::Targets;
@@ -34,7 +33,8 @@ use crate::log::{Finish, OneLine, Output, log_panics};
 use crate::progress::SeedBar;
 use crate::own_client::Failure;
 use crate::pages::{self, Pages};
-use crate::process::{Signals, name_of, raise_open_files, reap_orphans, stdin_closes, survive_the_limit_on_file_size};
+use crate::platform::{Signals, raise_open_files, reap_orphans, stdin_closes, survive_the_limit_on_file_size};
+use crate::ready::ReadyFile;
 use crate::run_client::{self, Usage};
 use crate::run_exec::exec;
 use crate::server::{Doors, Listeners};
@@ -108,11 +108,11 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     raise_open_files();
     tokio::spawn(reap_orphans());
     // From here on a signal ends the server in order, also as process 1, which has no default handlers.
-    let mut signals = Signals::listen(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    let mut signals = Signals::that_stop()?;
     let stdin = args.until_stdin_closes.then(stdin_closes).transpose()?;
     let stop = async move {
         tokio::select! {
-            received = signals.next() => tracing::info!("stopping because of {}", name_of(received.signal)),
+            received = signals.next() => tracing::info!("stopping because of {}", received.name()),
             () = closed(stdin) => tracing::info!("stopping because standard input was closed"),
         }
     };
@@ -154,7 +154,8 @@ pub(crate) async fn serve_until(
     stop: impl Future<Output = ()>,
     ready: impl AsyncFnOnce(&Service, Started, Option<AccountPort>) -> Result<(), Failure>,
 ) -> Result<Option<Service>, Failure> {
-    let (let_in, doors) = (listeners.opener(), listeners.doors());
+    let ready_file = args.ready_file.as_deref().map(ReadyFile::at).transpose()?;
+    let (let_in, doors, url) = (listeners.opener(), listeners.doors(), listeners.url());
     let opening = async {
         let store = patiently(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?));
         let service = service_over(store.await?).watching(args.journal(), args.tripwire.tripwire);
@@ -180,6 +181,11 @@ pub(crate) async fn serve_until(
             }
             None => None,
         };
+        if let Some(file) = &ready_file {
+            let account = service.home_of_account(None).await?.account;
+            let host = account_port.map(|(_, port)| at_port(&url, port));
+            file.write(&url, &started, account, host.as_deref())?;
+        }
         ready(&service, started, account_port).await?;
         Ok::<_, Failure>((service, file, stop_file))
     };
@@ -189,6 +195,7 @@ pub(crate) async fn serve_until(
         () = &mut serving => return Ok(None),
     };
     serving.await;
+    drop(ready_file);
     if let Some(file) = file {
         // The last requests' events are still to be written.
         let _ = stop_file.send(());

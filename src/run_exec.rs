@@ -1,18 +1,15 @@
-//! `exec`: a server for one command. What a process manager does for its child is here: the environment, signals,
-//! exit codes, and the orphans that process 1 is given.
+//! `exec`: a server for one command, which finds it by its environment.
 
 use std::io;
 use std::process::{Command, ExitCode};
 
-use rustix::process::{Pid, Signal, WaitStatus, getpgid, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::config::{EXEC_PORT, ExecArgs};
 use crate::domain::WorkspaceId;
 use crate::domain::token::TokenValue;
 use crate::own_client::Failure;
-use crate::process::{Received, Signals, name_of, raise_open_files, reap};
+use crate::platform::{Signals, run_to_end};
 use crate::run::{begin, sentence, serve_until, verdict};
 use crate::server::Listeners;
 
@@ -32,10 +29,6 @@ const OTHER_CREDENTIALS: [&str; 12] = [
     "DATABRICKS_USERNAME",
 ];
 
-/// What is handed on to the command. SIGTSTP and its like act on the whole foreground group as they are.
-const FORWARDED: [Signal; 7] =
-    [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2, Signal::WINCH];
-
 /// As shells have them.
 const CANNOT_EXECUTE: u8 = 126;
 const NOT_FOUND: u8 = 127;
@@ -49,7 +42,7 @@ struct Ready {
 pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     let log = begin(&args.serve)?;
     args.check()?;
-    let mut signals = Signals::listen(&FORWARDED)?;
+    let mut signals = Signals::to_forward()?;
     let listeners = Listeners::bind(&args.serve.hosts(), args.port(), args.serve.tls()?).await?;
     let mut command = command(&args, &listeners)?;
     let (tell, told) = oneshot::channel();
@@ -77,7 +70,10 @@ pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
         let Ok(ready) = ready else { return Ok(0) };
         command.env("DATABRICKS_WORKSPACE_ID", ready.workspace.to_string());
         command.env("DATABRICKS_TOKEN", ready.token.reveal());
-        run(command, &mut signals).await
+        match run_to_end(&mut command, &mut signals).await {
+            Ok(code) => Ok::<_, Failure>(code),
+            Err(error) => Ok(cannot_run(&command, &error)),
+        }
     };
     let (service, code) = tokio::join!(server, run);
     let (service, code) = (service?, code?);
@@ -106,27 +102,6 @@ fn command(args: &ExecArgs, listeners: &Listeners) -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// Runs it to its end; the exit code.
-async fn run(mut command: Command, signals: &mut Signals) -> Result<u8, Failure> {
-    // Before there is a child whose end could be missed.
-    let mut ended = signal(SignalKind::child())?;
-    let child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return Ok(cannot_run(&command, &error)),
-    };
-    // Only now: the command keeps the limit that it would have without us.
-    raise_open_files();
-    let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("the system gave the command no id")?;
-    loop {
-        tokio::select! {
-            _ = ended.recv() => if let Some(status) = reap(Some(child)) {
-                return Ok(exit_code(status));
-            },
-            received = signals.next() => forward(received, child),
-        }
-    }
-}
-
 fn cannot_run(command: &Command, error: &io::Error) -> u8 {
     let program = command.get_program().display();
     let (code, why) = match error.kind() {
@@ -136,20 +111,4 @@ fn cannot_run(command: &Command, error: &io::Error) -> u8 {
     };
     crate::log::write_last_words(&format!("dapi-mock: cannot run '{program}': {why}\n"));
     code
-}
-
-fn exit_code(status: WaitStatus) -> u8 {
-    let code = status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-}
-
-/// Hands a signal on, unless the command has it already: a terminal sends to the whole foreground group.
-fn forward(received: Received, child: Pid) {
-    let is_in_our_group = || getpgid(Some(child)).is_ok_and(|group| group == rustix::process::getpgrp());
-    if received.is_from_terminal && is_in_our_group() {
-        return;
-    }
-    tracing::debug!("{} is handed on to the command", name_of(received.signal));
-    // It may have ended in between.
-    let _ = kill_process(child, received.signal);
 }

@@ -30,7 +30,7 @@ use crate::http::exchange::{ByTls, Peer};
 use crate::http::faults::is_dropped;
 use crate::http::host::ByAccountPort;
 use crate::places::{Place, Places};
-use crate::process::open_files;
+use crate::platform::open_files;
 use crate::stall::Unstalled;
 use crate::tls::{HANDSHAKE, Tls};
 

@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +26,7 @@ use crate::domain::Millis;
 use crate::domain::ids::DAY_MS;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::own_client::Failure;
+use crate::platform::{with_folder_mode, with_mode};
 
 /// The first byte of every TLS connection: a handshake's record. No HTTP request begins so.
 pub const HANDSHAKE: u8 = 0x16;
@@ -161,7 +161,7 @@ impl Ca {
             return Ok(Self { pem: ca_params().self_signed(&key)?.pem(), issuer: Issuer::new(ca_params(), key) });
         };
         let named = |error: &dyn fmt::Display| format!("the CA in {}: {error}", folder.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| named(&error))?;
+        with_folder_mode(DirBuilder::new().recursive(true), 0o700).create(folder).map_err(|error| named(&error))?;
         let key = kept(&folder.join("ca.key"), 0o600, || Ok(KeyPair::generate()?.serialize_pem()))
             .and_then(|pem| Ok(KeyPair::from_pem(&pem)?))
             .map_err(|error| named(&error))?;
@@ -197,7 +197,7 @@ fn kept(path: &Path, mode: u32, make: impl FnOnce() -> Result<String, Failure>) 
         // Servers in containers share process ids, too.
         let entropy: &dyn Entropy = &SystemEntropy;
         let draft = path.with_added_extension(entropy.uuid().to_string());
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+        let mut file = with_mode(OpenOptions::new().write(true).create_new(true), mode).open(&draft)?;
         file.write_all(make()?.as_bytes())?;
         file.sync_all()?;
         // Unlike a rename, it leaves alone what another has put there meanwhile.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
-import re
 import subprocess
+import tempfile
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,7 @@ from ._binary import find_binary
 from ._control import Control
 from ._workspace import Json, Workspace
 
-_READY = re.compile(r"^dapi-mock ready host=(?P<host>\S+)", re.MULTILINE)
-_TOKEN = re.compile(r"^export DATABRICKS_TOKEN=(?P<value>\S+)", re.MULTILINE)
-_OAUTH = re.compile(r"DATABRICKS_CLIENT_ID=(?P<id>\S+) DATABRICKS_CLIENT_SECRET=(?P<secret>\S+)")
+_READY = b"dapi-mock ready "
 
 # Seconds.
 _STOP_TIMEOUT = 10
@@ -99,8 +98,15 @@ class Server:
         """Start the server and wait until it is ready. Raises `StartFailed`."""
         if self._control:
             return self
+        with tempfile.TemporaryDirectory(prefix="dapi-mock-") as folder:
+            ready = self._start(os.path.join(folder, "ready.json"))
+        self._control = Control(ready["host"], self._key)
+        self.admin_token, self.client_id, self.client_secret = ready["token"], ready["client_id"], ready["client_secret"]
+        return self
+
+    def _start(self, ready_file: str) -> Json:
         command = [find_binary(), "serve", "--profile", "test", "--port", "0", "--until-stdin-closes"]
-        command += self._options
+        command += [*self._options, "--ready-file", ready_file]
         if self._key:
             command += ["--control-key", self._key]
         # Settings that a developer's shell exports for other servers must not reach this one.
@@ -115,16 +121,12 @@ class Server:
         self._process, self._lifeline = process, process.stdin
         if process.stdin:
             _lifelines.add(process.stdin)
-        banner = self._wait_until_ready(process)
-        ready, token, oauth = _READY.search(banner), _TOKEN.search(banner), _OAUTH.search(banner)
-        if ready:
-            self._control = Control(ready["host"], self._key)
-        self.admin_token = token["value"] if token else None
-        if oauth:
-            self.client_id, self.client_secret = oauth["id"], oauth["secret"]
-        return self
+        self._wait_until_ready(process)
+        with open(ready_file, "rb") as file:
+            ready: Json = json.load(file)
+        return ready
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> str:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         lines: queue.Queue[bytes | None] = queue.Queue()
         complaints: list[bytes] = []
 
@@ -148,19 +150,17 @@ class Server:
             self._readers.append(threading.Thread(target=read_stderr, daemon=True))
         for reader in self._readers:
             reader.start()
-        banner = ""
-        while not _READY.search(banner):
+        line: bytes | None = b""
+        while line is not None and not line.startswith(_READY):
             try:
                 line = lines.get(timeout=self._start_timeout)
             except queue.Empty:
                 self.stop()
                 raise StartFailed(f"dapi-mock was not ready after {self._start_timeout:g} s") from None
-            if line is None:
-                self.stop()
-                said = b"".join(complaints).decode(errors="replace") if not self._log else f"see {self._log}"
-                raise StartFailed(f"dapi-mock exited with {process.returncode}: {said}")
-            banner += line.decode(errors="replace")
-        return banner
+        if line is None:
+            self.stop()
+            said = b"".join(complaints).decode(errors="replace") if not self._log else f"see {self._log}"
+            raise StartFailed(f"dapi-mock exited with {process.returncode}: {said}")
 
     def stop(self) -> int | None:
         """Stop the server and return its exit code; None where this process did not start it."""

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +14,7 @@ use sqlx::{ConnectOptions, Connection, Database, Sqlite, SqliteConnection, Sqlit
 use sqlx_core::transaction::TransactionManager;
 
 use super::{ACQUIRE_TIMEOUT, Durability, Unusable, WRITER_TIMEOUT};
+use crate::platform::{FileId, count_names, file_id, holder_of, lock_path, read_beginning, with_mode};
 
 /// Marks a SQLite file as ours ("DAPI"), so that another program's database is refused.
 const APPLICATION_ID: i32 = 0x4441_5049;
@@ -101,7 +101,7 @@ pub(super) async fn open_file(path: &str, durability: Durability) -> Result<(Sql
 /// Makes the file where there is none, for its user alone: hashes and signing keys are in it, and SQLite would
 /// let everybody read. Its other files get its mode. What is in the way, SQLite says.
 fn make_private(path: &str) {
-    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
+    drop(with_mode(OpenOptions::new().write(true).create_new(true), 0o600).open(path));
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
@@ -203,27 +203,26 @@ async fn look_through(pool: &SqlitePool, path: &str) -> Result<(), Unusable> {
     if found == "ok" { Ok(()) } else { Err(Unusable::Damaged(found)) }
 }
 
-/// The claims of this process, by device and inode: another handle of a claimed file must not even be opened, as
+/// The claims of this process, by file: another handle of a claimed file must not even be opened, as
 /// closing it would end SQLite's own locks.
-static CLAIMED: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+static CLAIMED: Mutex<BTreeSet<FileId>> = Mutex::new(BTreeSet::new());
 
-fn claimed() -> MutexGuard<'static, BTreeSet<(u64, u64)>> {
+fn claimed() -> MutexGuard<'static, BTreeSet<FileId>> {
     CLAIMED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes this process the file's only server, until it is dropped or the process ends in whatever way. The lock is on
-/// the file itself, so neither another name of it nor the removal of some other file passes it by. SQLite's own locks
-/// are of another kind, and of parts of the file, so the two do not meet.
+/// the file itself, so neither another name of it nor the removal of some other file passes it by.
 #[derive(Debug)]
 pub struct Claim {
     /// Opened before SQLite opens the file, and closed after SQLite has closed it.
     _locked: File,
-    inode: (u64, u64),
+    id: FileId,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        claimed().remove(&self.inode);
+        claimed().remove(&self.id);
     }
 }
 
@@ -236,31 +235,33 @@ const CLAIM_PAUSE: Duration = Duration::from_millis(40);
 pub(super) async fn claim(path: &str) -> Result<Claim, Unusable> {
     make_private(path);
     let unwritable = |error: io::Error| Unusable::Unwritable(error.to_string());
-    let inode = inode_of(&Path::new(path).metadata().map_err(unwritable)?);
-    if !claimed().insert(inode) {
+    let id = file_id(Path::new(path)).map_err(unwritable)?;
+    if !claimed().insert(id.clone()) {
         return Err(Unusable::InUse(Holder(Some(std::process::id()))));
     }
     let locked = match lock(path).await {
         Ok(locked) => locked,
         Err(why) => {
-            claimed().remove(&inode);
+            claimed().remove(&id);
             return Err(why);
         }
     };
-    let claim = Claim { inode, _locked: locked };
+    let claim = Claim { id, _locked: locked };
     refuse_several_names(path)?;
     Ok(claim)
 }
 
 async fn lock(path: &str) -> Result<File, Unusable> {
     let unwritable = |error: io::Error| Unusable::Unwritable(error.to_string());
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(unwritable)?;
+    let mut options = OpenOptions::new();
+    with_mode(options.read(true).write(true).create(true).truncate(false), 0o600);
+    let file = options.open(lock_path(Path::new(path))).map_err(unwritable)?;
     let mut tries = 1;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if tries < CLAIM_TRIES => tokio::time::sleep(CLAIM_PAUSE).await,
-            Err(TryLockError::WouldBlock) => return Err(Unusable::InUse(holder_of(&file))),
+            Err(TryLockError::WouldBlock) => return Err(Unusable::InUse(Holder(holder_of(&file)))),
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
         }
         tries += 1;
@@ -269,9 +270,9 @@ async fn lock(path: &str) -> Result<File, Unusable> {
 
 /// Refuses what a command must not open beside a server: a file whose log SQLite would look for under another name.
 pub(super) fn refuse_elsewhere_served(path: &str) -> Result<(), Unusable> {
-    let Ok(found) = Path::new(path).metadata() else { return Ok(()) };
+    let Ok(id) = file_id(Path::new(path)) else { return Ok(()) };
     refuse_several_names(path)?;
-    let served = claimed().contains(&inode_of(&found)) || is_locked(path);
+    let served = claimed().contains(&id) || is_locked(path);
     if served && !beside(canonical(path), "-shm").exists() {
         return Err(Unusable::ServedElsewhere);
     }
@@ -280,20 +281,16 @@ pub(super) fn refuse_elsewhere_served(path: &str) -> Result<(), Unusable> {
 
 /// Whether another process serves the file. Not to be asked of a file that this process serves.
 fn is_locked(path: &str) -> bool {
-    let Ok(file) = File::open(path) else { return false };
+    let Ok(file) = File::open(lock_path(Path::new(path))) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Refuses a file with several names: SQLite finds the log by the name, and under another one would miss what is in it.
 fn refuse_several_names(path: &str) -> Result<(), Unusable> {
     match Path::new(path).metadata() {
-        Ok(found) if found.nlink() > 1 => Err(Unusable::SeveralNames),
+        Ok(found) if count_names(&found) > 1 => Err(Unusable::SeveralNames),
         _ => Ok(()),
     }
-}
-
-fn inode_of(file: &Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
 }
 
 fn canonical(path: &str) -> PathBuf {
@@ -311,21 +308,6 @@ impl fmt::Display for Holder {
             None => Ok(()),
         }
     }
-}
-
-/// Looks through Linux's list of locks, `1: FLOCK ADVISORY WRITE 4711 fd:00:1234 0 EOF`. Its device may be another
-/// than the one that files tell of, so only an inode that is listed once counts.
-fn holder_of(file: &File) -> Holder {
-    let (Ok(list), Ok(file)) = (std::fs::read_to_string("/proc/locks"), file.metadata()) else { return Holder(None) };
-    let inode = file.ino().to_string();
-    let holder = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let [_, "FLOCK", _, "WRITE", process, place, ..] = fields.as_slice() else { return None };
-        let listed = place.rsplit(':').next()? == inode;
-        process.parse().ok().filter(|process| listed && *process > 0)
-    };
-    let mut found = list.lines().filter_map(holder);
-    Holder(found.next().filter(|_| found.next().is_none()))
 }
 
 /// The header of the index of SQLite's log, which every commit of every process changes before it is done.
@@ -348,7 +330,7 @@ impl Log {
     /// The state of the log; `None` where it cannot be read.
     pub(super) fn state(&self) -> Option<LogState> {
         let mut state = [0; 48];
-        self.index.read_exact_at(&mut state, 0).ok().map(|()| state)
+        read_beginning(&self.index, &mut state).ok().map(|()| state)
     }
 }
 
@@ -411,7 +393,7 @@ impl Begun {
     fn new(target: &Path) -> io::Result<Self> {
         let path = beside(target, &format!(".{}.unfinished", std::process::id()));
         // Empty, so that SQLite takes it, and nobody else's from the first moment.
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        with_mode(OpenOptions::new().write(true).create_new(true), 0o600).open(&path)?;
         Ok(Self { path })
     }
 

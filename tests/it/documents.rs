@@ -74,6 +74,14 @@ fn every_command_of_the_documents_does_what_the_text_shows() {
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
+#[test]
+fn every_channel_has_the_same_version() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/version");
+    let output = std::process::Command::new(script).arg("--check").output().expect("Python 3");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.starts_with(env!("CARGO_PKG_VERSION").as_bytes()));
+}
+
 /// Every reference to a part of the document.
 fn references(value: &serde_json::Value) -> Vec<&str> {
     match value {

@@ -45,6 +45,7 @@ mod people;
 mod permission_matrix;
 mod process;
 mod reads;
+mod ready_file;
 mod remedies;
 mod replicas;
 mod report;
