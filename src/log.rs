@@ -85,7 +85,7 @@ impl Output {
             }
             let written = write_as_far_as_possible(&mut out, &lines);
             let (done, left) = lines.split_at_checked(written).unwrap_or((&lines, &[]));
-            is_in_line = done.last().map_or(is_in_line, |last| *last != b'\n');
+            is_in_line = done.last().map_or(is_in_line, |last| *last != b'\n' && !done.ends_with(ERASE));
             let lost = memchr::memchr_iter(b'\n', left).count();
             if lost > 0 {
                 self.state().dropped += dropped + u64::try_from(lost).unwrap_or(u64::MAX);
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn progress_stays_below_the_lines_and_leaves_nothing() {
         let (mut out, gate, seen) = gated();
-        let mut next = |verdict: usize| {
+        let next = |verdict: usize| {
             gate.send(Ok(verdict)).unwrap();
             String::from_utf8(seen.recv().unwrap()).unwrap()
         };

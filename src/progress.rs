@@ -20,7 +20,7 @@ const WIDTH: u16 = 80;
 
 /// How far a seed has been applied.
 #[derive(Debug)]
-pub struct SeedBar {
+pub(crate) struct SeedBar {
     /// `None` where standard error is no terminal.
     output: Option<Output>,
     began: Instant,
@@ -30,7 +30,7 @@ pub struct SeedBar {
 
 impl SeedBar {
     /// Below the lines of a log that goes to standard error.
-    pub fn below(log: Output) -> Self {
+    pub(crate) fn below(log: Output) -> Self {
         Self::new(io::stderr().is_terminal().then_some(log), AFTER)
     }
 
@@ -39,7 +39,7 @@ impl SeedBar {
     }
 
     /// Shows how far it has come.
-    pub fn tell(&self, progress: Progress) {
+    pub(crate) fn tell(&self, progress: Progress) {
         let Some(output) = self.output.as_ref().filter(|_| self.began.elapsed() >= self.after) else { return };
         let bar = self.bar.get_or_init(|| {
             let line = Line { output: output.clone(), text: Mutex::default() };
@@ -61,7 +61,7 @@ impl Drop for SeedBar {
 }
 
 /// Waits for what a server does, and shows how long already.
-pub async fn with_spinner<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn with_spinner<T>(work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     if let Ok(done) = timeout(AFTER, &mut work).await {
         return done;
@@ -142,10 +142,17 @@ mod tests {
         let path = folder.path().join("terminal");
         let (mut output, finish) = Output::to(&fs::File::create(&path).unwrap(), "a test").unwrap();
         let bar = SeedBar::new(Some(output.clone()), after);
-        output.write_all(b"before\n").unwrap();
-        for done in [100, 200, 300] {
-            bar.tell(Progress { done, total: 300 });
-            output.write_all(b"a line\n").unwrap();
+        // A bar is only drawn where what was written before is read.
+        let mut write = |line: &str, count: usize| {
+            output.write_all(line.as_bytes()).unwrap();
+            while fs::read_to_string(&path).unwrap().matches(line).count() < count {
+                std::thread::yield_now();
+            }
+        };
+        write("before\n", 1);
+        for number in 1..=3 {
+            bar.tell(Progress { done: 100 * number, total: 300 });
+            write("a line\n", number);
         }
         drop(bar);
         output.write_all(b"after\n").unwrap();

@@ -63,9 +63,8 @@ fn allowed(
             ));
         }
         Access::Key(key) => {
-            let unauthorized = || {
-                Problem::new(StatusCode::UNAUTHORIZED, "Send the control key: 'Authorization: Bearer KEY'.")
-            };
+            let unauthorized =
+                || Problem::new(StatusCode::UNAUTHORIZED, "Send the control key: 'Authorization: Bearer KEY'.");
             let shown = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(unauthorized)?;
             match guesses.check(extensions.get::<Peer>().map(|peer| peer.0), shown, key) {
                 KeyVerdict::Right => {}

@@ -725,13 +725,16 @@ mod tests {
                 r#"{"credentials": {"password": "x", "a": 1}, "credential_name": "n"}"#,
                 r#"{"credentials": {"password": "[redacted]", "a": 1}, "credential_name": "n"}"#,
             ),
-            (
-                r#"{"credentials": [{"id": "1", "pwd": "x"}]}"#,
-                r#"{"credentials": [{"id": "1", "pwd": "[redacted]"}]}"#,
-            ),
+            (r#"{"credentials": [{"id": "1", "pwd": "x"}]}"#, r#"{"credentials": [{"id": "1", "pwd": "[redacted]"}]}"#),
             (r#"{"session": "x", "session_id": "y"}"#, r#"{"session": "[redacted]", "session_id": "[redacted]"}"#),
-            (r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#, r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#),
-            (r#"{"auth": "x", "sid": "y", "auth_type": "t"}"#, r#"{"auth": "[redacted]", "sid": "[redacted]", "auth_type": "t"}"#),
+            (
+                r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#,
+                r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#,
+            ),
+            (
+                r#"{"auth": "x", "sid": "y", "auth_type": "t"}"#,
+                r#"{"auth": "[redacted]", "sid": "[redacted]", "auth_type": "t"}"#,
+            ),
             (
                 r#"{"authorization": "x", "cookie": "y", "Set-Cookie": "z"}"#,
                 r#"{"authorization": "[redacted]", "cookie": "[redacted]", "Set-Cookie": "[redacted]"}"#,

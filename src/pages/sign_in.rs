@@ -49,7 +49,8 @@ pub(super) async fn choose(State(pages): State<Pages>, Query(asked): Query<Asked
         if admission.is_none() {
             tracing::info!("refused to sign anybody in to the pages: a wrong control key");
             if let KeyVerdict::Wait(seconds) = verdict {
-                let mut response = visit.refused(StatusCode::TOO_MANY_REQUESTS, &too_many_wrong_keys(seconds)).into_response();
+                let mut response =
+                    visit.refused(StatusCode::TOO_MANY_REQUESTS, &too_many_wrong_keys(seconds)).into_response();
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());
                 return Ok(response);
             }
@@ -113,11 +114,7 @@ fn why_not(visit: &Visit, error: Error) -> Stop {
 }
 
 /// The proof that this browser has shown the control key, for its next form; `None` when it has not.
-async fn admitted(
-    pages: &Pages,
-    form: &Submission,
-    place: &Place,
-) -> Result<(KeyVerdict, Option<String>), Error> {
+async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<(KeyVerdict, Option<String>), Error> {
     let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), pages.sign_in.seal());
     let admission = form.text("admission");
     if pages.service.is_admitted(account, &form_token, seal, admission).await? {

@@ -140,8 +140,15 @@ impl Service {
         let scope = secret.grant(name, presented.scope.as_deref()).map_err(Denial::from)?;
         let key = self.signing_key(secret.account).await?;
         let creation = principal.creation;
-        let grant =
-            AccessGrant { client_id: name, sub: name, scope: &scope, audience, sid: None, creation, workspace_creation };
+        let grant = AccessGrant {
+            client_id: name,
+            sub: name,
+            scope: &scope,
+            audience,
+            sid: None,
+            creation,
+            workspace_creation,
+        };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         if let Some(workspace) = workspace {
             let mut writer = self.store.write_in(&workspace, Lock::Owner(workspace.id, principal.id)).await?;

@@ -401,7 +401,8 @@ async fn guessing_the_control_key_is_slowed() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut elsewhere = socket.connect(own.parse().unwrap()).await.unwrap();
-    let request = format!("GET {CLOCK} HTTP/1.1\r\nHost: {own}\r\nAuthorization: Bearer sesame\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {CLOCK} HTTP/1.1\r\nHost: {own}\r\nAuthorization: Bearer sesame\r\nConnection: close\r\n\r\n");
     elsewhere.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     elsewhere.read_to_string(&mut answer).await.unwrap();

@@ -432,7 +432,10 @@ async fn of_words_alone(world: World) {
         let case = Case { credential: Some(ADMIN_TOKEN.into()), ..case };
         let (_, explained) = case.explained().await;
         let remedy = explained["remedy"].as_str().unwrap();
-        assert!(remedy.contains(&format!("the role servicePrincipal.user on '{}', or lift", robot.name)), "{explained}");
+        assert!(
+            remedy.contains(&format!("the role servicePrincipal.user on '{}', or lift", robot.name)),
+            "{explained}"
+        );
         if lifts {
             restrict("ALLOW_ALL").await;
         } else {
