@@ -21,7 +21,7 @@ impl Shape {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::SystemTable, Self::Delivery, Self::Azure];
 
-    /// The name in settings and in the own API.
+    /// The name in settings and in the control API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SystemTable => "system_table",

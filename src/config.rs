@@ -351,7 +351,7 @@ impl ServeArgs {
         (self.profile == Profile::Lab && !given).then(|| seed::template_text("leaky")).flatten()
     }
 
-    /// Who may use the own API.
+    /// Who may use the control API.
     pub fn access(&self) -> Access {
         self.access_when(self.control == OnOff::On)
     }
@@ -362,7 +362,7 @@ impl ServeArgs {
         Access::new(enabled, key, loopback_only, self.allow_open_control)
     }
 
-    /// Who may sign in as whom: whoever could use the own API, were it on.
+    /// Who may sign in as whom: whoever could use the control API, were it on.
     pub fn sign_in(&self) -> SignInPolicy {
         match self.access_when(true) {
             Access::Open => SignInPolicy::Open(self.sign_in_as.clone()),
@@ -929,7 +929,7 @@ pub fn unknown_variables() -> Vec<String> {
     names.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect()
 }
 
-/// The settings of `serve` as a Markdown table, for the README.
+/// The settings of `serve` as a Markdown table, for `docs/settings.md`.
 pub fn settings_table() -> String {
     let mut rows = vec!["| flag | variable | default | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
     let cli = <Cli as clap::CommandFactory>::command();
@@ -1002,7 +1002,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_could_use_the_own_api_may_sign_in() {
+    fn whoever_could_use_the_control_api_may_sign_in() {
         let policy = |args: &[&str]| parse(args).unwrap().serve.sign_in();
         let at_once = ["--sign-in-as", "eva"];
         assert!(matches!(policy(&[]), SignInPolicy::Open(None)));

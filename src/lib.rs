@@ -1,5 +1,5 @@
 //! dapi-mock: the personal-access-token service of Databricks, on your own machine, with its rules
-//! enforced. The README has a map of the code.
+//! enforced. ARCHITECTURE.md has a map of the code.
 #![forbid(unsafe_code)]
 
 pub mod audit_shape;

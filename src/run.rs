@@ -330,7 +330,7 @@ fn banner(url: &str, args: &ServeArgs, started: &Started, account_port: Option<A
         format!("# account: DATABRICKS_HOST={} DATABRICKS_ACCOUNT_ID={account}\n", at_port(url, port))
     });
     format!(
-        "dapi-mock {}, data in {database}, workspace {}\npages at {url}/, own API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}{account}\n\
+        "dapi-mock {}, data in {database}, workspace {}\npages at {url}/, control API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}{account}\n\
          dapi-mock ready host={url} in={}ms\n",
         env!("CARGO_PKG_VERSION"),
         started.workspace,

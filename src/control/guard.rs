@@ -1,4 +1,4 @@
-//! Keeps strangers out of the own API: other hosts, other sites' pages, whoever has no key.
+//! Keeps strangers out of the control API: other hosts, other sites' pages, whoever has no key.
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -54,9 +54,9 @@ fn allowed(
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match access {
         // The emulated account console is not the operator's. An OAuth access token opens it whatever the
-        // settings say of the own API, and as with the key, no page can have one.
+        // settings say of the control API, and as with the key, no page can have one.
         Access::Off | Access::Closed | Access::Key(_) if who == Who::AccountAdmin => {}
-        Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
+        Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The control API is off (--control off).")),
         Access::Closed => {
             return Err(forbidden(
                 "The control API is locked because the server listens beyond loopback: set --control-key KEY, or --allow-open-control.",

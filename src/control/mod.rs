@@ -1,4 +1,4 @@
-//! The mock's own API under `/_mock/v1`: time, requests, explanations, tombstones, the audit log, what-if. It
+//! The mock's control API under `/_mock/v1`: time, requests, explanations, tombstones, the audit log, what-if. It
 //! has its own errors and its own guard, and no emulated module knows of it (spec §7).
 
 mod audit;
@@ -34,7 +34,7 @@ use self::routes::Who;
 use crate::server::Doors;
 use crate::service::Service;
 
-/// Who may use the own API.
+/// Who may use the control API.
 #[derive(Clone, Debug)]
 pub enum Access {
     /// Nobody: it is off.
@@ -71,7 +71,7 @@ impl fmt::Display for Access {
     }
 }
 
-/// In a request that our own pages make in the process, which have looked themselves who may use the own API. No
+/// In a request that our own pages make in the process, which have looked themselves who may use the control API. No
 /// request from outside has it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByPages;
@@ -89,7 +89,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// The own API over the same service as the emulated one.
+    /// The control API over the same service as the emulated one.
     pub fn new(service: Service, access: Access, doors: Option<Doors>) -> Self {
         Self { service, access: Arc::new(access), doors, limit: LIMIT }
     }

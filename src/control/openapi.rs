@@ -1,4 +1,4 @@
-//! The own API as an OpenAPI document, made from its route table.
+//! The control API as an OpenAPI document, made from its route table.
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -31,8 +31,8 @@ pub fn document() -> Value {
             "type": "http", "scheme": "bearer", "description": "The key of --control-key, where there is one.",
         } },
     });
-    let description = "What the real service has no call for. docs/own-api.md tells of each, with examples.";
-    openapi::document("dapi-mock: own API", description, &json!([{}, { "controlKey": [] }]), &paths, &components)
+    let description = "What the real service has no call for. docs/control-api.md tells of each, with examples.";
+    openapi::document("dapi-mock: control API", description, &json!([{}, { "controlKey": [] }]), &paths, &components)
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {

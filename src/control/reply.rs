@@ -1,4 +1,4 @@
-//! Requests and answers of the own API: plain JSON, and errors that say what would be right.
+//! Requests and answers of the control API: plain JSON, and errors that say what would be right.
 
 use std::any::Any;
 
@@ -22,10 +22,10 @@ use crate::http::extract::parse_object;
 use crate::http::sign_in::too_many_wrong_keys;
 use crate::service::{Error, Service};
 
-/// Largest body of the own API: seeds may be long.
+/// Largest body of the control API: seeds may be long.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// An error of the own API.
+/// An error of the control API.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -94,7 +94,7 @@ pub(super) fn ok(body: &Value) -> Response {
 
 /// The answer to a path that is none: what there is instead.
 pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
-    let error = format!("The own API has no {method} {}; see docs/own-api.md.", uri.path());
+    let error = format!("The control API has no {method} {}; see docs/control-api.md.", uri.path());
     let routes = ROUTES.iter().map(|route| (format!("{} /_mock{}", route.method, route.path), route.purpose.into()));
     let routes: Map<String, Value> = routes.collect();
     json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "routes": routes }))

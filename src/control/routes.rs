@@ -1,5 +1,5 @@
-//! The own API's route table: one row a route. It feeds the router, the answer to a path that is none,
-//! and the test that `docs/own-api.md` names them all.
+//! The control API's route table: one row a route. It feeds the router, the answer to a path that is none,
+//! and the test that `docs/control-api.md` names them all.
 
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
@@ -23,7 +23,7 @@ pub enum Who {
     AccountAdmin,
 }
 
-/// A route of the own API.
+/// A route of the control API.
 #[derive(Debug)]
 pub struct Route {
     /// Its method.
@@ -69,7 +69,7 @@ impl Route {
     }
 }
 
-/// Every route of the own API.
+/// Every route of the control API.
 #[rustfmt::skip] // One row a route.
 pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/openapi.json", "openapi.get", "this API as an OpenAPI document", || get(openapi::show)),

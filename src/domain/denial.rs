@@ -117,22 +117,22 @@ pub enum Denial {
     NoTokensYet,
     /// There is no such workspace, or not in the account.
     WorkspaceNotFound(WorkspaceId),
-    /// Own API: there is one with that id.
+    /// Control API: there is one with that id.
     WorkspaceExists(WorkspaceId),
-    /// Own API: the workspace that answers when nothing names one cannot be removed.
+    /// Control API: the workspace that answers when nothing names one cannot be removed.
     DefaultWorkspaceStays,
-    /// Own API: the workspace has no such checkpoint.
+    /// Control API: the workspace has no such checkpoint.
     CheckpointNotFound(String),
-    /// Own API: the workspace has no such fault.
+    /// Control API: the workspace has no such fault.
     FaultNotFound(String),
-    /// Own API: a clock cannot be set back.
+    /// Control API: a clock cannot be set back.
     TimeGoesForward {
         /// What it shows.
         now: Millis,
         /// What it was to show.
         wanted: Millis,
     },
-    /// Own API: no event of that kind, or of that token, is to come.
+    /// Control API: no event of that kind, or of that token, is to come.
     NothingComes(String),
     /// The version that the client knows is not the newest; which one is.
     StaleEtag(String),

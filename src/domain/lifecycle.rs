@@ -74,7 +74,7 @@ impl EventKind {
     const ALL: [Self; 5] =
         [Self::TokenExpired, Self::TokenAutoRevoked, Self::TokenVacuumed, Self::TokenAutoscoped, Self::ConfEffective];
 
-    /// The name in the own API.
+    /// The name in the control API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TokenExpired => "token.expired",

@@ -71,17 +71,24 @@ pub fn page() -> String {
 
 const HEAD: &str = "# What is emulated
 
-Generated from the route table (`src/http/routes.rs`) and the clients' proofs (`src/http/proofs.json`, written by
-`tests/clients/prove`); as JSON at `GET /_mock/v1/compat`. Any other path answers 404 `ENDPOINT_NOT_FOUND` and says
-whether the real service has something there.
+For anyone who asks whether a route is emulated, and how faithfully.
 
-*exact*: a capture of the real service, or an official client's own acceptance test, shows its answers. *documented*: the
-documentation or the code of clients describes it, and no capture shows its answers. *partial*: a part of the real route.
-*inferred*: the route is known, what it does was concluded. *own*: the real service has no such route.
+This page is generated from the route table (`src/http/routes.rs`) and from what the official clients did in the tests
+(`src/http/proofs.json`, written by `tests/clients/prove`); `GET /_mock/v1/compat` has it as JSON. Any other path answers
+404 `ENDPOINT_NOT_FOUND` and says whether the real service has it.
 
-Evidence: [acceptance] an official client's own test against the real service, [doc] the official documentation, [client] the code of real clients depends on it, [observed] recorded from
-the real service, [inferred] concluded. *proved by*: that client's own calls in `tests/clients` were answered with
-success, on that day. Whether all that it relies on is right, its suite says, not this table.
+| level | meaning |
+|---|---|
+| exact | A recording of the real service, or an official client's own acceptance test, shows the answers. |
+| documented | The documentation, or the code of clients, describes the route; no recording shows its answers. |
+| partial | The route covers a part of the real one. |
+| inferred | The route is known; what it does was concluded. |
+| own | The real service has no such route. |
+
+Evidence: [acceptance] an official client's own test against the real service, [doc] the official documentation, [client] code
+of real clients that depends on it, [observed] recorded from the real service, [inferred] concluded. *Proved by* names the
+clients whose own calls in `tests/clients` succeeded, and the day. Whether they got the right answers is for their suites to
+say, not for this table.
 
 | method | path | operation | level | evidence | proved by |
 |---|---|---|---|---|---|

@@ -35,7 +35,7 @@ struct OwnToken {
     scopes: Option<Vec<String>>,
 }
 
-/// What the own API knows besides.
+/// What the control API knows besides.
 #[derive(Debug, Deserialize)]
 struct Fate {
     token_id: String,

@@ -135,7 +135,7 @@ async fn change_conf(visit: &Visit, change: &Value, days: Option<&str>) -> Shown
     }
 }
 
-/// What a change would break, as the own API tells.
+/// What a change would break, as the control API tells.
 #[derive(Debug, Deserialize)]
 struct WhatIf {
     impact: Impact,
@@ -207,7 +207,7 @@ async fn admins_only(visit: &Visit) -> Result<(), Stop> {
     visit.get::<Conf>(CONF).await.map(|_| ())
 }
 
-/// What the own API tells of a change; `Err` inside is what it refuses to imagine.
+/// What the control API tells of a change; `Err` inside is what it refuses to imagine.
 async fn what_if(visit: &Visit, change: &Value) -> Result<Result<WhatIf, Refusal>, Stop> {
     let path = format!("/_mock/v1/workspaces/{}/what-if", visit.person()?.place.workspace.id);
     match visit.ask(Method::POST, &path, Some(change)).await {

@@ -70,7 +70,7 @@ pub(super) fn time_to_the_second(text: &str) -> Markup {
     html! { time datetime=(text) title=(text) { (shown.as_deref().unwrap_or(text)) } }
 }
 
-/// The same for an instant as the own API writes it.
+/// The same for an instant as the control API writes it.
 pub(super) fn time_of(text: &str) -> Markup {
     if let Some(at) = Millis::parse(text) {
         time(at)

@@ -1,6 +1,6 @@
 //! The pages that people look at: the workspace's settings, the account console's token report, and the mock's own
 //! console (spec §8). They are a client: what they show and do goes through the emulated API with an access token
-//! of whoever is signed in, and through the own API; so they can do nothing that the APIs don't, and the
+//! of whoever is signed in, and through the control API; so they can do nothing that the APIs don't, and the
 //! journal has it.
 
 mod access_tokens;
@@ -34,7 +34,7 @@ use crate::service::Service;
 #[derive(Clone, Debug)]
 pub struct Pages {
     service: Service,
-    /// Who may use the own API, and so the console.
+    /// Who may use the control API, and so the console.
     access: Arc<Access>,
     sign_in: Arc<SignInPolicy>,
     /// Both APIs.

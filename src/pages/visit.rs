@@ -183,13 +183,13 @@ impl Visit {
         self.go(&format!("{}?{}", self.realm.login(), query.finish())).into()
     }
 
-    /// Whether whoever looks may do what the own API does.
+    /// Whether whoever looks may do what the control API does.
     ///
     /// # Errors
     /// The page that says why not, or where one signs in.
     pub(super) fn operator(&self) -> Result<(), Stop> {
         match *self.pages.access {
-            Access::Off => Err(self.refused(StatusCode::NOT_FOUND, "The own API is off (--control off).")),
+            Access::Off => Err(self.refused(StatusCode::NOT_FOUND, "The control API is off (--control off).")),
             Access::Closed => Err(self.refused(
                 StatusCode::FORBIDDEN,
                 "The server is reachable from elsewhere, so the console wants --control-key KEY, or \

@@ -47,7 +47,7 @@ class Server:
         self.host, self.port = ready[1], int(ready[2])
 
     def ask(self, method: str, path: str, body: dict | None = None):
-        """Asks the mock's own API about workspaces; answers status and body."""
+        """Asks the mock's control API about workspaces; answers status and body."""
         request = urllib.request.Request(
             f"{self.host}/_mock/v1/workspaces{path}",
             method=method,
@@ -126,7 +126,7 @@ def server(start_server, monkeypatch):
 
 @pytest.fixture
 def own(server):
-    """Asks the own API about the default workspace; answers status and body."""
+    """Asks the control API about the default workspace; answers status and body."""
     return lambda method, path, body=None: server.ask(method, f"/default/{path}", body)
 
 

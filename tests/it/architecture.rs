@@ -1,4 +1,4 @@
-//! The rooms of the code: who may know whom (README, map of the code).
+//! The rooms of the code: who may know whom (ARCHITECTURE.md).
 
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ fn http_goes_through_the_service() {
     forbid("control", &["crate::pages"]);
 }
 
-/// No Docker engine builds the image here, so this at least is held.
+/// `packaging/image/check` builds the image with a stand-in for cargo, which would not miss a file.
 #[test]
 fn the_image_is_built_from_all_that_the_code_includes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

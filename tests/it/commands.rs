@@ -1,5 +1,5 @@
 //! Time, explanations and the audit log as a user meets them: the commands beside a running server,
-//! the audit log's file, and who is kept out of the own API.
+//! the audit log's file, and who is kept out of the control API.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -410,11 +410,11 @@ async fn guessing_the_control_key_is_slowed() {
 }
 
 #[test]
-fn the_own_api_can_be_off() {
+fn the_control_api_can_be_off() {
     let server = start(&[&MEMORY[..], &["--control", "off"]].concat());
     let answer = get(&server.address(), CLOCK, "");
-    assert!(status(&answer) == 404 && answer.contains("The own API is off"), "{answer}");
-    assert!(server.run(&["clock", "--by", "1d"]).unwrap_err().contains("The own API is off"));
+    assert!(status(&answer) == 404 && answer.contains("The control API is off"), "{answer}");
+    assert!(server.run(&["clock", "--by", "1d"]).unwrap_err().contains("The control API is off"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dapi_mock::config::settings_table;
-use dapi_mock::control::routes as own;
+use dapi_mock::control::routes as control;
 use dapi_mock::http::compatibility;
 use dapi_mock::http::routes::ROUTES;
 
@@ -18,11 +18,11 @@ fn check(path: &str, wanted: &str) {
 }
 
 #[test]
-fn the_readme_has_the_settings_of_the_flags() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (before, rest) = readme.split_once("<!-- settings -->\n").expect("the marker before the settings");
+fn the_page_of_settings_has_those_of_the_flags() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
+    let (before, rest) = page.split_once("<!-- settings -->\n").expect("the marker before the settings");
     let (_, after) = rest.split_once("<!-- /settings -->").expect("the marker after the settings");
-    check("README.md", &format!("{before}<!-- settings -->\n{}\n<!-- /settings -->{after}", settings_table()));
+    check("docs/settings.md", &format!("{before}<!-- settings -->\n{}\n<!-- /settings -->{after}", settings_table()));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn the_schema_of_seeds_is_that_of_the_code() {
 #[test]
 fn the_openapi_documents_are_those_of_the_route_tables() {
     for (name, document, routes) in [
-        ("own-api", dapi_mock::control::openapi::document(), own::ROUTES.len()),
+        ("control-api", dapi_mock::control::openapi::document(), control::ROUTES.len()),
         ("emulated", dapi_mock::http::openapi::document(), ROUTES.len()),
     ] {
         let text = serde_json::to_string_pretty(&document).unwrap();
@@ -63,7 +63,7 @@ fn the_openapi_documents_are_those_of_the_route_tables() {
     }
 }
 
-/// Every command of the README and of docs/, each page in one shell, in order, with what it prints.
+/// Every command of the README and of docs/, each page in one shell, in order, with what it prints; every link.
 #[test]
 fn every_command_of_the_documents_does_what_the_text_shows() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/run");
@@ -95,12 +95,12 @@ fn references(value: &serde_json::Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_own_api_is_documented_route_by_route() {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/own-api.md")).unwrap();
-    for route in own::ROUTES {
+fn the_control_api_is_documented_route_by_route() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/control-api.md")).unwrap();
+    for route in control::ROUTES {
         let heading = format!("**`{} /_mock{}`**", route.method, route.path);
         assert_eq!(text.matches(&heading).count(), 1, "{heading}");
     }
     let headings = text.lines().filter(|line| line.starts_with("**`") && line.contains(" /_mock")).count();
-    assert_eq!(headings, own::ROUTES.len(), "it has no route that there is not");
+    assert_eq!(headings, control::ROUTES.len(), "it has no route that there is not");
 }

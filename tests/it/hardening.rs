@@ -379,7 +379,7 @@ fn no_text_of_a_client_becomes_a_header() {
 on_every_store!(
     markup_that_comes_back_is_no_page,
     texts_that_want_to_be_files_are_none,
-    the_own_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it,
+    the_control_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it,
 );
 
 async fn markup_that_comes_back_is_no_page(world: World) {
@@ -566,7 +566,7 @@ async fn a_panic_is_answered_as_every_other_defect() {
     }
 }
 
-async fn the_own_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it(world: World) {
+async fn the_control_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it(world: World) {
     assert_eq!(control::LIMIT, Duration::from_mins(5), "as docs/replicas.md says");
     let (admin, nothing) = (world.admin(), json!({}));
     let (token, _) = admin.create(&nothing).await;
@@ -588,7 +588,7 @@ async fn the_own_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it(world
     assert_eq!(world.client(&token).get("/api/2.0/token/list").await.status, 403);
 }
 
-/// The names of all members that bodies of the own API may have, and of all parameters.
+/// The names of all members that bodies of the control API may have, and of all parameters.
 fn names() -> Vec<String> {
     fn collect(value: &Value, names: &mut BTreeSet<String>) {
         if let Some(properties) = value.get("properties").and_then(Value::as_object) {
@@ -646,7 +646,7 @@ fn body() -> impl Strategy<Value = Value> {
     })
 }
 
-async fn the_own_api_survives(backend: Backend, cases: u32) {
+async fn the_control_api_survives(backend: Backend, cases: u32) {
     let world = World::new(backend).await;
     let segment =
         prop::sample::select(vec!["default", "12", "0", "%00", "x%00y", "%ff", "..", "seed", "1", "%F0%9F%98%80"]);
@@ -684,14 +684,14 @@ async fn the_own_api_survives(backend: Backend, cases: u32) {
 }
 
 #[tokio::test]
-async fn no_input_is_a_server_error_of_the_own_api_on_memory() {
-    the_own_api_survives(Backend::Memory, 1500).await;
+async fn no_input_is_a_server_error_of_the_control_api_on_memory() {
+    the_control_api_survives(Backend::Memory, 1500).await;
 }
 
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test]
-async fn no_input_is_a_server_error_of_the_own_api_on_postgres() {
-    the_own_api_survives(Backend::Postgres, 1000).await;
+async fn no_input_is_a_server_error_of_the_control_api_on_postgres() {
+    the_control_api_survives(Backend::Postgres, 1000).await;
 }
 
 #[tokio::test]

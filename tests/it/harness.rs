@@ -191,7 +191,7 @@ impl World {
         self.set_access(Access::Open, policy);
     }
 
-    /// The same with other settings of the own API.
+    /// The same with other settings of the control API.
     pub(crate) fn set_access(&mut self, access: Access, policy: SignInPolicy) {
         self.router = surface(&self.service, access, policy, None);
     }
@@ -449,7 +449,7 @@ impl Client<'_> {
         (text(&json["token_value"]), text(&json["token_info"]["token_id"]))
     }
 
-    /// Asks the mock's own API.
+    /// Asks the mock's control API.
     pub(crate) async fn own(&self, method: Method, path: &str, body: &Value) -> Answer {
         let request = self.request(&method, &format!("/_mock/v1/{path}")).header("content-type", "application/json");
         self.world.send(request.body(Body::from(body.to_string())).unwrap()).await

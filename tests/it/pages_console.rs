@@ -1,4 +1,4 @@
-//! The mock's own console: it shows and does what the own API does, says so as curl, and nobody else can use it.
+//! The mock's own console: it shows and does what the control API does, says so as curl, and nobody else can use it.
 
 use axum::body::Body;
 use axum::http::{Method, Request};
@@ -117,7 +117,7 @@ async fn every_page_is_there_and_about_its_workspace(world: World) {
     }
 }
 
-/// A command on a page is a call of the documented own API, and one that reads is answered.
+/// A command on a page is a call of the documented control API, and one that reads is answered.
 async fn check_command(browser: &mut Browser<'_>, command: &str) {
     let url = command.split('\'').nth(1).unwrap();
     let path = url.strip_prefix("http://127.0.0.1:3274").unwrap_or_else(|| panic!("{command}"));
@@ -642,7 +642,7 @@ async fn with_a_key_the_console_asks_for_a_session_and_shows_no_key() {
 }
 
 #[tokio::test]
-async fn the_console_is_closed_where_the_own_api_is() {
+async fn the_console_is_closed_where_the_control_api_is() {
     let mut world = World::new(Backend::Memory).await;
     for (access, status) in [(Access::new(false, None, true, true), 404), (Access::new(true, None, false, false), 403)]
     {

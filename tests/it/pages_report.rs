@@ -250,7 +250,7 @@ async fn columns_sort_and_pages_lead_both_ways(world: World) {
     }
 }
 
-/// The rows of the own API as the page's check boxes name them.
+/// The rows of the control API as the page's check boxes name them.
 fn reported(report: &Value) -> Vec<String> {
     let name = |row: &Value| format!("{}/{}", row["workspace_id"], row["token_id"].as_str().unwrap());
     report["tokens"].as_array().unwrap().iter().map(name).collect()

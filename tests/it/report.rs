@@ -754,7 +754,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
     let body = json!({"tokens": [{"workspace_id": 1, "token_id": "none"}]});
     let console: Vec<_> = ROUTES.iter().filter(|route| route.who == Who::AccountAdmin).collect();
     assert_eq!(console.len(), 3);
-    // With the own API open, behind a key, closed, and off: it makes no difference to the account console.
+    // With the control API open, behind a key, closed, and off: it makes no difference to the account console.
     for access in [
         Access::Open,
         Access::new(true, Some("key"), false, false),

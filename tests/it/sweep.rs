@@ -188,7 +188,7 @@ impl Witness {
         self.see_answer(what, &dry);
     }
 
-    /// What the admin and the mock's own API show.
+    /// What the admin and the mock's control API show.
     async fn look(&mut self, what: &str) {
         let operator = self.operator().await;
         let managed = self.world.client(&operator).get(MANAGED).await;

@@ -47,7 +47,10 @@ async fn a_get_filters_by_its_body(world: World) {
     }
     // By id alone: also the token that a seed gave her.
     let by_id = list(&format!("?created_by_id={ann}"), json!("nothing")).await;
-    assert_eq!(creators(&by_id).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([ANN.to_owned(), "seed".to_owned()]));
+    assert_eq!(
+        creators(&by_id).into_iter().collect::<BTreeSet<_>>(),
+        BTreeSet::from([ANN.to_owned(), "seed".to_owned()])
+    );
     for body in [json!({"created_by_id": ann.0}), json!({"created_by_id": ann.0.to_string()})] {
         assert_eq!(list("", body.clone()).await.text, by_id.text, "{body}");
     }

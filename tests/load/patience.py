@@ -140,7 +140,7 @@ def taken_slowly(server):
 WORK = [
     body("a body", CREATE, b"MALFORMED_REQUEST", trickle=False),
     body("a body that trickles", CREATE, b"MALFORMED_REQUEST", trickle=True),
-    body("a body of the own API", "/_mock/v1/workspaces", b'{"error":', trickle=False),
+    body("a body of the control API", "/_mock/v1/workspaces", b'{"error":', trickle=False),
     beginning("a connection on which nothing comes", ""),
     beginning("half a handshake of TLS", "\x16\x03\x01"),
     beginning("half a head", "GET /livez HTTP/1.1\r\nHost: "),

@@ -117,7 +117,7 @@ class Client:
             return answer.status, {}
 
     def own(self, server, method, path, body=None):
-        """Asks the own API; anything but success is a failure of the test."""
+        """Asks the control API; anything but success is a failure of the test."""
         status, answer = self.call(server, method, f"/_mock/v1/{path}", None, body if body is not None else {})
         assert status < 300, f"{method} {path}: {status} {answer}"
         return answer

@@ -54,7 +54,7 @@ class Worker:
         return answer
 
     def own(self, method, path, body=None):
-        self.counts.add("calls of the own API")
+        self.counts.add("calls of the control API")
         return self.client.own(self.any(), method, f"{self.place}/{path}" if path else self.place, body)
 
     def begin(self):

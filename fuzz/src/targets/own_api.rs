@@ -1,4 +1,4 @@
-//! What the own API takes: faults, questions about the journal, names.
+//! What the control API takes: faults, questions about the journal, names.
 
 use dapi_mock::domain::CheckpointName;
 use dapi_mock::domain::fault::{self, Rule};

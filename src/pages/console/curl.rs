@@ -1,4 +1,4 @@
-//! A call of the own API: one value makes it and shows it as a command, so that what a page does and what it says
+//! A call of the control API: one value makes it and shows it as a command, so that what a page does and what it says
 //! that it does are the same.
 
 use axum::http::{HeaderMap, Method};
@@ -43,7 +43,7 @@ impl Call {
     /// Makes it.
     ///
     /// # Errors
-    /// What the own API refused.
+    /// What the control API refused.
     pub(super) async fn make(&self, visit: &Visit) -> Result<Value, Refusal> {
         visit.ask(self.method.clone(), &self.path, self.body.as_ref()).await
     }
@@ -51,7 +51,7 @@ impl Call {
     /// Makes it, where the answer is text.
     ///
     /// # Errors
-    /// What the own API refused.
+    /// What the control API refused.
     pub(super) async fn make_text(&self, visit: &Visit) -> Result<(HeaderMap, String), Refusal> {
         let (parts, body) = visit.fetch(self.method.clone(), &self.path, self.body.as_ref()).await?.into_parts();
         Ok((parts.headers, String::from_utf8_lossy(&read_bytes(body).await).into_owned()))

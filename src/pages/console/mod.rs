@@ -1,5 +1,5 @@
 //! The mock's own console: its clock, the requests and why they were refused, tokens and what became of them, the
-//! audit log, faults, workspaces. All of it is the own API's, and each page says with which calls (spec §8).
+//! audit log, faults, workspaces. All of it is the control API's, and each page says with which calls (spec §8).
 
 mod audit;
 mod clock;
@@ -118,7 +118,7 @@ fn typed(form: Option<&Submission>, name: &str) -> String {
     form.map(|form| redaction::line(form.text(name))).unwrap_or_default()
 }
 
-/// A workspace, as the own API tells of it.
+/// A workspace, as the control API tells of it.
 #[derive(Clone, Debug, Deserialize)]
 struct Workspace {
     id: String,
@@ -135,7 +135,7 @@ struct Workspaces {
     workspaces: Vec<Workspace>,
 }
 
-/// A clock, as the own API tells of it.
+/// A clock, as the control API tells of it.
 #[derive(Debug, Deserialize)]
 struct Clock {
     mode: String,
@@ -214,7 +214,7 @@ impl<'a> Console<'a> {
         Call::new(method, format!("/_mock/v1/workspaces/{}{rest}", self.here.id), body)
     }
 
-    /// Asks; where the own API refuses what somebody typed, it is told above the page, and the answer is nothing.
+    /// Asks; where the control API refuses what somebody typed, it is told above the page, and the answer is nothing.
     async fn ask<T: Default + DeserializeOwned>(&self, call: &Call) -> Result<(T, Option<Refusal>), Stop> {
         match call.make(self.visit).await {
             Ok(answer) => Ok((call.read(self.visit, answer)?, None)),

@@ -25,7 +25,7 @@ struct Exchanges {
     next_before: Option<u64>,
 }
 
-/// A request with its answer, as the own API tells it.
+/// A request with its answer, as the control API tells it.
 #[derive(Debug, Deserialize)]
 struct Exchange {
     request_id: String,
@@ -64,7 +64,7 @@ struct Message {
     body_cut: bool,
 }
 
-/// What decided about a request, as the own API explains it.
+/// What decided about a request, as the control API explains it.
 #[derive(Debug, Deserialize)]
 struct Explanation {
     allowed: bool,

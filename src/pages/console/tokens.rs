@@ -14,7 +14,7 @@ use crate::pages::visit::{Shown, Visit};
 /// Tokens on a page.
 const SHOWN: &str = "100";
 
-/// What can be asked for: as the own API names it, and as people do.
+/// What can be asked for: as the control API names it, and as people do.
 const STATES: [(&str, &str); 10] = [
     ("", "All"),
     ("live", "Live"),
@@ -35,7 +35,7 @@ pub(super) struct Fates {
     next_page_token: Option<String>,
 }
 
-/// A token and what became of it, as the own API tells it.
+/// A token and what became of it, as the control API tells it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Fate {
     token_id: String,

@@ -111,7 +111,7 @@ struct Checkpoint {
     with_principals: bool,
 }
 
-/// What the own API answers of a new workspace. It is told once.
+/// What the control API answers of a new workspace. It is told once.
 #[derive(Debug, Deserialize)]
 struct Created {
     id: String,

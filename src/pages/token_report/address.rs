@@ -1,5 +1,5 @@
 //! What the report's address says: filter, order and page. It is all the state there is, so that a link leads
-//! anyone where it was taken. Its parameters are those of the own API.
+//! anyone where it was taken. Its parameters are those of the control API.
 
 use axum::http::Uri;
 
@@ -82,7 +82,7 @@ impl Address {
         self.without(&FILTERS).without(&[PAGE_TOKEN])
     }
 
-    /// What the own API at `path` is asked for.
+    /// What the control API at `path` is asked for.
     pub(super) fn with_counts(&self, path: &str) -> String {
         let mut asked = self.clone();
         asked.0.push(("counts", "true".into()));

@@ -1,5 +1,5 @@
 //! *Account console → Security → Token report*: all tokens of the account's workspaces (spec §8, requirements
-//! R18–R25). Its address is the own API's query.
+//! R18–R25). Its address is the control API's query.
 
 mod address;
 mod view;
@@ -19,7 +19,7 @@ pub(super) const PATH: &str = "/account-console/security/token-report";
 pub(super) const EXPORT: &str = "/account-console/security/token-report.csv";
 pub(super) const REVOKE: &str = "/account-console/security/token-report/revoke";
 
-/// The own API's answer.
+/// The control API's answer.
 #[derive(Debug, Deserialize)]
 struct Report {
     tokens: Vec<Row>,
@@ -79,7 +79,7 @@ struct Outcome {
     not_found: Vec<Named>,
 }
 
-/// `GET /account-console/security/token-report?` with the own API's parameters
+/// `GET /account-console/security/token-report?` with the control API's parameters
 pub(super) async fn show(visit: Visit) -> Shown {
     visit.person()?;
     // Before anything is asked: what people copy from the address bar is short.
@@ -89,7 +89,7 @@ pub(super) async fn show(visit: Visit) -> Shown {
     report(&visit, None).await
 }
 
-/// The report that the address asks for, with what an API refused before. It is one call of the own API, and
+/// The report that the address asks for, with what an API refused before. It is one call of the control API, and
 /// so counts as one (R19).
 async fn report(visit: &Visit, refusal: Option<Refusal>) -> Shown {
     let address = Address::of(&visit.parts.uri);
@@ -111,7 +111,7 @@ async fn report(visit: &Visit, refusal: Option<Refusal>) -> Shown {
     Ok(visit.page_with(status, "Token report", view.content(refusal.as_ref())))
 }
 
-/// The own API's path for the account that is signed in to.
+/// The control API's path for the account that is signed in to.
 fn api(visit: &Visit, rest: &str) -> Result<String, Stop> {
     Ok(format!("/_mock/v1/accounts/{}/token-report{rest}", visit.person()?.place.workspace.account))
 }
@@ -129,7 +129,7 @@ fn revoked(visit: &Visit) -> Option<usize> {
     sent.into_iter().find(|(name, _)| name == "revoked").and_then(|(_, count)| count.parse().ok())
 }
 
-/// `GET …/token-report.csv`: the filtered rows, as the own API streams them.
+/// `GET …/token-report.csv`: the filtered rows, as the control API streams them.
 pub(super) async fn export(visit: Visit) -> Shown {
     let address = Address::of(&visit.parts.uri).without(&[LIMIT, PAGE_TOKEN]);
     let rows = visit.fetch(Method::GET, &address.at(&api(&visit, ".csv")?), None).await;
@@ -169,7 +169,7 @@ fn chosen(workspace_id: i64, token_id: &str) -> String {
     format!("{workspace_id}/{token_id}")
 }
 
-/// The same for the own API.
+/// The same for the control API.
 fn named(text: &str) -> Value {
     let (workspace, token) = text.split_once('/').unwrap_or_default();
     json!({ "workspace_id": workspace, "token_id": token })

@@ -27,7 +27,7 @@ const COLUMNS: [(&str, Option<&str>); 7] = [
 pub(super) struct View<'a> {
     pub(super) visit: &'a Visit,
     pub(super) address: &'a Address,
-    /// What was found; nothing where the own API refused.
+    /// What was found; nothing where the control API refused.
     pub(super) report: Option<&'a Report>,
     pub(super) workspaces: &'a [Choice],
     /// How many tokens were just revoked.

@@ -87,11 +87,21 @@ def sign_in(visit):
 
 
 @pytest.fixture
-def looks_well(chromium):
-    """looks_well(PAGE, NAME): axe finds nothing serious, nothing sticks out to the right, and its picture is kept.
+def keep():
+    """keep(PAGE, NAME, …): saves a picture of the page in docs/images, for people to look at, if it has changed."""
 
-    A picture that differs from the one in docs/images takes its place there, for people to look at.
-    """
+    def save(page: Page, name: str, **options) -> None:
+        picture, kept = page.screenshot(full_page=True, animations="disabled", **options), IMAGES / f"{name}.png"
+        if not kept.exists() or kept.read_bytes() != picture:
+            IMAGES.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(picture)
+
+    return save
+
+
+@pytest.fixture
+def looks_well(chromium, keep):
+    """looks_well(PAGE, NAME): axe finds nothing serious, nothing sticks out to the right, and its picture is kept."""
     axe = Axe()
 
     def check(page: Page, name: str) -> None:
@@ -105,9 +115,6 @@ def looks_well(chromium):
         assert not serious, f"{name}: {serious}"
         too_wide = page.evaluate("document.scrollingElement.scrollWidth - document.documentElement.clientWidth")
         assert too_wide <= 0, f"{name} is {too_wide} pixels too wide"
-        picture, kept = page.screenshot(full_page=True, animations="disabled"), IMAGES / f"{name}.png"
-        if not kept.exists() or kept.read_bytes() != picture:
-            IMAGES.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(picture)
+        keep(page, name)
 
     return check

@@ -16,9 +16,13 @@ LOOKS = {
 looks = pytest.mark.parametrize("look", LOOKS)
 
 
-def call(site, path: str, body: bytes | None = None) -> None:
-    headers = {"Authorization": f"Bearer {site.admin_token}", "User-Agent": "databricks-sdk-py/0.162.0 python/3.11.7"}
-    urllib.request.urlopen(urllib.request.Request(site.host + path, body, headers), timeout=20).close()
+def call(site, path: str, body: bytes | None = None, token: str | None = None) -> dict:
+    headers = {
+        "Authorization": f"Bearer {token or site.admin_token}",
+        "User-Agent": "databricks-sdk-py/0.162.0 python/3.11.7",
+    }
+    with urllib.request.urlopen(urllib.request.Request(site.host + path, body, headers), timeout=20) as answer:
+        return json.load(answer)
 
 
 @looks
@@ -69,3 +73,18 @@ def test_console(site, visit, looks_well, look):
     for name in ("requests", "tokens?state=live", "audit", "faults", "workspaces"):
         page.goto(f"/_mock/console/default/{name}")
         looks_well(page, f"console-{name.split('?')[0]}{look}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_picture_in_the_readme(site, visit, keep, scheme):
+    """A token that nobody used for 90 days, then its first use: why that is refused."""
+    made = call(site, "/api/2.0/token/create", json.dumps({"comment": "nightly job"}).encode())
+    site.own("POST", "/default/clock/advance", {"by": "90d"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        call(site, "/api/2.0/token/list", token=made["token_value"])
+    page = visit(f"/_mock/console/default/requests/{refused.value.headers['X-Request-Id']}", scheme=scheme)
+    # What differs from run to run: the system's time, the duration, the request's id.
+    page.locator("dl").evaluate("facts => facts.remove()")
+    edge = page.get_by_role("region", name="Checks, in order").bounding_box()
+    height = edge["y"] + edge["height"] + 16
+    keep(page, f"refused-{scheme}", clip={"x": 0, "y": 0, "width": 1100, "height": height})

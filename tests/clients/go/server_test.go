@@ -88,7 +88,7 @@ func (s *server) configured(config *databricks.Config) *databricks.WorkspaceClie
 	return need(databricks.NewWorkspaceClient(config))(s.t)
 }
 
-// own calls the mock's own API.
+// own calls the mock's control API.
 func (s *server) own(method, path string, body any) map[string]any {
 	s.t.Helper()
 	text := need(json.Marshal(body))(s.t)

@@ -165,7 +165,7 @@ impl Game {
             Step::Toggle(enabled) => {
                 let body = json!({"enableTokensConfig": enabled.to_string()});
                 if self.govern(Method::PATCH, CONF, body.clone()).await.is_none() {
-                    // Locked out: by the mock's own API.
+                    // Locked out: by the mock's control API.
                     self.world.anonymous().own(Method::PATCH, "workspaces/default/conf", &body).await;
                 }
                 self.model.enabled = enabled;

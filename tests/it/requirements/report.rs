@@ -69,7 +69,7 @@ async fn r20_signing_in_as_account_admin_is_another_thing(world: World) {
     assert_eq!(world.report_answer("").await.status, 200);
 }
 
-/// Labels and links are in `pages_report.rs`; what stands behind them is named in the own API's list.
+/// Labels and links are in `pages_report.rs`; what stands behind them is named in the control API's list.
 async fn r21_the_report_is_found_where_it_is_said_to_be(world: World) {
     let answer = world.anonymous().own(Method::GET, "token-report", &json!({})).await;
     assert_eq!(answer.status, 404);

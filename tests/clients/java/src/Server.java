@@ -74,7 +74,7 @@ class Server implements AutoCloseable {
     return new DatabricksConfig().setHost(host).setRateLimit(1000);
   }
 
-  /** Calls the mock's own API about the default workspace. */
+  /** Calls the mock's control API about the default workspace. */
   JsonNode own(String method, String path, String body) throws Exception {
     var request =
         HttpRequest.newBuilder(URI.create(host + "/_mock/v1/workspaces/default" + path))
