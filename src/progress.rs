@@ -86,9 +86,8 @@ struct Line {
 }
 
 impl Line {
-    fn edit(&self, edit: impl FnOnce(&mut String)) -> io::Result<()> {
+    fn edit(&self, edit: impl FnOnce(&mut String)) {
         edit(&mut self.text.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(())
     }
 }
 
@@ -118,15 +117,18 @@ impl TermLike for Line {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.edit(|line| line.push_str(text))
+        self.edit(|line| line.push_str(text));
+        Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.edit(String::clear)
+        self.edit(String::clear);
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.edit(|line| self.output.show_progress(line.trim_end()))
+        self.edit(|line| self.output.show_progress(line.trim_end()));
+        Ok(())
     }
 }
 

@@ -18,12 +18,11 @@ use crate::service::{KeyGuesses, KeyVerdict};
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
-    let allowed = match request.extensions().get::<ByPages>() {
-        Some(ByPages) => Ok(()),
-        None => {
-            let guesses = control.service.key_guesses();
-            allowed((&control.access, guesses), who, request.method(), request.headers(), request.extensions())
-        }
+    let allowed = if request.extensions().get::<ByPages>().is_some() {
+        Ok(())
+    } else {
+        let guesses = control.service.key_guesses();
+        allowed((&control.access, guesses), who, request.method(), request.headers(), request.extensions())
     };
     let received = match allowed {
         Ok(()) => received(request).await,

@@ -718,33 +718,6 @@ mod tests {
             ),
             (r#"{"token": "x"}"#, r#"{"token": "[redacted]"}"#),
             (r#"{"secrets": [{"id": "1", "status": "ACTIVE"}]}"#, r#"{"secrets": [{"id": "1", "status": "ACTIVE"}]}"#),
-            (r#"{"credentials": "x", "a": 1}"#, r#"{"credentials": "[redacted]", "a": 1}"#),
-            (r#"{"Git_Credential": 7, "a": 1}"#, r#"{"Git_Credential": [redacted], "a": 1}"#),
-            (r#"{"credentials": ["x", "y"], "a": 1}"#, r#"{"credentials": [redacted], "a": 1}"#),
-            (
-                r#"{"credentials": {"password": "x", "a": 1}, "credential_name": "n"}"#,
-                r#"{"credentials": {"password": "[redacted]", "a": 1}, "credential_name": "n"}"#,
-            ),
-            (r#"{"credentials": [{"id": "1", "pwd": "x"}]}"#, r#"{"credentials": [{"id": "1", "pwd": "[redacted]"}]}"#),
-            (r#"{"session": "x", "session_id": "y"}"#, r#"{"session": "[redacted]", "session_id": "[redacted]"}"#),
-            (
-                r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#,
-                r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#,
-            ),
-            (
-                r#"{"auth": "x", "sid": "y", "auth_type": "t"}"#,
-                r#"{"auth": "[redacted]", "sid": "[redacted]", "auth_type": "t"}"#,
-            ),
-            (
-                r#"{"authorization": "x", "cookie": "y", "Set-Cookie": "z"}"#,
-                r#"{"authorization": "[redacted]", "cookie": "[redacted]", "Set-Cookie": "[redacted]"}"#,
-            ),
-            (
-                "client_assertion=x&code_verifier=y&credential=z&a=b",
-                "client_assertion=[redacted]&code_verifier=[redacted]&credential=[redacted]&a=b",
-            ),
-            ("grant_type=client_credentials&a=b", "grant_type=client_credentials&a=b"),
-            ("the credential: it is missing", "the credential: it is missing"),
             ("password={\"v\":\"x\"}&a=b", "password=[redacted]&a=b"),
             ("password=a\"b&a=b", "password=[redacted]&a=b"),
             // Within other texts.
@@ -789,6 +762,41 @@ mod tests {
         ] {
             assert_eq!(line(text), expected, "{text}");
             assert_eq!(line(&line(text)), expected, "twice: {text}");
+        }
+    }
+
+    #[test]
+    fn what_may_also_be_an_object_is_blanked_where_it_is_plain() {
+        for (text, expected) in [
+            (r#"{"credentials": "x", "a": 1}"#, r#"{"credentials": "[redacted]", "a": 1}"#),
+            (r#"{"Git_Credential": 7, "a": 1}"#, r#"{"Git_Credential": [redacted], "a": 1}"#),
+            (r#"{"credentials": ["x", "y"], "a": 1}"#, r#"{"credentials": [redacted], "a": 1}"#),
+            (
+                r#"{"credentials": {"password": "x", "a": 1}, "credential_name": "n"}"#,
+                r#"{"credentials": {"password": "[redacted]", "a": 1}, "credential_name": "n"}"#,
+            ),
+            (r#"{"credentials": [{"id": "1", "pwd": "x"}]}"#, r#"{"credentials": [{"id": "1", "pwd": "[redacted]"}]}"#),
+            (r#"{"session": "x", "session_id": "y"}"#, r#"{"session": "[redacted]", "session_id": "[redacted]"}"#),
+            (
+                r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#,
+                r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#,
+            ),
+            (
+                r#"{"auth": "x", "sid": "y", "auth_type": "t"}"#,
+                r#"{"auth": "[redacted]", "sid": "[redacted]", "auth_type": "t"}"#,
+            ),
+            (
+                r#"{"authorization": "x", "cookie": "y", "Set-Cookie": "z"}"#,
+                r#"{"authorization": "[redacted]", "cookie": "[redacted]", "Set-Cookie": "[redacted]"}"#,
+            ),
+            (
+                "client_assertion=x&code_verifier=y&credential=z&a=b",
+                "client_assertion=[redacted]&code_verifier=[redacted]&credential=[redacted]&a=b",
+            ),
+            ("grant_type=client_credentials&a=b", "grant_type=client_credentials&a=b"),
+            ("the credential: it is missing", "the credential: it is missing"),
+        ] {
+            assert_eq!(line(text), expected, "{text}");
         }
     }
 

@@ -368,6 +368,8 @@ fn a_control_key_is_asked_for() {
 /// At the control API and at both sign-in pages together.
 #[tokio::test]
 async fn guessing_the_control_key_is_slowed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     let server = start(&[&MEMORY[..], &["--control-key", "sesame"]].concat());
     let own = server.address();
     let shows = |key: &str| get(&own, CLOCK, key);
@@ -397,7 +399,6 @@ async fn guessing_the_control_key_is_slowed() {
     assert_eq!(status(&get(&own, CLOCK, "")), 401, "nothing was shown, so nothing is compared");
     assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"), "the emulated API is as before");
     // From another address the key is as good as ever.
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut elsewhere = socket.connect(own.parse().unwrap()).await.unwrap();
