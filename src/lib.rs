@@ -18,6 +18,7 @@ pub mod page;
 pub mod pages;
 mod places;
 mod platform;
+mod progress;
 mod ready;
 pub mod run;
 mod run_client;

@@ -34,12 +34,24 @@ struct State {
     /// Whether lines were dropped after those that wait.
     is_full: bool,
     is_writing: bool,
+    /// What stands below the last line, on a terminal.
+    progress: Vec<u8>,
 }
+
+/// Begins the terminal's last line anew.
+const ERASE: &[u8] = b"\r\x1b[2K";
 
 /// Waits at its end until everything is written, for a second at most.
 #[derive(Debug)]
 #[must_use = "the end waits for the last lines"]
 pub struct Finish(Output);
+
+impl Finish {
+    /// The stream.
+    pub fn output(&self) -> Output {
+        self.0.clone()
+    }
+}
 
 impl Drop for Finish {
     fn drop(&mut self) {
@@ -68,12 +80,12 @@ impl Output {
         let mut is_in_line = false;
         loop {
             let (mut lines, dropped) = self.take();
-            if is_in_line {
+            if is_in_line && !lines.starts_with(ERASE) {
                 lines.insert(0, b'\n');
             }
             let written = write_as_far_as_possible(&mut out, &lines);
             let (done, left) = lines.split_at_checked(written).unwrap_or((&lines, &[]));
-            is_in_line = done.last().map_or(is_in_line, |last| *last != b'\n');
+            is_in_line = done.last().map_or(is_in_line, |last| *last != b'\n' && !done.ends_with(ERASE));
             let lost = memchr::memchr_iter(b'\n', left).count();
             if lost > 0 {
                 self.state().dropped += dropped + u64::try_from(lost).unwrap_or(u64::MAX);
@@ -83,6 +95,20 @@ impl Output {
             self.state().is_writing = false;
             self.0.changed.notify_all();
         }
+    }
+
+    /// Shows a text below the last line of the terminal that this writes to, in place of the one before; lines go above
+    /// it. An empty one removes it. Where nobody reads, nothing is added.
+    pub fn show_progress(&self, text: &str) {
+        let mut state = self.state();
+        if state.progress == text.as_bytes() || !state.waiting.is_empty() && !text.is_empty() {
+            return;
+        }
+        state.progress = text.as_bytes().to_vec();
+        state.waiting.extend_from_slice(ERASE);
+        state.waiting.extend_from_slice(text.as_bytes());
+        drop(state);
+        self.0.changed.notify_all();
     }
 
     /// Waits until there is something to write.
@@ -113,7 +139,12 @@ impl Write for Output {
             state.is_full = true;
             state.dropped += 1;
         } else {
-            state.waiting.extend_from_slice(line);
+            let State { waiting, progress, .. } = &mut *state;
+            if progress.is_empty() {
+                waiting.extend_from_slice(line);
+            } else {
+                waiting.extend([ERASE, line, progress].into_iter().flatten());
+            }
             drop(state);
             self.0.changed.notify_all();
         }
@@ -282,6 +313,36 @@ mod tests {
         assert_eq!(seen.recv().unwrap(), b"\nnext\n", "a line begins a line");
         out.finish(Duration::from_secs(30));
         assert_eq!(out.state().dropped, 0);
+    }
+
+    #[test]
+    fn progress_stays_below_the_lines_and_leaves_nothing() {
+        let (mut out, gate, seen) = gated();
+        let next = |verdict: usize| {
+            gate.send(Ok(verdict)).unwrap();
+            String::from_utf8(seen.recv().unwrap()).unwrap()
+        };
+        let idle = |out: &Output| out.finish(Duration::from_secs(30));
+        out.show_progress("1/3");
+        assert_eq!(next(usize::MAX), "\r\u{1b}[2K1/3");
+        idle(&out);
+        out.write_all(b"a line\n").unwrap();
+        assert_eq!(next(usize::MAX), "\r\u{1b}[2Ka line\n1/3");
+        idle(&out);
+        out.show_progress("1/3");
+        out.show_progress("2/3");
+        while !out.state().is_writing {
+            std::thread::yield_now();
+        }
+        // Nobody reads: what was to be shown meanwhile is left out, but for its end.
+        out.write_all(b"another\n").unwrap();
+        out.show_progress("3/3");
+        out.show_progress("");
+        assert_eq!(next(usize::MAX), "\r\u{1b}[2K2/3");
+        assert_eq!(next(usize::MAX), "\r\u{1b}[2Kanother\n2/3\r\u{1b}[2K");
+        idle(&out);
+        out.write_all(b"last\n").unwrap();
+        assert_eq!(next(usize::MAX), "last\n");
     }
 
     #[test]

@@ -33,6 +33,7 @@ use crate::log::{Finish, OneLine, Output, log_panics};
 use crate::own_client::Failure;
 use crate::pages::{self, Pages};
 use crate::platform::{Signals, raise_open_files, reap_orphans, stdin_closes, survive_the_limit_on_file_size};
+use crate::progress::SeedBar;
 use crate::ready::ReadyFile;
 use crate::run_client::{self, Usage};
 use crate::run_exec::exec;
@@ -102,7 +103,7 @@ pub(crate) type AccountPort = (AccountId, u16);
 
 async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let began = Instant::now();
-    let _log = begin(&args)?;
+    let log = begin(&args)?;
     args.check()?;
     raise_open_files();
     tokio::spawn(reap_orphans());
@@ -118,7 +119,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let (mut out, _out) = Output::to(&io::stdout(), "standard output")?;
     let listeners = Listeners::bind(&args.hosts(), args.port()?, args.tls()?).await?;
     let url = listeners.url();
-    let served = serve_until(&args, listeners, stop, async |_, started, account_port| {
+    let served = serve_until(&args, log.output(), listeners, stop, async |_, started, account_port| {
         // It never fails.
         drop(out.write_all(banner(&url, &args, &started, account_port, began.elapsed()).as_bytes()));
         Ok(())
@@ -148,6 +149,7 @@ pub(crate) fn begin(args: &ServeArgs) -> Result<Finish, Failure> {
 /// when it was to stop before it was ready.
 pub(crate) async fn serve_until(
     args: &ServeArgs,
+    log: Output,
     listeners: Listeners,
     stop: impl Future<Output = ()>,
     ready: impl AsyncFnOnce(&Service, Started, Option<AccountPort>) -> Result<(), Failure>,
@@ -160,7 +162,7 @@ pub(crate) async fn serve_until(
         let service = service.with_error_texts(args.error_texts);
         let started = patiently(args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
         for (file, seed) in seeds(args)? {
-            patiently(args, async || apply(&service, &file, &seed).await).await?;
+            patiently(args, async || apply(&service, &file, &seed, &log).await).await?;
         }
         let router = surface_as(args.host_type, &service, args.access(), args.sign_in(), Some(doors.clone()));
         let_in(allow_hosts(router, &args.allow_host));
@@ -273,8 +275,11 @@ fn seeds(args: &ServeArgs) -> Result<Vec<(String, Seed)>, Failure> {
     texts.into_iter().map(read).collect()
 }
 
-async fn apply(service: &Service, file: &str, seed: &Seed) -> Result<(), Failure> {
-    let added = service.apply_seed(seed).await.map_err(|error| match error {
+async fn apply(service: &Service, file: &str, seed: &Seed, log: &Output) -> Result<(), Failure> {
+    let bar = SeedBar::below(log.clone());
+    let added = service.apply_seed_with(seed, |progress| bar.tell(progress)).await;
+    drop(bar);
+    let added = added.map_err(|error| match error {
         service::Error::Seed(error) => Failure::from(error.in_file(file)),
         error => sentence(error),
     })?;

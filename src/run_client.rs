@@ -16,6 +16,7 @@ use crate::control::routes::{ROUTES, Route};
 use crate::domain::fault::Match;
 use crate::openapi::names_in_path;
 use crate::own_client::{Failure, OwnAnswer, OwnClient};
+use crate::progress::with_spinner;
 use crate::show::{Cell, Look, Table, Tone, cell, plain, show, warn};
 
 /// How often `--follow` looks.
@@ -95,7 +96,7 @@ pub(crate) async fn clock(args: ClockArgs) -> Result<(), Failure> {
     };
     let client = client(&args.running)?;
     let answer = match change {
-        Some((path, body)) => client.ask(Method::POST, &path, Some(&body)).await?,
+        Some((path, body)) => with_spinner(client.ask(Method::POST, &path, Some(&body))).await?,
         None if args.upcoming => client.ask(Method::GET, &format!("{base}/upcoming"), None).await?,
         None => client.ask(Method::GET, &base, None).await?,
     };
@@ -155,7 +156,8 @@ pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
     }
     let body = args.json.or_else(|| (route.method != Method::GET).then(|| json!({})));
     let path = path.trim_start_matches("/v1/");
-    let answer = client(&args.running)?.ask(route.method.clone(), path, body.as_ref()).await?;
+    let client = client(&args.running)?;
+    let answer = with_spinner(client.ask(route.method.clone(), path, body.as_ref())).await?;
     // For people JSON is laid out; what is not JSON, such as CSV, is shown as it came.
     match serde_json::from_str::<Value>(&answer.text) {
         Ok(value) if !args.running.output.output.is_json() => Ok(show(&format!("{value:#}\n"))?),

@@ -40,7 +40,7 @@ struct Ready {
 }
 
 pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
-    let _log = begin(&args.serve)?;
+    let log = begin(&args.serve)?;
     args.check()?;
     let mut signals = Signals::to_forward()?;
     let listeners = Listeners::bind(&args.serve.hosts(), args.port(), args.serve.tls()?).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     let (tell, told) = oneshot::channel();
     let (finish, finished) = oneshot::channel::<()>();
     let stop = async { drop(finished.await) };
-    let server = serve_until(&args.serve, listeners, stop, async |service, started, _| {
+    let server = serve_until(&args.serve, log.output(), listeners, stop, async |service, started, _| {
         // An earlier start's token is known by its hash alone, and the command must not use the one it may inherit.
         let token = match started.admin_token {
             Some(token) => token,

@@ -5,8 +5,6 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
 use super::reply::{Problem, received};
@@ -15,12 +13,16 @@ use super::{Access, ByPages, Control};
 use crate::browser::{UNKNOWN_HOST, has_known_host, is_foreign};
 use crate::http::credential::repeated;
 use crate::http::error::ApiError;
+use crate::http::exchange::Peer;
+use crate::service::{KeyGuesses, KeyVerdict};
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
-    let allowed = match request.extensions().get::<ByPages>() {
-        Some(ByPages) => Ok(()),
-        None => allowed(&control.access, who, request.method(), request.headers(), request.extensions()),
+    let allowed = if request.extensions().get::<ByPages>().is_some() {
+        Ok(())
+    } else {
+        let guesses = control.service.key_guesses();
+        allowed((&control.access, guesses), who, request.method(), request.headers(), request.extensions())
     };
     let received = match allowed {
         Ok(()) => received(request).await,
@@ -38,7 +40,7 @@ pub(super) async fn check(State((control, who)): State<(Control, Who)>, request:
 }
 
 fn allowed(
-    access: &Access,
+    (access, guesses): (&Access, &KeyGuesses),
     who: Who,
     method: &Method,
     headers: &HeaderMap,
@@ -60,13 +62,13 @@ fn allowed(
             ));
         }
         Access::Key(key) => {
-            let shown = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-            let shown: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
-            if !bool::from(shown.ct_eq(key)) {
-                return Err(Problem::new(
-                    StatusCode::UNAUTHORIZED,
-                    "Send the control key: 'Authorization: Bearer KEY'.",
-                ));
+            let unauthorized =
+                || Problem::new(StatusCode::UNAUTHORIZED, "Send the control key: 'Authorization: Bearer KEY'.");
+            let shown = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(unauthorized)?;
+            match guesses.check(extensions.get::<Peer>().map(|peer| peer.0), shown, key) {
+                KeyVerdict::Right => {}
+                KeyVerdict::Wrong => return Err(unauthorized()),
+                KeyVerdict::Wait(seconds) => return Err(Problem::too_many_keys(seconds)),
             }
         }
         // A page whose domain was pointed at this machine has that domain as host.
@@ -98,7 +100,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        allowed(access, who, method, &headers, &Extensions::new())
+        allowed((access, &KeyGuesses::default()), who, method, &headers, &Extensions::new())
             .map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
     }
 

@@ -19,6 +19,7 @@ use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::http::error::{ApiError, wire};
 use crate::http::exchange::{BODY_TIMEOUT, decoded};
 use crate::http::extract::parse_object;
+use crate::http::sign_in::too_many_wrong_keys;
 use crate::service::{Error, Service};
 
 /// Largest body of the control API: seeds may be long.
@@ -36,6 +37,12 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), retry_after: None }
+    }
+
+    /// For a peer that showed too many wrong control keys.
+    pub(super) fn too_many_keys(seconds: u32) -> Self {
+        let message = too_many_wrong_keys(seconds);
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {

@@ -57,6 +57,10 @@ pub struct Claims {
     /// principal may have the same. The real service's tokens have no such claim.
     #[serde(default)]
     pub creation: i64,
+    /// For one workspace, and without a sign-in: the creation of that workspace, since a later one may have its id.
+    /// The real service's tokens have no such claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_creation: Option<i64>,
 }
 
 impl Claims {
@@ -160,6 +164,8 @@ pub enum Forgery {
     Claims,
     /// Signed, but the sign-in that it came from was revoked, or is over and forgotten.
     SignInEnded,
+    /// Signed, but for a workspace that was removed; another one has its id now.
+    WorkspaceRemoved,
 }
 
 impl Forgery {
@@ -170,6 +176,9 @@ impl Forgery {
             Self::Signature => "the access token's signature does not hold",
             Self::Claims => "the access token's claims are not those of this server's tokens",
             Self::SignInEnded => "the sign-in that the access token came from was revoked, or is over and forgotten",
+            Self::WorkspaceRemoved => {
+                "the access token was issued for an earlier workspace with this id, which was removed"
+            }
         }
     }
 }
@@ -283,6 +292,7 @@ mod tests {
             jti: "j".into(),
             sid: None,
             creation: 7,
+            workspace_creation: None,
         }
     }
 

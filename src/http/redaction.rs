@@ -13,13 +13,18 @@ use crate::service::Kept;
 const LIMIT: usize = 16 * 1024;
 
 /// Names whose values are secrets, in lower case without separators.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 17] = [
     "admission",
+    "auth",
     "bearer",
     "code",
     "codes",
     "jwt",
     "secrets",
+    "session",
+    "sessionid",
+    "sessions",
+    "sid",
     "sig",
     "ticket",
     "token",
@@ -51,9 +56,22 @@ const ENDINGS: [&str; 18] = [
 /// So do the names of tokens; these count pages.
 const PAGE_TOKENS: [&str; 3] = ["pagetoken", "nexttoken", "continuationtoken"];
 /// Also the names of things that are no secrets: only what is written as a value counts.
-const ALSO_OBJECTS: [&str; 3] = ["secrets", "token", "tokens"];
+const ALSO_OBJECTS: [&str; 6] = ["auth", "secrets", "session", "sessions", "token", "tokens"];
 /// Words of every text: they name a secret only in a form or as a member.
-const ALSO_WORDS: [&str; 7] = ["bearer", "code", "codes", "ticket", "token", "tokens", "secrets"];
+const ALSO_WORDS: [&str; 12] = [
+    "auth",
+    "bearer",
+    "code",
+    "codes",
+    "credential",
+    "credentials",
+    "secrets",
+    "session",
+    "sessions",
+    "ticket",
+    "token",
+    "tokens",
+];
 /// Members that tell what another member, `value`, is.
 const POINTERS: [&str; 6] = ["attribute", "field", "header", "key", "name", "path"];
 /// No name is longer.
@@ -351,7 +369,8 @@ fn find_named(text: &[u8], blank: Blank<'_>) {
             find_pointed_at(text, separator, from, blank);
         }
         if is_secret(&name) && !(written == Written::Head && ALSO_WORDS.contains(&name.as_str())) {
-            let (from, to) = value_at(text, from, written, ALSO_OBJECTS.contains(&name.as_str()));
+            let only_plain = ALSO_OBJECTS.contains(&name.as_str()) || is_credential(&name);
+            let (from, to) = value_at(text, from, written, only_plain);
             blank(from, to);
             done = to;
         }
@@ -364,6 +383,12 @@ fn is_secret(name: &str) -> bool {
         || ENDINGS.iter().any(|ending| name.ends_with(ending) || singular.ends_with(ending) && name != "secrets")
         || name.ends_with("token") && !PAGE_TOKENS.iter().any(|ending| name.ends_with(ending))
         || name.ends_with("tokenvalue")
+        || is_credential(name)
+}
+
+/// Such a member may also hold an object, whose members have names of their own.
+fn is_credential(name: &str) -> bool {
+    name.strip_suffix('s').unwrap_or(name).ends_with("credential")
 }
 
 /// The name that stands before a separator, in lower case and without `_`, `-`, `.` and spaces, and where it begins.
@@ -737,6 +762,41 @@ mod tests {
         ] {
             assert_eq!(line(text), expected, "{text}");
             assert_eq!(line(&line(text)), expected, "twice: {text}");
+        }
+    }
+
+    #[test]
+    fn what_may_also_be_an_object_is_blanked_where_it_is_plain() {
+        for (text, expected) in [
+            (r#"{"credentials": "x", "a": 1}"#, r#"{"credentials": "[redacted]", "a": 1}"#),
+            (r#"{"Git_Credential": 7, "a": 1}"#, r#"{"Git_Credential": [redacted], "a": 1}"#),
+            (r#"{"credentials": ["x", "y"], "a": 1}"#, r#"{"credentials": [redacted], "a": 1}"#),
+            (
+                r#"{"credentials": {"password": "x", "a": 1}, "credential_name": "n"}"#,
+                r#"{"credentials": {"password": "[redacted]", "a": 1}, "credential_name": "n"}"#,
+            ),
+            (r#"{"credentials": [{"id": "1", "pwd": "x"}]}"#, r#"{"credentials": [{"id": "1", "pwd": "[redacted]"}]}"#),
+            (r#"{"session": "x", "session_id": "y"}"#, r#"{"session": "[redacted]", "session_id": "[redacted]"}"#),
+            (
+                r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#,
+                r#"{"session": {"user": "u"}, "auth": {"type": "t"}}"#,
+            ),
+            (
+                r#"{"auth": "x", "sid": "y", "auth_type": "t"}"#,
+                r#"{"auth": "[redacted]", "sid": "[redacted]", "auth_type": "t"}"#,
+            ),
+            (
+                r#"{"authorization": "x", "cookie": "y", "Set-Cookie": "z"}"#,
+                r#"{"authorization": "[redacted]", "cookie": "[redacted]", "Set-Cookie": "[redacted]"}"#,
+            ),
+            (
+                "client_assertion=x&code_verifier=y&credential=z&a=b",
+                "client_assertion=[redacted]&code_verifier=[redacted]&credential=[redacted]&a=b",
+            ),
+            ("grant_type=client_credentials&a=b", "grant_type=client_credentials&a=b"),
+            ("the credential: it is missing", "the credential: it is missing"),
+        ] {
+            assert_eq!(line(text), expected, "{text}");
         }
     }
 

@@ -2,15 +2,14 @@
 //! way back to the client (research/api-identity-auth.md §3.5).
 
 use axum::extract::{Extension, State};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::html;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::App;
 use super::error::{ApiError, oauth};
-use super::exchange::{Received, RequestOrigin};
+use super::exchange::{Peer, Received, RequestOrigin};
 use super::extract::Parameters;
 use super::oidc::Server;
 use crate::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
@@ -18,7 +17,7 @@ use crate::domain::oauth::Refusal;
 use crate::domain::sign_in::{AuthorizationRequest, PendingSignIn, Place, Rejected, ReturnAddress, Ticket};
 use crate::domain::{Denial, PrincipalId};
 use crate::page::{self, Page, PeopleChoice, Search, key_form};
-use crate::service::{Error, Seal};
+use crate::service::{Error, KeyGuesses, KeyVerdict, Seal};
 
 /// Who may sign in as whom.
 #[derive(Clone, Debug)]
@@ -63,15 +62,19 @@ impl SignInPolicy {
         matches!(self, Self::Key(_))
     }
 
-    /// Whether what was typed as the control key is it, in constant time; where there is none, anything.
-    pub fn takes(&self, typed: &str) -> bool {
-        let typed: [u8; 32] = Sha256::digest(typed.as_bytes()).into();
+    /// What the text typed as the control key comes to; where there is none, anything is right.
+    pub fn check(&self, guesses: &KeyGuesses, peer: Option<&Peer>, typed: &str) -> KeyVerdict {
         match self {
-            Self::Open(_) => true,
-            Self::Key(key) => typed.ct_eq(key).into(),
-            Self::Closed => false,
+            Self::Open(_) => KeyVerdict::Right,
+            Self::Key(key) => guesses.check(peer.map(|peer| peer.0), typed, key),
+            Self::Closed => KeyVerdict::Wrong,
         }
     }
+}
+
+/// Told to a peer that showed too many wrong control keys.
+pub fn too_many_wrong_keys(seconds: u32) -> String {
+    format!("Too many wrong control keys came from this address: try again in {seconds} seconds.")
 }
 
 /// `GET …/authorize`
@@ -140,11 +143,20 @@ pub async fn choose(
     let ticket = field("ticket").unwrap_or_default();
     let (mut pending, place) = app.service.asked(&server.issuer, &ticket, app.sign_in.seal()).await?;
     if app.sign_in.asks_key() && !pending.admitted {
-        if !app.sign_in.takes(&field("control_key").unwrap_or_default()) {
+        let typed = field("control_key").unwrap_or_default();
+        let (status, notice, wait) = match app.sign_in.check(app.service.key_guesses(), extensions.get(), &typed) {
+            KeyVerdict::Right => (StatusCode::OK, None, None),
+            KeyVerdict::Wrong => (StatusCode::FORBIDDEN, Some("This is not the control key.".to_owned()), None),
+            KeyVerdict::Wait(seconds) => {
+                (StatusCode::TOO_MANY_REQUESTS, Some(too_many_wrong_keys(seconds)), Some(seconds))
+            }
+        };
+        if notice.is_some() {
             tracing::info!("refused to sign anybody in: a wrong control key");
-            let notice = Some("This is not the control key.".to_owned());
             let question = Question { place: &place, pending: &pending, notice };
-            return question.page(&app, StatusCode::FORBIDDEN, "").await;
+            let mut response = question.page(&app, status, "").await?;
+            response.headers_mut().extend(wait.map(|seconds| (RETRY_AFTER, seconds.into())));
+            return Ok(response);
         }
         pending.admitted = true;
     }
@@ -206,7 +218,7 @@ impl Question<'_> {
             p {
                 b { (request.client_id) } " asks to act for you in "
                 @match &named {
-                    Some(id) if shows_names => { "workspace " b { (workspace.name) } " (" (id) ")" }
+                    Some(id) if shows_names => { "workspace " b { bdi { (workspace.name) } } " (" (id) ")" }
                     Some(id) => { "workspace " (id) }
                     None => { "account " (workspace.account) }
                 }

@@ -54,7 +54,7 @@ impl PeopleChoice<'_> {
                 (hidden(search))
                 div {
                     label for="q" { "Search users" }
-                    input #q type="search" name="q" value=(self.text) autocomplete="off";
+                    input #q type="search" name="q" value=(self.text) dir="auto" autocomplete="off";
                 }
                 button type="submit" { "Search" }
             }
@@ -66,8 +66,8 @@ impl PeopleChoice<'_> {
                         li {
                             button type="submit" name="user" value=(person.id) {
                                 @if person.admin { span.badge { "admin" } }
-                                (person.display_name)
-                                @if person.display_name != person.name { br; span.soft { (person.name) } }
+                                bdi { (person.display_name) }
+                                @if person.display_name != person.name { br; bdi.soft { (person.name) } }
                             }
                         }
                     }

@@ -114,7 +114,7 @@ pub(super) async fn revoke(form: Submission) -> Shown {
     let effect = html! {
         p {
             "The token "
-            @if comment.is_empty() { code { (id) } } @else { b { (comment) } }
+            @if comment.is_empty() { code { (id) } } @else { b { bdi { (comment) } } }
             " stops working at once, and for good."
         }
     };
@@ -194,7 +194,7 @@ fn row(visit: &Visit, token: &OwnToken, fate: Option<&Fate>, now: Millis) -> Mar
     let expiry = (token.expiry_time >= 0).then_some(Millis(token.expiry_time));
     html! {
         tr {
-            td data-label="Comment" { @if token.comment.is_empty() { span.soft { "none" } } @else { (token.comment) } }
+            td data-label="Comment" { @if token.comment.is_empty() { span.soft { "none" } } @else { bdi { (token.comment) } } }
             td data-label="Created" { (time(Millis(token.creation_time))) }
             td data-label="Expires" { (ending(expiry, now)) }
             td data-label="Last used" { @match last_used { Some(at) => { (time(at)) } None => { span.soft { "never" } } } }
@@ -229,7 +229,7 @@ fn generator(visit: &Visit, typed: &Typed<'_>) -> Markup {
                 (visit.form_token())
                 div {
                     label for="comment" { "Comment" }
-                    input #comment name="comment" value=(typed.comment) autocomplete="off" aria-describedby="comment-help";
+                    input #comment name="comment" value=(typed.comment) dir="auto" autocomplete="off" aria-describedby="comment-help";
                     p.soft #comment-help { "What it is for, in 255 characters at most." }
                 }
                 div {

@@ -182,8 +182,8 @@ impl Principals {
                     ul.names {
                         @for it in &self.principals {
                             li {
-                                @if it.kind == "user" { (it.name) }
-                                @else { (it.display_name) " " span.soft { "service principal " (it.name) } }
+                                @if it.kind == "user" { bdi { (it.name) } }
+                                @else { bdi { (it.display_name) } " " span.soft { "service principal " (it.name) } }
                             }
                         }
                         @let more = self.count - self.principals.len();
@@ -275,10 +275,15 @@ impl WhatIf {
                             @for (owner, comments) in owners {
                                 tr {
                                     td data-label="Owner" {
-                                        (owner)
-                                        @if let Some(name) = self.display_name(owner) { br; span.soft { (name) } }
+                                        bdi { (owner) }
+                                        @if let Some(name) = self.display_name(owner) { br; bdi.soft { (name) } }
                                     }
-                                    td data-label="Tokens" { (comments.join(", ")) }
+                                    td data-label="Tokens" {
+                                        @for (place, comment) in comments.iter().enumerate() {
+                                            @if place > 0 { ", " }
+                                            bdi { (comment) }
+                                        }
+                                    }
                                 }
                             }
                         }
@@ -425,7 +430,7 @@ fn row(visit: &Visit, entry: &Entry) -> Markup {
     let display = entry.display_name.as_deref().filter(|display| *display != name);
     html! {
         tr {
-            td data-label="Principal" { (name) @if let Some(display) = display { br; span.soft { (display) } } }
+            td data-label="Principal" { bdi { (name) } @if let Some(display) = display { br; bdi.soft { (display) } } }
             td data-label="Kind" { (kind) }
             td data-label="Permission" {
                 @for held in &entry.all_permissions {
@@ -480,8 +485,8 @@ pub(super) async fn change_permissions(form: Submission) -> Shown {
     };
     let effect = html! {
         p {
-            @if change.remove { b { (change.name) } " no longer has a permission of its own." }
-            @else { b { (change.name) } " may create and use personal access tokens." }
+            @if change.remove { b { bdi { (change.name) } } " no longer has a permission of its own." }
+            @else { b { bdi { (change.name) } } " may create and use personal access tokens." }
         }
         (impact.summary())
         (impact.by_owner())

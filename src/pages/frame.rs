@@ -31,12 +31,12 @@ pub(super) fn bar(visit: &Visit) -> Markup {
                     @let workspace = &person.place.workspace;
                     span {
                         @match visit.realm {
-                            Realm::Workspace => { "Workspace " b { (workspace.name) } " " span.soft { (workspace.id) } }
+                            Realm::Workspace => { "Workspace " b { bdi { (workspace.name) } } " " span.soft { (workspace.id) } }
                             Realm::Account => { "Account " span.soft { (workspace.account) } }
                         }
                     }
                     span { (time(person.now)) }
-                    span { (person.name) }
+                    bdi { (person.name) }
                     form method="post" action=(visit.realm.logout()) {
                         (visit.form_token())
                         button.small { "Sign out" }

@@ -2,6 +2,8 @@
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::IntoResponse;
 use maud::html;
 use serde::Deserialize;
 
@@ -12,8 +14,9 @@ use crate::domain::oauth::Refusal;
 use crate::domain::sign_in::{Issuer, Place};
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::credential::named_workspace;
+use crate::http::sign_in::too_many_wrong_keys;
 use crate::page::{PeopleChoice, Search, key_form};
-use crate::service::Error;
+use crate::service::{Error, KeyVerdict};
 
 /// What the page's address says.
 #[derive(Debug, Default, Deserialize)]
@@ -41,9 +44,16 @@ pub(super) async fn choose(State(pages): State<Pages>, Query(asked): Query<Asked
     let place = place(&pages, visit, asked.account.as_deref()).await?;
     let mut admission = None;
     if pages.sign_in.asks_key() {
-        admission = admitted(&pages, &form, &place).await.map_err(|error| visit.failed(error))?;
+        let (verdict, proof) = admitted(&pages, &form, &place).await.map_err(|error| visit.failed(error))?;
+        admission = proof;
         if admission.is_none() {
             tracing::info!("refused to sign anybody in to the pages: a wrong control key");
+            if let KeyVerdict::Wait(seconds) = verdict {
+                let mut response =
+                    visit.refused(StatusCode::TOO_MANY_REQUESTS, &too_many_wrong_keys(seconds)).into_response();
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+                return Ok(response);
+            }
             let notice = Some("This is not the control key.");
             return question(&pages, visit, &place, &asked, Shows { text: "", admission, notice }).await;
         }
@@ -104,16 +114,18 @@ fn why_not(visit: &Visit, error: Error) -> Stop {
 }
 
 /// The proof that this browser has shown the control key, for its next form; `None` when it has not.
-async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<Option<String>, Error> {
+async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<(KeyVerdict, Option<String>), Error> {
     let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), pages.sign_in.seal());
     let admission = form.text("admission");
     if pages.service.is_admitted(account, &form_token, seal, admission).await? {
-        return Ok(Some(admission.to_owned()));
+        return Ok((KeyVerdict::Right, Some(admission.to_owned())));
     }
-    if !pages.sign_in.takes(form.text("control_key")) {
-        return Ok(None);
+    let (guesses, peer) = (pages.service.key_guesses(), form.visit.parts.extensions.get());
+    let verdict = pages.sign_in.check(guesses, peer, form.text("control_key"));
+    if verdict != KeyVerdict::Right {
+        return Ok((verdict, None));
     }
-    pages.service.admit(account, &form_token, seal).await.map(Some)
+    Ok((verdict, Some(pages.service.admit(account, &form_token, seal).await?)))
 }
 
 /// What the page shows.
@@ -149,7 +161,7 @@ async fn question(pages: &Pages, visit: &Visit, place: &Place, asked: &Asked, sh
         p {
             @match visit.realm {
                 Realm::Workspace if shows_names => {
-                    "Sign in to workspace " b { (place.workspace.name) } " (" (id) ")."
+                    "Sign in to workspace " b { bdi { (place.workspace.name) } } " (" (id) ")."
                 }
                 Realm::Workspace => { "Sign in to workspace " (id) "." }
                 Realm::Account => { "Sign in to the account console of account " (place.workspace.account) "." }

@@ -106,6 +106,7 @@ mod tests {
             jti: "j".into(),
             sid: None,
             creation: 7,
+            workspace_creation: None,
         };
         let token = sign(&key, &claims).unwrap();
         let token = AccessToken::parse(token.reveal()).unwrap();

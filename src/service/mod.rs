@@ -10,6 +10,7 @@ mod faults;
 mod gates;
 mod identity;
 mod journal;
+mod key_guesses;
 mod keys;
 mod listing;
 mod management;
@@ -42,6 +43,7 @@ pub use explain::{DryOutcome, DryRun};
 pub use fates::TokenFate;
 pub use gates::Inside;
 pub use journal::{Exchange, Headers, Journal, JournalLimits, Kept};
+pub use key_guesses::{KeyGuesses, KeyHash, KeyVerdict};
 pub use listing::Shown;
 pub use oauth::{Issued, issuer_of};
 pub use pages::SignedIn;
@@ -140,6 +142,7 @@ pub struct Service {
     gates: Gates,
     error_texts: ErrorTexts,
     report_counts: report::ReportCounts,
+    key_guesses: Arc<KeyGuesses>,
     /// Held while a signing key is made, so that a first burst of requests makes one.
     key_making: Arc<Mutex<()>>,
 }
@@ -159,6 +162,7 @@ impl Service {
             gates: Gates::default(),
             error_texts: ErrorTexts::default(),
             report_counts: report::ReportCounts::default(),
+            key_guesses: Arc::default(),
             key_making: Arc::default(),
         }
     }
@@ -188,6 +192,11 @@ impl Service {
     /// The system's time; it never goes back.
     pub fn system_now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// Who showed wrong control keys.
+    pub fn key_guesses(&self) -> &KeyGuesses {
+        &self.key_guesses
     }
 
     /// The last requests.

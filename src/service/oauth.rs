@@ -33,6 +33,8 @@ pub(super) struct AccessGrant<'a> {
     pub(super) sid: Option<String>,
     /// Which of all that had the name.
     pub(super) creation: i64,
+    /// Which of all workspaces that had the id, where no sign-in ends with the workspace.
+    pub(super) workspace_creation: Option<i64>,
 }
 
 impl Service {
@@ -124,6 +126,10 @@ impl Service {
             return Err(refused("the service principal is deactivated"));
         };
         let (audience, workspace) = audience(&mut reader, issuer, secret).await?;
+        let workspace_creation = match (audience, &workspace) {
+            (Audience::Workspace(_), Some(workspace)) => Some(creation_of(&mut reader, workspace).await?),
+            _ => None,
+        };
         drop(reader);
         let clock = workspace.as_ref().map_or(WorkspaceClock::REAL, |workspace| workspace.clock);
         let now = clock.at(self.clock.now());
@@ -134,7 +140,15 @@ impl Service {
         let scope = secret.grant(name, presented.scope.as_deref()).map_err(Denial::from)?;
         let key = self.signing_key(secret.account).await?;
         let creation = principal.creation;
-        let grant = AccessGrant { client_id: name, sub: name, scope: &scope, audience, sid: None, creation };
+        let grant = AccessGrant {
+            client_id: name,
+            sub: name,
+            scope: &scope,
+            audience,
+            sid: None,
+            creation,
+            workspace_creation,
+        };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         if let Some(workspace) = workspace {
             let mut writer = self.store.write_in(&workspace, Lock::Owner(workspace.id, principal.id)).await?;
@@ -158,6 +172,7 @@ impl Service {
             jti: self.entropy.uuid().to_string(),
             sid: grant.sid,
             creation: grant.creation,
+            workspace_creation: grant.workspace_creation,
         }
     }
 
@@ -197,6 +212,12 @@ impl Service {
             Audience::Workspace(own) => reader.find_workspace(own).await?,
             Audience::Account(_) => reader.find_workspace_of_account(account).await?,
         };
+        // A token without the claim is of an earlier release, or goes with its sign-in.
+        if let (Some(creation), Some(issuing)) = (claims.workspace_creation, &issuing)
+            && creation_of(&mut reader, issuing).await? != creation
+        {
+            return Ok(forged(Forgery::WorkspaceRemoved));
+        }
         let clock = issuing.as_ref().map_or(WorkspaceClock::REAL, |workspace| workspace.clock);
         let workspace = match (named, audience, &principal) {
             (NamedWorkspace::Id(id), ..) => reader.find_workspace(*id).await?,
@@ -249,6 +270,13 @@ async fn audience(
         return Err(refused("the service principal is not assigned to the workspace, or inactive in it"));
     };
     Ok((Audience::Workspace(workspace.id), Some(workspace)))
+}
+
+/// What tells a workspace from all that had, or will have, its id, and stays through resets: the creation of its group
+/// `admins`, which is made and removed with it.
+async fn creation_of(reader: &mut Reader, workspace: &Workspace) -> Result<i64, StoreError> {
+    let group = reader.find_principal(workspace.account, workspace.admins_group).await?;
+    Ok(group.map_or(0, |group| group.creation))
 }
 
 /// Whom an access token authenticates, as its workspace knows it now.

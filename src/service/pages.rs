@@ -86,6 +86,7 @@ impl Service {
             audience: person.place.audience(),
             sid: Some(person.session.hash.as_str().to_owned()),
             creation: person.session.creation,
+            workspace_creation: None,
         };
         sign(&key, &self.claims(CLIENT, grant, person.now))
     }

@@ -193,6 +193,7 @@ impl Service {
             audience: place.audience(),
             sid: Some(id.to_string()),
             creation,
+            workspace_creation: None,
         };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         let action = Action::mint_oauth_token(&presented.client_id, presented.grant_type(), &scope);

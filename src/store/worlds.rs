@@ -112,6 +112,33 @@ impl Place {
         parts.into_iter().flatten().map(|(text, is_account)| (filled(text), is_account)).collect()
     }
 
+    /// The rows of a table that go, as SQLite's checkpoints have them; `None` where no row does.
+    fn rows_as_kept(&self, columns: &[&str], table: &Table) -> Option<String> {
+        let (row, name) = (as_json(columns), table.name);
+        let rows = |(condition, _): (String, bool)| format!("SELECT {row} FROM {name} x WHERE {condition}");
+        let parts: Vec<String> = self.conditions(table).into_iter().map(rows).collect();
+        (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
+    }
+
+    /// The same as [`delete_rows`](Self::delete_rows) on SQLite, but for the rows that a checkpoint has just so.
+    fn delete_changed_rows(&self, columns: &Columns, checkpoint: &CheckpointName) -> Vec<String> {
+        let delete = |table: &Table| {
+            let (name, row) = (table.name, as_json(&of(columns, table)));
+            let kept = format!(
+                "SELECT r.content FROM checkpoint_rows r WHERE r.workspace_id = {} AND r.checkpoint_name = '{}' AND r.table_name = '{name}'",
+                self.workspace,
+                checkpoint.as_str()
+            );
+            let conditions = self.conditions(table).into_iter();
+            conditions.map(move |(condition, _)| {
+                format!("DELETE FROM {name} AS x WHERE ({condition}) AND {row} NOT IN ({kept})")
+            })
+        };
+        // What refers to a row that changed may be as it was.
+        let deferred = ["PRAGMA defer_foreign_keys = ON".to_owned()].into_iter();
+        deferred.chain(TABLES.iter().rev().filter(|table| table.name != WORKSPACES).flat_map(delete)).collect()
+    }
+
     /// What empties the tables, all but the one of workspaces.
     fn delete_rows(&self) -> Vec<String> {
         let delete = |table: &Table| {
@@ -121,6 +148,12 @@ impl Place {
         };
         TABLES.iter().rev().filter(|table| table.name != WORKSPACES).flat_map(delete).collect()
     }
+}
+
+/// The expression for a row `x` as SQLite's checkpoints have it.
+fn as_json(columns: &[&str]) -> String {
+    let pairs: Vec<String> = columns.iter().map(|name| format!("'{name}', x.{name}")).collect();
+    format!("json_object({})", pairs.join(", "))
 }
 
 /// The expression for a value of a copy in another workspace and account. 0 is the workspace of what is
@@ -155,8 +188,7 @@ impl Writer {
             let row = if self.is_postgres() {
                 format!("to_jsonb(x) - '{INCARNATION}'")
             } else {
-                let pairs: Vec<String> = of(columns, table).iter().map(|name| format!("'{name}', x.{name}")).collect();
-                format!("json_object({})", pairs.join(", "))
+                as_json(&of(columns, table))
             };
             for (condition, is_account) in place.conditions(table) {
                 script.push(format!(
@@ -179,10 +211,20 @@ impl Writer {
         with_account: bool,
     ) -> Result<(), StoreError> {
         let place = Place::of(workspace, with_account);
-        let mut script = place.delete_rows();
         let columns = self.columns().await?;
+        // On SQLite everybody waits for the one writer, so only what differs is written there: most of a large workspace
+        // is as it was. On PostgreSQL others write meanwhile.
+        let (mut script, only_changes) = if self.is_postgres() {
+            (place.delete_rows(), false)
+        } else {
+            (place.delete_changed_rows(columns, name), true)
+        };
         for table in TABLES {
             let columns = of(columns, table);
+            let unless_there = match place.rows_as_kept(&columns, table) {
+                Some(rows) if only_changes && table.name != WORKSPACES => format!("AND r.content NOT IN ({rows})"),
+                _ => String::new(),
+            };
             let (values, from): (Vec<String>, _) = if self.is_postgres() {
                 let from = format!(", LATERAL jsonb_populate_record(NULL::{}, r.content) x", table.name);
                 (columns.iter().map(|column| format!("x.{column}")).collect(), from)
@@ -199,7 +241,7 @@ impl Writer {
             script.push(format!(
                 "INSERT INTO {0} ({1}) {given} SELECT {2} FROM checkpoint_rows r{from}
                  WHERE r.workspace_id = {3} AND r.checkpoint_name = '{4}' AND r.table_name = '{0}'
-                   AND (NOT r.is_account OR {with_account}) {in_place}",
+                   AND (NOT r.is_account OR {with_account}) {unless_there} {in_place}",
                 table.name,
                 columns.join(", "),
                 values.join(", "),

@@ -365,6 +365,51 @@ fn a_control_key_is_asked_for() {
     assert!(!log.contains("sesame"));
 }
 
+/// At the control API and at both sign-in pages together.
+#[tokio::test]
+async fn guessing_the_control_key_is_slowed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let server = start(&[&MEMORY[..], &["--control-key", "sesame"]].concat());
+    let own = server.address();
+    let shows = |key: &str| get(&own, CLOCK, key);
+    for number in 0..5 {
+        for _ in 0..2 {
+            assert_eq!(status(&shows(&format!("guess {number}"))), 401);
+        }
+    }
+    let types = |key: &str| {
+        let cookie = get(&own, "/login", "");
+        let cookie = cookie.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap().to_owned();
+        let cookie = cookie.split(';').next().unwrap();
+        let page = exchange(&own, &format!("GET /login HTTP/1.1\r\nHost: {own}\r\nCookie: {cookie}\r\n"), "");
+        let form_token = page.split("name=\"form_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        let head = format!(
+            "POST /login HTTP/1.1\r\nHost: {own}\r\nCookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        );
+        exchange(&own, &head, &format!("form_token={form_token}&control_key={key}"))
+    };
+    for number in 5..10 {
+        assert_eq!(status(&types(&format!("guess{number}"))), 403);
+    }
+    for answer in [shows("sesame"), shows("guess 0"), types("sesame"), types("another")] {
+        assert_eq!(status(&answer), 429, "{answer}");
+        assert!(answer.contains("retry-after: ") && answer.contains("Too many wrong control keys"), "{answer}");
+    }
+    assert_eq!(status(&get(&own, CLOCK, "")), 401, "nothing was shown, so nothing is compared");
+    assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"), "the emulated API is as before");
+    // From another address the key is as good as ever.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut elsewhere = socket.connect(own.parse().unwrap()).await.unwrap();
+    let request =
+        format!("GET {CLOCK} HTTP/1.1\r\nHost: {own}\r\nAuthorization: Bearer sesame\r\nConnection: close\r\n\r\n");
+    elsewhere.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    elsewhere.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(status(&answer), 200, "{answer}");
+}
+
 #[test]
 fn the_control_api_can_be_off() {
     let server = start(&[&MEMORY[..], &["--control", "off"]].concat());

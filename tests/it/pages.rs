@@ -25,6 +25,7 @@ on_every_store!(
     a_token_is_made_shown_once_and_revoked,
     a_form_that_is_sent_again_makes_no_second_token,
     hostile_texts_stay_texts,
+    texts_of_users_keep_their_direction_to_themselves,
     what_ends_a_session,
     who_is_no_admin_is_told_so,
     a_shared_server_asks_for_its_key,
@@ -264,8 +265,8 @@ async fn permissions_are_changed_after_a_preview(world: World) {
     let preview = browser.submit(PERMISSIONS, &remove).await;
     shows(&preview, 200, &["Remove this permission?", "1 token of 1 owner", "eva@example.com"]);
     // Also who has no token: eva, zoe and the account admin.
-    shows(&preview, 200, &["Who could no longer create or use tokens (3)", "<li>zoe@example.com</li>"]);
-    assert!(!preview.text.contains("<li>admin@example.com"), "{preview:?}");
+    shows(&preview, 200, &["Who could no longer create or use tokens (3)", "<li><bdi>zoe@example.com</bdi></li>"]);
+    assert!(!preview.text.contains("<li><bdi>admin@example.com"), "{preview:?}");
     assert_eq!(world.client(&value).get(ME).await.status, 200);
     let confirmed = [&remove[..], &[("confirm", "yes")]].concat();
     goes_to(&browser.submit(PERMISSIONS, &confirmed).await, PERMISSIONS);
@@ -273,7 +274,7 @@ async fn permissions_are_changed_after_a_preview(world: World) {
 
     let ask = |name| [("change", "add"), ("kind", "user_name"), ("name", name), ("level", "CAN_USE")];
     let preview = browser.submit(PERMISSIONS, &ask("zoe@example.com")).await;
-    shows(&preview, 200, &["Who could newly create and use tokens (1)", "<li>zoe@example.com</li>"]);
+    shows(&preview, 200, &["Who could newly create and use tokens (1)", "<li><bdi>zoe@example.com</bdi></li>"]);
     shows(&browser.submit(PERMISSIONS, &ask(ADMIN_USER)).await, 200, &["Nobody gains or loses the permission"]);
     let add =
         |name, level| [("change", "add"), ("kind", "user_name"), ("name", name), ("level", level), ("confirm", "yes")];
@@ -344,7 +345,11 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
     let value = made.text.split("readonly value=\"").nth(1).unwrap().split('"').next().unwrap();
     for _ in 0..2 {
         let again = browser.submit(TOKENS, &form("30")).await;
-        shows(&again, 409, &["already generated, and its value is shown only once", "data-label=\"Comment\">laptop<"]);
+        shows(
+            &again,
+            409,
+            &["already generated, and its value is shown only once", "data-label=\"Comment\"><bdi>laptop<"],
+        );
         assert!(!again.text.contains(value) && !again.text.contains("readonly"), "{again:?}");
     }
     assert_eq!(world.client(value).own_ids().await.len(), 1);
@@ -364,6 +369,37 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
     assert!(kept().await);
     world.browser_of("eva@example.com").await;
     assert!(!kept().await);
+}
+
+/// A comment may turn the direction of letters: it ends with the comment, on every page that shows it.
+async fn texts_of_users_keep_their_direction_to_themselves(world: World) {
+    const TURNED: &str = "safe\u{202e}evas";
+    let admin = world.admin_id().await;
+    let id = world.mint(admin, |token| TURNED.clone_into(&mut token.comment)).await;
+    let id = dapi_mock::domain::token::TokenValue::parse(&id).unwrap().id().to_string();
+    let create = json!({"userName": "turned@example.com", "displayName": "\u{5d0}\u{5d1} 1"});
+    assert_eq!(world.admin().post("/api/2.0/preview/scim/v2/Users", &create).await.status, 201);
+    let mut browser = world.browser_of(ADMIN_USER).await;
+    let mut pages = vec![browser.get(TOKENS).await];
+    pages.push(browser.submit(REVOKE, &[("token_id", &id), ("comment", TURNED)]).await);
+    pages.push(browser.get("/login").await);
+    let mut console = world.browser();
+    console.sign_in("/account-console/login", ACCOUNT_ADMIN_USER, &[]).await;
+    pages.push(console.get("/account-console/security/token-report").await);
+    pages.push(browser.get("/_mock/console/default/tokens").await);
+    for page in &pages {
+        let text = &page.text;
+        let shown: Vec<usize> = [TURNED, "\u{5d0}\u{5d1} 1"]
+            .iter()
+            .flat_map(|text_of_user| text.match_indices(text_of_user).map(|(at, _)| at))
+            .filter(|at| text[..*at].rfind('<') < text[..*at].rfind('>'))
+            .collect();
+        assert!(!shown.is_empty(), "{page:?}");
+        for at in shown {
+            let element = &text[text[..at].rfind('<').unwrap()..at];
+            assert!(element.starts_with("<bdi") || element.contains("dir=\"auto\""), "{element}: {page:?}");
+        }
+    }
 }
 
 async fn hostile_texts_stay_texts(world: World) {

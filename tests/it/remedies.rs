@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, DAY_MS, World, assigned, on_every_store};
 use crate::oauth::account;
-use crate::people::{CONF, CREATE, LIST, MANAGED, ME, ON_BEHALF_OF, Person};
+use crate::people::{CONF, CREATE, DELETE, LIST, MANAGED, ME, ON_BEHALF_OF, Person};
 
 on_every_store!(
     of_the_credential,
@@ -23,6 +23,8 @@ on_every_store!(
     of_scope_and_right,
     of_the_operation,
     of_several_at_once,
+    of_a_deleted_owner,
+    of_words_alone,
 );
 
 /// A request that is refused, and what is known of its caller.
@@ -373,7 +375,7 @@ async fn of_several_at_once(world: World) {
     world.set_active(id, false).await;
     case.remedied("owner_active").await;
 
-    // A deleted owner's credential never works again.
+    // One that was removed from the workspace.
     let gone = world.add_principal(PrincipalKind::User, "gone@example.com").await;
     let token = world.mint(gone, |_| {}).await;
     let workspace = world.workspace().await.id;
@@ -382,6 +384,70 @@ async fn of_several_at_once(world: World) {
     writer.commit().await.unwrap();
     world.admin().permit_only(&[]).await;
     Case::get(&world, LIST).by(gone, &token).remedied("owner_active").await;
+}
+
+/// A deleted owner's credential never works again: the remedy is another one's.
+async fn of_a_deleted_owner(world: World) {
+    let (id, client) = robot(&world, "robot").await;
+    for path in [LIST, MANAGED, ACCOUNT_SETTING] {
+        let late = Case::get(&world, path).by_oauth(id, &client).await;
+        // The access token outlives its owner's row only here: the key that signed it is the account's.
+        let account = account();
+        let gone = format!("/api/2.0/accounts/{account}/scim/v2/ServicePrincipals/{id}");
+        let admin = world.account_oauth().await;
+        let deleted = world.client(&admin).call(Method::DELETE, &gone, "").await;
+        assert!(deleted.status == 204 || deleted.status == 404, "{deleted:?}");
+        let (_, explained) = late.explained().await;
+        assert!(explained["remedy"].as_str().unwrap().contains("was deleted"), "{explained}");
+        Case { client: None, owner: None, ..late }.remedied("owner_active").await;
+        if path != ACCOUNT_SETTING {
+            break;
+        }
+    }
+}
+
+/// Two remedies are words, since they need what only the caller can choose or read: each of their ways works.
+async fn of_words_alone(world: World) {
+    let (user, token) = world.user_with_token("alice@example.com").await;
+    let delete = |id: &str| Case::new(&world, Method::POST, DELETE).with(json!({ "token_id": id })).by(user, &token);
+    let (_, explained) = delete(&"0".repeat(64)).explained().await;
+    assert_eq!(explained["decided_by"], "the operation itself", "{explained}");
+    assert!(explained["remedy"].as_str().unwrap().contains("name a live one that the caller may see"), "{explained}");
+    let (_, live) = world.client(&token).create(&json!({})).await;
+    assert_eq!(delete(&live).send().await.status, 200);
+
+    let account_admin = world.account_oauth().await;
+    let admins = world.client(&account_admin);
+    let restrict = async |status: &str| {
+        let etag = admins.get(ACCOUNT_SETTING).await.json()["etag"].clone();
+        let body = json!({"allow_missing": true, "field_mask": "restrict_workspace_admins.status", "setting": {
+            "setting_name": "default", "etag": etag, "restrict_workspace_admins": {"status": status}}});
+        assert_eq!(admins.patch(ACCOUNT_SETTING, &body).await.status, 200);
+    };
+    for lifts in [false, true] {
+        let robot = world.admin().robot(if lifts { "first" } else { "second" }).await;
+        world.admin().permit(&[&robot]).await;
+        restrict("RESTRICT_TOKENS_AND_JOB_RUN_AS").await;
+        let case = Case::new(&world, Method::POST, ON_BEHALF_OF).with(json!({"application_id": robot.name}));
+        let case = Case { credential: Some(ADMIN_TOKEN.into()), ..case };
+        let (_, explained) = case.explained().await;
+        let remedy = explained["remedy"].as_str().unwrap();
+        assert!(
+            remedy.contains(&format!("the role servicePrincipal.user on '{}', or lift", robot.name)),
+            "{explained}"
+        );
+        if lifts {
+            restrict("ALLOW_ALL").await;
+        } else {
+            let name = format!("accounts/{}/servicePrincipals/{}/ruleSets/default", account(), robot.name);
+            let path = "/api/2.0/preview/accounts/access-control/rule-sets";
+            let etag = world.admin().get(&format!("{path}?name={name}&etag=")).await.json()["etag"].clone();
+            let rule = json!({"role": "roles/servicePrincipal.user", "principals": ["users/admin@example.com"]});
+            let body = json!({"name": name, "rule_set": {"name": name, "etag": etag, "grant_rules": [rule]}});
+            assert_eq!(world.admin().call(Method::PUT, path, body.to_string()).await.status, 200);
+        }
+        assert_eq!(case.send().await.status, 200, "lifts: {lifts}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What is particular to the wire: parameters in the body of a GET, the texts of other years, bodies that are not what
 //! they seem, and the endpoint of SQL drivers.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::domain::settings::ErrorTexts;
@@ -42,6 +44,15 @@ async fn a_get_filters_by_its_body(world: World) {
         let answer = list("", body.clone()).await;
         assert_eq!((creators(&answer), &answer.text), (vec![ANN.to_owned()], &by_query), "{body}");
         assert_eq!(list(&format!("?created_by_username={ANN}"), body).await.text, by_query);
+    }
+    // By id alone: also the token that a seed gave her.
+    let by_id = list(&format!("?created_by_id={ann}"), json!("nothing")).await;
+    assert_eq!(
+        creators(&by_id).into_iter().collect::<BTreeSet<_>>(),
+        BTreeSet::from([ANN.to_owned(), "seed".to_owned()])
+    );
+    for body in [json!({"created_by_id": ann.0}), json!({"created_by_id": ann.0.to_string()})] {
+        assert_eq!(list("", body.clone()).await.text, by_id.text, "{body}");
     }
     for nothing in [json!({}), Value::Null, json!({"created_by_id": null, "created_by_username": ""})] {
         assert!(creators(&list("", nothing).await).len() > 1);

@@ -178,6 +178,7 @@ fn by_oauth(change: impl FnOnce(&mut Claims)) -> Facts {
         jti: "j".into(),
         sid: None,
         creation: 0,
+        workspace_creation: None,
     };
     change(&mut claims);
     Facts { found: Found::Access(claims, WorkspaceClock::frozen(NOW)), ..facts() }

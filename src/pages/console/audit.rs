@@ -98,7 +98,7 @@ fn row(event: &Event, whole: &Value) -> Markup {
                 b { (event.action_name) } " " span.soft { (event.service_name) }
                 @if event.audit_level == "ACCOUNT_LEVEL" { " " span.soft { "account" } }
             }
-            td data-label="Actor" { (event.user_identity.email) }
+            td data-label="Actor" { bdi { (event.user_identity.email) } }
             td data-label="Outcome" {
                 @if status_code == "200" { (status_code) } @else { b.bad { (status_code) } }
                 @if let Some(error) = error_message { " " (error) }

@@ -114,7 +114,7 @@ impl Exchange {
     }
 
     fn by(&self) -> Markup {
-        html! { @match &self.principal { Some(name) => { (name) } None => { span.soft { "nobody known" } } } }
+        html! { @match &self.principal { Some(name) => { bdi { (name) } } None => { span.soft { "nobody known" } } } }
     }
 }
 

@@ -58,8 +58,8 @@ impl Fate {
         let link = format!("{}?{}", console.path_of(Tab::Tokens), query(&[("token_id", &self.token_id)]));
         let short = self.token_id.get(..12).unwrap_or(&self.token_id);
         html! {
-            a href=(link) { @if self.comment.is_empty() { code { (short) "…" } } @else { (self.comment) } }
-            " " span.soft { "of " (self.owner()) }
+            a href=(link) dir="auto" { @if self.comment.is_empty() { code { (short) "…" } } @else { (self.comment) } }
+            " " span.soft { "of " bdi { (self.owner()) } }
         }
     }
 
@@ -80,11 +80,11 @@ impl Fate {
                 }
                 "expired" => { b { "Expired." } " Its lifetime was over." }
                 "inactive" => { b { "Revoked." } " Nobody used it for 90 days." }
-                "revoked_by_owner" => { b { "Revoked" } " by its owner, " (by) "." }
-                "revoked_by_admin" => { b { "Revoked" } " by a workspace admin, " (by) "." }
-                "revoked_by_account_admin" => { b { "Revoked" } " by an account admin, " (by) "." }
-                "owner_deleted" => { b { "Deleted" } " with its owner, by " (by) "." }
-                "lost_permission" => { b { "Deleted:" } " its owner lost the permission to use tokens, by " (by) "." }
+                "revoked_by_owner" => { b { "Revoked" } " by its owner, " bdi { (by) } "." }
+                "revoked_by_admin" => { b { "Revoked" } " by a workspace admin, " bdi { (by) } "." }
+                "revoked_by_account_admin" => { b { "Revoked" } " by an account admin, " bdi { (by) } "." }
+                "owner_deleted" => { b { "Deleted" } " with its owner, by " bdi { (by) } "." }
+                "lost_permission" => { b { "Deleted:" } " its owner lost the permission to use tokens, by " bdi { (by) } "." }
                 other => { (other) }
             }
             @if let Some(at) = &self.ended_at { " " span.soft { (time_of(at)) } }

@@ -81,17 +81,17 @@ impl Action {
         match self {
             Self::Reset => Some((
                 "Reset this workspace?",
-                html! { p { "Workspace " b { (name) } " goes back to " b { (form.text("to")) } ": what happened since is gone, from the clock to the audit log." } },
+                html! { p { "Workspace " b { bdi { (name) } } " goes back to " b { (form.text("to")) } ": what happened since is gone, from the clock to the audit log." } },
                 "Reset",
             )),
             Self::Forget => Some((
                 "Forget this checkpoint?",
-                html! { p { "Checkpoint " b { (form.text("checkpoint")) } " of workspace " b { (name) } " is gone for good." } },
+                html! { p { "Checkpoint " b { (form.text("checkpoint")) } " of workspace " b { bdi { (name) } } " is gone for good." } },
                 "Forget",
             )),
             Self::Delete => Some((
                 "Delete this workspace?",
-                html! { p { "Workspace " b { (name) } " goes with all that it holds, and its account when it is alone there." } },
+                html! { p { "Workspace " b { bdi { (name) } } " goes with all that it holds, and its account when it is alone there." } },
                 "Delete",
             )),
             Self::Create | Self::Fork | Self::Keep | Self::EnableTokens => None,
@@ -186,7 +186,7 @@ impl Created {
             text.push_str(secret);
         }
         html! {
-            h2 { "Workspace " a href=(Tab::Workspaces.path(&self.id)) { (self.name) " (" (self.id) ")" } " is there" }
+            h2 { "Workspace " a href=(Tab::Workspaces.path(&self.id)) { bdi { (self.name) } " (" (self.id) ")" } " is there" }
             p { "Copy this now: the token is not shown again." }
             pre #exports { (text) }
             button.small type="button" data-copy="exports" { "Copy" }
@@ -200,7 +200,7 @@ async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Su
     kept.retain(|it| MADE.iter().all(|(name, _)| it.name != *name));
     let (shown, listing, unlisted) = list(console).await?;
     let content = html! {
-        p { a href="#create" { "Create a workspace" } ", or " a href="#here" { "copy, keep, reset or delete " (console.here.name) } "." }
+        p { a href="#create" { "Create a workspace" } ", or " a href="#here" { "copy, keep, reset or delete " bdi { (console.here.name) } } "." }
         (shown)
         (create(console, form))
         (here(console, &kept, form))
@@ -256,7 +256,7 @@ fn row(console: &Console<'_>, it: &Workspace, counted: Option<&Counted>) -> Mark
     html! {
         tr {
             td data-label="Name" {
-                a href=(Tab::Workspaces.path(&it.id)) aria-current=[(it.id == console.here.id).then_some("true")] { (it.name) }
+                a href=(Tab::Workspaces.path(&it.id)) aria-current=[(it.id == console.here.id).then_some("true")] { bdi { (it.name) } }
                 @if it.is_default { " " span.soft { "default" } }
             }
             td data-label="Id" { code { (it.id) } }
@@ -327,7 +327,7 @@ fn here(console: &Console<'_>, kept: &[Checkpoint], form: Option<&Submission>) -
     );
     html! {
         section aria-labelledby="here" {
-            h2 #here { "Workspace " (console.here.name) }
+            h2 #here { "Workspace " bdi { (console.here.name) } }
             h3 { "Copy" }
             (action_form(console, Action::Fork, form, &copying, "Copy it"))
             h3 { "Checkpoints" }

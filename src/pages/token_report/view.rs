@@ -63,7 +63,7 @@ pub(super) fn would_be_revoked(rows: &[Row]) -> Markup {
                 thead { tr { th scope="col" { "Owner" } th scope="col" { "Comment" } th scope="col" { "Workspace" } } }
                 tbody {
                     @for row in rows.iter().take(TOKENS_NAMED) {
-                        tr { td { (owner(row)) } td { (comment(row)) } td { (row.workspace_name) } }
+                        tr { td { (owner(row)) } td { (comment(row)) } td { bdi { (row.workspace_name) } } }
                     }
                 }
             }
@@ -228,7 +228,7 @@ fn line(row: &Row) -> Markup {
             }
             td data-label="Owner" { (owner(row)) }
             td data-label="Comment" { (comment(row)) }
-            td data-label="Workspace" { (row.workspace_name) }
+            td data-label="Workspace" { bdi { (row.workspace_name) } }
             td data-label="Created" { (time(Millis(row.creation_time))) }
             td data-label="Expires" {
                 @match row.expiry_time { Some(at) => { (time(Millis(at))) } None => { span.soft { "never" } } }
@@ -247,7 +247,7 @@ fn line(row: &Row) -> Markup {
 fn owner(row: &Row) -> Markup {
     html! {
         @match &row.owner_name {
-            Some(name) => { (name) @if !row.owner_active { " " span.badge.bad { "inactive" } } }
+            Some(name) => { bdi { (name) } @if !row.owner_active { " " span.badge.bad { "inactive" } } }
             None => { (row.owner_id) " " span.badge.bad { "gone" } }
         }
         @if row.owner_type.as_deref() == Some("service_principal") { br; span.soft { "service principal" } }
@@ -255,7 +255,7 @@ fn owner(row: &Row) -> Markup {
 }
 
 fn comment(row: &Row) -> Markup {
-    html! { @if row.comment.is_empty() { span.soft { "none" } } @else { (row.comment) } }
+    html! { @if row.comment.is_empty() { span.soft { "none" } } @else { bdi { (row.comment) } } }
 }
 
 /// A day in UTC.

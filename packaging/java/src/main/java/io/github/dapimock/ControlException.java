@@ -1,0 +1,27 @@
+package io.github.dapimock;
+
+import com.fasterxml.jackson.databind.JsonNode;
+
+/** The control API refused a call. The message is the server's own sentence. */
+public class ControlException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  private final int status;
+  private final transient JsonNode answer;
+
+  ControlException(int status, String message, JsonNode answer) {
+    super(message);
+    this.status = status;
+    this.answer = answer;
+  }
+
+  /** The HTTP status. */
+  public int status() {
+    return status;
+  }
+
+  /** The whole answer. */
+  public JsonNode answer() {
+    return answer;
+  }
+}

@@ -1,0 +1,10 @@
+package io.github.dapimock;
+
+/** The server did not start. The message has what it printed. */
+public class StartFailedException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  StartFailedException(String message, Throwable cause) {
+    super(message, cause);
+  }
+}
