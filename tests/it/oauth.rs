@@ -552,9 +552,10 @@ async fn tokens_are_asked_for_in_the_forms_of_every_client() {
         let expected = json!({
             "client_id": id, "scope": scope, "iss": "http://127.0.0.1:3274/oidc", "aud": HOME, "sub": id,
             "iat": START.0 / 1000, "exp": START.0 / 1000 + 3600, "jti": claims["jti"],
-            "creation": claims["creation"],
+            "creation": claims["creation"], "workspace_creation": claims["workspace_creation"],
         });
         assert_eq!((claims["jti"].as_str().unwrap().len(), &claims), (36, &expected));
+        assert!(claims["creation"].is_i64() && claims["workspace_creation"].is_i64());
     }
 }
 
