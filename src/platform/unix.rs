@@ -3,13 +3,12 @@
 
 use std::borrow::Cow;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 pub(crate) use std::os::fd::AsFd as AsStream;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpgid, getpgrp, getrlimit, kill_process, setrlimit, wait,
@@ -20,10 +19,10 @@ use signal_hook::low_level::siginfo::Cause;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::when_it_ends;
+
 /// More open files than this are not asked for: it is enough for every connection, port and the database.
 const ENOUGH_FILES: u64 = 4096;
-/// The pause before another look at a standard input that has nothing yet and does not wait.
-const PAUSE: Duration = Duration::from_millis(100);
 /// Signals that wait to be handled; more of them say nothing new.
 const MOST_SIGNALS: usize = 64;
 
@@ -206,7 +205,7 @@ pub(crate) async fn reap_orphans() -> io::Result<()> {
 /// # Errors
 /// When standard input is nothing that stays open.
 pub(crate) fn stdin_closes() -> io::Result<oneshot::Receiver<()>> {
-    let mut stdin = duplicate(&io::stdin())?;
+    let stdin = duplicate(&io::stdin())?;
     let kind = stdin.metadata()?.file_type();
     if !(kind.is_fifo() || kind.is_socket() || stdin.is_terminal()) {
         return Err(io::Error::other(
@@ -214,21 +213,7 @@ pub(crate) fn stdin_closes() -> io::Result<oneshot::Receiver<()>> {
              file, and the server would stop at once",
         ));
     }
-    let (close, closes) = oneshot::channel();
-    thread::Builder::new().name("standard input".to_owned()).spawn(move || {
-        let mut ignored = [0; 4096];
-        loop {
-            match stdin.read(&mut ignored) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-        }
-        // Nobody waits for it any more where the server stops for another reason.
-        let _ = close.send(());
-    })?;
-    Ok(closes)
+    when_it_ends(stdin)
 }
 
 /// A handle of its own for a stream: the standard library's lock on it would be held while a write waits.

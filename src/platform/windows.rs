@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::windows::fs::FileExt;
 pub(crate) use std::os::windows::io::AsHandle as AsStream;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use std::thread;
 
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, ctrl_break, ctrl_c, ctrl_close};
 use tokio::sync::oneshot;
+
+use super::when_it_ends;
 
 /// Windows has no limit on the sockets of a process; this one shares out what the server itself allows.
 const OPEN_FILES: u64 = 4096;
@@ -122,20 +124,7 @@ pub(crate) async fn reap_orphans() -> io::Result<()> {
 /// # Errors
 /// The system's.
 pub(crate) fn stdin_closes() -> io::Result<oneshot::Receiver<()>> {
-    let (close, closes) = oneshot::channel();
-    thread::Builder::new().name("standard input".to_owned()).spawn(move || {
-        let (mut stdin, mut ignored) = (io::stdin().lock(), [0; 4096]);
-        loop {
-            match stdin.read(&mut ignored) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-        }
-        // Nobody waits for it any more where the server stops for another reason.
-        let _ = close.send(());
-    })?;
-    Ok(closes)
+    when_it_ends(duplicate(&io::stdin())?)
 }
 
 /// A handle of its own for a stream: the standard library's lock on it would be held while a write waits.
