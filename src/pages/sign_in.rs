@@ -113,7 +113,7 @@ fn why_not(visit: &Visit, error: Error) -> Stop {
     visit.refused(StatusCode::FORBIDDEN, &format!("{message}."))
 }
 
-/// The proof that this browser has shown the control key, for its next form; `None` when it has not.
+/// What the typed control key comes to, and for the browser's next form the proof that it was the right one.
 async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<(KeyVerdict, Option<String>), Error> {
     let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), pages.sign_in.seal());
     let admission = form.text("admission");

@@ -47,7 +47,9 @@ impl Service {
             Population::Workspace(workspace, kind)
         };
         let mut reader = self.store.read().await?;
-        let mut people = reader.list_admins_to_sign_in(there).await?;
+        // A search goes through all of them; without one, more than are shown are not needed.
+        let admins_read = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { usize::MAX };
+        let mut people = reader.list_admins_to_sign_in(there, admins_read).await?;
         let admins: HashSet<PrincipalId> = people.iter().map(|admin| admin.id).collect();
         people.retain(|admin| search.finds(admin));
         let limit = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { SEARCHED };

@@ -448,8 +448,12 @@ impl Reader {
         Ok(rows.into_iter().map(Person::from).collect())
     }
 
-    /// The active users who administer the workspace or the account, by name.
-    pub async fn list_admins_to_sign_in(&mut self, of: Population<'_>) -> Result<Vec<Person>, StoreError> {
+    /// The first of the active users who administer the workspace or the account, by name.
+    pub async fn list_admins_to_sign_in(
+        &mut self,
+        of: Population<'_>,
+        limit: usize,
+    ) -> Result<Vec<Person>, StoreError> {
         const THERE: &str = concat!(
             below!("$3"),
             "SELECT p.principal_id, p.name, p.display_name, TRUE AS is_admin FROM below
@@ -464,13 +468,13 @@ impl Reader {
         );
         const ALL: &str = "SELECT p.principal_id, p.name, p.display_name, TRUE AS is_admin FROM principals p
              WHERE p.account_id = $1 AND p.account_admin AND p.workspace_id = 0 AND p.kind = 'user' AND p.active
-             ORDER BY p.name_key";
-        let account = of.account();
+             ORDER BY p.name_key LIMIT $2";
+        let (account, limit) = (of.account(), as_number(limit));
         let rows = match of {
             Population::Workspace(workspace, _) => {
-                self.rows::<PersonRow>(THERE, args![&account, workspace.id, workspace.admins_group]).await?
+                self.rows::<PersonRow>(THERE, args![&account, workspace.id, workspace.admins_group, limit]).await?
             }
-            Population::Account(..) => self.rows::<PersonRow>(ALL, args![&account]).await?,
+            Population::Account(..) => self.rows::<PersonRow>(ALL, args![&account, limit]).await?,
         };
         Ok(rows.into_iter().map(Person::from).collect())
     }
