@@ -587,6 +587,23 @@ async fn of_many_users_the_page_shows_fifty() {
     let page = world.authorize(&[("q", "USER19")]).await;
     assert_eq!(page.text.matches("name=\"user\"").count(), 10);
     assert!(page.text.contains("value=\"USER19\"") && !page.text.contains("the first 50"));
+
+    // Admins come before others, also where there are more of them than are shown; a search finds the others.
+    for i in 100..160 {
+        let users = format!("/api/2.0/preview/scim/v2/Users?filter=userName+eq+%22user{i}@example.com%22");
+        let found = world.admin().get(&users).await.json();
+        let member = json!([{"value": found["Resources"][0]["id"]}]);
+        let change = json!({"Operations": [{"op": "add", "path": "members", "value": member}]});
+        let group = world.workspace().await.admins_group;
+        let path = format!("/api/2.0/preview/scim/v2/Groups/{group}");
+        assert_eq!(world.admin().call(Method::PATCH, &path, change.to_string()).await.status, 200);
+    }
+    let page = world.authorize(&[]).await;
+    assert_eq!(page.text.matches(">admin</span>").count(), 50);
+    assert!(page.text.contains("user148@") && !page.text.contains("user149@") && page.text.contains("first 50 users"));
+    let page = world.authorize(&[("q", "USER15")]).await;
+    assert_eq!((page.text.matches("name=\"user\"").count(), page.text.matches(">admin</span>").count()), (10, 10));
+    assert_eq!(world.authorize(&[("q", "USER16")]).await.text.matches(">admin</span>").count(), 0);
 }
 
 #[tokio::test]
