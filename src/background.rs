@@ -12,11 +12,11 @@ use tokio::fs::{File, OpenOptions, rename};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 
-use crate::audit_shape::Shape;
 use crate::domain::WorkspaceId;
+use crate::domain::audit::shape::Shape;
 use crate::domain::audit::{Event, Filter};
+use crate::listen::server::Doors;
 use crate::platform::with_mode;
-use crate::server::Doors;
 use crate::service::{Error, Service};
 
 /// How often the audit log's file is brought up to date.

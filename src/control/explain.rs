@@ -12,14 +12,13 @@ use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use super::tokens::fate_json;
 use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::{Actor, Change, Why};
-use crate::domain::fault::{Fault, When};
+use crate::domain::faults::{Fault, When};
 use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::http::error::wire;
+use crate::http::reason::why;
 use crate::http::routes;
-use crate::http::token::token_request;
-use crate::http::why::why;
-use crate::service::FatesWanted;
-use crate::service::{DryRun, Exchange};
+use crate::http::tokens::token_request;
+use crate::service::{DryRun, Exchange, FatesWanted};
 
 /// The decision about a request by the `X-Request-Id` of its answer; `last` is the newest refusal.
 pub(super) async fn explain(State(control): State<Control>, Path(request_id): Path<String>) -> Reply {

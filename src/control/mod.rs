@@ -31,7 +31,7 @@ use sha2::{Digest, Sha256};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::routes::Who;
-use crate::server::Doors;
+use crate::listen::server::Doors;
 use crate::service::Service;
 
 /// Who may use the control API.

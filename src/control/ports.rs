@@ -10,8 +10,8 @@ use super::Control;
 use super::reply::{Input, Problem, Reply, ok};
 use super::workspaces::no_ports;
 use crate::domain::AccountId;
-use crate::http::discovery::{BaseUrl, at_port};
-use crate::server::{Doors, PortOf};
+use crate::http::oauth::discovery::{BaseUrl, at_port};
+use crate::listen::server::{Doors, PortOf};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

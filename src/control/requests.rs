@@ -17,13 +17,13 @@ use super::Control;
 use super::explain::{not_kept, why_refused};
 use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::authorize::Check;
-use crate::domain::fault::path_fits;
+use crate::domain::faults::path_fits;
 use crate::domain::journal::{CredentialKind, Wanted};
 use crate::domain::{Millis, TokenId, Workspace};
 use crate::http::redaction;
 use crate::http::routes::{self, ROUTES};
 use crate::service::{Exchange, Headers, Kept};
-use crate::shell::quoted;
+use crate::web::shell::quoted;
 
 /// How many requests an answer names beside those that were asked for.
 const NAMED: usize = 5;

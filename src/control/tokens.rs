@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::Control;
 use super::reply::{Asked, Problem, Reply, is_descending, ok, workspace_id};
-use crate::domain::identity::Principal;
-use crate::domain::token::EndCause;
+use crate::domain::identities::Principal;
+use crate::domain::tokens::EndCause;
 use crate::domain::{Millis, PrincipalId, TokenId};
 use crate::service::{FatesWanted, TokenFate};
 

@@ -4,7 +4,7 @@
 use super::Millis;
 use super::ids::DAY_MS;
 use super::settings::Behaviour;
-use super::token::{EndCause, Token};
+use crate::domain::tokens::{EndCause, Token};
 
 /// How a token ends when nobody revokes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,9 @@ pub fn events_of(token: &Token, behaviour: &Behaviour) -> Vec<(EventKind, Millis
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::token::{Horizon, TokenState, tests::tokens};
     use super::*;
+    use crate::domain::tokens::tests::tokens;
+    use crate::domain::tokens::{Horizon, TokenState};
 
     proptest! {
         /// For any token and any two instants: the sweep removes exactly what the lists no longer

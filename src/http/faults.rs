@@ -17,18 +17,16 @@ use http_body_util::BodyExt;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::App;
 use super::credential::{basic, named_workspace};
 use super::error::ApiError;
-use super::exchange::Received;
-use super::guard::Decided;
-use super::guard::answer_in_time;
-use super::redaction;
+use super::guard::{Decided, answer_in_time};
 use super::routes::Route;
+use super::{App, redaction};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Presented};
-use crate::domain::fault::{self, Fault, Kind, MAX_DELAY_MS, When};
+use crate::domain::faults::{self, Fault, Kind, MAX_DELAY_MS, When};
 use crate::domain::{TokenId, WorkspaceId};
+use crate::http::layers::Received;
 use crate::service::Error;
 
 /// The header with the numbers of the faults that fired in an exchange.
@@ -66,7 +64,7 @@ pub struct Met(pub Vec<Fault>);
 
 impl Met {
     /// Lets a request meet the faults of its workspace.
-    pub async fn at(app: &App, workspace: WorkspaceId, request: &fault::Request<'_>) -> Result<Self, Error> {
+    pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
         let fired = app.service.meet_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
@@ -156,12 +154,12 @@ pub fn described<'a>(
     principal: Option<&'a str>,
     presented: &'a Presented,
     origin: &'a Origin,
-) -> fault::Request<'a> {
+) -> faults::Request<'a> {
     let token: Option<&TokenId> = match presented {
         Presented::Token(id) => Some(id),
         Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
     };
-    fault::Request { method, path, principal, token, client: &origin.user_agent }
+    faults::Request { method, path, principal, token, client: &origin.user_agent }
 }
 
 /// An OAuth endpoint, which is open: the faults of the workspace that the request names, else of the

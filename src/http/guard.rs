@@ -13,23 +13,23 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
 use super::error::{ApiError, wire};
-use super::exchange::RequestOrigin;
 use super::faults::{self, Met};
 use super::host::AskedHost;
 use super::routes::Route;
 use super::{App, catalogue, credential, redaction};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Decision, Demand, Parties, Presented, Right, Step};
-use crate::domain::fault::When;
+use crate::domain::faults::When;
 use crate::domain::journal::CredentialKind;
 use crate::domain::oauth::Refusal;
 use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::http::layers::RequestOrigin;
 use crate::service::{Authorized, Error, Refused, StoreError};
 
 /// How long the checks may take, and then what the request is for. Faults that delay a request are not counted.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What was decided about a request; goes with the answer to [`finish`](super::exchange::finish).
+/// What was decided about a request; goes with the answer to [`finish`](crate::http::layers::finish).
 #[derive(Clone, Debug)]
 pub struct Decided {
     /// The route, if the path has one.

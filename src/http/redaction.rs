@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memchr2_iter, memchr3, memchr3_iter, memmem, memrchr};
 
-use crate::domain::sign_in::{SEALED_PREFIX, TicketKind};
+use crate::domain::sign_ins::{SEALED_PREFIX, TicketKind};
 use crate::service::Kept;
 
 /// How much of a body is kept, in bytes.

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::authorize::{Check, Step};
 use crate::domain::explain::Why;
-use crate::domain::fault::{Fault, Request};
+use crate::domain::faults::{Fault, Request};
 use crate::domain::journal::{Client, CredentialKind, Seen};
-use crate::domain::token::TokenRequest;
+use crate::domain::tokens::TokenRequest;
 use crate::domain::{Millis, TokenId, Workspace, WorkspaceId};
 
 /// Most bytes of all workspaces together: the one that holds the most gives way first.

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::{Call, Error, Service};
 use crate::domain::access::PermissionLevel;
 use crate::domain::audit::Action;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply, loses_tokens};
 use crate::domain::settings::PermissionLoss;
-use crate::domain::token::{EndCause, Horizon};
+use crate::domain::tokens::{EndCause, Horizon};
 use crate::domain::{Denial, PrincipalId, Workspace};
 use crate::store::{Lock, Reader, Writer};
 

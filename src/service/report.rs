@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Call, Error, Service};
 use crate::domain::authorize::Caller;
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identities::PrincipalKind;
 use crate::domain::lifecycle::as_of;
 use crate::domain::report::{Filter, Key, Order, Place, Query, Row, SortBy, Turn};
-use crate::domain::token::{EndCause, Horizon};
+use crate::domain::tokens::{EndCause, Horizon};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Lock, Part, Reader, Reported};
 

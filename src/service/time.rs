@@ -9,7 +9,7 @@ use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::authorize::{Facts, Found};
 use crate::domain::clock::{ClockMode, WorkspaceClock};
 use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
-use crate::domain::token::{EndCause, Horizon, Token, TokenState};
+use crate::domain::tokens::{EndCause, Horizon, Token, TokenState};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{ByTime, Lock, Reader, StoreError, Writer};
 

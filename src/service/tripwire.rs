@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Error, Service};
 use crate::domain::audit::Origin;
-use crate::domain::decoy::{Decoy, DecoyUse, MAX_DECOYS};
+use crate::domain::decoys::{Decoy, DecoyUse, MAX_DECOYS};
 use crate::domain::oauth::SecretHash;
-use crate::domain::stranger::{Reaction, StrangerKind, looks_real};
-use crate::domain::token::{MAX_COMMENT_CHARS, TokenValue};
+use crate::domain::tokens::{MAX_COMMENT_CHARS, TokenValue};
+use crate::domain::tripwire::{Reaction, StrangerKind, looks_real};
 use crate::domain::{Denial, Millis, TokenId, WorkspaceId};
 use crate::store::Lock;
 

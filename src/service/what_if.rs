@@ -10,10 +10,10 @@ use super::{Error, Exchange, Service};
 use crate::domain::access::USERS_SIGN_IN;
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
 use crate::domain::clock::WorkspaceClock;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply};
 use crate::domain::settings::ConfValue;
-use crate::domain::token::{Horizon, Token, TokenFacts, plan_create};
+use crate::domain::tokens::{Horizon, Token, TokenFacts, plan_create};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Reader, StoreError};
 

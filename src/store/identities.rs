@@ -8,8 +8,8 @@ use sqlx::FromRow;
 
 use super::StoreError;
 use super::session::{Reader, Writer, args};
-use crate::domain::identity::{Assignment, Member, Principal, PrincipalKind};
-use crate::domain::sign_in::Person;
+use crate::domain::identities::{Assignment, Member, Principal, PrincipalKind};
+use crate::domain::sign_ins::Person;
 use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 
 #[derive(FromRow)]

@@ -7,9 +7,9 @@
 
 mod audit;
 mod decoys;
-mod exchanges;
 mod faults;
 mod identities;
+mod journal;
 mod migrations;
 mod oauth;
 mod page_sessions;
@@ -23,8 +23,8 @@ mod settings;
 mod sign_ins;
 mod sqlite;
 mod tokens;
+mod workspace_rows;
 mod workspaces;
-mod worlds;
 
 use std::fmt;
 use std::path::Path;
@@ -37,15 +37,15 @@ use sqlite::Effort;
 use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 
-pub use exchanges::{NewExchange, StoredExchange};
 pub use identities::{Aged, Batch, Population};
+pub use journal::{NewExchange, StoredExchange};
 pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
 pub use sqlite::{Claim, Holder};
 pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
-pub use worlds::{TABLES_KEPT, tables_put_back};
+pub use workspace_rows::{TABLES_KEPT, tables_put_back};
 
 /// How long a request waits for a connection to read a SQLite file with before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -11,9 +11,9 @@ use super::StoreError;
 use super::identities::{PrincipalRow, is_among_present, is_found, is_present, principal_columns};
 use super::session::{Reader, Value, args};
 use super::tokens::{TokenRow, expiry_key, token_columns, within_horizon};
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::report::{Filter, Key, Order, Range, Row, RowOwner, SortBy};
-use crate::domain::token::Horizon;
+use crate::domain::tokens::Horizon;
 use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// The last use as indexed: none is the earliest.

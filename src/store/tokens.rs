@@ -11,8 +11,8 @@ use super::session::{ForRows, Reader, Value, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
 use crate::domain::access::{PermissionLevel, Reach, Standing};
 use crate::domain::authorize::Use;
-use crate::domain::identity::PrincipalKind;
-use crate::domain::token::{EndCause, Ended, Horizon, Token};
+use crate::domain::identities::PrincipalKind;
+use crate::domain::tokens::{EndCause, Ended, Horizon, Token};
 use crate::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// The columns of a token after `tokens t`.

@@ -3,8 +3,8 @@
 use axum::http::Method;
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::audit::Filter;
-use dapi_mock::domain::identity::PrincipalKind;
-use dapi_mock::domain::token::{EndCause, TokenValue};
+use dapi_mock::domain::identities::PrincipalKind;
+use dapi_mock::domain::tokens::{EndCause, TokenValue};
 use dapi_mock::domain::{PrincipalId, Workspace, WorkspaceId};
 use dapi_mock::service::ACCOUNT_ADMIN_USER;
 use dapi_mock::store::{FatesWanted, Lock};

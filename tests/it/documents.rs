@@ -40,7 +40,7 @@ fn the_compatibility_ledger_has_the_routes_of_the_table() {
 
 #[test]
 fn the_schema_of_seeds_is_that_of_the_code() {
-    let schema = serde_json::to_string_pretty(&dapi_mock::domain::seed::json_schema()).unwrap();
+    let schema = serde_json::to_string_pretty(&dapi_mock::domain::seeds::json_schema()).unwrap();
     check("docs/schemas/seed.schema.json", &format!("{schema}\n"));
 }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::authorize::Use;
 use dapi_mock::domain::clock::WorkspaceClock;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
-use dapi_mock::domain::token::{EndCause, Ended, Horizon, Token};
+use dapi_mock::domain::tokens::{EndCause, Ended, Horizon, Token};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::store::{FatesWanted, Lock, NewExchange, Store, StoreError};
 

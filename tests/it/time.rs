@@ -262,7 +262,7 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
         let before = observe().await;
         let mut listed_before = Vec::new();
         for value in &values {
-            let presented = dapi_mock::domain::token::TokenValue::parse(value).unwrap().id();
+            let presented = dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id();
             listed_before.push((presented, works(&world, value).await));
         }
         world.service.sweep(id).await.unwrap();
@@ -275,12 +275,12 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
 
 /// Whether the token would authenticate, without recording a use.
 async fn works(world: &World, value: &str) -> bool {
-    let id = dapi_mock::domain::token::TokenValue::parse(value).unwrap().id();
+    let id = dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id();
     let mut reader = world.service.store().read().await.unwrap();
     let workspace = reader.find_default_workspace().await.unwrap().unwrap();
     let now = workspace.clock.at(world.now());
     let token = reader.find_token(workspace.id, &id).await.unwrap();
-    token.is_some_and(|token| token.state(&workspace.behaviour, now) == dapi_mock::domain::token::TokenState::Live)
+    token.is_some_and(|token| token.state(&workspace.behaviour, now) == dapi_mock::domain::tokens::TokenState::Live)
 }
 
 #[tokio::test]

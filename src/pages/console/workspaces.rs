@@ -8,12 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::curl::{Call, segment};
 use super::{Console, Tab, Workspace, choices, field, typed};
-use crate::domain::seed::TEMPLATES;
+use crate::domain::seeds::TEMPLATES;
 use crate::http::redaction;
 use crate::pages::advanced;
 use crate::pages::frame::{Question, counted, time_of};
 use crate::pages::visit::{Refusal, Shown, Stop, Submission, Visit};
-use crate::shell::quoted;
+use crate::web::shell::quoted;
 
 /// Workspaces on a page.
 const SHOWN: &str = "50";

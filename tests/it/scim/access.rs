@@ -6,8 +6,8 @@ use dapi_mock::domain::access::PermissionLevel;
 
 use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::authorize::{Demand, NamedWorkspace, Presented, Right};
-use dapi_mock::domain::identity::{Principal, PrincipalKind};
-use dapi_mock::domain::token::{EndCause, Ended, TokenRequest, TokenValue};
+use dapi_mock::domain::identities::{Principal, PrincipalKind};
+use dapi_mock::domain::tokens::{EndCause, Ended, TokenRequest, TokenValue};
 use dapi_mock::domain::{Denial, PrincipalId};
 use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::service::{Call, Error};
