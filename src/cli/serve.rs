@@ -33,7 +33,7 @@ use crate::domain::{AccountId, Denial};
 use crate::entropy::SystemEntropy;
 use crate::http::oauth::discovery::at_port;
 use crate::http::{self, App, HostType, SignInPolicy};
-use crate::listen::server::{Doors, Listeners};
+use crate::listen::server::{ExtraListeners, Listeners};
 use crate::log::{Finish, OneLine, Output, log_panics};
 use crate::pages::{self, Pages};
 use crate::platform::{Signals, raise_open_files, reap_orphans, stdin_closes, survive_the_limit_on_file_size};
@@ -290,7 +290,7 @@ async fn apply(service: &Service, file: &str, seed: &Seed, log: &Output) -> Resu
 
 /// Everything that the server answers: the emulated API, the own one under `/_mock`, and the pages. Without
 /// `doors` no workspace gets a port of its own.
-pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy, doors: Option<Doors>) -> Router {
+pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy, doors: Option<ExtraListeners>) -> Router {
     surface_as(HostType::default(), service, access, sign_in, doors)
 }
 
@@ -300,7 +300,7 @@ pub fn surface_as(
     service: &Service,
     access: Access,
     sign_in: SignInPolicy,
-    doors: Option<Doors>,
+    doors: Option<ExtraListeners>,
 ) -> Router {
     let own = control::router(Control::new(service.clone(), access.clone(), doors));
     let apis = http::router(App { service: Arc::new(service.clone()), sign_in: sign_in.clone(), host_type })
@@ -310,7 +310,7 @@ pub fn surface_as(
 }
 
 /// Opens the port that is the default account's host.
-async fn open_account_port(service: &Service, doors: &Doors, port: u16) -> Result<AccountPort, Failure> {
+async fn open_account_port(service: &Service, doors: &ExtraListeners, port: u16) -> Result<AccountPort, Failure> {
     let account = service.home_of_account(None).await?.account;
     Ok((account, doors.open(port, account).await.map_err(|error| format!("--account-port: {error}"))?))
 }

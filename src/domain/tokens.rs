@@ -122,7 +122,7 @@ impl Token {
         if self.expiry_time.is_some_and(|expiry| now >= expiry) {
             return TokenState::Expired;
         }
-        if Horizon::new(behaviour, now).is_inactive(self) {
+        if Visibility::new(behaviour, now).is_inactive(self) {
             return TokenState::Inactive;
         }
         TokenState::Live
@@ -192,7 +192,7 @@ impl Token {
 
 /// The cut-offs by which a query finds what [`Token::state`] calls live, at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Horizon {
+pub struct Visibility {
     /// Tokens whose days without use began at or before this are revoked.
     pub idle_cutoff: Millis,
     /// Whether tokens that were never used are exempt from that.
@@ -201,7 +201,7 @@ pub struct Horizon {
     pub expiry_cutoff: Millis,
 }
 
-impl Horizon {
+impl Visibility {
     /// Live tokens at `now`.
     pub fn new(behaviour: &Behaviour, now: Millis) -> Self {
         Self {
@@ -711,7 +711,7 @@ pub(super) mod tests {
         fn the_query_cut_offs_agree_with_the_state(token in tokens(), exempt in any::<bool>(), ahead in 0..200 * DAY_MS) {
             let behaviour = Behaviour { never_used_counts_from_creation: !exempt, ..Behaviour::default() };
             let now = NOW.plus(ahead);
-            prop_assert_eq!(Horizon::new(&behaviour, now).shows(&token), token.state(&behaviour, now) == TokenState::Live);
+            prop_assert_eq!(Visibility::new(&behaviour, now).shows(&token), token.state(&behaviour, now) == TokenState::Live);
         }
     }
 }

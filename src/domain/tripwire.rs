@@ -33,7 +33,7 @@ pub enum Reaction {
 
 /// What a credential looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StrangerKind {
+pub enum SuspectKind {
     /// `dapi…` or `dkea…`
     PersonalAccessToken,
     /// `dose…`
@@ -42,7 +42,7 @@ pub enum StrangerKind {
     AccessToken,
 }
 
-impl StrangerKind {
+impl SuspectKind {
     /// The name as shown.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,18 +77,18 @@ fn is_marked(digits: &str) -> bool {
 /// What a text looks like that no mock made, if it looks like a real credential. What examples and tests write by
 /// hand does not: few different digits, digits in counting order, a half twice; access tokens of issuers
 /// without a domain of their own.
-pub fn looks_real(text: &str) -> Option<StrangerKind> {
-    const PREFIXES: [(&str, StrangerKind); 3] = [
-        ("dapi", StrangerKind::PersonalAccessToken),
-        ("dkea", StrangerKind::PersonalAccessToken),
-        ("dose", StrangerKind::ClientSecret),
+pub fn looks_real(text: &str) -> Option<SuspectKind> {
+    const PREFIXES: [(&str, SuspectKind); 3] = [
+        ("dapi", SuspectKind::PersonalAccessToken),
+        ("dkea", SuspectKind::PersonalAccessToken),
+        ("dose", SuspectKind::ClientSecret),
     ];
     for (prefix, kind) in PREFIXES {
         let Some(rest) = text.strip_prefix(prefix) else { continue };
         let digits = rest.split('-').next().unwrap_or_default();
         return (looks_random(digits) && !is_marked(digits)).then_some(kind);
     }
-    is_issued_elsewhere(text).then_some(StrangerKind::AccessToken)
+    is_issued_elsewhere(text).then_some(SuspectKind::AccessToken)
 }
 
 fn looks_random(digits: &str) -> bool {
@@ -159,7 +159,7 @@ mod tests {
             (jwt("https://dbc-1234.cloud.databricks.com/oidc"), "access_token"),
             (jwt("https://adb-1.2.azuredatabricks.net:443"), "access_token"),
         ] {
-            assert_eq!(looks_real(&text).map(StrangerKind::as_str), Some(kind), "{text}");
+            assert_eq!(looks_real(&text).map(SuspectKind::as_str), Some(kind), "{text}");
         }
         for text in [
             "",

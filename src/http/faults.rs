@@ -60,9 +60,9 @@ pub fn is_dropped(response: &Response) -> bool {
 
 /// The faults that fired at a request, in order; only the last one can decide about the answer.
 #[derive(Clone, Debug, Default)]
-pub struct Met(pub Vec<Fault>);
+pub struct ArmedFaults(pub Vec<Fault>);
 
-impl Met {
+impl ArmedFaults {
     /// Lets a request meet the faults of its workspace.
     pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
         let fired = app.service.meet_faults(workspace, request).await?;
@@ -174,11 +174,11 @@ pub async fn at_oauth_endpoint(
     let named = named_workspace(request.headers(), request.uri());
     let workspace = app.service.answering_workspace(&named).await?;
     let (client, secrets) = shown_to_oauth(&request);
-    let mut met = Met::default();
+    let mut met = ArmedFaults::default();
     if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let asked = described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
-        met = Met::at(app, workspace.id, &asked).await?;
+        met = ArmedFaults::at(app, workspace.id, &asked).await?;
         sleep(met.delay(When::Before)).await;
     }
     let response = match met.answer(When::Before) {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
 use super::error::{ApiError, wire};
-use super::faults::{self, Met};
+use super::faults::{self, ArmedFaults};
 use super::host::AskedHost;
 use super::routes::Route;
 use super::{App, catalogue, credential, redaction};
@@ -53,7 +53,7 @@ pub struct Decided {
     /// Where the request came from, with the id that it has once its workspace is known.
     pub origin: Arc<Origin>,
     /// The faults that fired.
-    pub met: Met,
+    pub met: ArmedFaults,
 }
 
 impl Decided {
@@ -70,7 +70,7 @@ impl Decided {
             trace: Vec::new(),
             parties: Parties::default(),
             origin,
-            met: Met::default(),
+            met: ArmedFaults::default(),
         }
     }
 
@@ -166,12 +166,12 @@ async fn check(
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
     let mut authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
-    let mut met = Met::default();
+    let mut met = ArmedFaults::default();
     if let Some(workspace) = authorized.faults_of {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let owner = authorized.decision.owner.as_deref();
         let asked = faults::described(method.as_str(), &path, owner, &presented, origin);
-        met = Met::at(app, workspace, &asked).await?;
+        met = ArmedFaults::at(app, workspace, &asked).await?;
         let delay = met.delay(When::Before);
         if !delay.is_zero() {
             // A reset does not wait for it, so the checks have to look again.
@@ -189,7 +189,7 @@ async fn pass(
     route: Option<&'static Route>,
     presented: Presented,
     authorized: Authorized,
-    met: Met,
+    met: ArmedFaults,
     mut request: Request,
     behind: Behind,
 ) -> Result<Response, Error> {

@@ -26,7 +26,7 @@ use crate::http::reason::why;
 use crate::http::routes::Route;
 use crate::http::tokens::token_request;
 use crate::http::{App, redaction};
-use crate::service::{Exchange, Headers, Service};
+use crate::service::{Headers, JournalEntry, Service};
 
 /// How much of a path, of a query and of a header is kept.
 const TARGET_KEPT: usize = 1024;
@@ -193,7 +193,7 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
     // A workspace named by header or query is told as it was sent.
     let trace: Vec<Step> =
         decided.trace.iter().map(|step| Step { because: redaction::line(&step.because), ..step.clone() }).collect();
-    app.service.keep_exchange(Exchange {
+    app.service.keep_exchange(JournalEntry {
         arrived: asked.arrived,
         number: 0,
         request_id: decided.origin.request_id.clone(),

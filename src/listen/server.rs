@@ -110,7 +110,7 @@ pub struct Listeners {
     sockets: Vec<TcpListener>,
     port: u16,
     gate: Gate,
-    doors: Doors,
+    doors: ExtraListeners,
     accepted: mpsc::Receiver<Accepted>,
 }
 
@@ -154,24 +154,24 @@ impl From<AccountId> for PortOf {
 /// Opens more ports while the server runs: one that belongs to a workspace names it in each request, as a
 /// client's header would, and one that belongs to an account is the account's host.
 #[derive(Clone, Debug)]
-pub struct Doors {
+pub struct ExtraListeners {
     hosts: Arc<[IpAddr]>,
     tls: Option<Arc<Tls>>,
     accepted: mpsc::Sender<Accepted>,
     places: Places,
     budget: Budget,
     free_ports: Arc<Semaphore>,
-    open: Arc<Mutex<HashMap<PortOf, Door>>>,
+    open: Arc<Mutex<HashMap<PortOf, ExtraListener>>>,
 }
 
 #[derive(Debug)]
-struct Door {
+struct ExtraListener {
     port: u16,
     _counted: OwnedSemaphorePermit,
     acceptors: Vec<AbortHandle>,
 }
 
-impl Doors {
+impl ExtraListeners {
     /// Opens a port for a workspace or an account; 0 takes a free one. Answers which; the one that it has, if it has one.
     ///
     /// # Errors
@@ -184,7 +184,7 @@ impl Doors {
         let counted = self.free_ports.clone().try_acquire_owned().map_err(|_| self.none_left())?;
         let (sockets, port) = bind(&self.hosts, port).await?;
         let acceptors = sockets.into_iter().map(|socket| self.accept_on(socket, Some(of))).collect();
-        let earlier = self.doors().insert(of, Door { port, _counted: counted, acceptors });
+        let earlier = self.doors().insert(of, ExtraListener { port, _counted: counted, acceptors });
         shut(earlier);
         Ok(port)
     }
@@ -246,12 +246,12 @@ impl Doors {
         tokio::spawn(accept(socket, port_of, places, tls, connections)).abort_handle()
     }
 
-    fn doors(&self) -> MutexGuard<'_, HashMap<PortOf, Door>> {
+    fn doors(&self) -> MutexGuard<'_, HashMap<PortOf, ExtraListener>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn shut(door: Option<Door>) {
+fn shut(door: Option<ExtraListener>) {
     for acceptor in door.into_iter().flat_map(|door| door.acceptors) {
         acceptor.abort();
     }
@@ -273,7 +273,7 @@ impl Listeners {
         let (sender, accepted) = mpsc::channel(64);
         let (hosts, tls) = (hosts.into(), tls.map(Arc::new));
         let (places, free_ports) = (Places::new(budget.connections), Arc::new(Semaphore::new(budget.ports)));
-        let doors = Doors { hosts, tls, accepted: sender, places, budget, free_ports, open: Arc::default() };
+        let doors = ExtraListeners { hosts, tls, accepted: sender, places, budget, free_ports, open: Arc::default() };
         Ok(Self { sockets, port, gate: Gate::default(), doors, accepted })
     }
 
@@ -295,7 +295,7 @@ impl Listeners {
     }
 
     /// What opens further ports while [`serve`](Self::serve) runs.
-    pub fn doors(&self) -> Doors {
+    pub fn doors(&self) -> ExtraListeners {
         self.doors.clone()
     }
 

@@ -54,7 +54,7 @@ impl Service {
         };
         let owner = owner_of(&mut reader, &workspace, principal).await?;
         let (owner_id, cap_days) = (owner.id, workspace.lifetime_cap_days(now));
-        let live = crate::domain::tokens::Horizon::new(&workspace.behaviour, now);
+        let live = crate::domain::tokens::Visibility::new(&workspace.behaviour, now);
         let live_tokens = reader.count_tokens_of(id, owner_id, live).await?;
         let facts = Facts { workspace: Some(workspace), token_belongs_to: None, found, owner: Some(owner) };
         let presented = Presented::Token(TokenId::from_text(""));

@@ -10,7 +10,7 @@ use crate::domain::identities::{Assignment, Directory, Entry, Member, Principal,
 use crate::domain::scim::{
     Change, Draft, Sight, built_in, cannot_remove_roles, in_through_a_group, keeps_own_roles, requested_name,
 };
-use crate::domain::tokens::{EndCause, Horizon};
+use crate::domain::tokens::{EndCause, Visibility};
 use crate::domain::{Denial, PrincipalId};
 use crate::service::{Call, Error, Service};
 use crate::store::{Lock, Reader, StoreError, Writer};
@@ -267,7 +267,7 @@ impl Service {
     async fn end_tokens_of(&self, writer: &mut Writer, call: Call<'_>, owner: PrincipalId) -> Result<(), Error> {
         let caller = call.caller;
         let workspace = &caller.workspace;
-        let listed = Horizon::with_expired(&workspace.behaviour, caller.now);
+        let listed = Visibility::with_expired(&workspace.behaviour, caller.now);
         for token in writer.list_tokens_of(workspace.id, owner, listed).await? {
             self.end_token(writer, call, &token, EndCause::OwnerDeleted).await?;
         }

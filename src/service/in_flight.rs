@@ -28,7 +28,7 @@ struct Gate {
 
 /// A request that is inside: as long as it is held, its workspace stays the same one.
 #[derive(Debug)]
-pub struct Inside {
+pub struct InFlightGuard {
     last_exchange: OwnedRwLockReadGuard<u64>,
     /// The number of the request since the workspace was last exchanged.
     pub number: i64,
@@ -66,11 +66,11 @@ impl Gates {
 
     /// Goes in. `None` when the workspace was exchanged after there had been `seen` exchanges: what was
     /// read of it before is no longer so.
-    pub(super) async fn enter(&self, id: WorkspaceId, seen: u64) -> Option<Inside> {
+    pub(super) async fn enter(&self, id: WorkspaceId, seen: u64) -> Option<InFlightGuard> {
         let gate = self.gate(id);
         let last_exchange = gate.last_exchange.clone().read_owned().await;
         let number = gate.requests.fetch_add(1, Ordering::Relaxed);
-        Some(Inside { last_exchange, number }).filter(|inside| *inside.last_exchange <= seen)
+        Some(InFlightGuard { last_exchange, number }).filter(|inside| *inside.last_exchange <= seen)
     }
 
     /// Waits until everybody has left, and lets nobody in.

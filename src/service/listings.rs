@@ -7,7 +7,7 @@ use crate::domain::scim::{Attribute, Only, Page, Query, REFERENCES_OF_A_PAGE, Si
 use crate::domain::{PrincipalId, Workspace};
 use crate::service::identities::find_any;
 use crate::service::{Call, Error, Service};
-use crate::store::{Aged, Batch, Population, Reader, StoreError};
+use crate::store::{AgedPrincipal, Batch, Population, Reader, StoreError};
 
 /// How many principals are read at once.
 const BATCH: usize = 500;
@@ -248,7 +248,7 @@ impl<'a> Listing<'a> {
     }
 
     /// A batch of principals with what is needed of their surroundings.
-    async fn read(&mut self, batch: Batch, needed: Shown) -> Result<Vec<(Aged, Entry)>, StoreError> {
+    async fn read(&mut self, batch: Batch, needed: Shown) -> Result<Vec<(AgedPrincipal, Entry)>, StoreError> {
         let population = self.population();
         let rows = self.reader.list_principals_by_age(population, batch).await?;
         let (Some((first, ..)), Some((last, ..))) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };

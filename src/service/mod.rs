@@ -38,8 +38,8 @@ pub use bootstrap::{
     ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_TOKEN_COMMENT, ADMIN_USER, FirstStart, Started,
 };
 pub use explain::{DryOutcome, DryRun};
-pub use in_flight::Inside;
-pub use journal::{Exchange, Headers, Journal, JournalLimits, Kept};
+pub use in_flight::InFlightGuard;
+pub use journal::{Headers, Journal, JournalEntry, JournalLimits, StoredBody};
 pub use key_guesses::{KeyGuesses, KeyHash, KeyVerdict};
 pub use listings::Shown;
 pub use oauth::{Issued, issuer_of};
@@ -49,11 +49,11 @@ pub use seal::Seal;
 pub use secrets::CreatedSecret;
 pub use seeds::{Progress, Seeded};
 pub use settings::{AdminRestriction, AdminRestrictionChange};
-pub use tokens::history::TokenFate;
+pub use tokens::history::TokenHistory;
 // What http has to name of the store comes through here.
-pub use crate::store::{FatesWanted, StoreError, Versioned};
+pub use crate::store::{HistoryFilter, StoreError, Versioned};
 pub use time::{Advanced, ClockState, Event, Target};
-pub use tripwire::{Strangers, Tripwire};
+pub use tripwire::{SuspectedCredentials, Tripwire};
 pub use what_if::{Broken, Hypothesis};
 pub use workspaces::{CreatedWorkspace, NewWorkspace};
 

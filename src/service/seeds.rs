@@ -26,7 +26,7 @@ use crate::domain::seeds::{
     Span, Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
 };
 use crate::domain::settings::{BehaviourChange, ConfValue};
-use crate::domain::tokens::{AUTOSCOPE_BACKFILLED, AUTOSCOPE_STATES, Horizon, MAX_COMMENT_CHARS, Token, TokenValue};
+use crate::domain::tokens::{AUTOSCOPE_BACKFILLED, AUTOSCOPE_STATES, MAX_COMMENT_CHARS, Token, TokenValue, Visibility};
 use crate::domain::workspaces::SEED;
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId, scopes};
 use crate::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_SERVICE_PRINCIPAL, ADMIN_USER, Error, Service};
@@ -182,7 +182,7 @@ impl<'a> Batches<'a> {
         if let Some((id, incarnation)) = self.filled {
             let found = writer.find_workspace(id).await?;
             if found.is_none_or(|workspace| workspace.incarnation != incarnation) {
-                return Err(StoreError::Exchanged.into());
+                return Err(StoreError::Replaced.into());
             }
         }
         self.current = Some(writer);
@@ -961,7 +961,8 @@ async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Milli
     let permissions = reader.list_token_permissions(workspace).await?.into_iter();
     let permissions = permissions.filter(|(_, level)| *level == PermissionLevel::CanUse);
     let permissions = permissions.map(|(principal, _)| Text::from(principal.name));
-    let tokens = reader.list_tokens(workspace.id, None, None, Horizon::with_expired(&workspace.behaviour, now)).await?;
+    let tokens =
+        reader.list_tokens(workspace.id, None, None, Visibility::with_expired(&workspace.behaviour, now)).await?;
     let tokens = tokens.into_iter().filter_map(|token| {
         let token = as_of(token, &workspace.behaviour, now);
         Some(TokenSeed {

@@ -11,7 +11,7 @@ const NOBODYS: WorkspaceId = WorkspaceId(0);
 
 /// An exchange to keep.
 #[derive(Clone, Debug)]
-pub struct NewExchange {
+pub struct NewEntry {
     /// The workspace that answered, if one could be told, and its incarnation then.
     pub workspace: Option<(WorkspaceId, i64)>,
     /// The answer's `X-Request-Id`.
@@ -26,14 +26,14 @@ pub struct NewExchange {
     pub content: String,
 }
 
-impl NewExchange {
+impl NewEntry {
     fn workspace(&self) -> WorkspaceId {
         self.workspace.map_or(NOBODYS, |(id, _)| id)
     }
 }
 
 /// A kept exchange: its number and its content.
-pub type StoredExchange = (i64, String);
+pub type StoredEntry = (i64, String);
 
 static INSERT: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(1, 7, |rows| {
@@ -103,11 +103,7 @@ macro_rules! tidy_sql {
 
 impl Reader {
     /// What a workspace shows of the journal with a number above `after`, in order.
-    pub async fn list_exchanges(
-        &mut self,
-        workspace: &Workspace,
-        after: i64,
-    ) -> Result<Vec<StoredExchange>, StoreError> {
+    pub async fn list_exchanges(&mut self, workspace: &Workspace, after: i64) -> Result<Vec<StoredEntry>, StoreError> {
         const SQL: &str = "SELECT number, content FROM exchanges
              WHERE ((workspace_id = $1 AND incarnation = $2) OR (workspace_id = 0 AND $3)) AND number > $4
              ORDER BY number";
@@ -119,7 +115,7 @@ impl Reader {
         &mut self,
         request_id: &str,
         of: Option<&Workspace>,
-    ) -> Result<Option<StoredExchange>, StoreError> {
+    ) -> Result<Option<StoredEntry>, StoreError> {
         const SQL: &str = present!(
             "AND e.request_id = $1
              AND (CAST($2 AS BIGINT) IS NULL OR e.workspace_id = $2 OR (e.workspace_id = 0 AND $3))
@@ -131,7 +127,7 @@ impl Reader {
     }
 
     /// The newest refusal, or the newest exchange where none was refused, in any workspace.
-    pub async fn find_last_exchange(&mut self) -> Result<Option<StoredExchange>, StoreError> {
+    pub async fn find_last_exchange(&mut self) -> Result<Option<StoredEntry>, StoreError> {
         const SQL: &str = present!("ORDER BY e.is_refused DESC, e.number DESC LIMIT 1");
         self.row(SQL, args![]).await
     }
@@ -148,7 +144,7 @@ impl Reader {
 impl Writer {
     /// Adds exchanges in their order, each once. Under [`Lock::Journal`](crate::store::Lock::Journal) numbers become visible
     /// in order, so that whoever goes on from one misses none.
-    pub async fn insert_exchanges(&mut self, process: i64, exchanges: &[NewExchange]) -> Result<(), StoreError> {
+    pub async fn insert_exchanges(&mut self, process: i64, exchanges: &[NewEntry]) -> Result<(), StoreError> {
         let rows: Vec<[Value<'_>; 7]> = exchanges
             .iter()
             .map(|exchange| {

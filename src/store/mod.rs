@@ -37,14 +37,14 @@ use sqlite::Effort;
 use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 
-pub use identities::{Aged, Batch, Population};
-pub use journal::{NewExchange, StoredExchange};
+pub use identities::{AgedPrincipal, Batch, Population};
+pub use journal::{NewEntry, StoredEntry};
 pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
 pub use sqlite::{Claim, Holder};
-pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
+pub use tokens::{ByTime, HistoryFilter, PresentedOwner, PresentedToken, StoredHistory};
 pub use workspace_rows::{TABLES_KEPT, tables_put_back};
 
 /// How long a request waits for a connection to read a SQLite file with before it is answered with 503.
@@ -113,7 +113,7 @@ pub enum StoreError {
     OutOfTime,
     /// The workspace was put back or removed, through another process, since its request was checked.
     #[error("the workspace was exchanged under the request")]
-    Exchanged,
+    Replaced,
     /// A text holds U+0000, which PostgreSQL cannot store; refused alike on all databases.
     #[error("a text holds the character U+0000")]
     NulCharacter,
@@ -131,7 +131,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Unwritable(_) | Self::OutOfTime | Self::Exchanged)
+        matches!(self, Self::Unavailable(_) | Self::Unwritable(_) | Self::OutOfTime | Self::Replaced)
     }
 }
 

@@ -257,7 +257,7 @@ impl Checked {
 }
 
 fn is_exchanged<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
-    matches!(outcome, Err(Error::Store(StoreError::Exchanged)))
+    matches!(outcome, Err(Error::Store(StoreError::Replaced)))
 }
 
 async fn what_was_checked_before_an_exchange_writes_nothing_after_it(one: World, other: World) {

@@ -12,7 +12,7 @@ use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::oauth::{ClientSecret, Secret};
 use dapi_mock::domain::report::{Filter, Order, Place, Range, SortBy};
-use dapi_mock::domain::tokens::{Horizon, Token};
+use dapi_mock::domain::tokens::{Token, Visibility};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::ADMIN_CLIENT_ID;
@@ -206,7 +206,7 @@ fn ask(model: &Model, random: &mut ChaCha20Rng) -> (String, Vec<String>) {
         .iter()
         .filter(|known| {
             let now = known.workspace.clock.at(model.now);
-            Horizon::with_expired(&known.workspace.behaviour, now).shows(&known.token)
+            Visibility::with_expired(&known.workspace.behaviour, now).shows(&known.token)
         })
         .collect();
     let sometimes = |random: &mut ChaCha20Rng| random.random_range(0..4) == 0;
@@ -323,7 +323,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
     model(&world, &mut random).await;
     let mut reader = world.service.store().read().await.unwrap();
     let workspace = reader.find_workspace(WorkspaceId(77)).await.unwrap().unwrap();
-    let horizon = Horizon::with_expired(&workspace.behaviour, workspace.clock.at(world.now()));
+    let horizon = Visibility::with_expired(&workspace.behaviour, workspace.clock.at(world.now()));
     let mut pages = 0;
     for by in [SortBy::Created, SortBy::Expires, SortBy::LastUsed, SortBy::Owner, SortBy::Workspace] {
         for descending in [false, true] {

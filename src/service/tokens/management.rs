@@ -7,7 +7,9 @@ use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::lifecycle::as_of;
 use crate::domain::rule_sets::{self, GrantRule};
 use crate::domain::settings::Cloud;
-use crate::domain::tokens::{EndCause, Horizon, Token, TokenFacts, TokenRequest, TokenUpdate, TokenValue, plan_create};
+use crate::domain::tokens::{
+    EndCause, Token, TokenFacts, TokenRequest, TokenUpdate, TokenValue, Visibility, plan_create,
+};
 use crate::domain::{Denial, PrincipalId, TokenId, Workspace};
 use crate::service::{Call, Error, Service};
 use crate::store::{Lock, Reader, StoreError, Writer};
@@ -129,7 +131,7 @@ impl Service {
         request: &TokenRequest,
     ) -> Result<(TokenValue, Token), Error> {
         let caller = call.caller;
-        let live = Horizon::new(&workspace.behaviour, caller.now);
+        let live = Visibility::new(&workspace.behaviour, caller.now);
         let facts = TokenFacts {
             cap_days: workspace.lifetime_cap_days(caller.now),
             live_tokens: writer.count_tokens_of(workspace.id, owner, live).await?,
@@ -176,8 +178,8 @@ impl Service {
 }
 
 /// What token management shows: live tokens, and expired ones until they are vacuumed.
-fn managed(call: Call<'_>) -> Horizon {
-    Horizon::with_expired(&call.caller.workspace.behaviour, call.caller.now)
+fn managed(call: Call<'_>) -> Visibility {
+    Visibility::with_expired(&call.caller.workspace.behaviour, call.caller.now)
 }
 
 /// The token as it is at the time of the call.

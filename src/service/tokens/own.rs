@@ -1,7 +1,7 @@
 //! A principal's own tokens: create, list, revoke, update.
 
 use crate::domain::authorize::may_hold_tokens;
-use crate::domain::tokens::{EndCause, Horizon, Token, TokenRequest, TokenUpdate, TokenValue};
+use crate::domain::tokens::{EndCause, Token, TokenRequest, TokenUpdate, TokenValue, Visibility};
 use crate::domain::{Denial, TokenId};
 use crate::service::tokens::management::now_of;
 use crate::service::{Call, Error, Service};
@@ -33,7 +33,7 @@ impl Service {
     /// The caller's own valid tokens, oldest first.
     pub async fn own_tokens(&self, call: Call<'_>) -> Result<Vec<Token>, Error> {
         let workspace = &call.caller.workspace;
-        let live = Horizon::new(&workspace.behaviour, call.caller.now);
+        let live = Visibility::new(&workspace.behaviour, call.caller.now);
         let tokens = self.store.read().await?.list_tokens_of(workspace.id, call.caller.id, live).await?;
         Ok(tokens.into_iter().map(|token| now_of(call, token)).collect())
     }
@@ -68,7 +68,7 @@ impl Service {
 /// The caller's own live token with this id.
 async fn find_own(reader: &mut Reader, call: Call<'_>, id: &TokenId) -> Result<Option<Token>, StoreError> {
     let caller = call.caller;
-    let live = Horizon::new(&caller.workspace.behaviour, caller.now);
+    let live = Visibility::new(&caller.workspace.behaviour, caller.now);
     let token = reader.find_token(caller.workspace.id, id).await?;
     Ok(token.filter(|token| token.owner == caller.id && live.shows(token)))
 }
