@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use dapi_mock::domain::audit::{Filter, Origin};
-use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, Presented};
+use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, PresentedCredential};
 use dapi_mock::domain::tokens::{TokenRequest, TokenValue};
 use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::domain::{CheckpointName, WorkspaceId};
@@ -244,7 +244,7 @@ struct Checked {
 
 impl Checked {
     async fn by(world: &World, token: &str) -> Self {
-        let presented = Presented::Token(TokenValue::parse(token).unwrap().id());
+        let presented = PresentedCredential::Token(TokenValue::parse(token).unwrap().id());
         let origin = Arc::new(Origin::default());
         let authorized = world.service.authorize(&presented, &NamedWorkspace::Unnamed, Demand::UNROUTED, &origin);
         let authorized = authorized.await.unwrap();

@@ -11,7 +11,7 @@ use dapi_mock::control::routes::{ROUTES, Who};
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::oauth::{ClientSecret, Secret};
-use dapi_mock::domain::report::{Filter, Order, Place, Range, SortBy};
+use dapi_mock::domain::report::{Filter, Order, Position, Range, SortBy};
 use dapi_mock::domain::tokens::{Token, Visibility};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::http::SignInPolicy;
@@ -338,7 +338,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
                 };
                 let filter = Filter { created: range(), expires: range(), last_used: range(), ..Filter::default() };
                 let asked = Reported { workspace: &workspace, horizon, filter: &filter, owners: None, tokens: None };
-                let mut after: Option<Place> = None;
+                let mut after: Option<Position> = None;
                 loop {
                     let place = after.as_ref().map(|place| (&place.key, place.token.as_str()));
                     let mut find =

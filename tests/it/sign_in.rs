@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dapi_mock::domain::WorkspaceId;
 use dapi_mock::domain::identities::PrincipalKind;
-use dapi_mock::domain::sign_ins::{AuthorizationRequest, Place, SignIn, Ticket, TicketKind};
+use dapi_mock::domain::sign_ins::{AuthorizationRequest, SignIn, SignInTarget, Ticket, TicketKind};
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
 use dapi_mock::store::Lock;
@@ -488,7 +488,7 @@ async fn sign_ins_do_not_pile_up(world: World) {
     assert_eq!(world.sign_ins().await, 1);
 
     // A clock that stands still ends none.
-    let place = Place { workspace: world.workspace().await, whole_account: false };
+    let place = SignInTarget { workspace: world.workspace().await, whole_account: false };
     let pairs: Vec<(String, String)> = form_urlencoded::parse(query(&[]).as_bytes()).into_owned().collect();
     let request = AuthorizationRequest::read(&pairs).unwrap();
     let (admin, eva) = (world.admin_id().await, world.add_user(EVA).await);
