@@ -25,7 +25,7 @@ impl Service {
         let found = self.store.read().await?.find_assigned(&caller.workspace, caller.id).await?;
         let found = found.ok_or_else(|| Denial::org(caller.workspace.id))?;
         let everybody = Some(caller.workspace.users_group);
-        Ok(Entry::surrounded(everybody, found, &caller.standing.reach, Vec::new()))
+        Ok(Entry::surrounded(everybody, found, &caller.standing.memberships, Vec::new()))
     }
 
     /// One principal, and how much of it the caller sees.
@@ -81,12 +81,12 @@ impl Service {
             writer.put_assignment(workspace.id, principal.id, &draft.assignment()).await?;
         }
         let action = match kind {
-            PrincipalKind::Group => Action::set_group(principal, true),
+            PrincipalKind::Group => Action::on_group("createGroup", principal),
             PrincipalKind::User | PrincipalKind::ServicePrincipal => Action::add(principal),
         };
         self.record_in(&mut writer, call, directory, action).await?;
         if directory == Directory::Account && principal.account_admin {
-            self.record_in(&mut writer, call, directory, Action::set_account_admin(principal, true)).await?;
+            self.record_in(&mut writer, call, directory, Action::on_principal("setAccountAdmin", principal)).await?;
         }
         self.store_members(&mut writer, call, directory, principal, &BTreeSet::new(), &draft.members).await?;
         self.finish(writer, call, directory, kind, principal.id).await
@@ -142,11 +142,13 @@ impl Service {
             writer.put_place(workspace.id, principal.id, &after.assignment()).await?;
         }
         if after.active != before.active {
-            self.record_in(writer, call, directory, Action::set_active(principal, after.active)).await?;
+            let name = if after.active { "activateUser" } else { "deactivateUser" };
+            self.record_in(writer, call, directory, Action::on_principal(name, principal)).await?;
         }
         let admin = principal.account_admin;
         if admin != before.principal.account_admin {
-            self.record_in(writer, call, directory, Action::set_account_admin(principal, admin)).await?;
+            let name = if admin { "setAccountAdmin" } else { "removeAccountAdmin" };
+            self.record_in(writer, call, directory, Action::on_principal(name, principal)).await?;
         }
         self.store_members(writer, call, directory, principal, &before.members, &after.members).await
     }
@@ -171,9 +173,11 @@ impl Service {
             } else {
                 writer.remove_member(workspace.account, group.id, *id).await?;
             }
-            self.record_in(writer, call, directory, Action::set_member(group, &member, is_member)).await?;
+            let name = if is_member { "addPrincipalToGroup" } else { "removePrincipalFromGroup" };
+            self.record_in(writer, call, directory, Action::on_member(name, group, &member)).await?;
             if group.id == workspace.admins_group {
-                self.record(writer, call, Action::set_admin(&member, is_member)).await?;
+                let name = if is_member { "setAdmin" } else { "removeAdmin" };
+                self.record(writer, call, Action::on_principal(name, &member)).await?;
             }
         }
         Ok(())
@@ -308,7 +312,7 @@ pub(super) fn sight(call: Call<'_>, directory: Directory) -> Sight {
 /// The audit event of who leaves.
 fn removal(principal: &Principal) -> Action {
     match principal.kind {
-        PrincipalKind::Group => Action::set_group(principal, false),
+        PrincipalKind::Group => Action::on_group("removeGroup", principal),
         PrincipalKind::User | PrincipalKind::ServicePrincipal => Action::delete(principal),
     }
 }
@@ -374,7 +378,9 @@ pub(super) async fn load(
 ) -> Result<Entry, Error> {
     let workspace = &call.caller.workspace;
     let (everybody, reach) = match directory {
-        Directory::Workspace => (Some(workspace.users_group), reader.standing(workspace, found.0.id).await?.reach),
+        Directory::Workspace => {
+            (Some(workspace.users_group), reader.standing(workspace, found.0.id).await?.memberships)
+        }
         Directory::Account => (None, reader.reach_in_account(workspace.account, found.0.id).await?),
     };
     let members = if with_members { list_members(reader, call, directory, &found.0).await? } else { Vec::new() };

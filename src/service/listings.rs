@@ -35,7 +35,7 @@ impl Service {
         render: impl Fn(&Entry, Sight) -> T,
     ) -> Result<Page<T>, Error> {
         let sight = crate::service::identities::sight(call, directory);
-        let is_visible = |name| sight.reaches(name);
+        let is_visible = |name| sight.includes(name);
         let shown = Shown {
             groups: shown.groups && is_visible("groups"),
             members: shown.members && is_visible("members") && kind == PrincipalKind::Group,

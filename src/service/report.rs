@@ -132,7 +132,7 @@ impl Service {
         limit: usize,
         counted: Counted,
     ) -> Result<ReportPage, Error> {
-        let turn = page_token.map(|text| query.turn(text)).transpose()?;
+        let turn = page_token.map(|text| query.cursor(text)).transpose()?;
         let (is_turned, back) = (turn.is_some(), turn.as_ref().is_some_and(|turn| turn.back));
         let order = if back { query.order.reversed() } else { query.order };
         let walked = Query { order, ..query.clone() };
@@ -148,7 +148,7 @@ impl Service {
         // There is a page where one comes from.
         let (has_earlier, has_later) = if back { (has_more, true) } else { (is_turned, has_more) };
         let page_token = |row: Option<&NamedRow>, back| {
-            row.map(|(row, _)| query.page_token(PageCursor { from: query.order.place(row), back }))
+            row.map(|(row, _)| query.page_token(PageCursor { from: query.order.position(row), back }))
         };
         Ok(ReportPage {
             next_page_token: page_token(rows.last().filter(|_| has_later), false),
@@ -479,7 +479,8 @@ impl Merge {
             service.report_counts.change(self.account, |statistics| statistics.statements += 1);
             let is_all = rows.len() < self.batch;
             let Some(source) = self.sources.get_mut(at) else { return Ok(()) };
-            let placed = rows.into_iter().map(|row| (order.place(&row), row_as_of(row, &source.workspace, source.now)));
+            let placed =
+                rows.into_iter().map(|row| (order.position(&row), row_as_of(row, &source.workspace, source.now)));
             source.fetched.extend(placed);
             source.rest = match (source.fetched.back(), part) {
                 (Some((place, _)), _) if !is_all => Some((part, Some((place.key.clone(), place.token.clone())))),

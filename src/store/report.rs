@@ -245,7 +245,7 @@ impl Reader {
         let rows = self.rows::<ReportRow>(AssertSqlSafe(sql), &statement.values).await?;
         let mut rows: Vec<Row> = rows.into_iter().map(Row::try_from).collect::<Result<_, _>>()?;
         // A join need not keep the order.
-        rows.sort_by(|a, b| order.compare(&order.place(a), &order.place(b)));
+        rows.sort_by(|a, b| order.compare(&order.position(a), &order.position(b)));
         Ok(rows)
     }
 

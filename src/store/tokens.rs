@@ -391,8 +391,8 @@ impl Reader {
     /// group that holds it, directly or nested, each with its entry in the token permissions.
     pub async fn standing(&mut self, workspace: &Workspace, principal: PrincipalId) -> Result<Standing, StoreError> {
         let Workspace { account, id, admins_group, users_group, .. } = *workspace;
-        let (active, reach) = self.reach(account, (id, users_group), principal).await?;
-        Ok(Standing { admins_group, active, reach })
+        let (active, memberships) = self.reach(account, (id, users_group), principal).await?;
+        Ok(Standing { admins_group, active, memberships })
     }
 
     /// What a principal reaches upwards among the groups of its account.

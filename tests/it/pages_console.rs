@@ -179,9 +179,9 @@ async fn the_clock_moves_and_tells_what_happened(world: World) {
 async fn what_the_clock_refuses_is_told_and_kept_in_the_form(world: World) {
     let mut browser = opened(&world).await;
     for (field, text, says) in [
-        ("target", "yesterday", "is no span of time"),
+        ("target", "yesterday", "invalid duration"),
         ("target", "2020-01-01T00:00:00Z", "forward"),
-        ("by", "-1d", "is no span of time"),
+        ("by", "-1d", "invalid duration"),
         ("until", "doomsday", "until: unknown event"),
         ("mode", "backwards", "expected real, offset or frozen"),
     ] {
@@ -450,7 +450,7 @@ async fn a_workspace_is_made_and_its_token_shown_once(world: World) {
     let counted = format!("data-label=\"Live tokens\">{}<", made["live_tokens"]);
     assert!(made["live_tokens"].as_u64().unwrap() > 1 && row.contains(&counted), "{row}");
 
-    for (field, text, says) in [("ttl", "soon", "is no span of time"), ("template", "none", "there are leaky")] {
+    for (field, text, says) in [("ttl", "soon", "invalid duration"), ("template", "none", "there are leaky")] {
         let answer = browser.submit(&path, &[("action", "create"), ("name", "kept"), (field, text)]).await;
         assert_eq!(answer.status, 400, "{answer:?}");
         assert!(answer.text.contains(says) && answer.text.contains("value=\"kept\""), "{answer:?}");

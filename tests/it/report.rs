@@ -346,7 +346,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
                     let rows = find(true).await;
                     assert_eq!(rows, find(false).await, "{order:?} {part:?} {filter:?} {after:?}");
                     let Some(last) = rows.last() else { break };
-                    after = Some(order.place(last));
+                    after = Some(order.position(last));
                     pages += 1;
                 }
             }
@@ -803,7 +803,7 @@ async fn slips_of_the_pen_are_named() {
         ("limit=0", "limit: use 1 to 1000"),
         ("limit=1001", "limit: use 1 to 1000"),
         ("limit=ten", "limit: expected a number"),
-        ("sort=colour", "sort: 'colour'"),
+        ("sort=colour", "sort: unknown order 'colour'"),
         ("order=up", "order: 'up'"),
         ("workspace_id=default", "workspace_id: 'default'"),
         ("created_from=yesterday", "created_from: 'yesterday'"),
