@@ -13,7 +13,7 @@ use dapi_mock::domain::token::{EndCause, Ended, Horizon, Token};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::store::{FatesWanted, Lock, NewExchange, Store, StoreError};
 
-use crate::harness::{Backend, DAY_MS, START, World, on_every_store};
+use crate::support::{Backend, DAY_MS, START, World, on_every_store};
 
 on_every_store!(
     tokens_round_trip,
