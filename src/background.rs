@@ -12,11 +12,11 @@ use tokio::fs::{File, OpenOptions, rename};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 
-use crate::audit_shape::Shape;
 use crate::domain::WorkspaceId;
+use crate::domain::audit::shape::Shape;
 use crate::domain::audit::{Event, Filter};
+use crate::listen::server::ExtraListeners;
 use crate::platform::with_mode;
-use crate::server::Doors;
 use crate::service::{Error, Service};
 
 /// How often the audit log's file is brought up to date.
@@ -52,7 +52,7 @@ pub async fn record(service: &Service) -> Result<(), Error> {
 }
 
 /// Sweeps all workspaces again and again, and removes those that were made for a time.
-pub async fn sweep(service: Service, doors: Doors, every: Duration) {
+pub async fn sweep(service: Service, doors: ExtraListeners, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         match service.sweep_all().await {

@@ -7,7 +7,7 @@ use axum::http::Uri;
 use clap::{Args, ValueEnum};
 
 use super::{DEFAULT_PORT, Secret, values, variable};
-use crate::own_client::{Failure, OwnClient};
+use crate::cli::client::{Failure, OwnClient};
 use crate::store::Database;
 
 /// Variables that these commands read beside the flags. Not through clap: a flag has to win over a variable of the

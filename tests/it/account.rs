@@ -3,11 +3,11 @@
 use axum::http::Method;
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::audit::Filter;
-use dapi_mock::domain::identity::PrincipalKind;
-use dapi_mock::domain::token::{EndCause, TokenValue};
+use dapi_mock::domain::identities::PrincipalKind;
+use dapi_mock::domain::tokens::{EndCause, TokenValue};
 use dapi_mock::domain::{PrincipalId, Workspace, WorkspaceId};
 use dapi_mock::service::ACCOUNT_ADMIN_USER;
-use dapi_mock::store::{FatesWanted, Lock};
+use dapi_mock::store::{HistoryFilter, Lock};
 use serde_json::{Value, json};
 
 use crate::harness::{ADMIN_TOKEN, Answer, Client, DAY_MS, World, on_every_store};
@@ -478,7 +478,7 @@ async fn deletion_ends_tokens_in_every_workspace(world: World) {
         world.client(token).get(ME).await.refused(403, 403, INVALID);
         let id = TokenValue::parse(token).unwrap().id();
         let mut reader = world.service.store().read().await.unwrap();
-        let fate = reader.list_fates(home, FatesWanted::one(&id), 1).await.unwrap().remove(0);
+        let fate = reader.list_fates(home, HistoryFilter::one(&id), 1).await.unwrap().remove(0);
         let end = fate.end.unwrap();
         assert_eq!(
             (end.cause, &*end.actor, end.at),

@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use dapi_mock::domain::token::TokenValue;
+use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::{Database, Limits, Lock, StoreError, Versioned};
 use futures_util::future::join_all;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::domain::{Workspace, WorkspaceId};
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
 use serde_json::{Value, json};

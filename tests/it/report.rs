@@ -5,20 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use axum::http::Method;
+use dapi_mock::cli::serve::surface;
 use dapi_mock::control::Access;
 use dapi_mock::control::routes::{ROUTES, Who};
 use dapi_mock::domain::clock::WorkspaceClock;
-use dapi_mock::domain::identity::{Principal, PrincipalKind};
+use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::oauth::{ClientSecret, Secret};
 use dapi_mock::domain::report::{Filter, Order, Place, Range, SortBy};
-use dapi_mock::domain::token::{Horizon, Token};
+use dapi_mock::domain::tokens::{Token, Visibility};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::http::SignInPolicy;
-use dapi_mock::run::surface;
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::{Lock, Part, Reported};
-use rand::RngExt;
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -187,7 +186,7 @@ async fn model(world: &World, random: &mut ChaCha20Rng) -> Model {
         [(&home, "admin@example.com", crate::harness::ADMIN_TOKEN), (&other, "admin@77.example.com", ELSEWHERE)]
     {
         let mut reader = world.service.store().read().await.unwrap();
-        let id = dapi_mock::domain::token::TokenValue::parse(value).unwrap().id();
+        let id = dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id();
         let token = reader.find_token(workspace.id, &id).await.unwrap().unwrap();
         let workspace = reader.find_workspace(workspace.id).await.unwrap().unwrap();
         owners.push((token.owner, Some(name.to_owned())));
@@ -207,7 +206,7 @@ fn ask(model: &Model, random: &mut ChaCha20Rng) -> (String, Vec<String>) {
         .iter()
         .filter(|known| {
             let now = known.workspace.clock.at(model.now);
-            Horizon::with_expired(&known.workspace.behaviour, now).shows(&known.token)
+            Visibility::with_expired(&known.workspace.behaviour, now).shows(&known.token)
         })
         .collect();
     let sometimes = |random: &mut ChaCha20Rng| random.random_range(0..4) == 0;
@@ -324,7 +323,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
     model(&world, &mut random).await;
     let mut reader = world.service.store().read().await.unwrap();
     let workspace = reader.find_workspace(WorkspaceId(77)).await.unwrap().unwrap();
-    let horizon = Horizon::with_expired(&workspace.behaviour, workspace.clock.at(world.now()));
+    let horizon = Visibility::with_expired(&workspace.behaviour, workspace.clock.at(world.now()));
     let mut pages = 0;
     for by in [SortBy::Created, SortBy::Expires, SortBy::LastUsed, SortBy::Owner, SortBy::Workspace] {
         for descending in [false, true] {
@@ -486,7 +485,7 @@ async fn tokens_are_revoked_in_many_workspaces_at_once(world: World) {
     let (spared, _) = world.admin().create(&json!({})).await;
     let expired = world.mint(world.admin_id().await, |token| token.expiry_time = Some(START.plus(-1))).await;
     let vacuumed = world.mint(world.admin_id().await, |token| token.expiry_time = Some(START.plus(-31 * DAY_MS))).await;
-    let id = |value: &str| dapi_mock::domain::token::TokenValue::parse(value).unwrap().id().to_string();
+    let id = |value: &str| dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id().to_string();
     let at = |workspace: i64, token: &str| json!({"workspace_id": workspace, "token_id": token});
     let home = 3_274_327_432_743_274;
     let wanted = json!([
@@ -649,7 +648,7 @@ async fn a_page_goes_on_while_tokens_come_and_go(world: World) {
     assert_eq!(world.revoke_reported(&gone).await.json()["revoked"], gone);
     let earlier = world.mint(admin, |token| token.creation_time = START.plus(-20_000)).await;
     let later = world.mint(admin, |token| token.creation_time = START.plus(DAY_MS)).await;
-    let id = |value: &str| dapi_mock::domain::token::TokenValue::parse(value).unwrap().id().to_string();
+    let id = |value: &str| dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id().to_string();
     let next = first["next_page_token"].as_str().unwrap();
     let rest = ids(&world.report(&format!("?limit=1000&page_token={next}")).await);
     assert_eq!(rest, [&all[3..], &[id(&later)]].concat());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use dapi_mock::control::routes::{ROUTES as CONTROL_ROUTES, Who};
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::domain::{PrincipalId, Workspace};
 use dapi_mock::http::routes::ROUTES;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, ADMIN_USER};

@@ -1,7 +1,7 @@
 //! Seeds: worlds as text (spec §7).
 
 use axum::http::Method;
-use dapi_mock::domain::seed::{self, Seed};
+use dapi_mock::domain::seeds::{self, Seed};
 use serde_json::{Value, json};
 
 use crate::harness::{DAY_MS, START, World, on_every_store};
@@ -23,7 +23,7 @@ const USERS: &str = "/api/2.0/preview/scim/v2/Users";
 const ANN: &str = "dapi000000000000000000000000000000aa";
 
 fn parse(text: &str) -> Seed {
-    seed::parse(text).unwrap_or_else(|error| panic!("{error}"))
+    seeds::parse(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 async fn sow(world: &World, text: &str) -> Value {

@@ -4,7 +4,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use dapi_mock::domain::authorize::{NamedWorkspace, Presented};
 use dapi_mock::domain::journal::CredentialKind;
-use dapi_mock::domain::token::TokenValue;
+use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::http::credential::{ORG_ID, WORKSPACE_ID, kind, named_workspace, presented, secret};
 use dapi_mock::http::redaction;
 

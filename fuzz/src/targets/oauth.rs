@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, Uri};
 use dapi_mock::domain::oauth::TokenRequest;
-use dapi_mock::domain::sign_in::{AuthorizationRequest, Rejected, ReturnAddress};
+use dapi_mock::domain::sign_ins::{AuthorizationRequest, Rejected, ReturnAddress};
 
 const ISSUER: &str = "http://127.0.0.1:3274/oidc";
 

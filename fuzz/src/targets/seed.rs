@@ -1,6 +1,6 @@
 //! Seeds, YAML and JSON: what is read is written and read again as the same.
 
-use dapi_mock::domain::seed::{Seed, parse, parse_workspace, to_yaml};
+use dapi_mock::domain::seeds::{Seed, parse, parse_workspace, to_yaml};
 
 /// Larger populations take their time, as they should.
 const MOST: usize = 1000;
