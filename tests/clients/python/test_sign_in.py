@@ -117,7 +117,7 @@ def cached():
     return path
 
 
-def test_the_sdk_refreshes_and_signs_in_anew_when_it_cannot(start_server, sign_in):
+def test_the_sdk_refreshes_and_signs_in_again_when_it_cannot(start_server, sign_in):
     server = start_server(options=["--sign-in-as", ADMIN])
     first = sign_in(server, Browser())
     assert first.current_user.me().user_name == ADMIN
