@@ -18,7 +18,7 @@ use super::host::AskedHost;
 use super::routes::Route;
 use super::{App, catalogue, credential, redaction};
 use crate::domain::audit::{Action, Origin};
-use crate::domain::authorize::{Decision, Demand, Parties, Presented, Right, Step};
+use crate::domain::authorize::{Decision, Demand, Parties, PresentedCredential, Right, Step};
 use crate::domain::faults::When;
 use crate::domain::journal::CredentialKind;
 use crate::domain::oauth::Refusal;
@@ -35,7 +35,7 @@ pub struct Decided {
     /// The route, if the path has one.
     pub route: Option<&'static Route>,
     /// What was shown as credential.
-    pub presented: Presented,
+    pub presented: PresentedCredential,
     /// Of what kind that is.
     pub credential: CredentialKind,
     /// The workspace that answers.
@@ -61,7 +61,7 @@ impl Decided {
     pub fn open(route: impl Into<Option<&'static Route>>, workspace: Option<WorkspaceId>, origin: Arc<Origin>) -> Self {
         Self {
             route: route.into(),
-            presented: Presented::Nothing,
+            presented: PresentedCredential::Nothing,
             credential: CredentialKind::None,
             workspace,
             incarnation: 0,
@@ -187,7 +187,7 @@ async fn check(
 async fn pass(
     app: &App,
     route: Option<&'static Route>,
-    presented: Presented,
+    presented: PresentedCredential,
     authorized: Authorized,
     met: ArmedFaults,
     mut request: Request,
@@ -237,17 +237,21 @@ async fn pass(
 async fn without_strangers(
     app: &App,
     headers: &HeaderMap,
-    presented: Presented,
+    presented: PresentedCredential,
     decoy_of: Option<WorkspaceId>,
     origin: &Origin,
-) -> Result<Presented, Error> {
-    if let (Some(workspace), Presented::Token(id)) = (decoy_of, &presented) {
+) -> Result<PresentedCredential, Error> {
+    if let (Some(workspace), PresentedCredential::Token(id)) = (decoy_of, &presented) {
         app.service.record_decoy_use(workspace, id, origin).await?;
         return Ok(presented);
     }
     let Some(secret) = credential::secret(headers) else { return Ok(presented) };
     let is_stranger = app.service.meet_stranger(&secret, origin).await?;
-    Ok(if is_stranger && presented != Presented::Nothing { Presented::Malformed } else { presented })
+    Ok(if is_stranger && presented != PresentedCredential::Nothing {
+        PresentedCredential::Malformed
+    } else {
+        presented
+    })
 }
 
 /// Tells the audit log of a failed authentication, or of a refused action that it would tell of.
@@ -256,7 +260,7 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
     let login = decided.refused_by().is_some_and(|step| step.check.is_of_credential());
     let owner = decided.owner.as_deref();
     let mut actions = Vec::new();
-    if let (Presented::Token(id), true) = (&decided.presented, login) {
+    if let (PresentedCredential::Token(id), true) = (&decided.presented, login) {
         actions.push(Action::token_login(owner, id));
     } else {
         let audited = decided.route.and_then(Route::audited_as);

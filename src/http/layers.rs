@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Bytes};
 
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
-use crate::domain::authorize::{Presented, Step};
+use crate::domain::authorize::{PresentedCredential, Step};
 use crate::domain::tokens::TokenRequest;
 use crate::http::error::{ApiError, render, wire};
 use crate::http::faults::{interrupted, is_dropped};
@@ -211,8 +211,8 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
         operation: decided.route.map(|route| route.operation.into()),
         credential: decided.credential,
         token: match &decided.presented {
-            Presented::Token(id) => Some(id.clone()),
-            Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
+            PresentedCredential::Token(id) => Some(id.clone()),
+            PresentedCredential::Nothing | PresentedCredential::Malformed | PresentedCredential::AccessToken(_) => None,
         },
         caller: decided.owner.clone(),
         faults: decided.met.0.clone(),

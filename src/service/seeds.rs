@@ -22,8 +22,8 @@ use crate::domain::ids::DAY_MS;
 use crate::domain::lifecycle::as_of;
 use crate::domain::oauth::{ClientSecret, Secret, SecretHash, plan_secret, secret_scopes};
 use crate::domain::seeds::{
-    AccountSeed, AssignedSeed, Chance, DecoySeed, GroupSeed, Moment, SecretSeed, Seed, SeedError, ServicePrincipalSeed,
-    Span, Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
+    AccountSeed, AssignedSeed, DecoySeed, GroupSeed, Moment, SecretSeed, Seed, SeedError, SeededRandom,
+    ServicePrincipalSeed, Span, Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
 };
 use crate::domain::settings::{BehaviourChange, ConfValue};
 use crate::domain::tokens::{AUTOSCOPE_BACKFILLED, AUTOSCOPE_STATES, MAX_COMMENT_CHARS, Token, TokenValue, Visibility};
@@ -336,8 +336,8 @@ impl<'a> Sower<'a> {
         self.planned.principals.insert((account, local_to, principal.kind, key));
     }
 
-    fn chance(&self, purpose: &str) -> Chance {
-        Chance::new(self.number, purpose)
+    fn chance(&self, purpose: &str) -> SeededRandom {
+        SeededRandom::new(self.number, purpose)
     }
 
     async fn ensure_account(&mut self, id: AccountId) -> Result<(), Error> {
@@ -733,7 +733,7 @@ impl<'a> Sower<'a> {
         &mut self,
         workspace: &Workspace,
         seed: &TokenSeed,
-        values: &mut Chance,
+        values: &mut SeededRandom,
         now: Millis,
         field: &str,
     ) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{ADMIN_TOKEN_COMMENT, Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
-use crate::domain::authorize::{Facts, Found};
+use crate::domain::authorize::{CredentialRecord, Facts};
 use crate::domain::clock::{ClockMode, WorkspaceClock};
 use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
 use crate::domain::tokens::{EndCause, Token, TokenState, Visibility};
@@ -123,8 +123,10 @@ impl Service {
         let Some(workspace) = &facts.workspace else { return Ok(()) };
         let kept = Millis(self.time_kept.load(Ordering::Acquire));
         let is_over = |system: Millis| match &facts.found {
-            Found::Token(token) => token.state(&workspace.behaviour, workspace.clock.at(system)) != TokenState::Live,
-            Found::Access(claims, clock) => clock.at(system) >= claims.expiry(),
+            CredentialRecord::Token(token) => {
+                token.state(&workspace.behaviour, workspace.clock.at(system)) != TokenState::Live
+            }
+            CredentialRecord::Access(claims, clock) => clock.at(system) >= claims.expiry(),
             _ => false,
         };
         if is_over(system) && !is_over(kept) { self.keep_time().await } else { Ok(()) }

@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use crate::domain::oauth::Refusal;
-use crate::domain::sign_ins::{AuthorizationRequest, PendingSignIn, Place, Rejected, ReturnAddress, Ticket};
+use crate::domain::sign_ins::{
+    AuthorizationError, AuthorizationRequest, PendingSignIn, ReturnAddress, SignInTarget, Ticket,
+};
 use crate::domain::{Denial, PrincipalId};
 use crate::http::App;
 use crate::http::error::{ApiError, oauth};
@@ -89,8 +91,8 @@ pub async fn authorize(
 ) -> Result<Response, ApiError> {
     let request = match AuthorizationRequest::read(parameters.pairs()) {
         Ok(request) => request,
-        Err(Rejected::Here(refusal)) => return Err(Denial::from(refusal).into()),
-        Err(Rejected::Back(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
+        Err(AuthorizationError::ShowToPerson(refusal)) => return Err(Denial::from(refusal).into()),
+        Err(AuthorizationError::RedirectToClient(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
     };
     let back = request.back.clone();
     let place = match app.sign_in.admits(&headers, &extensions) {
@@ -191,7 +193,7 @@ fn redirect(url: &str) -> Response {
 
 /// The page's question: who are you?
 struct Question<'a> {
-    place: &'a Place,
+    place: &'a SignInTarget,
     pending: &'a PendingSignIn,
     notice: Option<String>,
 }
