@@ -37,7 +37,7 @@ use crate::listen::server::{ExtraListeners, Listeners};
 use crate::log::{Finish, OneLine, Output, log_panics};
 use crate::pages::{self, Pages};
 use crate::platform::{Signals, raise_open_files, reap_orphans, stdin_closes, survive_the_limit_on_file_size};
-use crate::service::{self, ADMIN_CLIENT_ID, Seeded, Service, Started};
+use crate::service::{self, ADMIN_CLIENT_ID, SeedCounts, Service, StartOutcome};
 use crate::store::{Database, OpenError, Store};
 use crate::web::browser::allow_hosts;
 
@@ -152,13 +152,13 @@ pub(crate) async fn serve_until(
     log: Output,
     listeners: Listeners,
     stop: impl Future<Output = ()>,
-    ready: impl AsyncFnOnce(&Service, Started, Option<AccountPort>) -> Result<(), Failure>,
+    ready: impl AsyncFnOnce(&Service, StartOutcome, Option<AccountPort>) -> Result<(), Failure>,
 ) -> Result<Option<Service>, Failure> {
     let ready_file = args.ready_file.as_deref().map(ReadyFile::at).transpose()?;
     let (let_in, doors, url) = (listeners.opener(), listeners.doors(), listeners.url());
     let opening = async {
         let store = patiently(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?));
-        let service = service_over(store.await?).watching(args.journal(), args.tripwire.tripwire);
+        let service = service_over(store.await?).with_journal(args.journal(), args.tripwire.tripwire);
         let service = service.with_error_texts(args.error_texts);
         let started = patiently(args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
         for (file, seed) in seeds(args)? {
@@ -182,7 +182,7 @@ pub(crate) async fn serve_until(
             None => None,
         };
         if let Some(file) = &ready_file {
-            let account = service.home_of_account(None).await?.account;
+            let account = service.workspace_of_account(None).await?.account;
             let host = account_port.map(|(_, port)| at_port(&url, port));
             file.write(&url, &started, account, host.as_deref())?;
         }
@@ -283,7 +283,7 @@ async fn apply(service: &Service, file: &str, seed: &Seed, log: &Output) -> Resu
         service::Error::Seed(error) => Failure::from(error.in_file(file)),
         error => sentence(error),
     })?;
-    let Seeded { workspaces, principals, tokens } = added;
+    let SeedCounts { workspaces, principals, tokens } = added;
     tracing::info!(workspaces, principals, tokens, "added from the seed {file}");
     Ok(())
 }
@@ -311,11 +311,17 @@ pub fn surface_as(
 
 /// Opens the port that is the default account's host.
 async fn open_account_port(service: &Service, doors: &ExtraListeners, port: u16) -> Result<AccountPort, Failure> {
-    let account = service.home_of_account(None).await?.account;
+    let account = service.workspace_of_account(None).await?.account;
     Ok((account, doors.open(port, account).await.map_err(|error| format!("--account-port: {error}"))?))
 }
 
-fn banner(url: &str, args: &ServeArgs, started: &Started, account_port: Option<AccountPort>, took: Duration) -> String {
+fn banner(
+    url: &str,
+    args: &ServeArgs,
+    started: &StartOutcome,
+    account_port: Option<AccountPort>,
+    took: Duration,
+) -> String {
     let (database, access) = (&args.database, args.access());
     let token = started.admin_token.as_ref().map_or_else(
         || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),

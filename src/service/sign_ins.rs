@@ -12,9 +12,9 @@ use crate::domain::sign_ins::{
 };
 use crate::domain::{Denial, Millis, PrincipalId};
 use crate::service::keys::sign;
-use crate::service::oauth::{AccessGrant, Issued};
+use crate::service::oauth::{AccessGrant, TokenResponse};
 use crate::service::seal::{Purpose, Seal, sealed_payload};
-use crate::service::{Error, Service};
+use crate::service::{AuditEntry, Error, Service};
 use crate::store::{Lock, Population, Reader, StoreError};
 
 /// How many users a search looks at with one statement.
@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// Begins a sign-in that the page asks about; nothing is stored.
-    pub fn ask_who(&self, place: &Place, request: AuthorizationRequest) -> PendingSignIn {
+    pub fn begin_sign_in(&self, place: &Place, request: AuthorizationRequest) -> PendingSignIn {
         PendingSignIn::new(self.entropy.uuid(), place, request, self.now_at(place))
     }
 
@@ -95,7 +95,7 @@ impl Service {
         let sign_in = SignIn::approved(place, request, user.id, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
         Ok(Some(code))
     }
@@ -104,7 +104,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when it was answered, or is too old.
-    pub async fn asked(&self, issuer: &Issuer, ticket: &str, policy: Seal) -> Result<(PendingSignIn, Place), Error> {
+    pub async fn pending_sign_in(
+        &self,
+        issuer: &Issuer,
+        ticket: &str,
+        policy: Seal,
+    ) -> Result<(PendingSignIn, Place), Error> {
         let payload = sealed_payload(ticket).ok_or_else(too_old)?;
         let pending: PendingSignIn = serde_json::from_slice(&payload).map_err(|_| too_old())?;
         let id = pending.id().ok_or_else(too_old)?;
@@ -124,7 +129,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when the page was answered, or is too old, or they are not active there.
-    pub async fn choose(
+    pub async fn approve_sign_in(
         &self,
         place: &Place,
         pending: PendingSignIn,
@@ -143,7 +148,7 @@ impl Service {
         let sign_in = SignIn::approved(place, pending.request, person, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
         Ok((code, sign_in.request.back))
     }
@@ -155,7 +160,7 @@ impl Service {
         iss: &str,
         presented: &Redemption,
         origin: &Origin,
-    ) -> Result<Issued, Error> {
+    ) -> Result<TokenResponse, Error> {
         let id = presented.ticket.sign_in();
         let invalid = |cause| {
             Error::from(Denial::from(match presented.proof {
@@ -199,9 +204,9 @@ impl Service {
         };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         let action = Action::mint_oauth_token(&presented.client_id, presented.grant_type(), &scope);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
-        Ok(Issued { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
+        Ok(TokenResponse { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
     }
 
     fn now_at(&self, place: &Place) -> Millis {
