@@ -23,8 +23,8 @@ use crate::service::{DryRun, HistoryFilter, JournalEntry};
 /// The decision about a request by the `X-Request-Id` of its answer; `last` is the newest refusal.
 pub(super) async fn explain(State(control): State<Control>, Path(request_id): Path<String>) -> Reply {
     let found = match request_id.as_str() {
-        "last" => control.service.last_exchange().await?,
-        id => control.service.find_exchange(id, None).await?,
+        "last" => control.service.last_journal_entry().await?,
+        id => control.service.find_journal_entry(id, None).await?,
     };
     let missing = || match request_id.as_str() {
         "last" => not_kept("No request was refused"),
@@ -37,7 +37,7 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
         describe_fault(&mut out, fault, found.workspace);
     }
     if let (Some(workspace), Some(token)) = (found.workspace, &found.token)
-        && let Some(fate) = control.service.token_fates(workspace, HistoryFilter::one(token)).await?.first()
+        && let Some(fate) = control.service.token_histories(workspace, HistoryFilter::one(token)).await?.first()
     {
         out.insert("token".into(), fate_json(fate));
     }

@@ -65,7 +65,7 @@ pub struct ArmedFaults(pub Vec<Fault>);
 impl ArmedFaults {
     /// Lets a request meet the faults of its workspace.
     pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
-        let fired = app.service.meet_faults(workspace, request).await?;
+        let fired = app.service.match_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
             let path = redaction::line(request.path);
@@ -196,7 +196,7 @@ pub async fn at_oauth_endpoint(
     let mut response = met.end(response).await;
     if response.extensions().get::<ApiError>().is_some() {
         for secret in secrets {
-            app.service.meet_stranger(&secret, &origin).await?;
+            app.service.check_real_credential(&secret, &origin).await?;
         }
     }
     let incarnation = workspace.as_ref().map_or(0, |workspace| workspace.incarnation);

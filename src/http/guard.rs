@@ -246,7 +246,7 @@ async fn without_strangers(
         return Ok(presented);
     }
     let Some(secret) = credential::secret(headers) else { return Ok(presented) };
-    let is_stranger = app.service.meet_stranger(&secret, origin).await?;
+    let is_stranger = app.service.check_real_credential(&secret, origin).await?;
     Ok(if is_stranger && presented != PresentedCredential::Nothing {
         PresentedCredential::Malformed
     } else {

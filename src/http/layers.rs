@@ -193,7 +193,7 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
     // A workspace named by header or query is told as it was sent.
     let trace: Vec<Step> =
         decided.trace.iter().map(|step| Step { because: redaction::line(&step.because), ..step.clone() }).collect();
-    app.service.keep_exchange(JournalEntry {
+    app.service.record_entry(JournalEntry {
         arrived: asked.arrived,
         number: 0,
         request_id: decided.origin.request_id.clone(),

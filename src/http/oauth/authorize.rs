@@ -122,7 +122,7 @@ pub async fn authorize(
     }
     let notice = hint.filter(|_| matches!(app.sign_in, SignInPolicy::Open(_)));
     let notice = notice.map(|name| format!("{name} is not an active user here."));
-    let pending = app.service.ask_who(&place, request);
+    let pending = app.service.begin_sign_in(&place, request);
     let question = Question { place: &place, pending: &pending, notice };
     question.page(&app, StatusCode::OK, parameters.get("q").unwrap_or_default()).await
 }
@@ -143,7 +143,7 @@ pub async fn choose(
     let body = body?;
     let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name).map(|(_, value)| value);
     let ticket = field("ticket").unwrap_or_default();
-    let (mut pending, place) = app.service.asked(&server.issuer, &ticket, app.sign_in.seal()).await?;
+    let (mut pending, place) = app.service.pending_sign_in(&server.issuer, &ticket, app.sign_in.seal()).await?;
     if app.sign_in.asks_key() && !pending.admitted {
         let typed = field("control_key").unwrap_or_default();
         let (status, notice, wait) = match app.sign_in.check(app.service.key_guesses(), extensions.get(), &typed) {
@@ -168,7 +168,7 @@ pub async fn choose(
         return question.page(&app, StatusCode::OK, &field("q").unwrap_or_default()).await;
     }
     let person = user.and_then(|id| PrincipalId::parse(&id)).ok_or_else(|| denied("No user was chosen"))?;
-    let (code, back) = app.service.choose(&place, pending, person, &origin).await?;
+    let (code, back) = app.service.approve_sign_in(&place, pending, person, &origin).await?;
     Ok(send_back(&back, &code, &server))
 }
 
