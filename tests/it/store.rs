@@ -13,7 +13,7 @@ use dapi_mock::domain::tokens::{EndCause, Ended, Token, Visibility};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::store::{HistoryFilter, Lock, NewEntry, Store, StoreError};
 
-use crate::harness::{Backend, DAY_MS, START, World, on_every_store};
+use crate::support::{Backend, DAY_MS, START, World, on_every_store};
 
 on_every_store!(
     tokens_round_trip,

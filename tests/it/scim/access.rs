@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use dapi_mock::domain::access::PermissionLevel;
-
 use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::authorize::{Demand, NamedWorkspace, Presented, Right};
 use dapi_mock::domain::denial::AccessDenial;
@@ -15,11 +14,10 @@ use dapi_mock::service::{Call, Error};
 use dapi_mock::store::{HistoryFilter, Lock};
 use serde_json::{Value, json};
 
-use super::{
-    GROUPS, ME, SERVICE_PRINCIPALS, USERS, at, created, delete, each, group_with, id_of, patched, put, read, refused,
-    user, works,
+use super::{created, delete, group_with, patched, put, read, refused, user, works};
+use crate::support::{
+    ADMIN_TOKEN, DAY_MS, GROUPS, ME, SERVICE_PRINCIPALS, START, USERS, World, assigned, at, each, id_of, on_every_store,
 };
-use crate::harness::{ADMIN_TOKEN, DAY_MS, START, World, assigned, on_every_store};
 
 on_every_store!(
     built_in_groups_stay,
