@@ -154,7 +154,7 @@ pub(super) async fn dry_run(
     };
     let outcome = control.service.dry_run(id, &run).await?;
     let texts = control.service.error_texts();
-    let status = |denial: &Denial| wire(&denial.clone().into(), "", texts).status.as_u16();
+    let status = |denial: &Denial| wire(&denial.clone().into(), texts).status.as_u16();
     let status = outcome.denial.as_ref().map_or(200, status);
     let reason = |denial: &Denial| why(denial, &outcome.trace, run.demand, &outcome.parties, ("", texts));
     let why = outcome.denial.as_ref().map(reason);

@@ -24,7 +24,7 @@ use crate::domain::identities::PrincipalKind;
 use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
 use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scopes};
 use crate::http::credential::presented;
-use crate::http::error::{ApiError, wire};
+use crate::http::error::wire;
 use crate::http::layers::{REQUEST_ID, origin_of};
 use crate::http::redaction;
 use crate::service::{Authorized, Call, CountMode, Error, NamedRow};
@@ -52,7 +52,7 @@ impl FromRequestParts<Control> for AccountAdmin {
         let caller = decision.outcome.map_err(|denial| {
             let because = decision.trace.last().map(|step| redaction::line(&step.because)).unwrap_or_default();
             tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
-            let wire = wire(&ApiError::Denied(denial), &origin.request_id, service.error_texts());
+            let wire = wire(&denial.into(), service.error_texts());
             Problem::new(wire.status, wire.message)
         })?;
         let segments = Path::<HashMap<String, String>>::from_request_parts(parts, control).await;

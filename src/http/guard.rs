@@ -19,6 +19,7 @@ use super::routes::Route;
 use super::{App, catalogue, credential, redaction};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Decision, Demand, Parties, PresentedCredential, Right, Step};
+use crate::domain::denial::RequestDenial;
 use crate::domain::faults::When;
 use crate::domain::journal::CredentialKind;
 use crate::domain::oauth::Refusal;
@@ -103,8 +104,10 @@ pub async fn authorize(
     let repeated = credential::repeated(request.headers()).filter(|_| !route.is_some_and(Route::is_of_health));
     if let Some(name) = repeated {
         let denial = match route {
-            Some(route) if route.is_oauth_endpoint() => Refusal::InvalidRequest(format!("{name} is sent twice")).into(),
-            _ => Denial::RepeatedHeader(name),
+            Some(route) if route.is_oauth_endpoint() => {
+                Denial::OAuth(Refusal::InvalidRequest(format!("{name} is sent twice")))
+            }
+            _ => RequestDenial::RepeatedHeader(name).into(),
         };
         let mut response = ApiError::from(denial).into_response();
         response.extensions_mut().insert(Arc::new(Decided::open(route, None, origin)));
@@ -148,7 +151,7 @@ impl Behind {
             Self::Handler(next) => answer_in_time(next, request).await,
             Self::OtherHost => {
                 let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-                ApiError::from(Denial::NotOnAccountHost { method, path }).into_response()
+                ApiError::from(RequestDenial::NotOnAccountHost { method, path }).into_response()
             }
         }
     }
@@ -269,7 +272,7 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
             actions.push(Action::reach_quota());
         }
     }
-    let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id, app.service.error_texts());
+    let wire = wire(&denial.clone().into(), app.service.error_texts());
     let account_level = decided.demand().right == Right::AccountApi;
     // Somebody may have put a secret where an id belongs, or what no database takes, and the message
     // repeats it.
@@ -283,10 +286,10 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
 pub async fn not_found(method: Method, uri: Uri) -> ApiError {
     let path = uri.path();
     if catalogue::is_for_sql_drivers(path) {
-        return Denial::SqlNotEmulated.into();
+        return RequestDenial::SqlNotEmulated.into();
     }
     let (method, path, known) = (method.to_string(), path.to_owned(), catalogue::knowledge_of(path));
-    Denial::EndpointNotFound { method, path, known }.into()
+    RequestDenial::EndpointNotFound { method, path, known }.into()
 }
 
 /// `Date` on the workspace's clock, so that clients see one time in headers and bodies.
@@ -304,7 +307,7 @@ mod tests {
     async fn what_takes_too_long_is_given_up_and_may_be_tried_again() {
         let never = std::future::pending::<Result<(), Error>>();
         let given_up = in_time(Duration::from_millis(1), never).await.unwrap_err();
-        assert_eq!(wire(&given_up.into(), "", ErrorTexts::default()).status, 503);
+        assert_eq!(wire(&given_up.into(), ErrorTexts::default()).status, 503);
         assert!(in_time(LIMIT, async { Ok(()) }).await.is_ok());
     }
 }

@@ -25,7 +25,7 @@ use tower::ServiceExt;
 use crate::domain::settings::ErrorTexts;
 use crate::domain::{AccountId, WorkspaceId};
 use crate::http::credential::WORKSPACE_ID;
-use crate::http::error::{ApiError, render};
+use crate::http::error::{ApiError, Envelope, render};
 use crate::http::faults::is_dropped;
 use crate::http::host::ByAccountPort;
 use crate::http::layers::{ByTls, Peer};
@@ -536,7 +536,7 @@ fn starting(path: &str) -> Response {
         let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "{\"error\":\"dapi-mock is starting.\"}\n").into_response();
     }
-    render(&ApiError::Unavailable, path, "", ErrorTexts::default())
+    render(&ApiError::Unavailable, Envelope::at(path), "", ErrorTexts::default())
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ pub(super) async fn read_bytes(body: Body) -> Bytes {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let Wire { status, message, .. } = wire(&error.into(), "", ErrorTexts::default());
+        let Wire { status, message, .. } = wire(&error.into(), ErrorTexts::default());
         Self { status, message: message.into_owned() }
     }
 }

@@ -233,12 +233,3 @@ impl Question<'_> {
         Ok(Page { status, leads_to, ..Page::new("Who are you?", content) }.respond())
     }
 }
-
-/// A refusal as a page, for whoever came with a browser and cannot be sent back.
-pub(in crate::http) fn refusal_page(status: StatusCode, message: &str, request_id: &str) -> Response {
-    let content = html! {
-        p.notice role="alert" { (message) }
-        p.soft { "Request " (request_id) }
-    };
-    Page { status, ..Page::new("Nobody was signed in", content) }.respond()
-}
