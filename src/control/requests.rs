@@ -17,13 +17,13 @@ use super::Control;
 use super::explain::{not_kept, why_refused};
 use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::authorize::Check;
-use crate::domain::fault::path_fits;
-use crate::domain::journal::{CredentialKind, Wanted};
+use crate::domain::faults::path_fits;
+use crate::domain::journal::{CredentialKind, RequestFilter};
 use crate::domain::{Millis, TokenId, Workspace};
 use crate::http::redaction;
 use crate::http::routes::{self, ROUTES};
-use crate::service::{Exchange, Headers, Kept};
-use crate::shell::quoted;
+use crate::service::{Headers, JournalEntry, StoredBody};
+use crate::web::shell::quoted;
 
 /// How many requests an answer names beside those that were asked for.
 const NAMED: usize = 5;
@@ -54,7 +54,7 @@ struct Listing {
 #[expect(dead_code, reason = "only described")]
 pub(super) struct ListParameters {
     #[serde(flatten)]
-    wanted: Wanted,
+    wanted: RequestFilter,
     #[serde(flatten)]
     listing: Listing,
 }
@@ -65,7 +65,7 @@ async fn workspace(control: &Control, named: &str) -> Result<Workspace, Problem>
 }
 
 /// What is asked for. It is told again in answers, so it may hold no secret.
-fn words(wanted: &Wanted) -> Result<String, Problem> {
+fn words(wanted: &RequestFilter) -> Result<String, Problem> {
     let words = wanted.words();
     if redaction::line(&words) == words {
         Ok(words)
@@ -120,7 +120,7 @@ pub(super) async fn consume(
 
 /// The newest requests that match, oldest first.
 struct Selection {
-    found: Vec<Arc<Exchange>>,
+    found: Vec<Arc<JournalEntry>>,
     /// Whether older ones match, too.
     has_older: bool,
 }
@@ -128,7 +128,7 @@ struct Selection {
 async fn select(
     control: &Control,
     workspace: &Workspace,
-    wanted: &Wanted,
+    wanted: &RequestFilter,
     listing: &Listing,
 ) -> Result<Selection, Problem> {
     words(wanted)?;
@@ -154,7 +154,7 @@ fn listed(listing: &Listing, Selection { found, has_older }: &Selection) -> Resp
 }
 
 /// Tells the parameters that are about which requests from the others.
-fn read(parameters: BTreeMap<String, String>) -> Result<(Wanted, Listing), Problem> {
+fn read(parameters: BTreeMap<String, String>) -> Result<(RequestFilter, Listing), Problem> {
     let wrong = |error: &dyn std::fmt::Display| Problem::bad_request(error.to_string());
     let (mut wanted, mut listing) = (Map::new(), Map::new());
     for (name, text) in parameters {
@@ -204,11 +204,11 @@ pub(super) async fn clear(State(control): State<Control>, Path(named): Path<Stri
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "RequestExpectation")]
 pub(super) struct Expectation {
-    r#match: Option<Wanted>,
+    r#match: Option<RequestFilter>,
     at_least: Option<usize>,
     at_most: Option<usize>,
     exactly: Option<usize>,
-    in_order: Option<Vec<Wanted>>,
+    in_order: Option<Vec<RequestFilter>>,
 }
 
 /// `{"match", "at_least"?, "at_most"?, "exactly"?}` or `{"in_order": [match, …]}`: 200 when the journal agrees,
@@ -236,9 +236,9 @@ pub(super) async fn verify(
     }
 }
 
-fn counted(kept: &[Arc<Exchange>], wanted: &Wanted, least: usize, most: usize) -> Reply {
+fn counted(kept: &[Arc<JournalEntry>], wanted: &RequestFilter, least: usize, most: usize) -> Reply {
     let words = words(wanted)?;
-    let matching: Vec<&Arc<Exchange>> = kept.iter().filter(|exchange| wanted.takes(&exchange.seen())).collect();
+    let matching: Vec<&Arc<JournalEntry>> = kept.iter().filter(|exchange| wanted.takes(&exchange.seen())).collect();
     if (least..=most).contains(&matching.len()) {
         return Ok(met(&matching));
     }
@@ -252,9 +252,9 @@ fn counted(kept: &[Arc<Exchange>], wanted: &Wanted, least: usize, most: usize) -
     Ok(unmet(&error, &matching, kept, wanted))
 }
 
-fn in_order(kept: &[Arc<Exchange>], steps: &[Wanted]) -> Reply {
+fn in_order(kept: &[Arc<JournalEntry>], steps: &[RequestFilter]) -> Reply {
     let mut rest = kept.iter();
-    let mut found: Vec<&Arc<Exchange>> = Vec::new();
+    let mut found: Vec<&Arc<JournalEntry>> = Vec::new();
     for (index, wanted) in steps.iter().enumerate() {
         let words = words(wanted)?;
         let Some(exchange) = rest.find(|exchange| wanted.takes(&exchange.seen())) else {
@@ -267,20 +267,20 @@ fn in_order(kept: &[Arc<Exchange>], steps: &[Wanted]) -> Reply {
     Ok(met(&found))
 }
 
-fn met(matching: &[&Arc<Exchange>]) -> Response {
+fn met(matching: &[&Arc<JournalEntry>]) -> Response {
     let ids: Vec<&str> = matching.iter().map(|exchange| exchange.request_id.as_str()).collect();
     ok(&json!({ "met": true, "count": ids.len(), "request_ids": ids }))
 }
 
 /// The requests that fit, and those that fit but for the least.
-fn unmet(error: &str, matching: &[&Arc<Exchange>], kept: &[Arc<Exchange>], wanted: &Wanted) -> Response {
-    let brief = |exchange: &Exchange, differs: &[String]| {
+fn unmet(error: &str, matching: &[&Arc<JournalEntry>], kept: &[Arc<JournalEntry>], wanted: &RequestFilter) -> Response {
+    let brief = |exchange: &JournalEntry, differs: &[String]| {
         json!({
             "number": exchange.number, "request_id": exchange.request_id, "method": exchange.method,
             "path": exchange.path, "status": exchange.status, "differs": differs,
         })
     };
-    let mut near: Vec<(Vec<String>, &Arc<Exchange>)> =
+    let mut near: Vec<(Vec<String>, &Arc<JournalEntry>)> =
         kept.iter().rev().map(|exchange| (wanted.differences(&exchange.seen()), exchange)).collect();
     near.retain(|(differs, _)| !differs.is_empty());
     near.sort_by_key(|(differs, _)| differs.len());
@@ -304,11 +304,11 @@ fn headers_json(headers: &Headers) -> Value {
     Value::Object(headers.iter().map(|(name, value)| (name.to_string(), value.as_str().into())).collect())
 }
 
-fn kept_json(headers: &Headers, body: &Kept) -> Value {
+fn kept_json(headers: &Headers, body: &StoredBody) -> Value {
     json!({ "headers": headers_json(headers), "body": body.text, "body_bytes": body.bytes, "body_cut": body.cut })
 }
 
-fn exchange_json(exchange: &Exchange) -> Map<String, Value> {
+fn exchange_json(exchange: &JournalEntry) -> Map<String, Value> {
     let client = exchange.client();
     let entry = json!({
         "number": exchange.number,
@@ -344,7 +344,7 @@ fn exchange_json(exchange: &Exchange) -> Map<String, Value> {
     entry
 }
 
-fn rendered(format: Format, exchanges: &[Arc<Exchange>]) -> Response {
+fn rendered(format: Format, exchanges: &[Arc<JournalEntry>]) -> Response {
     match format {
         Format::Curl => {
             let commands: String = exchanges.iter().map(|exchange| curl(exchange) + "\n").collect();
@@ -358,14 +358,14 @@ fn header<'a>(headers: &'a Headers, wanted: &str) -> Option<&'a str> {
     headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
-fn url(exchange: &Exchange) -> String {
+fn url(exchange: &JournalEntry) -> String {
     let host = header(&exchange.headers, "host").unwrap_or("127.0.0.1:3274");
     let query = exchange.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
     format!("http://{host}{}{query}", exchange.path)
 }
 
 /// A command that sends the request again, with the credential from a variable.
-fn curl(exchange: &Exchange) -> String {
+fn curl(exchange: &JournalEntry) -> String {
     let mut out = "curl -sS".to_owned();
     let method = match exchange.method.as_str() {
         "HEAD" => " -I".to_owned(),
@@ -396,11 +396,11 @@ fn curl(exchange: &Exchange) -> String {
 }
 
 /// HTTP Archive 1.2.
-fn har(exchanges: &[Arc<Exchange>]) -> Value {
+fn har(exchanges: &[Arc<JournalEntry>]) -> Value {
     let pairs = |headers: &Headers| -> Vec<Value> {
         headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
     };
-    let entry = |exchange: &Arc<Exchange>| {
+    let entry = |exchange: &Arc<JournalEntry>| {
         #[expect(clippy::cast_precision_loss, reason = "a time of milliseconds")]
         let took_ms = exchange.took_us as f64 / 1000.0;
         let query = exchange.query.as_deref().unwrap_or_default();

@@ -13,29 +13,29 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
 use super::error::{ApiError, wire};
-use super::exchange::RequestOrigin;
-use super::faults::{self, Met};
+use super::faults::{self, ArmedFaults};
 use super::host::AskedHost;
 use super::routes::Route;
 use super::{App, catalogue, credential, redaction};
 use crate::domain::audit::{Action, Origin};
-use crate::domain::authorize::{Decision, Demand, Parties, Presented, Right, Step};
-use crate::domain::fault::When;
+use crate::domain::authorize::{Decision, Demand, Parties, PresentedCredential, Right, Step};
+use crate::domain::faults::When;
 use crate::domain::journal::CredentialKind;
 use crate::domain::oauth::Refusal;
 use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::http::layers::RequestOrigin;
 use crate::service::{Authorized, Error, Refused, StoreError};
 
 /// How long the checks may take, and then what the request is for. Faults that delay a request are not counted.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What was decided about a request; goes with the answer to [`finish`](super::exchange::finish).
+/// What was decided about a request; goes with the answer to [`finish`](crate::http::layers::finish).
 #[derive(Clone, Debug)]
 pub struct Decided {
     /// The route, if the path has one.
     pub route: Option<&'static Route>,
     /// What was shown as credential.
-    pub presented: Presented,
+    pub presented: PresentedCredential,
     /// Of what kind that is.
     pub credential: CredentialKind,
     /// The workspace that answers.
@@ -53,7 +53,7 @@ pub struct Decided {
     /// Where the request came from, with the id that it has once its workspace is known.
     pub origin: Arc<Origin>,
     /// The faults that fired.
-    pub met: Met,
+    pub met: ArmedFaults,
 }
 
 impl Decided {
@@ -61,7 +61,7 @@ impl Decided {
     pub fn open(route: impl Into<Option<&'static Route>>, workspace: Option<WorkspaceId>, origin: Arc<Origin>) -> Self {
         Self {
             route: route.into(),
-            presented: Presented::Nothing,
+            presented: PresentedCredential::Nothing,
             credential: CredentialKind::None,
             workspace,
             incarnation: 0,
@@ -70,7 +70,7 @@ impl Decided {
             trace: Vec::new(),
             parties: Parties::default(),
             origin,
-            met: Met::default(),
+            met: ArmedFaults::default(),
         }
     }
 
@@ -166,12 +166,12 @@ async fn check(
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
     let mut authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
-    let mut met = Met::default();
+    let mut met = ArmedFaults::default();
     if let Some(workspace) = authorized.faults_of {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let owner = authorized.decision.owner.as_deref();
         let asked = faults::described(method.as_str(), &path, owner, &presented, origin);
-        met = Met::at(app, workspace, &asked).await?;
+        met = ArmedFaults::at(app, workspace, &asked).await?;
         let delay = met.delay(When::Before);
         if !delay.is_zero() {
             // A reset does not wait for it, so the checks have to look again.
@@ -187,9 +187,9 @@ async fn check(
 async fn pass(
     app: &App,
     route: Option<&'static Route>,
-    presented: Presented,
+    presented: PresentedCredential,
     authorized: Authorized,
-    met: Met,
+    met: ArmedFaults,
     mut request: Request,
     behind: Behind,
 ) -> Result<Response, Error> {
@@ -237,17 +237,21 @@ async fn pass(
 async fn without_strangers(
     app: &App,
     headers: &HeaderMap,
-    presented: Presented,
+    presented: PresentedCredential,
     decoy_of: Option<WorkspaceId>,
     origin: &Origin,
-) -> Result<Presented, Error> {
-    if let (Some(workspace), Presented::Token(id)) = (decoy_of, &presented) {
+) -> Result<PresentedCredential, Error> {
+    if let (Some(workspace), PresentedCredential::Token(id)) = (decoy_of, &presented) {
         app.service.record_decoy_use(workspace, id, origin).await?;
         return Ok(presented);
     }
     let Some(secret) = credential::secret(headers) else { return Ok(presented) };
     let is_stranger = app.service.meet_stranger(&secret, origin).await?;
-    Ok(if is_stranger && presented != Presented::Nothing { Presented::Malformed } else { presented })
+    Ok(if is_stranger && presented != PresentedCredential::Nothing {
+        PresentedCredential::Malformed
+    } else {
+        presented
+    })
 }
 
 /// Tells the audit log of a failed authentication, or of a refused action that it would tell of.
@@ -256,7 +260,7 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
     let login = decided.refused_by().is_some_and(|step| step.check.is_of_credential());
     let owner = decided.owner.as_deref();
     let mut actions = Vec::new();
-    if let (Presented::Token(id), true) = (&decided.presented, login) {
+    if let (PresentedCredential::Token(id), true) = (&decided.presented, login) {
         actions.push(Action::token_login(owner, id));
     } else {
         let audited = decided.route.and_then(Route::audited_as);

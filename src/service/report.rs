@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Call, Error, Service};
 use crate::domain::authorize::Caller;
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identities::PrincipalKind;
 use crate::domain::lifecycle::as_of;
-use crate::domain::report::{Filter, Key, Order, Place, Query, Row, SortBy, Turn};
-use crate::domain::token::{EndCause, Horizon};
+use crate::domain::report::{Filter, Key, Order, PageCursor, Position, Query, Row, SortBy};
+use crate::domain::tokens::{EndCause, Visibility};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Lock, Part, Reader, Reported};
 
@@ -148,7 +148,7 @@ impl Service {
         // There is a page where one comes from.
         let (has_earlier, has_later) = if back { (has_more, true) } else { (is_turned, has_more) };
         let page_token = |row: Option<&NamedRow>, back| {
-            row.map(|(row, _)| query.page_token(Turn { from: query.order.place(row), back }))
+            row.map(|(row, _)| query.page_token(PageCursor { from: query.order.place(row), back }))
         };
         Ok(ReportPage {
             next_page_token: page_token(rows.last().filter(|_| has_later), false),
@@ -180,7 +180,7 @@ impl Service {
             if let Some(workspace) = workspaces.iter().find(|workspace| workspace.id == id) {
                 let name: Arc<str> = workspace.name.as_str().into();
                 let now = workspace.clock.at(system);
-                let horizon = Horizon::with_expired(&workspace.behaviour, now);
+                let horizon = Visibility::with_expired(&workspace.behaviour, now);
                 let asked = Reported { workspace, horizon, filter: &filter, owners: None, tokens: Some(&tokens) };
                 let limit = i64::try_from(tokens.len()).unwrap_or(i64::MAX);
                 let rows = reader.list_reported(asked, Part::All, order, None, false, limit).await?;
@@ -221,7 +221,7 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
-        let shown = Horizon::with_expired(&workspace.behaviour, now);
+        let shown = Visibility::with_expired(&workspace.behaviour, now);
         let there = Caller { workspace, now, ..call.caller.clone() };
         let there = Call { caller: &there, ..call };
         for token in tokens {
@@ -281,7 +281,7 @@ impl Service {
         reader: &mut Reader,
         account: AccountId,
         query: Query,
-        after: Option<Place>,
+        after: Option<Position>,
         purpose: Purpose,
         rows: usize,
     ) -> Result<Merge, Error> {
@@ -359,9 +359,9 @@ struct Source {
     workspace: Workspace,
     name: Arc<str>,
     now: Millis,
-    horizon: Horizon,
+    horizon: Visibility,
     by_order: bool,
-    fetched: VecDeque<(Place, Row)>,
+    fetched: VecDeque<(Position, Row)>,
     /// What is still to be fetched, after which key and token; `None` when nothing is.
     rest: Option<(Part, Option<(Key, String)>)>,
 }
@@ -377,7 +377,7 @@ impl Source {
         Self {
             name: workspace.name.as_str().into(),
             now,
-            horizon: Horizon::with_expired(&workspace.behaviour, now),
+            horizon: Visibility::with_expired(&workspace.behaviour, now),
             workspace,
             by_order: true,
             fetched: VecDeque::new(),
@@ -385,7 +385,7 @@ impl Source {
         }
     }
 
-    fn go_on_after(&mut self, place: &Place, order: Order) {
+    fn go_on_after(&mut self, place: &Position, order: Order) {
         if self.rest.is_none() {
             return;
         }
@@ -426,7 +426,7 @@ impl Merge {
     }
 
     /// Leaves out what comes up to a place.
-    fn skip_to(&mut self, place: &Place) -> Result<(), Denial> {
+    fn skip_to(&mut self, place: &Position) -> Result<(), Denial> {
         let order = self.query.order;
         if order.by != SortBy::Workspace {
             self.sources.iter_mut().for_each(|source| source.go_on_after(place, order));

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, DAY_MS, World, on_every_store};
+use crate::support::{Answer, Backend, DAY_MS, World, admins_may_manage, on_every_store};
 
 on_every_store!(what_if_tells_who_would_fail_and_changes_nothing, what_if_names_whose_permission_would_be_another,);
 
@@ -81,7 +81,7 @@ async fn the_ring_is_bounded() {
 async fn a_dry_run_decides_and_does_nothing() {
     let world = World::new(Backend::Memory).await;
     let (_, alice) = world.user_with_token("alice@example.com").await;
-    let token_id = dapi_mock::domain::token::TokenValue::parse(&alice).unwrap().id();
+    let token_id = dapi_mock::domain::tokens::TokenValue::parse(&alice).unwrap().id();
     let run = async |body: Value| world.admin().own(Method::POST, "workspaces/default/explain", &body).await;
     let create = |lifetime: i64| json!({"as": "alice@example.com", "method": "POST", "path": "/api/2.0/token/create", "body": {"lifetime_seconds": lifetime}});
     assert_eq!(run(create(60)).await.json()["allowed"], true);
@@ -193,7 +193,7 @@ async fn what_if_names_whose_permission_would_be_another(world: World) {
         let (told, before) = (what_if(&list).await, permitted(&world).await);
         assert_eq!(permitted(&world).await, before, "nothing has changed yet");
         let mut entries = list.as_array().unwrap().clone();
-        entries.push(crate::people::admins_may_manage());
+        entries.push(admins_may_manage());
         let body = json!({ "access_control_list": entries });
         let done = world.admin().call(Method::PUT, "/api/2.0/permissions/authorization/tokens", body.to_string()).await;
         assert_eq!(done.status, 200, "{done:?}");

@@ -2,13 +2,13 @@
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request};
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::http::routes::ROUTES;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::harness::{ADMIN_TOKEN, Backend, World};
+use crate::support::{ADMIN_TOKEN, Backend, World};
 
 fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![

@@ -6,15 +6,14 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::control::routes::ROUTES as CONTROL_ROUTES;
-use dapi_mock::domain::stranger::Reaction;
+use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::http::routes::ROUTES;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER, FirstStart, JournalLimits};
 use dapi_mock::store::Database;
 use serde_json::{Value, json};
 use sqlx::{Connection, Row};
 
-use crate::harness::{Backend, DAY_MS, World};
-use crate::pages::Browser;
+use crate::support::{Backend, Browser, DAY_MS, World};
 
 /// Every page; `pages_are_all_walked` holds it against the router's source.
 pub(crate) const PAGES: [&str; 18] = [

@@ -8,13 +8,9 @@ use axum::http::Method;
 use dapi_mock::domain::settings::ErrorTexts;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, Client, World, on_every_store};
-use crate::oauth::{LIST, ME};
-use crate::people::{CREATE, MANAGED};
+use crate::support::{Answer, Backend, CREATE, Client, LIST, MANAGED, ME, RESTRICTION, World, on_every_store};
 
 on_every_store!(a_get_filters_by_its_body, a_restriction_keeps_its_governed_tags);
-
-const RESTRICTION: &str = "/api/2.0/settings/types/restrict_workspace_admins/names/default";
 
 fn creators(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -135,7 +131,7 @@ async fn the_texts_are_of_the_year_that_is_set() {
     let scoped = world.mint(world.admin_id().await, |token| token.scopes = Some(vec!["sql".into()])).await;
     let account = world.workspace().await.account;
     let account_users = format!("/api/2.0/accounts/{account}/scim/v2/Users");
-    let robot = world.add_principal(dapi_mock::domain::identity::PrincipalKind::ServicePrincipal, "r").await;
+    let robot = world.add_principal(dapi_mock::domain::identities::PrincipalKind::ServicePrincipal, "r").await;
     assert!(robot.0 > 0);
     for (texts, bad_token, scope, account_admin) in [
         (

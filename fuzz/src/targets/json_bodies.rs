@@ -1,15 +1,15 @@
 //! Fuzzes JSON bodies, parsed as the handlers parse them.
 
 use dapi_mock::domain::settings::{ErrorTexts, PLATFORM_MAX_LIFETIME_DAYS};
-use dapi_mock::domain::token::{TokenFacts, TokenUpdate, plan_create};
+use dapi_mock::domain::tokens::{TokenFacts, TokenUpdate, plan_create};
 use dapi_mock::domain::{Denial, Millis};
 use dapi_mock::http::account::Requested;
 use dapi_mock::http::error::{ApiError, wire};
 use dapi_mock::http::extract::parse_object;
+use dapi_mock::http::oauth::client_secrets::CreateSecret;
 use dapi_mock::http::permissions::ChangeList;
-use dapi_mock::http::secrets::CreateSecret;
 use dapi_mock::http::settings::{UpdateRuleSet, UpdateSetting};
-use dapi_mock::http::token::{CreateToken, DeleteToken, UpdateToken, token_request};
+use dapi_mock::http::tokens::{CreateToken, DeleteToken, UpdateToken, token_request};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! Fuzzes SCIM's POST, PUT and PATCH: the result must be a principal of the same kind, id and name.
 
 use dapi_mock::domain::PrincipalId;
-use dapi_mock::domain::identity::{Directory, MAX_NAME_CHARS, Principal, PrincipalKind};
+use dapi_mock::domain::identities::{Directory, MAX_NAME_CHARS, Principal, PrincipalKind};
 use dapi_mock::domain::scim::{Change, Draft, requested_name};
 use dapi_mock::http::extract::parse_object;
 use serde_json::{Map, Value};

@@ -1,6 +1,6 @@
 //! Fuzzes seeds in YAML and JSON: a seed that is parsed, written and parsed again must not change.
 
-use dapi_mock::domain::seed::{Seed, parse, parse_workspace, to_yaml};
+use dapi_mock::domain::seeds::{Seed, parse, parse_workspace, to_yaml};
 
 /// Skips larger populations, which are slow by nature.
 const MOST: usize = 1000;

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::{ELSEWHERE, days};
-use crate::harness::{DAY_MS, START, World, on_every_store};
-use crate::oauth::account;
-use crate::people::{
-    CONF, CREATE, DELETE, INVALID, Kind, LIST, MANAGED, ME, ON_BEHALF_OF, PERMISSIONS, admins_may_manage,
+use super::days;
+use crate::support::{
+    CONF, CREATE, DAY_MS, DELETE, ELSEWHERE, INVALID, Kind, LIST, MANAGED, ME, ON_BEHALF_OF, PERMISSIONS, START, World,
+    account, admins_may_manage, ids, on_every_store,
 };
 
 on_every_store!(
@@ -188,7 +187,7 @@ async fn r10_ninety_days_without_use_revoke_whoevers_token_it_is(world: World) {
     for (used, idle) in &tokens {
         world.client(idle).get(ME).await.refused(403, 403, INVALID);
         assert!(world.client(used).works().await);
-        let id = dapi_mock::domain::token::TokenValue::parse(idle).unwrap().id().to_string();
+        let id = dapi_mock::domain::tokens::TokenValue::parse(idle).unwrap().id().to_string();
         assert!(!managed.contains(&id) && !world.client(used).own_ids().await.contains(&id));
         admin.get(&format!("{MANAGED}/{id}")).await.refused(404, "RESOURCE_DOES_NOT_EXIST", &id);
         admin.revoke(&id).await.refused(404, "RESOURCE_DOES_NOT_EXIST", &id);
@@ -244,7 +243,7 @@ async fn r12_an_account_admin_reaches_every_workspace(world: World) {
     let (there, there_id) = world.client(ELSEWHERE).create(&json!({})).await;
     let account_admin = world.account_oauth().await;
     let account_admin = world.client(&account_admin);
-    let report = crate::report::ids(&world.report("").await);
+    let report = ids(&world.report("").await);
     assert!(report.contains(&here_id) && report.contains(&there_id));
     let workspaces = account_admin.get(&format!("/api/2.0/accounts/{}/workspaces", account())).await.json();
     let workspaces: Vec<i64> =
