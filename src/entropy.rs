@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use crate::domain::oauth::ClientSecret;
-use crate::domain::token::TokenValue;
+use crate::domain::tokens::TokenValue;
 use crate::domain::{PrincipalId, WorkspaceId};
 
 /// A source of random bytes.

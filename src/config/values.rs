@@ -12,14 +12,13 @@ use serde_json::Value;
 use tokio_rustls::rustls::pki_types::ServerName;
 use uuid::Uuid;
 
-use crate::audit_shape::Shape;
-use crate::browser::AllowedHost;
+use crate::domain::audit::shape::Shape;
 use crate::domain::ids::MAX_NUMERIC_ID;
 use crate::domain::lifecycle::EventKind;
 use crate::domain::oauth::ClientSecret;
-use crate::domain::span;
-use crate::domain::token::TokenValue;
-use crate::domain::{AccountId, Millis, WorkspaceId};
+use crate::domain::tokens::TokenValue;
+use crate::domain::{AccountId, Millis, WorkspaceId, durations};
+use crate::web::browser::AllowedHost;
 
 /// Reads a whole number in a range.
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
@@ -99,7 +98,7 @@ pub(super) fn allowed_host(text: &str) -> Result<AllowedHost, String> {
 
 pub(super) fn span(text: &str) -> Result<String, String> {
     let advice = || "not a duration: use one such as 90d, 1h30m, 500ms or PT2H".to_owned();
-    span::parse(text).map(|_| text.to_owned()).map_err(|_| advice())
+    durations::parse(text).map(|_| text.to_owned()).map_err(|_| advice())
 }
 
 pub(super) fn instant(text: &str) -> Result<String, String> {

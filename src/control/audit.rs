@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::Control;
 use super::reply::{Asked, Input, Problem, Reply, is_descending, ok, workspace_id};
-use crate::audit_shape::Shape;
+use crate::domain::audit::shape::Shape;
 use crate::domain::audit::{Event, Filter};
-use crate::domain::identity::Principal;
-use crate::domain::{Millis, span};
+use crate::domain::identities::Principal;
+use crate::domain::{Millis, durations};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +91,7 @@ pub(super) async fn expect(
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let now = control.service.clock(id).await?.now;
-    let within = wanted.within.as_deref().map(span::parse).transpose().map_err(Problem::bad_request)?;
+    let within = wanted.within.as_deref().map(durations::parse).transpose().map_err(Problem::bad_request)?;
     let since = within.map(|ms| now.plus(-ms));
     let filter = Filter { action: Some(wanted.action.clone()), since, limit: 100_000, ..Filter::default() };
     control.service.sweep(id).await?;

@@ -9,7 +9,7 @@ use super::Control;
 use super::reply::{Asked, Input, Problem, Reply, instant, ok, show_instant, workspace_id};
 use crate::domain::clock::ClockMode;
 use crate::domain::lifecycle::EventKind;
-use crate::domain::{AccountId, TokenId, WorkspaceId, span};
+use crate::domain::{AccountId, TokenId, WorkspaceId, durations};
 use crate::service::{Advanced, ClockState, Event, Target};
 
 pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
@@ -119,7 +119,7 @@ impl Advance {
     fn target(&self) -> Result<Target, Problem> {
         match (&self.by, &self.to, &self.until) {
             (Some(by), None, None) => {
-                span::parse(by).map(Target::By).map_err(|e| Problem::bad_request(format!("by: {e}")))
+                durations::parse(by).map(Target::By).map_err(|e| Problem::bad_request(format!("by: {e}")))
             }
             (None, Some(to), None) => Ok(Target::To(instant(to)?)),
             (None, None, Some(until)) => match (EventKind::parse(until), until.strip_prefix("token:")) {

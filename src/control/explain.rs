@@ -12,14 +12,13 @@ use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use super::tokens::fate_json;
 use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::{Actor, Change, Why};
-use crate::domain::fault::{Fault, When};
+use crate::domain::faults::{Fault, When};
 use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::http::error::wire;
+use crate::http::reason::why;
 use crate::http::routes;
-use crate::http::token::token_request;
-use crate::http::why::why;
-use crate::service::FatesWanted;
-use crate::service::{DryRun, Exchange};
+use crate::http::tokens::token_request;
+use crate::service::{DryRun, HistoryFilter, JournalEntry};
 
 /// The decision about a request by the `X-Request-Id` of its answer; `last` is the newest refusal.
 pub(super) async fn explain(State(control): State<Control>, Path(request_id): Path<String>) -> Reply {
@@ -38,7 +37,7 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
         describe_fault(&mut out, fault, found.workspace);
     }
     if let (Some(workspace), Some(token)) = (found.workspace, &found.token)
-        && let Some(fate) = control.service.token_fates(workspace, FatesWanted::one(token)).await?.first()
+        && let Some(fate) = control.service.token_fates(workspace, HistoryFilter::one(token)).await?.first()
     {
         out.insert("token".into(), fate_json(fate));
     }
@@ -46,7 +45,7 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
 }
 
 /// Why a request was refused, in words; `None` where no rule refused it.
-pub(super) fn why_refused(exchange: &Exchange) -> Option<String> {
+pub(super) fn why_refused(exchange: &JournalEntry) -> Option<String> {
     if let Some(fault) = exchange.answered_by() {
         return Some(blame(fault));
     }
@@ -58,7 +57,7 @@ pub(super) fn not_kept(what: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("{what}; the journal has the last ones only (--journal-requests)."))
 }
 
-fn describe(out: &mut Map<String, Value>, found: &Exchange) {
+fn describe(out: &mut Map<String, Value>, found: &JournalEntry) {
     out.insert("request_id".into(), found.request_id.as_str().into());
     out.insert("time".into(), found.at.rfc3339().into());
     out.insert("method".into(), found.method.as_str().into());

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use super::Control;
 use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::Denial;
-use crate::domain::fault::{CATALOGUE, Fault, Rule, Wanted};
-use crate::http::redaction;
-use crate::http::routes;
+use crate::domain::faults::{CATALOGUE, Fault, Rule, Wanted};
+use crate::http::{redaction, routes};
 
 /// `{"name"?, "match"?, "offset"?, "times"?, "when"?, "effect"?}`: arms a fault after the others.
 pub(super) async fn arm(

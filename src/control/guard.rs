@@ -10,11 +10,11 @@ use tokio::time::timeout;
 use super::reply::{Problem, received};
 use super::routes::Who;
 use super::{Access, ByPages, Control};
-use crate::browser::{UNKNOWN_HOST, has_known_host, is_foreign};
 use crate::http::credential::repeated;
 use crate::http::error::ApiError;
-use crate::http::exchange::Peer;
+use crate::http::layers::Peer;
 use crate::service::{KeyGuesses, KeyVerdict};
+use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_foreign};
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {

@@ -31,7 +31,7 @@ use sha2::{Digest, Sha256};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::routes::Who;
-use crate::server::Doors;
+use crate::listen::server::ExtraListeners;
 use crate::service::Service;
 
 /// Who may use the control API.
@@ -84,13 +84,13 @@ pub const LIMIT: Duration = Duration::from_mins(5);
 pub struct Control {
     service: Service,
     access: Arc<Access>,
-    doors: Option<Doors>,
+    doors: Option<ExtraListeners>,
     limit: Duration,
 }
 
 impl Control {
     /// The control API over the same service as the emulated one.
-    pub fn new(service: Service, access: Access, doors: Option<Doors>) -> Self {
+    pub fn new(service: Service, access: Access, doors: Option<ExtraListeners>) -> Self {
         Self { service, access: Arc::new(access), doors, limit: LIMIT }
     }
 

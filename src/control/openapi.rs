@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::reply::{Reply, ok};
 use super::routes::{ROUTES, Route};
-use crate::openapi::{self, Paths, in_path, names_in_path};
+use crate::web::openapi::{self, Paths, in_path, names_in_path};
 
 /// `GET /v1/openapi.json`
 pub(super) async fn show() -> Reply {

@@ -10,8 +10,8 @@ use super::Control;
 use super::reply::{Input, Problem, Reply, ok};
 use super::workspaces::no_ports;
 use crate::domain::AccountId;
-use crate::http::discovery::{BaseUrl, at_port};
-use crate::server::{Doors, PortOf};
+use crate::http::oauth::discovery::{BaseUrl, at_port};
+use crate::listen::server::{ExtraListeners, PortOf};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -52,7 +52,7 @@ pub(super) async fn close(State(control): State<Control>, Path(account): Path<St
 
 /// Every port beside the shared one, by number.
 pub(super) async fn list(State(control): State<Control>, BaseUrl(base): BaseUrl) -> Reply {
-    let all = control.doors.as_ref().map(Doors::all).unwrap_or_default();
+    let all = control.doors.as_ref().map(ExtraListeners::all).unwrap_or_default();
     let ports = all.into_iter().map(|(of, port)| match of {
         PortOf::Workspace(id) => json!({ "port": port, "host": at_port(&base, port), "workspace_id": id.to_string() }),
         PortOf::Account(id) => json!({ "port": port, "host": at_port(&base, port), "account_id": id.to_string() }),
@@ -74,7 +74,7 @@ async fn account_id(control: &Control, text: &str) -> Result<AccountId, Problem>
     })
 }
 
-fn doors(control: &Control) -> Result<&Doors, Problem> {
+fn doors(control: &Control) -> Result<&ExtraListeners, Problem> {
     control.doors.as_ref().ok_or_else(no_ports)
 }
 

@@ -17,9 +17,9 @@ use crate::domain::plain_words::in_plain_words;
 use crate::domain::settings::ErrorTexts;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::http::error::{ApiError, wire};
-use crate::http::exchange::{BODY_TIMEOUT, decoded};
 use crate::http::extract::parse_object;
-use crate::http::sign_in::too_many_wrong_keys;
+use crate::http::layers::{BODY_TIMEOUT, decoded};
+use crate::http::oauth::authorize::too_many_wrong_keys;
 use crate::service::{Error, Service};
 
 /// Largest body of the control API: seeds may be long.

@@ -20,18 +20,18 @@ use super::Control;
 use super::reply::{Asked, Input, Problem, Reply, is_descending, ok};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Demand, NamedWorkspace, Right};
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identities::PrincipalKind;
 use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
-use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scope};
+use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scopes};
 use crate::http::credential::presented;
 use crate::http::error::{ApiError, wire};
-use crate::http::exchange::{REQUEST_ID, origin_of};
+use crate::http::layers::{REQUEST_ID, origin_of};
 use crate::http::redaction;
 use crate::service::{Authorized, Call, Counted, Error, NamedRow};
 
 /// What the account console demands.
 const CONSOLE: Demand =
-    Demand { right: Right::AccountApi, scope: scope::AUTHENTICATION, token_api: false, feature: None };
+    Demand { right: Right::AccountApi, scope: scopes::AUTHENTICATION, token_api: false, feature: None };
 
 /// An account admin of the account in the path, by OAuth.
 #[derive(Debug)]

@@ -17,13 +17,13 @@ use super::Control;
 use super::explain::{not_kept, why_refused};
 use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::authorize::Check;
-use crate::domain::fault::path_fits;
+use crate::domain::faults::path_fits;
 use crate::domain::journal::{CredentialKind, Wanted};
 use crate::domain::{Millis, TokenId, Workspace};
 use crate::http::redaction;
 use crate::http::routes::{self, ROUTES};
-use crate::service::{Exchange, Headers, Kept};
-use crate::shell::quoted;
+use crate::service::{Headers, JournalEntry, StoredBody};
+use crate::web::shell::quoted;
 
 /// How many requests an answer names beside those that were asked for.
 const NAMED: usize = 5;
@@ -120,7 +120,7 @@ pub(super) async fn consume(
 
 /// The newest requests that match, oldest first.
 struct Selection {
-    found: Vec<Arc<Exchange>>,
+    found: Vec<Arc<JournalEntry>>,
     /// Whether older ones match, too.
     has_older: bool,
 }
@@ -236,9 +236,9 @@ pub(super) async fn verify(
     }
 }
 
-fn counted(kept: &[Arc<Exchange>], wanted: &Wanted, least: usize, most: usize) -> Reply {
+fn counted(kept: &[Arc<JournalEntry>], wanted: &Wanted, least: usize, most: usize) -> Reply {
     let words = words(wanted)?;
-    let matching: Vec<&Arc<Exchange>> = kept.iter().filter(|exchange| wanted.takes(&exchange.seen())).collect();
+    let matching: Vec<&Arc<JournalEntry>> = kept.iter().filter(|exchange| wanted.takes(&exchange.seen())).collect();
     if (least..=most).contains(&matching.len()) {
         return Ok(met(&matching));
     }
@@ -252,9 +252,9 @@ fn counted(kept: &[Arc<Exchange>], wanted: &Wanted, least: usize, most: usize) -
     Ok(unmet(&error, &matching, kept, wanted))
 }
 
-fn in_order(kept: &[Arc<Exchange>], steps: &[Wanted]) -> Reply {
+fn in_order(kept: &[Arc<JournalEntry>], steps: &[Wanted]) -> Reply {
     let mut rest = kept.iter();
-    let mut found: Vec<&Arc<Exchange>> = Vec::new();
+    let mut found: Vec<&Arc<JournalEntry>> = Vec::new();
     for (index, wanted) in steps.iter().enumerate() {
         let words = words(wanted)?;
         let Some(exchange) = rest.find(|exchange| wanted.takes(&exchange.seen())) else {
@@ -267,20 +267,20 @@ fn in_order(kept: &[Arc<Exchange>], steps: &[Wanted]) -> Reply {
     Ok(met(&found))
 }
 
-fn met(matching: &[&Arc<Exchange>]) -> Response {
+fn met(matching: &[&Arc<JournalEntry>]) -> Response {
     let ids: Vec<&str> = matching.iter().map(|exchange| exchange.request_id.as_str()).collect();
     ok(&json!({ "met": true, "count": ids.len(), "request_ids": ids }))
 }
 
 /// The requests that fit, and those that fit but for the least.
-fn unmet(error: &str, matching: &[&Arc<Exchange>], kept: &[Arc<Exchange>], wanted: &Wanted) -> Response {
-    let brief = |exchange: &Exchange, differs: &[String]| {
+fn unmet(error: &str, matching: &[&Arc<JournalEntry>], kept: &[Arc<JournalEntry>], wanted: &Wanted) -> Response {
+    let brief = |exchange: &JournalEntry, differs: &[String]| {
         json!({
             "number": exchange.number, "request_id": exchange.request_id, "method": exchange.method,
             "path": exchange.path, "status": exchange.status, "differs": differs,
         })
     };
-    let mut near: Vec<(Vec<String>, &Arc<Exchange>)> =
+    let mut near: Vec<(Vec<String>, &Arc<JournalEntry>)> =
         kept.iter().rev().map(|exchange| (wanted.differences(&exchange.seen()), exchange)).collect();
     near.retain(|(differs, _)| !differs.is_empty());
     near.sort_by_key(|(differs, _)| differs.len());
@@ -304,11 +304,11 @@ fn headers_json(headers: &Headers) -> Value {
     Value::Object(headers.iter().map(|(name, value)| (name.to_string(), value.as_str().into())).collect())
 }
 
-fn kept_json(headers: &Headers, body: &Kept) -> Value {
+fn kept_json(headers: &Headers, body: &StoredBody) -> Value {
     json!({ "headers": headers_json(headers), "body": body.text, "body_bytes": body.bytes, "body_cut": body.cut })
 }
 
-fn exchange_json(exchange: &Exchange) -> Map<String, Value> {
+fn exchange_json(exchange: &JournalEntry) -> Map<String, Value> {
     let client = exchange.client();
     let entry = json!({
         "number": exchange.number,
@@ -344,7 +344,7 @@ fn exchange_json(exchange: &Exchange) -> Map<String, Value> {
     entry
 }
 
-fn rendered(format: Format, exchanges: &[Arc<Exchange>]) -> Response {
+fn rendered(format: Format, exchanges: &[Arc<JournalEntry>]) -> Response {
     match format {
         Format::Curl => {
             let commands: String = exchanges.iter().map(|exchange| curl(exchange) + "\n").collect();
@@ -358,14 +358,14 @@ fn header<'a>(headers: &'a Headers, wanted: &str) -> Option<&'a str> {
     headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
-fn url(exchange: &Exchange) -> String {
+fn url(exchange: &JournalEntry) -> String {
     let host = header(&exchange.headers, "host").unwrap_or("127.0.0.1:3274");
     let query = exchange.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
     format!("http://{host}{}{query}", exchange.path)
 }
 
 /// A command that sends the request again, with the credential from a variable.
-fn curl(exchange: &Exchange) -> String {
+fn curl(exchange: &JournalEntry) -> String {
     let mut out = "curl -sS".to_owned();
     let method = match exchange.method.as_str() {
         "HEAD" => " -I".to_owned(),
@@ -396,11 +396,11 @@ fn curl(exchange: &Exchange) -> String {
 }
 
 /// HTTP Archive 1.2.
-fn har(exchanges: &[Arc<Exchange>]) -> Value {
+fn har(exchanges: &[Arc<JournalEntry>]) -> Value {
     let pairs = |headers: &Headers| -> Vec<Value> {
         headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
     };
-    let entry = |exchange: &Arc<Exchange>| {
+    let entry = |exchange: &Arc<JournalEntry>| {
         #[expect(clippy::cast_precision_loss, reason = "a time of milliseconds")]
         let took_ms = exchange.took_us as f64 / 1000.0;
         let query = exchange.query.as_deref().unwrap_or_default();

@@ -12,7 +12,7 @@ use super::{
     what_if, workspaces,
 };
 
-use crate::openapi::Describe;
+use crate::web::openapi::Describe;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/workspaces/{workspace}/checkpoints", "checkpoints.list", "the checkpoints of a workspace", || get(workspaces::checkpoints)),
     row(Method::PUT, "/v1/workspaces/{workspace}/checkpoints/{name}", "checkpoints.put", "keep a workspace as it is under a name", || put(workspaces::put_checkpoint)),
     row(Method::DELETE, "/v1/workspaces/{workspace}/checkpoints/{name}", "checkpoints.delete", "forget a checkpoint", || delete(workspaces::delete_checkpoint)),
-    row(Method::POST, "/v1/seed", "seed.apply", "add what a seed names and is not there", || post(workspaces::apply_seed)).body::<crate::domain::seed::Seed>(),
+    row(Method::POST, "/v1/seed", "seed.apply", "add what a seed names and is not there", || post(workspaces::apply_seed)).body::<crate::domain::seeds::Seed>(),
     row(Method::GET, "/v1/seed", "seed.export", "the world as it is, as a seed", || get(workspaces::export_seed)),
     row(Method::GET, "/v1/seed/schema", "seed.schema", "the JSON Schema of seeds", || get(workspaces::seed_schema)),
     row(Method::GET, "/v1/workspaces/{workspace}/clock", "clock.get", "what the clock shows", || get(clock::show)),
@@ -100,7 +100,7 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/workspaces/{workspace}/tokens", "tokens.list", "every token, also those that ended, and why", || get(tokens::list)).query::<tokens::Wanted>(),
     row(Method::GET, "/v1/workspaces/{workspace}/audit", "audit.export", "the audit log as JSON lines", || get(audit::export)).query::<audit::Export>(),
     row(Method::POST, "/v1/workspaces/{workspace}/audit/expect", "audit.expect", "assert that something is in the audit log", || post(audit::expect)).body::<audit::Expectation>(),
-    row(Method::POST, "/v1/workspaces/{workspace}/faults", "faults.arm", "arm a fault", || post(faults::arm)).body::<crate::domain::fault::Wanted>(),
+    row(Method::POST, "/v1/workspaces/{workspace}/faults", "faults.arm", "arm a fault", || post(faults::arm)).body::<crate::domain::faults::Wanted>(),
     row(Method::GET, "/v1/workspaces/{workspace}/faults", "faults.list", "the faults of a workspace, and how often they fired", || get(faults::list)),
     row(Method::DELETE, "/v1/workspaces/{workspace}/faults", "faults.clear", "clear all faults of a workspace", || delete(faults::clear)),
     row(Method::GET, "/v1/workspaces/{workspace}/faults/{id}", "faults.get", "a fault", || get(faults::show)),

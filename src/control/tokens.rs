@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::Control;
 use super::reply::{Asked, Problem, Reply, is_descending, ok, workspace_id};
-use crate::domain::identity::Principal;
-use crate::domain::token::EndCause;
+use crate::domain::identities::Principal;
+use crate::domain::tokens::EndCause;
 use crate::domain::{Millis, PrincipalId, TokenId};
-use crate::service::{FatesWanted, TokenFate};
+use crate::service::{HistoryFilter, TokenHistory};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +48,7 @@ enum Sort {
 type Place = (Millis, TokenId);
 
 impl Sort {
-    fn place(self, fate: &TokenFate) -> Place {
+    fn place(self, fate: &TokenHistory) -> Place {
         let at = match self {
             Self::CreationTime => fate.token.creation_time,
             Self::EndedAt => fate.end.as_ref().map_or(Millis(i64::MAX), |end| end.at),
@@ -92,17 +92,17 @@ pub(super) async fn list(
     let (sort, limit, descending) = (wanted.sort, wanted.limit, is_descending(wanted.order.as_deref())?);
     let from = wanted.page_token.as_deref().map(read_place).transpose()?;
     let name = wanted.owner;
-    let is_wanted = |fate: &TokenFate| {
+    let is_wanted = |fate: &TokenHistory| {
         name.as_ref().is_none_or(|name| fate.owner.as_ref().is_some_and(|owner| Principal::is_same_name(owner, name)))
     };
-    let wanted = FatesWanted { one: one.as_ref(), owner: owner.transpose()? };
+    let wanted = HistoryFilter { one: one.as_ref(), owner: owner.transpose()? };
     let fates = control.service.token_fates(id, wanted).await?;
     let shown = fates.iter().filter(|fate| is_wanted(fate)).filter(|fate| match (state, fate.end.as_ref()) {
         (None, _) | (Some("live"), None) | (Some("ended"), Some(_)) => true,
         (Some(state), Some(end)) => end.cause.as_str() == state,
         (Some(_), None) => false,
     });
-    let mut shown: Vec<(Place, &TokenFate)> = shown.map(|fate| (sort.place(fate), fate)).collect();
+    let mut shown: Vec<(Place, &TokenHistory)> = shown.map(|fate| (sort.place(fate), fate)).collect();
     let total = shown.len();
     shown.sort_by(|(a, _), (b, _)| if descending { b.cmp(a) } else { a.cmp(b) });
     if let Some(from) = from {
@@ -118,7 +118,7 @@ pub(super) async fn list(
     Ok(ok(&out.into()))
 }
 
-pub(super) fn fate_json(fate: &TokenFate) -> Value {
+pub(super) fn fate_json(fate: &TokenHistory) -> Value {
     let token = &fate.token;
     let mut out = json!({
         "token_id": token.id.as_str(),

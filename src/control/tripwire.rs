@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Control;
 use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
-use crate::domain::decoy::Decoy;
+use crate::domain::decoys::Decoy;
 use crate::http::redaction;
 
 /// The real-looking credentials that came to this process, by kind and client; nothing of themselves.

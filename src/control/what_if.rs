@@ -11,7 +11,7 @@ use super::Control;
 use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use crate::domain::PrincipalId;
 use crate::domain::conf::plan_change;
-use crate::domain::identity::Principal;
+use crate::domain::identities::Principal;
 use crate::domain::permissions::RequestedEntry;
 use crate::service::{Broken, Hypothesis};
 

@@ -12,13 +12,13 @@ use serde_json::{Map, Value, json};
 
 use super::Control;
 use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
-use crate::domain::seed::{self, SeedError, WorkspaceSeed};
+use crate::domain::seeds::{self, SeedError, WorkspaceSeed};
 use crate::domain::settings::BehaviourChange;
-use crate::domain::token::TokenValue;
-use crate::domain::workspace::SEED;
-use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, WorkspaceId, span};
-use crate::http::discovery::{BaseUrl, at_port};
-use crate::server::PortError;
+use crate::domain::tokens::TokenValue;
+use crate::domain::workspaces::SEED;
+use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, WorkspaceId, durations};
+use crate::http::oauth::discovery::{BaseUrl, at_port};
+use crate::listen::server::PortError;
 use crate::service::{ADMIN_CLIENT_ID, CreatedWorkspace, NewWorkspace};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -43,10 +43,10 @@ impl Wanted {
         let wrong = |error: SeedError| Problem::bad_request(format!("seed: {error}"));
         match (&self.template, &self.seed) {
             (None, None) => Ok(None),
-            (None, Some(seed)) => seed::parse_workspace(&seed.to_string()).map(Some).map_err(wrong),
+            (None, Some(seed)) => seeds::parse_workspace(&seed.to_string()).map(Some).map_err(wrong),
             (Some(name), None) => {
-                let found = seed::template(name);
-                let names = seed::TEMPLATES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+                let found = seeds::template(name);
+                let names = seeds::TEMPLATES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
                 found.map(Some).ok_or_else(|| Problem::bad_request(format!("template: there are {names}.")))
             }
             (Some(_), Some(_)) => Err(Problem::bad_request("Say one of template and seed.")),
@@ -62,7 +62,7 @@ impl Wanted {
         let account = self.account_id.map(|text| {
             AccountId::parse(&text).ok_or_else(|| Problem::bad_request("account_id: use the UUID of an account."))
         });
-        let ttl = self.ttl.map(|text| match span::parse(&text) {
+        let ttl = self.ttl.map(|text| match durations::parse(&text) {
             Ok(ms) if ms > 0 => Ok(ms),
             Ok(_) => Err(Problem::bad_request("ttl: use a span longer than nothing.")),
             Err(sentence) => Err(Problem::bad_request(format!("ttl: {sentence}"))),
@@ -307,7 +307,7 @@ fn checkpoint_json(checkpoint: &Checkpoint) -> Value {
 
 /// A seed as JSON: everything in it that is missing is added.
 pub(super) async fn apply_seed(State(control): State<Control>, Input(body): Input<Map<String, Value>>) -> Reply {
-    let seed = seed::parse(&Value::Object(body).to_string());
+    let seed = seeds::parse(&Value::Object(body).to_string());
     let seed = seed.map_err(|error| Problem::bad_request(format!("seed: {error}")))?;
     let added = control.service.apply_seed(&seed).await?;
     Ok(ok(&json!({ "workspaces": added.workspaces, "principals": added.principals, "tokens": added.tokens })))
@@ -317,11 +317,11 @@ pub(super) async fn apply_seed(State(control): State<Control>, Input(body): Inpu
 pub(super) async fn export_seed(State(control): State<Control>) -> Reply {
     let seed = control.service.export_seed().await?;
     let internal = |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error);
-    let text = seed::to_yaml(&seed).map_err(internal)?;
+    let text = seeds::to_yaml(&seed).map_err(internal)?;
     Ok(([(CONTENT_TYPE, "application/yaml")], text).into_response())
 }
 
 /// The JSON Schema of seeds.
 pub(super) async fn seed_schema() -> Reply {
-    Ok(ok(&seed::json_schema()))
+    Ok(ok(&seeds::json_schema()))
 }

@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::access::Standing;
 use super::clock::WorkspaceClock;
 use super::denial::Feature;
-use super::identity::PrincipalKind;
 use super::jwt::{AccessToken, Claims, Forgery};
-use super::lifecycle;
-use super::scope::{self, EndpointScope};
 use super::settings::{self, Tier};
-use super::token::{Ended, Token, TokenState};
-use super::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
+use super::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId, lifecycle};
+use crate::domain::identities::PrincipalKind;
+use crate::domain::scopes::{self, EndpointScope};
+use crate::domain::tokens::{Ended, Token, TokenState};
 
 /// What the request shows as its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,7 +279,7 @@ impl Parties {
         let standard = place.is_some_and(|place| place.behaviour.tier == Tier::Standard);
         let deficits = [
             (Check::TokensEnabled, asks_tokens && disabled),
-            (Check::ScopeCovers, !scope::covers(scopes.as_deref(), demand.scope)),
+            (Check::ScopeCovers, !scopes::covers(scopes.as_deref(), demand.scope)),
             (Check::FeatureInTier, demand.feature.is_some() && standard),
         ];
         Self {
@@ -596,7 +595,7 @@ fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) ->
         Credential::Token(token) => token.binding_scopes().map(<[String]>::to_vec),
         Credential::Access(claims) => claims.scopes(),
     };
-    if let (false, Some(name)) = (scope::covers(scopes.as_deref(), demand.scope), demand.scope.name()) {
+    if let (false, Some(name)) = (scopes::covers(scopes.as_deref(), demand.scope), demand.scope.name()) {
         let scopes = scopes.unwrap_or_default().join(", ");
         let narrowed = match credential {
             Credential::Token(token) => token.narrowed_at(),

@@ -1,10 +1,10 @@
 //! Every "no" that the rules can say, with the facts needed to word it. How it looks on the wire
 //! is `http::error`'s business.
 
-use super::identity::{Directory, PrincipalKind};
 use super::oauth::Refusal;
 use super::scim::Fault;
 use super::{Millis, PrincipalId, TokenId, WorkspaceId};
+use crate::domain::identities::{Directory, PrincipalKind};
 
 /// A feature of the premium plan (requirement R17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

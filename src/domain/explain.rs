@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::authorize::{Check, Demand, Parties, Party, Right, Step};
 use super::denial::Feature;
-use super::identity::PrincipalKind;
 use super::{Denial, WorkspaceId};
+use crate::domain::identities::PrincipalKind;
 
 /// Why a request was refused, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

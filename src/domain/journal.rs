@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::TokenId;
-use super::fault::{Request, path_fits};
-use super::identity::Principal;
+use crate::domain::faults::{Request, path_fits};
+use crate::domain::identities::Principal;
 
 /// What a request showed as its credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

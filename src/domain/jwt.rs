@@ -53,7 +53,7 @@ pub struct Claims {
     /// real service's tokens have no such claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// The [`creation`](super::identity::Principal::creation) of whom it authenticates: `sub` is a name, and a later
+    /// The [`creation`](crate::domain::identities::Principal::creation) of whom it authenticates: `sub` is a name, and a later
     /// principal may have the same. The real service's tokens have no such claim.
     #[serde(default)]
     pub creation: i64,
@@ -78,7 +78,7 @@ impl Claims {
     /// Its scopes one by one; `None` is all APIs.
     pub fn scopes(&self) -> Option<Vec<String>> {
         let scopes: Vec<String> = self.scope.split_ascii_whitespace().map(str::to_owned).collect();
-        (!scopes.iter().any(|scope| scope == super::scope::ALL_APIS)).then_some(scopes)
+        (!scopes.iter().any(|scope| scope == crate::domain::scopes::ALL_APIS)).then_some(scopes)
     }
 }
 

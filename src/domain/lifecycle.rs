@@ -4,7 +4,7 @@
 use super::Millis;
 use super::ids::DAY_MS;
 use super::settings::Behaviour;
-use super::token::{EndCause, Token};
+use crate::domain::tokens::{EndCause, Token};
 
 /// How a token ends when nobody revokes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,9 @@ pub fn events_of(token: &Token, behaviour: &Behaviour) -> Vec<(EventKind, Millis
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::token::{Horizon, TokenState, tests::tokens};
     use super::*;
+    use crate::domain::tokens::tests::tokens;
+    use crate::domain::tokens::{TokenState, Visibility};
 
     proptest! {
         /// For any token and any two instants: the sweep removes exactly what the lists no longer
@@ -122,7 +123,7 @@ mod tests {
             let end = end_of(&token, &behaviour);
             let state = token.state(&behaviour, now);
             prop_assert_eq!(state != TokenState::Live, end.is_some_and(|end| now >= end.at));
-            prop_assert_eq!(Horizon::with_expired(&behaviour, now).shows(&token), end.is_none_or(|end| now < end.gone_at));
+            prop_assert_eq!(Visibility::with_expired(&behaviour, now).shows(&token), end.is_none_or(|end| now < end.gone_at));
             let watched = Token { autoscope_state: Some("AUTOSCOPE_STATE_RUNNING".into()), ..token.clone() };
             let until = autoscope_end(&watched, &behaviour);
             let is_autoscoping = as_of(watched.clone(), &behaviour, now).is_autoscoping();

@@ -8,9 +8,10 @@ use subtle::ConstantTimeEq;
 
 use super::ids::DAY_MS;
 use super::settings::PLATFORM_MAX_LIFETIME_DAYS;
-use super::sign_in::{OFFLINE_ACCESS, Redemption};
-use super::stranger::marked;
-use super::{AccountId, Denial, Millis, PrincipalId, scope};
+use super::{AccountId, Denial, Millis, PrincipalId};
+use crate::domain::scopes;
+use crate::domain::sign_ins::{OFFLINE_ACCESS, Redemption};
+use crate::domain::tripwire::marked;
 
 /// Most secrets that work at a time, of one service principal.
 pub const MAX_SECRETS: usize = 5;
@@ -127,8 +128,8 @@ impl Secret {
         let is_assigned = |name: &&str| match &self.scopes {
             // It asks for a refresh token, and is about no API.
             _ if *name == OFFLINE_ACCESS => true,
-            None => scope::is_known(name),
-            Some(granted) => scope::may_ask(granted, name),
+            None => scopes::is_known(name),
+            Some(granted) => scopes::may_ask(granted, name),
         };
         let missing: Vec<&str> = asked.split(' ').filter(|name| !is_assigned(name)).collect();
         if missing.is_empty() {
@@ -139,7 +140,7 @@ impl Secret {
 
     /// What a client gets that names no scope: all that the secret has \[inferred\].
     fn default_scope(&self) -> String {
-        self.scopes.as_ref().map_or_else(|| scope::ALL_APIS.to_owned(), |names| names.join(" "))
+        self.scopes.as_ref().map_or_else(|| scopes::ALL_APIS.to_owned(), |names| names.join(" "))
     }
 
     /// Whether it works at `now`; it is expired *at* its expiry, as tokens are.
@@ -194,7 +195,7 @@ pub fn plan_secret(lifetime: Option<&str>, live_secrets: usize, now: Millis) -> 
 /// # Errors
 /// [`Denial::InvalidParameter`] for a name that is not in the right format, or for too many.
 pub fn secret_scopes(names: Option<&[String]>) -> Result<Option<Vec<String>>, Denial> {
-    let scopes = scope::checked(names.unwrap_or_default());
+    let scopes = scopes::checked(names.unwrap_or_default());
     let scopes = scopes.map_err(|fault| Denial::parameter(format!("scopes: {fault}.")))?;
     Ok(Some(scopes).filter(|scopes| !scopes.is_empty()))
 }
@@ -369,14 +370,14 @@ pub(super) fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Result<
 /// Reads a list of scopes, each once; `None` where it names none. Whether the client has them is asked later.
 pub(super) fn checked_scope(text: &str) -> Result<Option<String>, Refusal> {
     let names = text.split(' ').filter(|name| !name.is_empty());
-    let names = scope::requested(names).map_err(|fault| Refusal::InvalidScope(fault.to_string()))?;
+    let names = scopes::requested(names).map_err(|fault| Refusal::InvalidScope(fault.to_string()))?;
     Ok(Some(names.join(" ")).filter(|scope| !scope.is_empty()))
 }
 
 /// The scopes that a person's sign-in asks for: any known ones; all APIs where it names none.
 pub(super) fn scope_of_public_client(text: &str, client_id: &str) -> Result<String, Refusal> {
-    let scope = checked_scope(text)?.unwrap_or_else(|| scope::ALL_APIS.to_owned());
-    let unknown: Vec<&str> = scope.split(' ').filter(|name| !scope::is_known(name)).collect();
+    let scope = checked_scope(text)?.unwrap_or_else(|| scopes::ALL_APIS.to_owned());
+    let unknown: Vec<&str> = scope.split(' ').filter(|name| !scopes::is_known(name)).collect();
     if unknown.is_empty() {
         return Ok(scope);
     }
@@ -505,8 +506,8 @@ mod tests {
         let names = |count: usize| (0..count).map(|i| format!("a{i}")).collect::<Vec<_>>();
         assert_eq!(secret_scopes(None), Ok(None));
         assert_eq!(secret_scopes(Some(&[])), Ok(None));
-        assert_eq!(secret_scopes(Some(&names(scope::MAX_SCOPES))), Ok(Some(names(scope::MAX_SCOPES))));
-        assert!(matches!(secret_scopes(Some(&names(scope::MAX_SCOPES + 1))), Err(Denial::InvalidParameter(_))));
+        assert_eq!(secret_scopes(Some(&names(scopes::MAX_SCOPES))), Ok(Some(names(scopes::MAX_SCOPES))));
+        assert!(matches!(secret_scopes(Some(&names(scopes::MAX_SCOPES + 1))), Err(Denial::InvalidParameter(_))));
         for bad in ["", "two words", "UPPER", "\0", &"a".repeat(65)] {
             assert!(matches!(secret_scopes(Some(&[bad.to_owned()])), Err(Denial::InvalidParameter(_))), "{bad:?}");
         }
@@ -525,9 +526,9 @@ mod tests {
         assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&{grant}")), Refusal::InvalidRequest(_)));
         assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&client_secret=s")), Refusal::InvalidRequest(_)));
         assert!(matches!(read(Some(basic("c", "s")), &format!("{grant}&client_id=d")), Refusal::InvalidRequest(_)));
-        let names: Vec<String> = (0..=scope::MAX_SCOPES).map(|n| format!("s{n}")).collect();
+        let names: Vec<String> = (0..=scopes::MAX_SCOPES).map(|n| format!("s{n}")).collect();
         let many = format!("{grant}&scope={}", names.join("+"));
-        let long = format!("{grant}&scope={}", "a".repeat(scope::MAX_NAME_BYTES + 1));
+        let long = format!("{grant}&scope={}", "a".repeat(scopes::MAX_NAME_BYTES + 1));
         for bad in [&format!("{grant}&scope=all-apis+%22"), &format!("{grant}&scope=a%00"), &many, &long] {
             assert!(matches!(read(Some(basic("c", "s")), bad), Refusal::InvalidScope(_)), "{bad}");
         }

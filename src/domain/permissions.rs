@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::PermissionLevel;
-use super::identity::PrincipalKind;
 use super::settings::PermissionLoss;
 use super::{Denial, PrincipalId};
+use crate::domain::identities::PrincipalKind;
 
 /// One entry of a request, its principal not yet looked up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]

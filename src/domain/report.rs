@@ -9,10 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::identity::{Principal, PrincipalKind};
 use super::ids::DAY_MS;
-use super::token::Token;
 use super::{Denial, Millis, WorkspaceId};
+use crate::domain::identities::{Principal, PrincipalKind};
+use crate::domain::tokens::Token;
 
 /// Rows of a page when nobody says how many.
 pub const DEFAULT_LIMIT: usize = 50;

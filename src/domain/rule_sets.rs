@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Standing;
-use super::identity::{Principal, PrincipalKind};
 use super::{AccountId, Denial};
+use crate::domain::identities::{Principal, PrincipalKind};
 
 /// The role that lets its holder act as the service principal, and create tokens on its behalf
 /// where workspace admins are restricted.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::App;
 use super::error::ApiError;
 use super::extract::{Body, Called, Segments, ok};
-use crate::domain::identity::{Principal, PrincipalKind, WorkspacePermission};
+use crate::domain::identities::{Principal, PrincipalKind, WorkspacePermission};
 use crate::domain::settings::{Cloud, Tier};
 use crate::domain::{Denial, PrincipalId, Workspace, WorkspaceId};
 

@@ -3,7 +3,7 @@
 
 use super::routes::ROUTES;
 use crate::domain::denial::PathKnowledge;
-use crate::domain::fault::path_fits;
+use crate::domain::faults::path_fits;
 
 /// Every path that official clients hold in their code, one a line; `tests/clients/paths/collect` writes them.
 const PATHS: &str = include_str!("paths.txt");

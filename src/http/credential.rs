@@ -10,7 +10,7 @@ use crate::domain::WorkspaceId;
 use crate::domain::authorize::{NamedWorkspace, Presented};
 use crate::domain::journal::CredentialKind;
 use crate::domain::jwt::AccessToken;
-use crate::domain::token::TokenValue;
+use crate::domain::tokens::TokenValue;
 
 /// The header by which clients name a workspace.
 pub const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-databricks-workspace-id");

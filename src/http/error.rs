@@ -12,19 +12,19 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::sign_in::refusal_page;
 use crate::domain::Denial;
 use crate::domain::denial::{Feature, PathKnowledge};
-use crate::domain::fault::Effect;
-use crate::domain::identity::{Directory, PrincipalKind};
+use crate::domain::faults::Effect;
+use crate::domain::identities::{Directory, PrincipalKind};
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::scim::Fault;
 use crate::domain::settings::ErrorTexts;
-use crate::domain::token::QUOTA;
+use crate::domain::tokens::QUOTA;
+use crate::http::oauth::authorize::refusal_page;
 use crate::service::Error;
 
 /// What is in the way of an answer. It travels as a response extension to
-/// [`exchange::finish`](super::exchange::finish), which knows the request's id and renders it.
+/// [`exchange::finish`](crate::http::layers::finish), which knows the request's id and renders it.
 #[derive(Clone, Debug)]
 pub enum ApiError {
     /// The rules say no.

@@ -14,11 +14,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::exchange::{Received, RequestOrigin};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::Caller;
 use crate::domain::plain_words::in_plain_words;
 use crate::domain::{AccountId, Denial, PrincipalId};
+use crate::http::layers::{Received, RequestOrigin};
 use crate::service::Call;
 
 /// The authorized caller and where it calls from.

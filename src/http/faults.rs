@@ -17,18 +17,16 @@ use http_body_util::BodyExt;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::App;
 use super::credential::{basic, named_workspace};
 use super::error::ApiError;
-use super::exchange::Received;
-use super::guard::Decided;
-use super::guard::answer_in_time;
-use super::redaction;
+use super::guard::{Decided, answer_in_time};
 use super::routes::Route;
+use super::{App, redaction};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Presented};
-use crate::domain::fault::{self, Fault, Kind, MAX_DELAY_MS, When};
+use crate::domain::faults::{self, Fault, Kind, MAX_DELAY_MS, When};
 use crate::domain::{TokenId, WorkspaceId};
+use crate::http::layers::Received;
 use crate::service::Error;
 
 /// The header with the numbers of the faults that fired in an exchange.
@@ -62,11 +60,11 @@ pub fn is_dropped(response: &Response) -> bool {
 
 /// The faults that fired at a request, in order; only the last one can decide about the answer.
 #[derive(Clone, Debug, Default)]
-pub struct Met(pub Vec<Fault>);
+pub struct ArmedFaults(pub Vec<Fault>);
 
-impl Met {
+impl ArmedFaults {
     /// Lets a request meet the faults of its workspace.
-    pub async fn at(app: &App, workspace: WorkspaceId, request: &fault::Request<'_>) -> Result<Self, Error> {
+    pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
         let fired = app.service.meet_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
@@ -156,12 +154,12 @@ pub fn described<'a>(
     principal: Option<&'a str>,
     presented: &'a Presented,
     origin: &'a Origin,
-) -> fault::Request<'a> {
+) -> faults::Request<'a> {
     let token: Option<&TokenId> = match presented {
         Presented::Token(id) => Some(id),
         Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
     };
-    fault::Request { method, path, principal, token, client: &origin.user_agent }
+    faults::Request { method, path, principal, token, client: &origin.user_agent }
 }
 
 /// An OAuth endpoint, which is open: the faults of the workspace that the request names, else of the
@@ -176,11 +174,11 @@ pub async fn at_oauth_endpoint(
     let named = named_workspace(request.headers(), request.uri());
     let workspace = app.service.answering_workspace(&named).await?;
     let (client, secrets) = shown_to_oauth(&request);
-    let mut met = Met::default();
+    let mut met = ArmedFaults::default();
     if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let asked = described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
-        met = Met::at(app, workspace.id, &asked).await?;
+        met = ArmedFaults::at(app, workspace.id, &asked).await?;
         sleep(met.delay(When::Before)).await;
     }
     let response = match met.answer(When::Before) {

@@ -13,23 +13,23 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
 use super::error::{ApiError, wire};
-use super::exchange::RequestOrigin;
-use super::faults::{self, Met};
+use super::faults::{self, ArmedFaults};
 use super::host::AskedHost;
 use super::routes::Route;
 use super::{App, catalogue, credential, redaction};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Decision, Demand, Parties, Presented, Right, Step};
-use crate::domain::fault::When;
+use crate::domain::faults::When;
 use crate::domain::journal::CredentialKind;
 use crate::domain::oauth::Refusal;
 use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::http::layers::RequestOrigin;
 use crate::service::{Authorized, Error, Refused, StoreError};
 
 /// How long the checks may take, and then what the request is for. Faults that delay a request are not counted.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What was decided about a request; goes with the answer to [`finish`](super::exchange::finish).
+/// What was decided about a request; goes with the answer to [`finish`](crate::http::layers::finish).
 #[derive(Clone, Debug)]
 pub struct Decided {
     /// The route, if the path has one.
@@ -53,7 +53,7 @@ pub struct Decided {
     /// Where the request came from, with the id that it has once its workspace is known.
     pub origin: Arc<Origin>,
     /// The faults that fired.
-    pub met: Met,
+    pub met: ArmedFaults,
 }
 
 impl Decided {
@@ -70,7 +70,7 @@ impl Decided {
             trace: Vec::new(),
             parties: Parties::default(),
             origin,
-            met: Met::default(),
+            met: ArmedFaults::default(),
         }
     }
 
@@ -166,12 +166,12 @@ async fn check(
     let presented = credential::presented(request.headers());
     let named = credential::named_workspace(request.headers(), request.uri());
     let mut authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
-    let mut met = Met::default();
+    let mut met = ArmedFaults::default();
     if let Some(workspace) = authorized.faults_of {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let owner = authorized.decision.owner.as_deref();
         let asked = faults::described(method.as_str(), &path, owner, &presented, origin);
-        met = Met::at(app, workspace, &asked).await?;
+        met = ArmedFaults::at(app, workspace, &asked).await?;
         let delay = met.delay(When::Before);
         if !delay.is_zero() {
             // A reset does not wait for it, so the checks have to look again.
@@ -189,7 +189,7 @@ async fn pass(
     route: Option<&'static Route>,
     presented: Presented,
     authorized: Authorized,
-    met: Met,
+    met: ArmedFaults,
     mut request: Request,
     behind: Behind,
 ) -> Result<Response, Error> {

@@ -4,26 +4,23 @@ pub mod account;
 pub mod catalogue;
 pub mod compatibility;
 pub mod credential;
-pub mod discovery;
 pub mod error;
-pub mod exchange;
 pub mod extract;
 pub mod faults;
 pub mod guard;
 pub mod health;
 pub mod host;
-pub mod oidc;
+pub mod layers;
+pub mod oauth;
 pub mod openapi;
 pub mod permissions;
+pub mod reason;
 pub mod redaction;
 pub mod routes;
 pub mod scim;
-pub mod secrets;
 pub mod settings;
-pub mod sign_in;
-pub mod token;
 pub mod token_management;
-pub mod why;
+pub mod tokens;
 pub mod workspace_conf;
 
 use std::sync::Arc;
@@ -34,7 +31,7 @@ use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use host::HostType;
-pub use sign_in::SignInPolicy;
+pub use oauth::authorize::SignInPolicy;
 
 use crate::service::Service;
 
@@ -61,6 +58,6 @@ pub fn router(app: App) -> Router {
         .fallback(elsewhere.clone())
         .method_not_allowed_fallback(elsewhere)
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn_with_state(app.clone(), exchange::finish))
+        .layer(from_fn_with_state(app.clone(), layers::finish))
         .with_state(app)
 }

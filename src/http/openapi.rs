@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::routes::{Answer, Body, Parameter, ROUTES, Route};
 use crate::domain::authorize::Right;
-use crate::openapi::{self, Paths, in_path, names_in_path};
+use crate::web::openapi::{self, Paths, in_path, names_in_path};
 
 /// An object without members: done, and nothing to tell.
 #[derive(Debug, JsonSchema)]

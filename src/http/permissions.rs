@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::extract::{Body, Called, ok};
 use crate::domain::Denial;
 use crate::domain::access::PermissionLevel;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, MAX_ENTRIES, RequestedEntry};
 
 /// `tokenManagement.getPermissions`

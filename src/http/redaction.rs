@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memchr2_iter, memchr3, memchr3_iter, memmem, memrchr};
 
-use crate::domain::sign_in::{SEALED_PREFIX, TicketKind};
-use crate::service::Kept;
+use crate::domain::sign_ins::{SEALED_PREFIX, TicketKind};
+use crate::service::StoredBody;
 
 /// How much of a body is kept, in bytes.
 const LIMIT: usize = 16 * 1024;
@@ -115,9 +115,9 @@ fn is_of_a_jwt(byte: u8) -> bool {
 const BLANK: &str = "[redacted]";
 
 /// What is kept of a body.
-pub fn body(bytes: &[u8]) -> Kept {
+pub fn body(bytes: &[u8]) -> StoredBody {
     let text = String::from_utf8_lossy(bytes.get(..=LIMIT).unwrap_or(bytes));
-    Kept { text: start(&text, LIMIT), bytes: bytes.len(), cut: bytes.len() > LIMIT }
+    StoredBody { text: start(&text, LIMIT), bytes: bytes.len(), cut: bytes.len() > LIMIT }
 }
 
 /// The first `limit` bytes of a text. Where it is cut, nothing stays of a word that goes on behind: it may be a

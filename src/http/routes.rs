@@ -9,21 +9,19 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::openapi::Empty;
-use super::scim::schema;
-use super::token::{CreatedToken, TokenInfo};
-use super::token_management::ManagedTokenInfo;
-use super::{
-    App, account, discovery, health, oidc, permissions, scim, secrets, settings, sign_in, token, token_management,
-    workspace_conf,
-};
+use super::scim::{self, schema};
+use super::token_management::{self, ManagedTokenInfo};
+use super::{App, account, health, permissions, settings, workspace_conf};
 use crate::domain::authorize::{Demand, Right};
 use crate::domain::denial::Feature;
-use crate::domain::fault::path_fits;
-use crate::domain::identity::Directory::{Account, Workspace};
-use crate::domain::identity::PrincipalKind::{Group, ServicePrincipal, User};
+use crate::domain::faults::path_fits;
+use crate::domain::identities::Directory::{Account, Workspace};
+use crate::domain::identities::PrincipalKind::{Group, ServicePrincipal, User};
 use crate::domain::journal::path_distance;
-use crate::domain::scope::{self, EndpointScope};
-use crate::openapi::Describe;
+use crate::domain::scopes::{self, EndpointScope};
+use crate::http::oauth::{authorize, client_secrets, discovery, oidc};
+use crate::http::tokens::{self, CreatedToken, TokenInfo};
+use crate::web::openapi::Describe;
 
 /// How sure we are that a route behaves as the real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,32 +234,32 @@ pub fn is_never_faulted(path: &str) -> bool {
 
 const OPEN: Demand = Demand { right: Right::Open, scope: EndpointScope::Any, token_api: false, feature: None };
 const ANY_CALLER: Demand = Demand { right: Right::Authenticated, ..OPEN };
-const CURRENT_USER: Demand = Demand { scope: scope::CURRENT_USER, ..ANY_CALLER };
+const CURRENT_USER: Demand = Demand { scope: scopes::CURRENT_USER, ..ANY_CALLER };
 const OWN_TOKENS: Demand =
-    Demand { right: Right::TokenUser, scope: scope::AUTHENTICATION, token_api: true, feature: None };
+    Demand { right: Right::TokenUser, scope: scopes::AUTHENTICATION, token_api: true, feature: None };
 const ALL_TOKENS: Demand =
     Demand { right: Right::WorkspaceAdmin, feature: Some(Feature::TokenManagement), ..OWN_TOKENS };
-const CONFIGURATION: Demand = Demand { right: Right::WorkspaceAdmin, scope: scope::SETTINGS, ..OPEN };
+const CONFIGURATION: Demand = Demand { right: Right::WorkspaceAdmin, scope: scopes::SETTINGS, ..OPEN };
 const RESTRICTION: Demand = Demand { right: Right::AccountAdmin, ..CONFIGURATION };
 const READ_PERMISSIONS: Demand = Demand {
     right: Right::Authenticated,
-    scope: scope::ACCESS_MANAGEMENT,
+    scope: scopes::ACCESS_MANAGEMENT,
     token_api: true,
     feature: Some(Feature::TokenPermissions),
 };
 const CHANGE_PERMISSIONS: Demand = Demand { right: Right::WorkspaceAdmin, ..READ_PERMISSIONS };
-const READ_IDENTITIES: Demand = Demand { right: Right::Authenticated, scope: scope::SCIM, ..OPEN };
+const READ_IDENTITIES: Demand = Demand { right: Right::Authenticated, scope: scopes::SCIM, ..OPEN };
 const CHANGE_IDENTITIES: Demand = Demand { right: Right::WorkspaceAdmin, ..READ_IDENTITIES };
-const ROLES: Demand = Demand { right: Right::WorkspaceAdmin, scope: scope::ACCESS_MANAGEMENT, ..OPEN };
-const ACCOUNT_IDENTITIES: Demand = Demand { right: Right::AccountApi, scope: scope::SCIM, ..OPEN };
+const ROLES: Demand = Demand { right: Right::WorkspaceAdmin, scope: scopes::ACCESS_MANAGEMENT, ..OPEN };
+const ACCOUNT_IDENTITIES: Demand = Demand { right: Right::AccountApi, scope: scopes::SCIM, ..OPEN };
 /// Secrets are part of a principal, so their scope is SCIM's \[inferred\].
 const SECRETS: Demand = ACCOUNT_IDENTITIES;
 const SECRETS_PROXY: Demand = Demand { right: Right::WorkspaceAdmin, ..SECRETS };
 /// The account through a workspace's address, which takes the token of an account admin
 /// (research/api-identity-auth.md §7.1).
 const ACCOUNT_IDENTITIES_IN_WORKSPACE: Demand = Demand { right: Right::AccountAdmin, ..ACCOUNT_IDENTITIES };
-const ACCOUNT_ASSIGNMENTS: Demand = Demand { scope: scope::ACCESS_MANAGEMENT, ..ACCOUNT_IDENTITIES };
-const ACCOUNT_WORKSPACES: Demand = Demand { scope: scope::PROVISIONING, ..ACCOUNT_IDENTITIES };
+const ACCOUNT_ASSIGNMENTS: Demand = Demand { scope: scopes::ACCESS_MANAGEMENT, ..ACCOUNT_IDENTITIES };
+const ACCOUNT_WORKSPACES: Demand = Demand { scope: scopes::PROVISIONING, ..ACCOUNT_IDENTITIES };
 
 const fn row(
     method: Method,
@@ -359,24 +357,24 @@ const PERMISSION_LEVELS: &str = "governance §2.6: levels [client], their descri
 /// Every route, emulated or our own.
 #[rustfmt::skip] // One row a route, and what goes with it.
 pub static ROUTES: &[Route] = &[
-    row(Method::POST, "/api/2.0/token/create", "tokens.create", OWN_TOKENS, Level::Exact, || post(token::create))
-        .evidence(TOKENS).body::<token::CreateToken>().answers::<CreatedToken<TokenInfo>>(),
-    row(Method::GET, "/api/2.0/token/list", "tokens.list", OWN_TOKENS, Level::Exact, || get(token::list))
-        .evidence(TOKENS).answers::<token::TokenInfos>(),
-    row(Method::POST, "/api/2.0/token/delete", "tokens.delete", OWN_TOKENS, Level::Exact, || post(token::delete))
-        .evidence(TOKENS).body::<token::DeleteToken>(),
-    row(Method::PATCH, "/api/2.0/token/{token_id}", "tokens.update", OWN_TOKENS, Level::Documented, || patch(token::update))
-        .evidence(TOKEN_UPDATE).body::<token::UpdateToken>(),
+    row(Method::POST, "/api/2.0/token/create", "tokens.create", OWN_TOKENS, Level::Exact, || post(tokens::create))
+        .evidence(TOKENS).body::<tokens::CreateToken>().answers::<CreatedToken<TokenInfo>>(),
+    row(Method::GET, "/api/2.0/token/list", "tokens.list", OWN_TOKENS, Level::Exact, || get(tokens::list))
+        .evidence(TOKENS).answers::<tokens::TokenInfos>(),
+    row(Method::POST, "/api/2.0/token/delete", "tokens.delete", OWN_TOKENS, Level::Exact, || post(tokens::delete))
+        .evidence(TOKENS).body::<tokens::DeleteToken>(),
+    row(Method::PATCH, "/api/2.0/token/{token_id}", "tokens.update", OWN_TOKENS, Level::Documented, || patch(tokens::update))
+        .evidence(TOKEN_UPDATE).body::<tokens::UpdateToken>(),
     row(Method::GET, "/api/2.0/token-management/tokens", "tokenManagement.list", ALL_TOKENS, Level::Exact, || get(token_management::list))
         .evidence(MANAGEMENT).parameters(CREATORS).answers::<token_management::ManagedTokenInfos>(),
     row(Method::GET, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.get", ALL_TOKENS, Level::Exact, || get(token_management::get))
         .evidence(MANAGEMENT).answers::<token_management::ManagedToken>(),
     row(Method::PATCH, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.updateTokenManagement", ALL_TOKENS, Level::Documented, || patch(token_management::update))
-        .evidence(TOKEN_UPDATE).body::<token::UpdateToken>().answers::<ManagedTokenInfo>(),
+        .evidence(TOKEN_UPDATE).body::<tokens::UpdateToken>().answers::<ManagedTokenInfo>(),
     row(Method::DELETE, "/api/2.0/token-management/tokens/{token_id}", "tokenManagement.delete", ALL_TOKENS, Level::Exact, || delete(token_management::delete))
         .evidence(MANAGEMENT),
     row(Method::POST, "/api/2.0/token-management/on-behalf-of/tokens", "tokenManagement.createOboToken", ALL_TOKENS, Level::Exact, || post(token_management::create_on_behalf_of))
-        .evidence(ON_BEHALF_OF).body::<token::CreateToken>().answers::<CreatedToken<ManagedTokenInfo>>(),
+        .evidence(ON_BEHALF_OF).body::<tokens::CreateToken>().answers::<CreatedToken<ManagedTokenInfo>>(),
     row(Method::GET, "/api/2.0/workspace-conf", "workspaceConf.getStatus", CONFIGURATION, Level::Exact, || get(workspace_conf::get_status))
         .evidence(CONF).parameters(KEYS).answers::<BTreeMap<String, Option<String>>>(),
     row(Method::PATCH, "/api/2.0/workspace-conf", "workspaceConf.setStatus", CONFIGURATION, Level::Exact, || patch(workspace_conf::set_status))
@@ -463,13 +461,13 @@ pub static ROUTES: &[Route] = &[
         .evidence(KEY_SET).answers::<oidc::KeySet>(),
     row(Method::GET, "/oidc/accounts/{account_id}/jwks.json", "oauth.accountJwks", OPEN, Level::Exact, || get(oidc::jwks))
         .evidence(KEY_SET).answers::<oidc::KeySet>(),
-    row(Method::GET, "/oidc/v1/authorize", "oauth.authorize", OPEN, Level::Partial, || get(sign_in::authorize))
+    row(Method::GET, "/oidc/v1/authorize", "oauth.authorize", OPEN, Level::Partial, || get(authorize::authorize))
         .evidence(SIGN_IN).parameters(AUTHORIZATION).shows_page(),
-    row(Method::POST, "/oidc/v1/authorize", "oauth.chooseUser", OPEN, Level::Own, || post(sign_in::choose))
+    row(Method::POST, "/oidc/v1/authorize", "oauth.chooseUser", OPEN, Level::Own, || post(authorize::choose))
         .evidence(OURS).form(CHOICE).shows_page(),
-    row(Method::GET, "/oidc/accounts/{account_id}/v1/authorize", "oauth.accountAuthorize", OPEN, Level::Partial, || get(sign_in::authorize))
+    row(Method::GET, "/oidc/accounts/{account_id}/v1/authorize", "oauth.accountAuthorize", OPEN, Level::Partial, || get(authorize::authorize))
         .evidence(SIGN_IN).parameters(AUTHORIZATION).shows_page(),
-    row(Method::POST, "/oidc/accounts/{account_id}/v1/authorize", "oauth.accountChooseUser", OPEN, Level::Own, || post(sign_in::choose))
+    row(Method::POST, "/oidc/accounts/{account_id}/v1/authorize", "oauth.accountChooseUser", OPEN, Level::Own, || post(authorize::choose))
         .evidence(OURS).form(CHOICE).shows_page(),
     row(Method::POST, "/oidc/v1/token", "oauth.token", OPEN, Level::Partial, || post(oidc::token))
         .evidence(ACCESS_TOKENS).form(GRANT).answers::<oidc::Tokens>(),
@@ -477,17 +475,17 @@ pub static ROUTES: &[Route] = &[
         .evidence(ACCESS_TOKENS).form(GRANT).answers::<oidc::Tokens>(),
     row(Method::GET, "/api/2.0/tokens/introspect", "tokens.introspect", ANY_CALLER, Level::Partial, || get(oidc::introspect))
         .evidence(INTROSPECTION).answers::<oidc::Introspection>(),
-    row(Method::POST, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.create", SECRETS_PROXY, Level::Partial, || post(secrets::create))
-        .evidence(CLIENT_SECRETS).body::<secrets::CreateSecret>().answers::<secrets::SecretInfo>(),
-    row(Method::GET, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.list", SECRETS_PROXY, Level::Partial, || get(secrets::list))
-        .evidence(CLIENT_SECRETS).parameters(PAGING).answers::<secrets::SecretList>(),
-    row(Method::DELETE, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}", "servicePrincipalSecretsProxy.delete", SECRETS_PROXY, Level::Partial, || delete(secrets::delete))
+    row(Method::POST, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.create", SECRETS_PROXY, Level::Partial, || post(client_secrets::create))
+        .evidence(CLIENT_SECRETS).body::<client_secrets::CreateSecret>().answers::<client_secrets::SecretInfo>(),
+    row(Method::GET, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.list", SECRETS_PROXY, Level::Partial, || get(client_secrets::list))
+        .evidence(CLIENT_SECRETS).parameters(PAGING).answers::<client_secrets::SecretList>(),
+    row(Method::DELETE, "/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}", "servicePrincipalSecretsProxy.delete", SECRETS_PROXY, Level::Partial, || delete(client_secrets::delete))
         .evidence(CLIENT_SECRETS).answers_nothing(),
-    row(Method::POST, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecrets.create", SECRETS, Level::Partial, || post(secrets::create))
-        .evidence(CLIENT_SECRETS).body::<secrets::CreateSecret>().answers::<secrets::SecretInfo>(),
-    row(Method::GET, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecrets.list", SECRETS, Level::Partial, || get(secrets::list))
-        .evidence(CLIENT_SECRETS).parameters(PAGING).answers::<secrets::SecretList>(),
-    row(Method::DELETE, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}", "servicePrincipalSecrets.delete", SECRETS, Level::Partial, || delete(secrets::delete))
+    row(Method::POST, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecrets.create", SECRETS, Level::Partial, || post(client_secrets::create))
+        .evidence(CLIENT_SECRETS).body::<client_secrets::CreateSecret>().answers::<client_secrets::SecretInfo>(),
+    row(Method::GET, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecrets.list", SECRETS, Level::Partial, || get(client_secrets::list))
+        .evidence(CLIENT_SECRETS).parameters(PAGING).answers::<client_secrets::SecretList>(),
+    row(Method::DELETE, "/api/2.0/accounts/{account_id}/servicePrincipals/{sp_id}/credentials/secrets/{secret_id}", "servicePrincipalSecrets.delete", SECRETS, Level::Partial, || delete(client_secrets::delete))
         .evidence(CLIENT_SECRETS).answers_nothing(),
     row(Method::GET, "/api/2.0/accounts/{account_id}/workspaces", "workspaces.list", ACCOUNT_WORKSPACES, Level::Partial, || get(account::list_workspaces))
         .evidence(WORKSPACES).answers::<Vec<account::WorkspaceInfo>>(),

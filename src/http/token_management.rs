@@ -9,9 +9,9 @@ use serde_json::json;
 use super::App;
 use super::error::ApiError;
 use super::extract::{Arguments, Body, Called, Segment, ok};
-use super::token::{CreateToken, CreatedToken, TokenInfo, UpdateToken};
-use crate::domain::token::Token;
+use crate::domain::tokens::Token;
 use crate::domain::{Denial, TokenId};
+use crate::http::tokens::{CreateToken, CreatedToken, TokenInfo, UpdateToken};
 
 /// `TokenInfo`: what the owner sees, and who and where. Numbers are numbers.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -8,7 +8,7 @@ mod advanced;
 mod console;
 mod frame;
 mod home;
-mod sign_in;
+mod login;
 mod token_report;
 mod visit;
 
@@ -27,8 +27,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::control::Access;
 use crate::http::SignInPolicy;
-use crate::page::{Page, SCRIPT, SCRIPT_PATH};
 use crate::service::Service;
+use crate::web::page::{Page, SCRIPT, SCRIPT_PATH};
 
 /// What every page gets.
 #[derive(Clone, Debug)]
@@ -59,10 +59,10 @@ pub fn router(pages: Pages) -> Router {
     Router::new()
         .route("/", any(home::show))
         .route(SCRIPT_PATH, get(script))
-        .route("/login", get(sign_in::ask).post(sign_in::choose))
-        .route("/logout", post(sign_in::end))
-        .route("/account-console/login", get(sign_in::ask).post(sign_in::choose))
-        .route("/account-console/logout", post(sign_in::end))
+        .route("/login", get(login::ask).post(login::choose))
+        .route("/logout", post(login::end))
+        .route("/account-console/login", get(login::ask).post(login::choose))
+        .route("/account-console/logout", post(login::end))
         .route(advanced::PATH, get(advanced::show))
         .route(advanced::TOGGLE, post(advanced::toggle))
         .route(advanced::LIFETIME, post(advanced::change_lifetime))

@@ -12,17 +12,17 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{Pages, frame};
-use crate::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
 use crate::control::{Access, ByPages};
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::NamedWorkspace;
-use crate::domain::page_session::PageCookie;
+use crate::domain::page_sessions::PageCookie;
 use crate::domain::settings::ErrorTexts;
 use crate::http::credential::named_workspace;
 use crate::http::error::{Wire, wire};
-use crate::http::exchange::{ByTls, Peer, origin_of};
-use crate::page::{Page, redirect};
+use crate::http::layers::{ByTls, Peer, origin_of};
 use crate::service::{Error, SignedIn};
+use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
+use crate::web::page::{Page, redirect};
 
 /// The `User-Agent` of what the pages ask the APIs.
 const CLIENT: &str = concat!("dapi-mock-pages/", env!("CARGO_PKG_VERSION"));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
-use crate::domain::identity::{Directory, Principal, WorkspacePermission};
+use crate::domain::identities::{Directory, Principal, WorkspacePermission};
 use crate::domain::{Denial, PrincipalId, Workspace, WorkspaceId};
 use crate::store::{Lock, Reader};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{Call, Error, Inside, Service};
+use super::{Call, Error, InFlightGuard, Service};
 use crate::domain::audit::{Action, NewEvent, Origin};
 use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Use};
 use crate::domain::{TokenId, Workspace, WorkspaceId};
@@ -19,7 +19,7 @@ pub struct Authorized {
     /// The decision.
     pub decision: Decision,
     /// Keeps the workspace from being exchanged until the request has its answer.
-    pub inside: Option<Inside>,
+    pub inside: Option<InFlightGuard>,
     /// Where the request came from; its id is drawn from the workspace's seed, if it has one.
     pub origin: Arc<Origin>,
     /// The workspace whose faults the request meets, if it has any.
@@ -128,7 +128,7 @@ impl Service {
             let decision = authorize::authorize(presented, named, demand, facts, system);
             match self.record_login(&decision, &origin).await {
                 // Through another process, where this one's gates are not closed.
-                Err(StoreError::Exchanged) => {}
+                Err(StoreError::Replaced) => {}
                 recorded => {
                     unless_unwritable(recorded)?;
                     return Ok(Authorized { decision, inside, origin, faults_of, incarnation, decoy_of });
@@ -280,7 +280,7 @@ fn unless_unwritable<E: Into<Error>>(recorded: Result<(), E>) -> Result<(), Erro
 }
 
 /// Where the request came from, under an id of its workspace's seed, if that has one.
-fn origin_in(facts: &Facts, inside: Option<&Inside>, origin: &Arc<Origin>) -> Arc<Origin> {
+fn origin_in(facts: &Facts, inside: Option<&InFlightGuard>, origin: &Arc<Origin>) -> Arc<Origin> {
     let (Some(Workspace { id, entropy_seed: Some(seed), .. }), Some(inside)) = (&facts.workspace, inside) else {
         return origin.clone();
     };

@@ -5,11 +5,11 @@ use uuid::Uuid;
 use super::{Error, Service};
 use crate::domain::access::PermissionLevel;
 use crate::domain::clock::WorkspaceClock;
-use crate::domain::identity::{Assignment, Attributes, Email, Principal, PrincipalKind};
+use crate::domain::identities::{Assignment, Attributes, Email, Principal, PrincipalKind};
 use crate::domain::oauth::{ClientSecret, Secret, find_secret, plan_secret};
 use crate::domain::settings::{Behaviour, BehaviourChange};
-use crate::domain::token::{Horizon, TokenFacts, TokenRequest, TokenValue, plan_create};
-use crate::domain::workspace::EMPTY;
+use crate::domain::tokens::{TokenFacts, TokenRequest, TokenValue, Visibility, plan_create};
+use crate::domain::workspaces::EMPTY;
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, Workspace, WorkspaceId};
 use crate::store::{Lock, Writer};
 
@@ -222,7 +222,7 @@ impl Service {
         value: &TokenValue,
     ) -> Result<Option<Principal>, Error> {
         let now = workspace.clock.at(self.clock.now());
-        let live = Horizon::new(&workspace.behaviour, now);
+        let live = Visibility::new(&workspace.behaviour, now);
         match writer.find_token(workspace.id, &value.id()).await? {
             Some(token) if live.shows(&token) => return Ok(None),
             // The value comes back; what it was before has its end on record.

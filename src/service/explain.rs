@@ -3,9 +3,9 @@
 use super::{Error, Service};
 use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Parties, Presented, Step};
 use crate::domain::clock::WorkspaceClock;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::settings::AUTOSCOPE_DAYS;
-use crate::domain::token::{Token, TokenFacts, TokenRequest, plan_create};
+use crate::domain::tokens::{Token, TokenFacts, TokenRequest, plan_create};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
 use crate::store::Reader;
 
@@ -54,7 +54,7 @@ impl Service {
         };
         let owner = owner_of(&mut reader, &workspace, principal).await?;
         let (owner_id, cap_days) = (owner.id, workspace.lifetime_cap_days(now));
-        let live = crate::domain::token::Horizon::new(&workspace.behaviour, now);
+        let live = crate::domain::tokens::Visibility::new(&workspace.behaviour, now);
         let live_tokens = reader.count_tokens_of(id, owner_id, live).await?;
         let facts = Facts { workspace: Some(workspace), token_belongs_to: None, found, owner: Some(owner) };
         let presented = Presented::Token(TokenId::from_text(""));

@@ -3,8 +3,8 @@
 use super::{Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::authorize::NamedWorkspace;
-use crate::domain::fault::{Fault, MAX_FAULTS, Request, Rule};
-use crate::domain::token::EndCause;
+use crate::domain::faults::{Fault, MAX_FAULTS, Request, Rule};
+use crate::domain::tokens::EndCause;
 use crate::domain::{Denial, TokenId, Workspace, WorkspaceId};
 use crate::store::Lock;
 

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::authorize::{Check, Step};
 use crate::domain::explain::Why;
-use crate::domain::fault::{Fault, Request};
+use crate::domain::faults::{Fault, Request};
 use crate::domain::journal::{Client, CredentialKind, Seen};
-use crate::domain::token::TokenRequest;
+use crate::domain::tokens::TokenRequest;
 use crate::domain::{Millis, TokenId, Workspace, WorkspaceId};
 
 /// Most bytes of all workspaces together: the one that holds the most gives way first.
@@ -43,7 +43,7 @@ const STEP_BYTES: usize = 600;
 
 /// What is kept of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct StoredBody {
     /// Its text, without secrets; cut when it was long.
     pub text: String,
     /// How long it was, in bytes.
@@ -57,7 +57,7 @@ pub type Headers = Vec<(Cow<'static, str>, String)>;
 
 /// One request with its answer, and how it was decided.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Exchange {
+pub struct JournalEntry {
     /// What [`Journal::arrive`] answered when it came.
     #[serde(skip)]
     pub arrived: u64,
@@ -87,7 +87,7 @@ pub struct Exchange {
     /// Some of the headers.
     pub headers: Headers,
     /// The body.
-    pub body: Kept,
+    pub body: StoredBody,
     /// The route's operation, if the path has a route.
     pub operation: Option<Cow<'static, str>>,
     /// What was shown as credential.
@@ -109,10 +109,10 @@ pub struct Exchange {
     /// Some of the answer's headers.
     pub answer_headers: Headers,
     /// The answer's body, as it was before a fault broke it on its way.
-    pub answer: Kept,
+    pub answer: StoredBody,
 }
 
-impl Exchange {
+impl JournalEntry {
     pub(super) fn size(&self) -> usize {
         let texts = [&self.request_id, &self.source_ip, &self.method, &self.path, &self.body.text, &self.answer.text];
         let headers = self.headers.iter().chain(&self.answer_headers).map(|(_, value)| PART_BYTES + value.len());
@@ -184,7 +184,7 @@ struct Rings {
 
 #[derive(Debug, Default)]
 struct Ring {
-    exchanges: VecDeque<Arc<Exchange>>,
+    exchanges: VecDeque<Arc<JournalEntry>>,
     bytes: usize,
     /// What arrived before belongs to a state that was put back.
     begins: u64,
@@ -234,7 +234,7 @@ impl Journal {
     }
 
     /// Keeps an exchange; the oldest ones make room.
-    pub(super) fn keep(&self, exchange: Exchange) {
+    pub(super) fn keep(&self, exchange: JournalEntry) {
         if !self.is_on() {
             return;
         }
@@ -247,7 +247,7 @@ impl Journal {
             return;
         }
         ring.bytes += size;
-        ring.exchanges.push_back(Arc::new(Exchange { number, ..exchange }));
+        ring.exchanges.push_back(Arc::new(JournalEntry { number, ..exchange }));
         let mut freed = 0;
         while ring.exchanges.len() > self.limits.requests || ring.bytes > self.limits.bytes {
             freed += ring.drop_oldest();
@@ -260,19 +260,20 @@ impl Journal {
     }
 
     /// The exchanges of a workspace in the order of their answers, those with a number above `since`.
-    pub(super) fn of_workspace(&self, workspace: &Workspace, since: u64) -> Vec<Arc<Exchange>> {
+    pub(super) fn of_workspace(&self, workspace: &Workspace, since: u64) -> Vec<Arc<JournalEntry>> {
         let rings = self.lock();
         let found = rings_of(workspace).filter_map(|id| rings.of.get(&id));
-        let mut found: Vec<Arc<Exchange>> = found.flat_map(|ring| ring.exchanges.iter().cloned()).collect();
+        let mut found: Vec<Arc<JournalEntry>> = found.flat_map(|ring| ring.exchanges.iter().cloned()).collect();
         found.retain(|exchange| exchange.number > since);
         found.sort_by_key(|exchange| exchange.number);
         found
     }
 
     /// The exchanges of all workspaces in the order of their answers.
-    pub(super) fn all(&self) -> Vec<Arc<Exchange>> {
+    pub(super) fn all(&self) -> Vec<Arc<JournalEntry>> {
         let rings = self.lock();
-        let mut all: Vec<Arc<Exchange>> = rings.of.values().flat_map(|ring| ring.exchanges.iter().cloned()).collect();
+        let mut all: Vec<Arc<JournalEntry>> =
+            rings.of.values().flat_map(|ring| ring.exchanges.iter().cloned()).collect();
         all.sort_by_key(|exchange| exchange.number);
         all
     }
@@ -295,7 +296,7 @@ impl Journal {
     }
 
     /// The exchange of that request id, among those that a workspace shows, or any does.
-    pub(super) fn find(&self, request_id: &str, of: Option<&Workspace>) -> Option<Arc<Exchange>> {
+    pub(super) fn find(&self, request_id: &str, of: Option<&Workspace>) -> Option<Arc<JournalEntry>> {
         let rings = self.lock();
         let is_meant =
             |id: &Option<WorkspaceId>| of.is_none_or(|workspace| rings_of(workspace).any(|shown| shown == *id));
@@ -304,7 +305,7 @@ impl Journal {
     }
 
     /// The newest refusal or fault, or the newest exchange where none was refused, in any workspace.
-    pub(super) fn last(&self) -> Option<Arc<Exchange>> {
+    pub(super) fn last(&self) -> Option<Arc<JournalEntry>> {
         let rings = self.lock();
         let newest = rings.of.values().filter_map(|ring| ring.exchanges.iter().rev().find(|it| it.is_refused()));
         let newest = newest.max_by_key(|exchange| exchange.number);
@@ -347,8 +348,8 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn exchange(journal: &Journal, workspace: i64, text: usize) -> Exchange {
-        Exchange {
+    fn exchange(journal: &Journal, workspace: i64, text: usize) -> JournalEntry {
+        JournalEntry {
             arrived: journal.arrive(),
             number: 0,
             request_id: String::new(),
@@ -362,7 +363,7 @@ mod tests {
             path: "/".into(),
             query: None,
             headers: Vec::new(),
-            body: Kept::default(),
+            body: StoredBody::default(),
             operation: None,
             credential: CredentialKind::None,
             token: None,
@@ -373,7 +374,7 @@ mod tests {
             creates: None,
             status: 200,
             answer_headers: Vec::new(),
-            answer: Kept { text: "x".repeat(text), bytes: text, cut: false },
+            answer: StoredBody { text: "x".repeat(text), bytes: text, cut: false },
         }
     }
 

@@ -6,10 +6,10 @@ use super::{Error, Service};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Right};
 use crate::domain::clock::WorkspaceClock;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::jwt::{AccessToken, Audience, Claims, Forgery, LIFETIME_SECONDS};
 use crate::domain::oauth::{CLIENT_CREDENTIALS, ClientCredentials, Refusal, Secret, TokenRequest, find_secret};
-use crate::domain::sign_in::{Issuer, Ticket};
+use crate::domain::sign_ins::{Issuer, Ticket};
 use crate::domain::{AccountId, Denial, Millis, Workspace};
 use crate::store::{Lock, Reader, StoreError};
 

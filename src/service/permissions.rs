@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::{Call, Error, Service};
 use crate::domain::access::PermissionLevel;
 use crate::domain::audit::Action;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply, loses_tokens};
 use crate::domain::settings::PermissionLoss;
-use crate::domain::token::{EndCause, Horizon};
+use crate::domain::tokens::{EndCause, Visibility};
 use crate::domain::{Denial, PrincipalId, Workspace};
 use crate::store::{Lock, Reader, Writer};
 
@@ -32,7 +32,7 @@ impl Service {
         let id = call.caller.workspace.id;
         let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
-        let shown = Horizon::with_expired(&workspace.behaviour, call.caller.now);
+        let shown = Visibility::with_expired(&workspace.behaviour, call.caller.now);
         if workspace.behaviour.permissions_need_a_token && writer.list_token_owners(id, shown).await?.is_empty() {
             return Err(Denial::NoTokensYet.into());
         }
@@ -73,7 +73,7 @@ impl Service {
         if loss == PermissionLoss::Suspend {
             return Ok(());
         }
-        let live = Horizon::new(&workspace.behaviour, call.caller.now);
+        let live = Visibility::new(&workspace.behaviour, call.caller.now);
         for owner in writer.list_token_owners(workspace.id, live).await? {
             if !loses_tokens(loss, removed.contains(&owner)) {
                 continue;

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Call, Error, Service};
 use crate::domain::authorize::Caller;
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identities::PrincipalKind;
 use crate::domain::lifecycle::as_of;
 use crate::domain::report::{Filter, Key, Order, Place, Query, Row, SortBy, Turn};
-use crate::domain::token::{EndCause, Horizon};
+use crate::domain::tokens::{EndCause, Visibility};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Lock, Part, Reader, Reported};
 
@@ -180,7 +180,7 @@ impl Service {
             if let Some(workspace) = workspaces.iter().find(|workspace| workspace.id == id) {
                 let name: Arc<str> = workspace.name.as_str().into();
                 let now = workspace.clock.at(system);
-                let horizon = Horizon::with_expired(&workspace.behaviour, now);
+                let horizon = Visibility::with_expired(&workspace.behaviour, now);
                 let asked = Reported { workspace, horizon, filter: &filter, owners: None, tokens: Some(&tokens) };
                 let limit = i64::try_from(tokens.len()).unwrap_or(i64::MAX);
                 let rows = reader.list_reported(asked, Part::All, order, None, false, limit).await?;
@@ -221,7 +221,7 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
-        let shown = Horizon::with_expired(&workspace.behaviour, now);
+        let shown = Visibility::with_expired(&workspace.behaviour, now);
         let there = Caller { workspace, now, ..call.caller.clone() };
         let there = Call { caller: &there, ..call };
         for token in tokens {
@@ -359,7 +359,7 @@ struct Source {
     workspace: Workspace,
     name: Arc<str>,
     now: Millis,
-    horizon: Horizon,
+    horizon: Visibility,
     by_order: bool,
     fetched: VecDeque<(Place, Row)>,
     /// What is still to be fetched, after which key and token; `None` when nothing is.
@@ -377,7 +377,7 @@ impl Source {
         Self {
             name: workspace.name.as_str().into(),
             now,
-            horizon: Horizon::with_expired(&workspace.behaviour, now),
+            horizon: Visibility::with_expired(&workspace.behaviour, now),
             workspace,
             by_order: true,
             fetched: VecDeque::new(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Service};
 use crate::domain::AccountId;
-use crate::domain::sign_in::{CHOICE_LIFETIME_MS, SEALED_PREFIX};
+use crate::domain::sign_ins::{CHOICE_LIFETIME_MS, SEALED_PREFIX};
 
 /// The hash of the control key under which a form was made: with another key, its seal does not hold. Zeros where the
 /// server has no key.

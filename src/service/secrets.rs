@@ -2,7 +2,7 @@
 
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identities::PrincipalKind;
 use crate::domain::oauth::{ClientSecret, Secret, page, plan_secret, secret_scopes};
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::store::{Lock, Reader};

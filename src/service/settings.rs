@@ -2,7 +2,7 @@
 
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::rule_sets::{GrantRule, check, forget, name_for_service_principal, stored_name};
 use crate::domain::{AccountId, Denial, WorkspaceId};
 use crate::store::{Lock, Reader, StoreError, Versioned, Writer};

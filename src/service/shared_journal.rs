@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use super::journal::{ALL_BYTES, Exchange, JournalLimits};
+use super::journal::{ALL_BYTES, JournalEntry, JournalLimits};
 use super::{Error, Service};
 use crate::domain::{Workspace, WorkspaceId};
-use crate::store::{Lock, NewExchange, StoreError, StoredExchange};
+use crate::store::{Lock, NewEntry, StoreError, StoredEntry};
 
 /// How long an exchange waits for others to be written with it.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -51,7 +51,7 @@ impl Sharing {
 type Amounts = HashMap<Option<WorkspaceId>, (usize, usize)>;
 
 /// Counts an exchange; answers how much there is of its workspace now.
-fn count(amounts: &mut Amounts, exchange: &Exchange) -> (usize, usize) {
+fn count(amounts: &mut Amounts, exchange: &JournalEntry) -> (usize, usize) {
     let amount = amounts.entry(exchange.workspace).or_default();
     *amount = (amount.0 + 1, amount.1 + exchange.size());
     *amount
@@ -59,7 +59,7 @@ fn count(amounts: &mut Amounts, exchange: &Exchange) -> (usize, usize) {
 
 impl Service {
     /// Keeps an exchange, so that it can be found and explained.
-    pub fn keep_exchange(&self, exchange: Exchange) {
+    pub fn keep_exchange(&self, exchange: JournalEntry) {
         self.journal.keep(exchange);
         if self.may_have_replicas() && self.journal.is_on() && !self.sharing.is_due.swap(true, Ordering::AcqRel) {
             tokio::spawn(share_in_time(self.clone()));
@@ -70,7 +70,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
-    pub async fn exchanges(&self, workspace: &Workspace, since: u64) -> Result<Vec<Arc<Exchange>>, Error> {
+    pub async fn exchanges(&self, workspace: &Workspace, since: u64) -> Result<Vec<Arc<JournalEntry>>, Error> {
         if !self.may_have_replicas() {
             return Ok(self.journal.of_workspace(workspace, since));
         }
@@ -88,7 +88,7 @@ impl Service {
         &self,
         request_id: &str,
         of: Option<&Workspace>,
-    ) -> Result<Option<Arc<Exchange>>, Error> {
+    ) -> Result<Option<Arc<JournalEntry>>, Error> {
         let own = self.journal.find(request_id, of);
         // Within a workspace it is told with its number, which the table gives.
         if !self.may_have_replicas() || (own.is_some() && of.is_none()) {
@@ -109,7 +109,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal and this one's memory has nothing.
-    pub async fn last_exchange(&self) -> Result<Option<Arc<Exchange>>, Error> {
+    pub async fn last_exchange(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
         let own = self.journal.last();
         if !self.may_have_replicas() {
             return Ok(own);
@@ -120,7 +120,7 @@ impl Service {
         }
     }
 
-    async fn find_last_shared(&self) -> Result<Option<Arc<Exchange>>, Error> {
+    async fn find_last_shared(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
         self.gather().await?;
         Ok(self.store.read().await?.find_last_exchange().await?.and_then(read))
     }
@@ -168,7 +168,7 @@ impl Service {
         let mut untrimmed = self.sharing.untrimmed.lock().await;
         let unwritten = self.journal.all();
         let Some(last) = unwritten.last() else { return Ok(()) };
-        let rows: Vec<NewExchange> = unwritten.iter().map(|exchange| stored(exchange)).collect();
+        let rows: Vec<NewEntry> = unwritten.iter().map(|exchange| stored(exchange)).collect();
         for exchange in &unwritten {
             count(&mut untrimmed, exchange);
         }
@@ -237,7 +237,7 @@ async fn share_in_time(service: Service) {
 }
 
 /// Those that are within the limits, in their order: what is older waits to be trimmed.
-fn newest(mut exchanges: Vec<Arc<Exchange>>, limits: JournalLimits) -> Vec<Arc<Exchange>> {
+fn newest(mut exchanges: Vec<Arc<JournalEntry>>, limits: JournalLimits) -> Vec<Arc<JournalEntry>> {
     let mut amounts = Amounts::new();
     exchanges.reverse();
     exchanges.retain(|exchange| {
@@ -252,8 +252,8 @@ fn number(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
 
-fn stored(exchange: &Exchange) -> NewExchange {
-    NewExchange {
+fn stored(exchange: &JournalEntry) -> NewEntry {
+    NewEntry {
         workspace: exchange.workspace.map(|id| (id, exchange.incarnation)),
         request_id: exchange.request_id.clone(),
         place: number(exchange.number),
@@ -264,7 +264,7 @@ fn stored(exchange: &Exchange) -> NewExchange {
 }
 
 /// An exchange as it is kept; `None` where another version wrote what this one cannot read.
-fn read((number, content): StoredExchange) -> Option<Arc<Exchange>> {
-    let exchange: Exchange = serde_json::from_str(&content).ok()?;
-    Some(Arc::new(Exchange { number: u64::try_from(number).ok()?, ..exchange }))
+fn read((number, content): StoredEntry) -> Option<Arc<JournalEntry>> {
+    let exchange: JournalEntry = serde_json::from_str(&content).ok()?;
+    Some(Arc::new(JournalEntry { number: u64::try_from(number).ok()?, ..exchange }))
 }

@@ -9,7 +9,7 @@ use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::authorize::{Facts, Found};
 use crate::domain::clock::{ClockMode, WorkspaceClock};
 use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
-use crate::domain::token::{EndCause, Horizon, Token, TokenState};
+use crate::domain::tokens::{EndCause, Token, TokenState, Visibility};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{ByTime, Lock, Reader, StoreError, Writer};
 
@@ -159,7 +159,7 @@ impl Service {
                 return Ok(advanced);
             }
         }
-        Err(StoreError::Exchanged.into())
+        Err(StoreError::Replaced.into())
     }
 
     /// Advances a clock and carries out what is due on the way before it answers.
@@ -181,7 +181,7 @@ impl Service {
                 return Ok(advanced);
             }
         }
-        Err(StoreError::Exchanged.into())
+        Err(StoreError::Replaced.into())
     }
 
     /// Moves a clock, unless somebody else has moved it since it was read: then `None`. What comes on the way is looked
@@ -254,7 +254,7 @@ impl Service {
             let mut writer = self.store.write(Lock::Workspace(id)).await?;
             let Some(workspace) = writer.find_workspace(id).await? else { break };
             let now = workspace.clock.at(self.system_now());
-            let horizon = Horizon::with_expired(&workspace.behaviour, now);
+            let horizon = Visibility::with_expired(&workspace.behaviour, now);
             let due = writer.list_due(id, horizon, SWEEP_BATCH).await?;
             let mut batch = self.carry_out(&mut writer, &workspace, &due, now).await?;
             for token in writer.list_autoscoped(id, now, SWEEP_BATCH).await? {
@@ -279,7 +279,7 @@ impl Service {
         let mut reader = self.store.read().await?;
         let Some(workspace) = reader.find_workspace(id).await? else { return Ok(false) };
         let now = workspace.clock.at(self.system_now());
-        let horizon = Horizon::with_expired(&workspace.behaviour, now);
+        let horizon = Visibility::with_expired(&workspace.behaviour, now);
         let is_none_due = reader.list_due(id, horizon, 1).await?.is_empty();
         Ok(!is_none_due || !reader.list_autoscoped(id, now, 1).await?.is_empty())
     }
@@ -357,7 +357,7 @@ async fn instant_of(target: &Target, reader: &mut Reader, workspace: &Workspace,
 
 /// What comes after `now`, in order: exact for the first [`SCHEDULE_SCAN`] tokens of each order.
 async fn upcoming(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Vec<Event>, Error> {
-    let shown = Horizon::with_expired(&workspace.behaviour, now);
+    let shown = Visibility::with_expired(&workspace.behaviour, now);
     let mut tokens = reader.list_tokens_by_time(workspace.id, ByTime::IdleFrom, shown, SCHEDULE_SCAN).await?;
     for order in [ByTime::Expiry, ByTime::Autoscope] {
         tokens.extend(reader.list_tokens_by_time(workspace.id, order, shown, SCHEDULE_SCAN).await?);

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Error, Service};
 use crate::domain::audit::Origin;
-use crate::domain::decoy::{Decoy, DecoyUse, MAX_DECOYS};
+use crate::domain::decoys::{Decoy, DecoyUse, MAX_DECOYS};
 use crate::domain::oauth::SecretHash;
-use crate::domain::stranger::{Reaction, StrangerKind, looks_real};
-use crate::domain::token::{MAX_COMMENT_CHARS, TokenValue};
+use crate::domain::tokens::{MAX_COMMENT_CHARS, TokenValue};
+use crate::domain::tripwire::{Reaction, SuspectKind, looks_real};
 use crate::domain::{Denial, Millis, TokenId, WorkspaceId};
 use crate::store::Lock;
 
@@ -18,9 +18,9 @@ const OTHERS: &str = "(others)";
 
 /// Real-looking credentials of one kind that one client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Strangers {
+pub struct SuspectedCredentials {
     /// What they look like.
-    pub kind: StrangerKind,
+    pub kind: SuspectKind,
     /// The client's `User-Agent`.
     pub client: String,
     /// How many.
@@ -36,7 +36,7 @@ pub struct Strangers {
 pub struct Tripwire {
     /// What is done about them.
     pub reaction: Reaction,
-    seen: Arc<Mutex<Vec<Strangers>>>,
+    seen: Arc<Mutex<Vec<SuspectedCredentials>>>,
 }
 
 impl Tripwire {
@@ -45,7 +45,7 @@ impl Tripwire {
     }
 
     /// Who came with them, in the order in which they first did.
-    pub fn seen(&self) -> Vec<Strangers> {
+    pub fn seen(&self) -> Vec<SuspectedCredentials> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -59,7 +59,7 @@ impl Tripwire {
     }
 
     /// Counts one; answers whether it is the first of its client.
-    fn count(&self, kind: StrangerKind, client: &str, now: Millis) -> bool {
+    fn count(&self, kind: SuspectKind, client: &str, now: Millis) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = seen.iter().all(|it| it.client != client);
         let client = if is_new && seen.len() >= MAX_CLIENTS { OTHERS } else { client };
@@ -68,7 +68,7 @@ impl Tripwire {
             known.count += 1;
             known.last = now;
         } else {
-            seen.push(Strangers { kind, client: client.to_owned(), count: 1, first: now, last: now });
+            seen.push(SuspectedCredentials { kind, client: client.to_owned(), count: 1, first: now, last: now });
         }
         is_new
     }
@@ -154,10 +154,10 @@ mod tests {
         let tripwire = Tripwire::new(Reaction::Fail);
         assert_eq!(tripwire.verdict(), None);
         let count = |client: &str, kind| tripwire.count(kind, client, Millis(1));
-        assert!(count("curl/8", StrangerKind::PersonalAccessToken));
-        assert!(!count("curl/8", StrangerKind::PersonalAccessToken));
-        assert!(!count("curl/8", StrangerKind::AccessToken));
-        let firsts = (0..1000).filter(|i| count(&format!("client {i}"), StrangerKind::AccessToken)).count();
+        assert!(count("curl/8", SuspectKind::PersonalAccessToken));
+        assert!(!count("curl/8", SuspectKind::PersonalAccessToken));
+        assert!(!count("curl/8", SuspectKind::AccessToken));
+        let firsts = (0..1000).filter(|i| count(&format!("client {i}"), SuspectKind::AccessToken)).count();
         assert_eq!((firsts, tripwire.seen().len()), (99, MAX_CLIENTS + 1), "those beyond are one");
         assert!(tripwire.verdict().unwrap().contains("2 personal_access_token by 'curl/8'"));
         assert_eq!(Tripwire { reaction: Reaction::Warn, ..tripwire }.verdict(), None);

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::explain::owner_of;
-use super::{Error, Exchange, Service};
+use super::{Error, JournalEntry, Service};
 use crate::domain::access::USERS_SIGN_IN;
 use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
 use crate::domain::clock::WorkspaceClock;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply};
 use crate::domain::settings::ConfValue;
-use crate::domain::token::{Horizon, Token, TokenFacts, plan_create};
+use crate::domain::tokens::{Token, TokenFacts, Visibility, plan_create};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Reader, StoreError};
 
@@ -45,8 +45,8 @@ impl Hypothesis {
 pub struct Broken {
     /// Tokens, with the owner's name and the check that would refuse them.
     pub tokens: Vec<(Token, Option<String>, Step)>,
-    /// Kept requests that were answered without a refusal, and why they would be refused.
-    pub requests: Vec<(Arc<Exchange>, String)>,
+    /// StoredBody requests that were answered without a refusal, and why they would be refused.
+    pub requests: Vec<(Arc<JournalEntry>, String)>,
     /// Admins of the workspace that would not get in any more, by name.
     pub locked_out: Vec<String>,
     /// The clients that used those tokens last, and how many of them each did: most first.
@@ -89,7 +89,7 @@ impl Service {
         let mut broken = Broken::default();
         let mut decided: HashMap<TokenId, Option<Step>> = HashMap::new();
         let mut owners: HashMap<PrincipalId, Option<Owner>> = HashMap::new();
-        let live = Horizon::new(&present.behaviour, now);
+        let live = Visibility::new(&present.behaviour, now);
         for token in reader.list_tokens(id, None, None, live).await? {
             if let Entry::Vacant(unknown) = owners.entry(token.owner) {
                 let owner = match reader.find_principal(present.account, token.owner).await? {
@@ -149,7 +149,7 @@ pub(super) async fn locked_out(
     workspace: &Workspace,
     now: Millis,
 ) -> Result<Vec<String>, StoreError> {
-    let live = Horizon::new(&workspace.behaviour, now);
+    let live = Visibility::new(&workspace.behaviour, now);
     let mut names = Vec::new();
     for owner in reader.list_owners_by_token_alone(workspace, live, now, USERS_SIGN_IN).await? {
         if reader.standing(workspace, owner.id).await?.is_workspace_admin() {

@@ -8,7 +8,7 @@ use sqlx::FromRow;
 use super::session::{ForRows, Lock, Reader, Value, Writer, args};
 use super::{Store, StoreError};
 use crate::domain::audit::{Event, Filter, NewEvent};
-use crate::domain::identity::Principal;
+use crate::domain::identities::Principal;
 use crate::domain::{AccountId, Millis, WorkspaceId};
 
 #[derive(FromRow)]

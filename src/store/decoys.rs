@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use super::StoreError;
 use super::session::{Reader, Writer, args};
-use crate::domain::decoy::{Decoy, DecoyUse};
+use crate::domain::decoys::{Decoy, DecoyUse};
 use crate::domain::oauth::SecretHash;
 use crate::domain::{Millis, TokenId, WorkspaceId};
 

@@ -3,7 +3,7 @@
 use super::StoreError;
 use super::session::{Reader, Writer, args};
 use crate::domain::WorkspaceId;
-use crate::domain::fault::{Fault, Rule};
+use crate::domain::faults::{Fault, Rule};
 
 impl Reader {
     /// The faults of a workspace, in order.

@@ -8,8 +8,8 @@ use sqlx::FromRow;
 
 use super::StoreError;
 use super::session::{Reader, Writer, args};
-use crate::domain::identity::{Assignment, Member, Principal, PrincipalKind};
-use crate::domain::sign_in::Person;
+use crate::domain::identities::{Assignment, Member, Principal, PrincipalKind};
+use crate::domain::sign_ins::Person;
 use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 
 #[derive(FromRow)]
@@ -233,7 +233,7 @@ struct AgedPrincipalRow {
 }
 
 /// Where a principal stands among those of its kind, oldest first.
-pub type Aged = (Millis, PrincipalId);
+pub type AgedPrincipal = (Millis, PrincipalId);
 
 /// The principals of a kind in one place.
 #[derive(Clone, Copy, Debug)]
@@ -263,7 +263,7 @@ impl Population<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
     /// Those after this place; all when `None`.
-    pub after: Option<Aged>,
+    pub after: Option<AgedPrincipal>,
     /// How many of these are passed over.
     pub skip: usize,
     /// How many are read at most.
@@ -375,7 +375,7 @@ impl Reader {
         &mut self,
         of: Population<'_>,
         batch: Batch,
-    ) -> Result<Vec<(Aged, Principal, Assignment)>, StoreError> {
+    ) -> Result<Vec<(AgedPrincipal, Principal, Assignment)>, StoreError> {
         const THERE: &str = concat!(
             "SELECT ",
             principal_columns!(),
@@ -514,7 +514,7 @@ impl Reader {
     pub async fn list_memberships_between(
         &mut self,
         of: Population<'_>,
-        ((from, first), (to, last)): (Aged, Aged),
+        ((from, first), (to, last)): (AgedPrincipal, AgedPrincipal),
     ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
         const SQL: &str = concat!(
             "SELECT m.group_id, m.member_id FROM principals p
@@ -531,7 +531,7 @@ impl Reader {
     pub async fn list_members_between(
         &mut self,
         of: Population<'_>,
-        ((from, first), (to, last)): (Aged, Aged),
+        ((from, first), (to, last)): (AgedPrincipal, AgedPrincipal),
     ) -> Result<Vec<(PrincipalId, Member)>, StoreError> {
         // Whoever is in a group of the account that is there, is there.
         const THERE: &str = concat!(

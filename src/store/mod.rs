@@ -7,9 +7,9 @@
 
 mod audit;
 mod decoys;
-mod exchanges;
 mod faults;
 mod identities;
+mod journal;
 mod migrations;
 mod oauth;
 mod page_sessions;
@@ -23,8 +23,8 @@ mod settings;
 mod sign_ins;
 mod sqlite;
 mod tokens;
+mod workspace_rows;
 mod workspaces;
-mod worlds;
 
 use std::fmt;
 use std::path::Path;
@@ -37,15 +37,15 @@ use sqlite::Effort;
 use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 
-pub use exchanges::{NewExchange, StoredExchange};
-pub use identities::{Aged, Batch, Population};
+pub use identities::{AgedPrincipal, Batch, Population};
+pub use journal::{NewEntry, StoredEntry};
 pub use postgres::{Limits, PostgresPool};
 pub use report::{Part, Reported};
 pub use session::{Lock, Reader, Writer};
 pub use settings::Versioned;
 pub use sqlite::{Claim, Holder};
-pub use tokens::{ByTime, FatesWanted, PresentedOwner, PresentedToken, StoredFate};
-pub use worlds::{TABLES_KEPT, tables_put_back};
+pub use tokens::{ByTime, HistoryFilter, PresentedOwner, PresentedToken, StoredHistory};
+pub use workspace_rows::{TABLES_KEPT, tables_put_back};
 
 /// How long a request waits for a connection to read a SQLite file with before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,7 +113,7 @@ pub enum StoreError {
     OutOfTime,
     /// The workspace was put back or removed, through another process, since its request was checked.
     #[error("the workspace was exchanged under the request")]
-    Exchanged,
+    Replaced,
     /// A text holds U+0000, which PostgreSQL cannot store; refused alike on all databases.
     #[error("a text holds the character U+0000")]
     NulCharacter,
@@ -131,7 +131,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Unwritable(_) | Self::OutOfTime | Self::Exchanged)
+        matches!(self, Self::Unavailable(_) | Self::Unwritable(_) | Self::OutOfTime | Self::Replaced)
     }
 }
 

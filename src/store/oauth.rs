@@ -8,7 +8,7 @@ use super::StoreError;
 use super::identities::is_found;
 use super::session::{Reader, Writer, args};
 use super::tokens::{names_from, names_to};
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::jwt::{SigningKey, VerifyingKey};
 use crate::domain::oauth::{Secret, SecretHash};
 use crate::domain::{AccountId, Millis, PrincipalId};

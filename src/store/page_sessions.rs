@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use super::StoreError;
 use super::session::{Reader, Writer, args};
 use crate::domain::oauth::SecretHash;
-use crate::domain::page_session::PageSession;
+use crate::domain::page_sessions::PageSession;
 use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
 
 #[derive(FromRow)]

@@ -6,7 +6,7 @@ use super::StoreError;
 use super::identities::{PrincipalRow, is_found, is_present, principal_columns};
 use super::session::{Reader, Writer, args};
 use crate::domain::access::PermissionLevel;
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::Entries;
 use crate::domain::{PrincipalId, Workspace, WorkspaceId};
 

@@ -11,9 +11,9 @@ use super::StoreError;
 use super::identities::{PrincipalRow, is_among_present, is_found, is_present, principal_columns};
 use super::session::{Reader, Value, args};
 use super::tokens::{TokenRow, expiry_key, token_columns, within_horizon};
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::report::{Filter, Key, Order, Range, Row, RowOwner, SortBy};
-use crate::domain::token::Horizon;
+use crate::domain::tokens::Visibility;
 use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// The last use as indexed: none is the earliest.
@@ -37,7 +37,7 @@ pub struct Reported<'a> {
     /// The workspace.
     pub workspace: &'a Workspace,
     /// What token management shows of it now.
-    pub horizon: Horizon,
+    pub horizon: Visibility,
     /// Which of that.
     pub filter: &'a Filter,
     /// The owners that the filter names, where it names one.
@@ -97,7 +97,7 @@ impl<'a> Statement<'a> {
         Reported { workspace, horizon, filter, owners, tokens }: Reported<'a>,
         account: &'a str,
     ) -> Self {
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace.id].to_vec();
         let sql = [select, " WHERE ", within_horizon!(), " AND t.workspace_id = $4"];
         let mut statement = Self { sql: sql.concat(), values };
@@ -254,7 +254,7 @@ impl Reader {
     pub async fn list_owners_by_token_alone(
         &mut self,
         workspace: &Workspace,
-        horizon: Horizon,
+        horizon: Visibility,
         now: Millis,
         users_sign_in: bool,
     ) -> Result<Vec<Principal>, StoreError> {
@@ -273,7 +273,7 @@ impl Reader {
             active_there("$4", "$5"),
         );
         let account = workspace.account.to_string();
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, &account, workspace.id, now, users_sign_in];
         let rows = self.rows::<PrincipalRow>(AssertSqlSafe(sql), values).await?;
         rows.into_iter().map(Principal::try_from).collect()
@@ -283,14 +283,14 @@ impl Reader {
     pub async fn list_last_clients(
         &mut self,
         workspace: WorkspaceId,
-        horizon: Horizon,
+        horizon: Visibility,
     ) -> Result<Vec<(TokenId, String)>, StoreError> {
         const SQL: &str = concat!(
             "SELECT t.token_id, t.last_client FROM tokens t WHERE ",
             within_horizon!(),
             " AND t.workspace_id = $4 AND t.last_client IS NOT NULL"
         );
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace];
         let rows = self.rows::<(String, String)>(SQL, values).await?;
         Ok(rows.into_iter().map(|(id, client)| (TokenId::from_text(id), client)).collect())

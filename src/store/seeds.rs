@@ -3,7 +3,7 @@
 use super::StoreError;
 use super::identities::{PrincipalRow, principal_columns};
 use super::session::{Reader, args};
-use crate::domain::identity::{Principal, PrincipalKind};
+use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::{AccountId, Workspace};
 
 impl Reader {

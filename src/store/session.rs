@@ -420,12 +420,12 @@ impl Store {
     /// nobody does.
     ///
     /// # Errors
-    /// [`StoreError::Exchanged`], and as [`write`](Self::write).
+    /// [`StoreError::Replaced`], and as [`write`](Self::write).
     pub async fn write_in(&self, workspace: &Workspace, lock: Lock) -> Result<Writer, StoreError> {
         const SQL: &str = "SELECT COUNT(*) FROM workspaces WHERE workspace_id = $1 AND incarnation = $2";
         let mut writer = self.write(lock).await?;
         if writer.is_postgres() && writer.count(SQL, args![workspace.id, workspace.incarnation]).await? == 0 {
-            return Err(StoreError::Exchanged);
+            return Err(StoreError::Replaced);
         }
         Ok(writer)
     }

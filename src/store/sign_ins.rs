@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::StoreError;
 use super::identities::{PrincipalRow, principal_columns};
 use super::session::{Reader, Value, Writer, args};
-use crate::domain::identity::Principal;
+use crate::domain::identities::Principal;
 use crate::domain::oauth::SecretHash;
-use crate::domain::sign_in::{AuthorizationRequest, CHOICE_LIFETIME_MS, ReturnAddress, SignIn, Stage};
+use crate::domain::sign_ins::{AuthorizationRequest, CHOICE_LIFETIME_MS, ReturnAddress, SignIn, Stage};
 use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
 
 #[derive(FromRow)]

@@ -11,8 +11,8 @@ use super::session::{ForRows, Reader, Value, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
 use crate::domain::access::{PermissionLevel, Reach, Standing};
 use crate::domain::authorize::Use;
-use crate::domain::identity::PrincipalKind;
-use crate::domain::token::{EndCause, Ended, Horizon, Token};
+use crate::domain::identities::PrincipalKind;
+use crate::domain::tokens::{EndCause, Ended, Token, Visibility};
 use crate::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// The columns of a token after `tokens t`.
@@ -44,7 +44,7 @@ macro_rules! end_columns {
     };
 }
 
-/// The condition of [`Horizon::shows`]; its three values are bound as `$1`, `$2` and `$3`.
+/// The condition of [`Visibility::shows`]; its three values are bound as `$1`, `$2` and `$3`.
 macro_rules! within_horizon {
     () => {
         "(t.idle_from > $1 OR (t.last_used_at IS NULL AND $2)) AND (t.expiry_time IS NULL OR t.expiry_time > $3)"
@@ -304,7 +304,7 @@ pub enum ByTime {
 
 /// A token with its end, where it has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredFate {
+pub struct StoredHistory {
     /// The token; without scopes once it has ended.
     pub token: Token,
     /// The owner's name; `None` when the principal is gone.
@@ -325,7 +325,7 @@ struct FateRow {
     end: EndRow,
 }
 
-impl TryFrom<FateRow> for StoredFate {
+impl TryFrom<FateRow> for StoredHistory {
     type Error = StoreError;
 
     fn try_from(row: FateRow) -> Result<Self, StoreError> {
@@ -347,14 +347,14 @@ struct ReachRow {
 
 /// Which tokens are wanted: all, unless one of these is said.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct FatesWanted<'a> {
+pub struct HistoryFilter<'a> {
     /// This one alone.
     pub one: Option<&'a TokenId>,
     /// Those of this principal.
     pub owner: Option<PrincipalId>,
 }
 
-impl<'a> FatesWanted<'a> {
+impl<'a> HistoryFilter<'a> {
     /// A single token.
     pub fn one(id: &'a TokenId) -> Self {
         Self { one: Some(id), owner: None }
@@ -471,7 +471,7 @@ impl Reader {
         &mut self,
         workspace: WorkspaceId,
         owner: PrincipalId,
-        horizon: Horizon,
+        horizon: Visibility,
     ) -> Result<Vec<Token>, StoreError> {
         let mut tokens = self.tokens_of(workspace, owner).await?;
         tokens.retain(|token| horizon.shows(token));
@@ -502,7 +502,7 @@ impl Reader {
         workspace: WorkspaceId,
         created_by: Option<PrincipalId>,
         created_by_username: Option<&str>,
-        horizon: Horizon,
+        horizon: Visibility,
     ) -> Result<Vec<Token>, StoreError> {
         // A text for each, because a condition that also holds where nothing is asked would use no index.
         let sql = match (created_by, created_by_username) {
@@ -511,7 +511,7 @@ impl Reader {
             (None, Some(_)) => managed!("AND t.created_by_username = $5"),
             (Some(_), Some(_)) => managed!("AND t.created_by_id = $5 AND t.created_by_username = $6"),
         };
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let mut values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace].to_vec();
         values.extend(created_by.map(Value::from));
         values.extend(created_by_username.map(Value::from));
@@ -523,7 +523,7 @@ impl Reader {
     pub async fn list_due(
         &mut self,
         workspace: WorkspaceId,
-        horizon: Horizon,
+        horizon: Visibility,
         limit: i64,
     ) -> Result<Vec<Token>, StoreError> {
         // Two searches, because one condition with OR would not use either index.
@@ -542,7 +542,7 @@ impl Reader {
             expiry_key!(),
             " LIMIT $3"
         );
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let mut rows = self.rows::<TokenRow>(IDLE, args![workspace, idle_cutoff, never_used_exempt, limit]).await?;
         if rows.is_empty() {
             rows = self.rows::<TokenRow>(EXPIRED, args![workspace, expiry_cutoff, limit]).await?;
@@ -580,7 +580,7 @@ impl Reader {
         &mut self,
         workspace: WorkspaceId,
         order: ByTime,
-        horizon: Horizon,
+        horizon: Visibility,
         limit: i64,
     ) -> Result<Vec<Token>, StoreError> {
         const IDLE: &str = concat!(
@@ -612,7 +612,7 @@ impl Reader {
             expiry_key!(),
             " LIMIT $5"
         );
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let sql = match order {
             ByTime::IdleFrom => IDLE,
             ByTime::Expiry => EXPIRY,
@@ -627,22 +627,22 @@ impl Reader {
         &mut self,
         workspace: WorkspaceId,
         owner: PrincipalId,
-        horizon: Horizon,
+        horizon: Visibility,
     ) -> Result<i64, StoreError> {
         const SQL: &str = concat!(
             "SELECT COUNT(*) FROM tokens t WHERE ",
             within_horizon!(),
             " AND t.workspace_id = $4 AND t.owner_id = $5"
         );
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         self.count(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, owner]).await
     }
 
     /// How many tokens of a workspace are within the horizon.
-    pub async fn count_tokens(&mut self, workspace: WorkspaceId, horizon: Horizon) -> Result<i64, StoreError> {
+    pub async fn count_tokens(&mut self, workspace: WorkspaceId, horizon: Visibility) -> Result<i64, StoreError> {
         const SQL: &str =
             concat!("SELECT COUNT(*) FROM tokens t WHERE ", within_horizon!(), " AND t.workspace_id = $4");
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         self.count(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace]).await
     }
 
@@ -658,9 +658,9 @@ impl Reader {
     pub async fn list_fates(
         &mut self,
         workspace: &Workspace,
-        wanted: FatesWanted<'_>,
+        wanted: HistoryFilter<'_>,
         limit: i64,
-    ) -> Result<Vec<StoredFate>, StoreError> {
+    ) -> Result<Vec<StoredHistory>, StoreError> {
         // A text for each, because a condition that also holds where nothing is asked would use no index.
         let (stored, ended) = match (wanted.one, wanted.owner) {
             (None, None) => (fates!(tokens, ""), fates!(tombstones, "")),
@@ -677,7 +677,7 @@ impl Reader {
         values.extend(wanted.owner.map(Value::from));
         let mut rows = self.rows::<FateRow>(stored, &values).await?;
         rows.extend(self.rows::<FateRow>(ended, &values).await?);
-        let mut fates: Vec<StoredFate> = rows.into_iter().map(StoredFate::try_from).collect::<Result<_, _>>()?;
+        let mut fates: Vec<StoredHistory> = rows.into_iter().map(StoredHistory::try_from).collect::<Result<_, _>>()?;
         fates.sort_by(|a, b| (a.token.creation_time, &a.token.id).cmp(&(b.token.creation_time, &b.token.id)));
         Ok(fates)
     }
@@ -686,14 +686,14 @@ impl Reader {
     pub async fn list_token_owners(
         &mut self,
         workspace: WorkspaceId,
-        horizon: Horizon,
+        horizon: Visibility,
     ) -> Result<Vec<PrincipalId>, StoreError> {
         const SQL: &str = concat!(
             "SELECT DISTINCT t.owner_id FROM tokens t WHERE ",
             within_horizon!(),
             " AND t.workspace_id = $4 ORDER BY t.owner_id"
         );
-        let Horizon { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
+        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = horizon;
         let rows = self.rows::<(i64,)>(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace]).await?;
         Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
     }

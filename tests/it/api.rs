@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::body::Body;
 use axum::http::Method;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use futures_util::future::join_all;
 use serde_json::json;
 

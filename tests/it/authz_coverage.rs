@@ -1,7 +1,7 @@
 //! Every route of the table, asked without a credential and with ones that do not suffice.
 
 use dapi_mock::domain::authorize::Right;
-use dapi_mock::domain::scope::EndpointScope;
+use dapi_mock::domain::scopes::EndpointScope;
 use dapi_mock::http::routes::{ROUTES, Route};
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, FirstStart};
 

@@ -1,8 +1,8 @@
 //! Whatever a caller can make longer has a bound, and the refusal is that of the API.
 
 use axum::http::Method;
-use dapi_mock::domain::scope::{MAX_NAME_BYTES, MAX_SCOPES};
-use dapi_mock::domain::workspace::MAX_CHECKPOINTS;
+use dapi_mock::domain::scopes::{MAX_NAME_BYTES, MAX_SCOPES};
+use dapi_mock::domain::workspaces::MAX_CHECKPOINTS;
 use dapi_mock::domain::{conf, permissions, rule_sets};
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use serde_json::{Value, json};

@@ -40,7 +40,7 @@ fn the_compatibility_ledger_has_the_routes_of_the_table() {
 
 #[test]
 fn the_schema_of_seeds_is_that_of_the_code() {
-    let schema = serde_json::to_string_pretty(&dapi_mock::domain::seed::json_schema()).unwrap();
+    let schema = serde_json::to_string_pretty(&dapi_mock::domain::seeds::json_schema()).unwrap();
     check("docs/schemas/seed.schema.json", &format!("{schema}\n"));
 }
 
@@ -103,4 +103,28 @@ fn the_control_api_is_documented_route_by_route() {
     }
     let headings = text.lines().filter(|line| line.starts_with("**`") && line.contains(" /_mock")).count();
     assert_eq!(headings, control::ROUTES.len(), "it has no route that there is not");
+}
+
+/// Each requirement is there, in order, with tests that exist, or with the requirement that it repeats.
+#[test]
+fn the_requirements_name_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/requirements.md")).unwrap();
+    let sections: Vec<&str> = page.split("\n### R").skip(1).collect();
+    assert_eq!(sections.len(), 50);
+    for (number, section) in (1..).zip(sections) {
+        let (heading, text) = section.split_once('\n').unwrap();
+        assert_eq!(heading, format!("{number}"), "they are in order");
+        let mut is_shown = text.contains("](#r");
+        for line in text.lines().filter_map(|line| line.strip_prefix("- [")) {
+            let (link, names) = line.split_once("](../").and_then(|(_, rest)| rest.split_once("): ")).expect(line);
+            let code = std::fs::read_to_string(root.join(link)).unwrap_or_else(|error| panic!("{link}: {error}"));
+            for name in names.split('`').skip(1).step_by(2) {
+                let defined = ["fn", "def", "func", "void"].map(|word| format!("{word} {name}("));
+                assert!(defined.iter().any(|text| code.contains(text)), "R{number}: {link} has no test {name}");
+                is_shown = true;
+            }
+        }
+        assert!(is_shown, "R{number} names no test");
+    }
 }

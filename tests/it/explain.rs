@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ async fn the_ring_is_bounded() {
 async fn a_dry_run_decides_and_does_nothing() {
     let world = World::new(Backend::Memory).await;
     let (_, alice) = world.user_with_token("alice@example.com").await;
-    let token_id = dapi_mock::domain::token::TokenValue::parse(&alice).unwrap().id();
+    let token_id = dapi_mock::domain::tokens::TokenValue::parse(&alice).unwrap().id();
     let run = async |body: Value| world.admin().own(Method::POST, "workspaces/default/explain", &body).await;
     let create = |lifetime: i64| json!({"as": "alice@example.com", "method": "POST", "path": "/api/2.0/token/create", "body": {"lifetime_seconds": lifetime}});
     assert_eq!(run(create(60)).await.json()["allowed"], true);

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use dapi_mock::domain::fault::CATALOGUE;
-use dapi_mock::domain::token::TokenValue;
+use dapi_mock::domain::faults::CATALOGUE;
+use dapi_mock::domain::tokens::TokenValue;
 use serde_json::{Value, json};
 
 use crate::support::{

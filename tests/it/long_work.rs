@@ -1,8 +1,8 @@
 //! Work that takes as long as a world is large: others get in between, and what is cut off can be completed.
 
 use axum::http::Method;
-use dapi_mock::domain::seed;
-use dapi_mock::domain::seed::Seed;
+use dapi_mock::domain::seeds;
+use dapi_mock::domain::seeds::Seed;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -49,7 +49,7 @@ fn population() -> Value {
 }
 
 fn parse(seed: &Value) -> Seed {
-    seed::parse(&seed.to_string()).unwrap()
+    seeds::parse(&seed.to_string()).unwrap()
 }
 
 /// Lets another client read and write until the work is done; answers how often it could.
@@ -78,7 +78,7 @@ async fn others_get_in_while_a_seed_is_applied(world: World) {
 
 async fn others_get_in_while_a_workspace_is_created_with_a_population(world: World) {
     let service = world.service.clone();
-    let seed = seed::parse_workspace(&population().to_string()).unwrap();
+    let seed = seeds::parse_workspace(&population().to_string()).unwrap();
     let work = tokio::spawn(async move {
         service.create_workspace(&dapi_mock::service::NewWorkspace::default(), Some(&seed)).await
     });

@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::domain::PrincipalId;
-use dapi_mock::domain::identity::{Principal, PrincipalKind};
+use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::control::routes::ROUTES as CONTROL_ROUTES;
-use dapi_mock::domain::stranger::Reaction;
+use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::http::routes::ROUTES;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER, FirstStart, JournalLimits};
 use dapi_mock::store::Database;

@@ -1,8 +1,8 @@
 //! Seeds: worlds as text (spec §7).
 
 use axum::http::Method;
-use dapi_mock::domain::seed;
-use dapi_mock::domain::seed::Seed;
+use dapi_mock::domain::seeds;
+use dapi_mock::domain::seeds::Seed;
 use serde_json::{Value, json};
 
 use crate::support::{ADMIN_TOKEN, DAY_MS, MANAGED, START, USERS, World, command, get, on_every_store, start_in};
@@ -21,7 +21,7 @@ on_every_store!(
 const ANN: &str = "dapi000000000000000000000000000000aa";
 
 fn parse(text: &str) -> Seed {
-    seed::parse(text).unwrap_or_else(|error| panic!("{error}"))
+    seeds::parse(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 async fn sow(world: &World, text: &str) -> Value {

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::authorize::Use;
 use dapi_mock::domain::clock::WorkspaceClock;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
-use dapi_mock::domain::token::{EndCause, Ended, Horizon, Token};
+use dapi_mock::domain::tokens::{EndCause, Ended, Token, Visibility};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use dapi_mock::store::{FatesWanted, Lock, NewExchange, Store, StoreError};
+use dapi_mock::store::{HistoryFilter, Lock, NewEntry, Store, StoreError};
 
 use crate::support::{Backend, DAY_MS, START, World, on_every_store};
 
@@ -94,7 +94,7 @@ async fn queries_and_rules_agree_on_what_is_live(world: World) {
         let behaviour = Behaviour { never_used_counts_from_creation: from_creation, ..Behaviour::default() };
         for ahead in [-1, 0, 1, DAY_MS, 40 * DAY_MS] {
             let now = START.plus(ahead);
-            for horizon in [Horizon::new(&behaviour, now), Horizon::with_expired(&behaviour, now)] {
+            for horizon in [Visibility::new(&behaviour, now), Visibility::with_expired(&behaviour, now)] {
                 let ids = |tokens: &[&Token]| tokens.iter().map(|token| token.id.clone()).collect::<BTreeSet<_>>();
                 let expected = ids(&tokens.iter().filter(|token| horizon.shows(token)).collect::<Vec<_>>());
                 let listed = reader.list_tokens_of(workspace.id, owner, horizon).await.unwrap();
@@ -122,7 +122,7 @@ async fn an_ended_token_leaves_a_tombstone(world: World) {
         let found = reader.find_ended(&token.id).await.unwrap();
         assert_eq!(found[0].ended, Some(Ended { cause, actor: "who".to_owned(), at }));
         let workspace = reader.find_workspace(workspace).await.unwrap().unwrap();
-        let fates = reader.list_fates(&workspace, FatesWanted::one(&token.id), 10).await.unwrap();
+        let fates = reader.list_fates(&workspace, HistoryFilter::one(&token.id), 10).await.unwrap();
         assert_eq!(fates.iter().map(|fate| &fate.end).collect::<Vec<_>>(), [&found[0].ended]);
     }
 }
@@ -221,7 +221,7 @@ async fn a_restart_changes_nothing(mut world: World) {
 async fn what_is_remembered_is_what_the_database_holds(world: World) {
     let (workspace, owner) = (world.workspace().await.id, world.add_user("many@example.com").await);
     let behaviour = Behaviour::default();
-    let horizon = Horizon::new(&behaviour, START);
+    let horizon = Visibility::new(&behaviour, START);
     let store = world.service.store().clone();
     let done = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..3)
@@ -334,9 +334,9 @@ async fn both_databases_have_the_same_tables() {
     assert_eq!(left, right);
 }
 
-fn exchange(of: Option<(WorkspaceId, i64)>, place: i64, bytes: i64) -> NewExchange {
+fn exchange(of: Option<(WorkspaceId, i64)>, place: i64, bytes: i64) -> NewEntry {
     let nobody = (WorkspaceId(0), 0);
-    NewExchange {
+    NewEntry {
         workspace: of,
         request_id: format!("request {place}"),
         place,
@@ -346,7 +346,7 @@ fn exchange(of: Option<(WorkspaceId, i64)>, place: i64, bytes: i64) -> NewExchan
     }
 }
 
-async fn add_exchanges(world: &World, process: i64, exchanges: &[NewExchange]) {
+async fn add_exchanges(world: &World, process: i64, exchanges: &[NewEntry]) {
     let mut writer = world.service.store().write(Lock::Journal).await.unwrap();
     writer.insert_exchanges(process, exchanges).await.unwrap();
     writer.commit().await.unwrap();
@@ -359,7 +359,7 @@ async fn shown(world: &World, workspace: &Workspace, after: i64) -> Vec<(i64, St
 async fn exchanges_are_kept_in_order_each_once_and_within_limits(world: World) {
     let workspace = world.workspace().await;
     let of = Some((workspace.id, workspace.incarnation));
-    let some: Vec<NewExchange> = (0..120).map(|place| exchange(of, place, 10)).collect();
+    let some: Vec<NewEntry> = (0..120).map(|place| exchange(of, place, 10)).collect();
     let places = |found: &[(i64, String)]| -> Vec<i64> {
         found.iter().map(|(_, content)| content.rsplit_once(' ').unwrap().1.parse().unwrap()).collect()
     };
@@ -400,7 +400,7 @@ async fn a_workspace_shows_its_own_exchanges_and_the_default_one_nobodys(world: 
     let gone = Some((WorkspaceId(78), 0));
     let old = of(&other).map(|(id, incarnation)| (id, incarnation + 1));
     let owners = [of(&home), None, of(&other), gone, old, None, of(&home)];
-    let all: Vec<NewExchange> = owners.into_iter().zip(1..).map(|(of, place)| exchange(of, place, 10)).collect();
+    let all: Vec<NewEntry> = owners.into_iter().zip(1..).map(|(of, place)| exchange(of, place, 10)).collect();
     add_exchanges(&world, 1, &all).await;
     let contents = async |workspace: &Workspace| -> Vec<String> {
         shown(&world, workspace, 0).await.into_iter().map(|(_, content)| content).collect()

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::domain::authorize::{Check, Demand, Facts, Found, NamedWorkspace, Presented, authorize};
-use dapi_mock::domain::token::TokenValue;
+use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::domain::{PrincipalId, TokenId};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

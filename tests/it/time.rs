@@ -4,7 +4,7 @@ use axum::http::Method;
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::lifecycle::EventKind;
 use dapi_mock::domain::{Millis, WorkspaceId};
-use dapi_mock::service::{ADMIN_CLIENT_ID, FatesWanted, Target};
+use dapi_mock::service::{ADMIN_CLIENT_ID, HistoryFilter, Target};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -242,7 +242,7 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
     let id = workspace.id;
     let observe = async || {
         let mut seen = Vec::new();
-        let fates = world.service.token_fates(id, FatesWanted::default()).await.unwrap();
+        let fates = world.service.token_fates(id, HistoryFilter::default()).await.unwrap();
         for fate in fates.iter().filter(|fate| fate.token.owner == owner) {
             let end = fate.end.as_ref().map(|end| (end.cause, end.at));
             seen.push((fate.token.id.clone(), end));
@@ -259,7 +259,7 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
         let before = observe().await;
         let mut listed_before = Vec::new();
         for value in &values {
-            let presented = dapi_mock::domain::token::TokenValue::parse(value).unwrap().id();
+            let presented = dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id();
             listed_before.push((presented, works(&world, value).await));
         }
         world.service.sweep(id).await.unwrap();
@@ -272,12 +272,12 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
 
 /// Whether the token would authenticate, without recording a use.
 async fn works(world: &World, value: &str) -> bool {
-    let id = dapi_mock::domain::token::TokenValue::parse(value).unwrap().id();
+    let id = dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id();
     let mut reader = world.service.store().read().await.unwrap();
     let workspace = reader.find_default_workspace().await.unwrap().unwrap();
     let now = workspace.clock.at(world.now());
     let token = reader.find_token(workspace.id, &id).await.unwrap();
-    token.is_some_and(|token| token.state(&workspace.behaviour, now) == dapi_mock::domain::token::TokenState::Live)
+    token.is_some_and(|token| token.state(&workspace.behaviour, now) == dapi_mock::domain::tokens::TokenState::Live)
 }
 
 #[tokio::test]
@@ -299,7 +299,7 @@ async fn a_sweep_ends_many_in_batches() {
             .all(|event| event.kind == EventKind::TokenAutoRevoked && event.at == START.plus(90 * DAY_MS))
     );
     assert_eq!(world.service.sweep_all().await.unwrap(), 0, "it was done before the advance answered");
-    let fates = world.service.token_fates(id, FatesWanted::default()).await.unwrap();
+    let fates = world.service.token_fates(id, HistoryFilter::default()).await.unwrap();
     assert_eq!(fates.iter().filter(|fate| fate.end.is_some()).count(), 502);
 }
 

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use dapi_mock::domain::stranger::Reaction;
+use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::service::{ADMIN_CLIENT_ID, JournalLimits};
 use serde_json::{Value, json};
 

@@ -131,7 +131,7 @@ async fn the_texts_are_of_the_year_that_is_set() {
     let scoped = world.mint(world.admin_id().await, |token| token.scopes = Some(vec!["sql".into()])).await;
     let account = world.workspace().await.account;
     let account_users = format!("/api/2.0/accounts/{account}/scim/v2/Users");
-    let robot = world.add_principal(dapi_mock::domain::identity::PrincipalKind::ServicePrincipal, "r").await;
+    let robot = world.add_principal(dapi_mock::domain::identities::PrincipalKind::ServicePrincipal, "r").await;
     assert!(robot.0 > 0);
     for (texts, bad_token, scope, account_admin) in [
         (

@@ -1,10 +1,10 @@
-//! `Authorization`, and what names a workspace: each a line.
+//! Fuzzes `Authorization` and the headers and URL that name a workspace. The input has one per line.
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use dapi_mock::domain::authorize::{NamedWorkspace, Presented};
 use dapi_mock::domain::journal::CredentialKind;
-use dapi_mock::domain::token::TokenValue;
+use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::http::credential::{ORG_ID, WORKSPACE_ID, kind, named_workspace, presented, secret};
 use dapi_mock::http::redaction;
 

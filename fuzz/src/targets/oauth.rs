@@ -1,8 +1,8 @@
-//! The forms of OAuth's token endpoint, and the queries of the page where people sign in.
+//! Fuzzes the forms of OAuth's token endpoint and the queries of its authorize endpoint.
 
 use axum::http::{HeaderValue, Uri};
 use dapi_mock::domain::oauth::TokenRequest;
-use dapi_mock::domain::sign_in::{AuthorizationRequest, Rejected, ReturnAddress};
+use dapi_mock::domain::sign_ins::{AuthorizationRequest, Rejected, ReturnAddress};
 
 const ISSUER: &str = "http://127.0.0.1:3274/oidc";
 
@@ -28,7 +28,7 @@ pub(super) fn run(data: &[u8]) {
     }
 }
 
-/// There is no open redirect, and no header that the client wrote.
+/// Checks that there is no open redirect and no header injection.
 fn goes_to_loopback(back: &ReturnAddress) {
     let url = back.url(&[("code", "doac")], ISSUER);
     assert!(HeaderValue::from_str(&url).is_ok(), "{url:?}");

@@ -1,15 +1,15 @@
 //! The order of the checks, and what each looks at.
 
-use super::super::token::EndCause;
 use super::*;
 use crate::domain::access::{PermissionLevel, Reach};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::ids::DAY_MS;
 use crate::domain::settings::{Behaviour, ConfValue};
+use crate::domain::tokens::EndCause;
 
 const NOW: Millis = Millis(1_790_000_000_000);
 const HOME: WorkspaceId = WorkspaceId(11);
-const DEMAND: Demand = Demand { right: Right::Authenticated, scope: scope::SETTINGS, token_api: false, feature: None };
+const DEMAND: Demand = Demand { right: Right::Authenticated, scope: scopes::SETTINGS, token_api: false, feature: None };
 
 fn facts() -> Facts {
     let workspace = Workspace {

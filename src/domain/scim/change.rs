@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::draft::{Draft, Target};
 use super::{Fault, no_such_attribute};
 use crate::domain::Denial;
-use crate::domain::identity::PrincipalKind;
+use crate::domain::identities::PrincipalKind;
 
 /// Most operations of one PATCH \[inferred\].
 pub const MAX_OPERATIONS: usize = 1_000;
@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::domain::PrincipalId;
-    use crate::domain::identity::{Principal, PrincipalKind};
+    use crate::domain::identities::{Principal, PrincipalKind};
 
     fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::change::{Verb, member, schemas, without_schema};
 use super::filter::{Field, Filter};
 use super::{Fault, no_such_attribute};
-use crate::domain::identity::{
+use crate::domain::identities::{
     ACCOUNT_ADMIN, Assignment, Directory, Email, Principal, PrincipalKind, hidden_character,
 };
 use crate::domain::{Denial, PrincipalId, Workspace};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::Fault;
 use crate::domain::Denial;
-use crate::domain::identity::Principal;
+use crate::domain::identities::Principal;
 
 /// Most comparisons and operators of one filter (the v2.1 documentation's bound).
 pub const MAX_NODES: usize = 200;

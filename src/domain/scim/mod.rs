@@ -7,8 +7,8 @@ mod filter;
 
 use std::borrow::Cow;
 
-use super::identity::{Entry, Principal, PrincipalKind};
 use super::{Denial, PrincipalId};
+use crate::domain::identities::{Entry, Principal, PrincipalKind};
 
 pub use change::{Change, MAX_OPERATIONS};
 pub use draft::{

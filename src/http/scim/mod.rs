@@ -17,7 +17,7 @@ use super::App;
 use super::error::ApiError;
 use super::extract::{Body, Called, Segments, answer, ok};
 use crate::domain::Denial;
-use crate::domain::identity::{Directory, Entry, PrincipalKind};
+use crate::domain::identities::{Directory, Entry, PrincipalKind};
 use crate::domain::scim::{Change, Page, Sight};
 use crate::service::Shown;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::identity::{Entry, Member, Membership, PrincipalKind};
+use crate::domain::identities::{Entry, Member, Membership, PrincipalKind};
 use crate::domain::scim::{Sight, resource_type};
 
 const USER_SCHEMAS: &[&str] =

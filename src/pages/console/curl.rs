@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::control::Access;
-use crate::http::discovery::BaseUrl;
+use crate::http::oauth::discovery::BaseUrl;
 use crate::http::redaction;
 use crate::pages::visit::{Refusal, Stop, Visit, read_bytes};
-use crate::shell::quoted;
+use crate::web::shell::quoted;
 
 /// A call.
 #[derive(Clone, Debug)]

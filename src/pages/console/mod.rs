@@ -25,8 +25,8 @@ use super::frame::{self, time_of};
 use super::visit::{Refusal, Shown, Stop, Submission, Visit};
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::http::redaction;
-use crate::page::Page;
 use crate::service::Error;
+use crate::web::page::Page;
 
 /// Most workspaces that the choice has.
 const CHOICE: &str = "200";

@@ -20,14 +20,14 @@ const SHOWN: [(&str, &str); 3] = [("50", "50"), ("200", "200"), ("1000", "1000")
 const LIVE: u32 = 2;
 
 #[derive(Debug, Default, Deserialize)]
-struct Exchanges {
-    requests: Vec<Exchange>,
+struct RequestList {
+    requests: Vec<RequestRow>,
     next_before: Option<u64>,
 }
 
 /// A request with its answer, as the control API tells it.
 #[derive(Debug, Deserialize)]
-struct Exchange {
+struct RequestRow {
     request_id: String,
     time: String,
     workspace_time: Option<String>,
@@ -84,7 +84,7 @@ struct Check {
     because: String,
 }
 
-impl Exchange {
+impl RequestRow {
     /// When it was decided, on the workspace's clock where there is one.
     fn at(&self) -> &str {
         self.workspace_time.as_deref().unwrap_or(&self.time)
@@ -148,7 +148,7 @@ async fn page(console: &Console<'_>) -> Shown {
         ("limit", limit),
     ];
     let call = console.get("/requests").with_query(&[&parameters[..], &[("before", before)]].concat());
-    let (Exchanges { requests, next_before }, refusal) = console.ask(&call).await?;
+    let (RequestList { requests, next_before }, refusal) = console.ask(&call).await?;
     let next = next_before.map(|before| before.to_string());
     // What came before something else stays as it is.
     let live = before.is_empty().then_some(LIVE);
@@ -177,7 +177,7 @@ async fn page(console: &Console<'_>) -> Shown {
     Ok(console.page(refusal.as_ref(), &content))
 }
 
-fn list(console: &Console<'_>, requests: &[Exchange]) -> Markup {
+fn list(console: &Console<'_>, requests: &[RequestRow]) -> Markup {
     html! {
         @if requests.is_empty() {
             p { "No such request is kept. What clients send is here as soon as it is answered." }
@@ -232,7 +232,7 @@ pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(
     let (one, why) = (console.get(&format!("/requests/{id}")), Call::get(format!("/_mock/v1/explain/{id}")));
     let again = console.get(&format!("/requests/{id}")).with_query(&[("format", "curl")]);
     let stop = |refusal| visit.refused_by(&refusal);
-    let it: Exchange = one.read(&visit, one.make(&visit).await.map_err(stop)?)?;
+    let it: RequestRow = one.read(&visit, one.make(&visit).await.map_err(stop)?)?;
     let explanation: Explanation = why.read(&visit, why.make(&visit).await.map_err(stop)?)?;
     let (_, command) = again.make_text(&visit).await.map_err(stop)?;
     let content = html! {
@@ -251,7 +251,7 @@ pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(
     Ok(console.page_called(&format!("{} {}", it.method, it.path), None, &content))
 }
 
-fn facts(console: &Console<'_>, it: &Exchange) -> Markup {
+fn facts(console: &Console<'_>, it: &RequestRow) -> Markup {
     html! {
         dl.facts {
             div { dt { "Time here" } dd { (time_to_the_second(it.at())) } }
@@ -281,7 +281,7 @@ fn facts(console: &Console<'_>, it: &Exchange) -> Markup {
 }
 
 /// The ordered checks, the deciding one marked, and what would have to change.
-fn decision(console: &Console<'_>, it: &Exchange, explanation: &Explanation) -> Markup {
+fn decision(console: &Console<'_>, it: &RequestRow, explanation: &Explanation) -> Markup {
     html! {
         section aria-labelledby="why" {
             h2 #why { @if explanation.allowed { "Why it was allowed" } @else { "Why it was refused" } }

@@ -8,12 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::curl::{Call, segment};
 use super::{Console, Tab, Workspace, choices, field, typed};
-use crate::domain::seed::TEMPLATES;
+use crate::domain::seeds::TEMPLATES;
 use crate::http::redaction;
 use crate::pages::advanced;
 use crate::pages::frame::{Question, counted, time_of};
 use crate::pages::visit::{Refusal, Shown, Stop, Submission, Visit};
-use crate::shell::quoted;
+use crate::web::shell::quoted;
 
 /// Workspaces on a page.
 const SHOWN: &str = "50";
@@ -352,12 +352,12 @@ fn checkpoints(console: &Console<'_>, kept: &[Checkpoint]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Checkpoints" {
             table.stack {
-                thead { tr { th { "Name" } th { "Kept" } th { "With principals" } th { span.hidden { "Change" } } } }
+                thead { tr { th { "Name" } th { "StoredBody" } th { "With principals" } th { span.hidden { "Change" } } } }
                 tbody {
                     @for it in kept {
                         tr {
                             td data-label="Name" { (it.name) }
-                            td data-label="Kept" { (time_of(&it.created_at)) }
+                            td data-label="StoredBody" { (time_of(&it.created_at)) }
                             td data-label="With principals" { @if it.with_principals { "yes" } @else { "no" } }
                             td {
                                 form method="post" action=(console.path()) {

@@ -2,8 +2,8 @@
 
 use axum::http::Method;
 use dapi_mock::domain::audit::Filter;
-use dapi_mock::domain::token::{EndCause, TokenValue};
-use dapi_mock::store::FatesWanted;
+use dapi_mock::domain::tokens::{EndCause, TokenValue};
+use dapi_mock::store::HistoryFilter;
 use serde_json::{Value, json};
 
 use super::{Account, GROUPS, HERE, SERVICE_PRINCIPALS, THERE, USERS, in_workspace, no_access, refused};
@@ -163,7 +163,7 @@ async fn deletion_ends_tokens_in_every_workspace(world: World) {
         world.client(token).get(ME).await.refused(403, 403, INVALID);
         let id = TokenValue::parse(token).unwrap().id();
         let mut reader = world.service.store().read().await.unwrap();
-        let fate = reader.list_fates(home, FatesWanted::one(&id), 1).await.unwrap().remove(0);
+        let fate = reader.list_fates(home, HistoryFilter::one(&id), 1).await.unwrap().remove(0);
         let end = fate.end.unwrap();
         assert_eq!(
             (end.cause, &*end.actor, end.at),

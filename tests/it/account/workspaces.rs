@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use dapi_mock::domain::PrincipalId;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use serde_json::json;
 
 use super::{Account, HERE, THERE, USERS, refused};

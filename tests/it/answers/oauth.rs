@@ -1,7 +1,7 @@
 //! OAuth: client secrets, access tokens for machines and people, and what a caller learns of its own token.
 
 use axum::http::Method;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER};
 use insta::{assert_json_snapshot, assert_snapshot};
 use serde_json::json;

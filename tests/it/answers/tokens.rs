@@ -1,7 +1,7 @@
 //! Tokens: one's own, and those of the whole workspace for its admins.
 
 use axum::http::Method;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use insta::assert_snapshot;
 use serde_json::json;
 

@@ -10,7 +10,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use dapi_mock::control;
 use dapi_mock::control::{Access, Control};
-use dapi_mock::http::{App, HostType, SignInPolicy, error, exchange};
+use dapi_mock::http::{App, HostType, SignInPolicy, error, layers};
 use dapi_mock::store::Lock;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -63,7 +63,7 @@ async fn small_texts_do_not_become_large_deep_or_long() {
             let is_fine = answer.status.as_u16() < 500 && answer.text.len() < 1_500_000;
             assert!(is_fine, "{name} {path}: {:?} {:.300}", answer.status, answer.text);
         }
-        let read = dapi_mock::domain::seed::parse(&text);
+        let read = dapi_mock::domain::seeds::parse(&text);
         assert!(read.is_err() || name == "keys", "{name}: {read:?}");
     }
     assert_eq!(admin.get("/readyz").await.status, 200);
@@ -83,7 +83,7 @@ async fn a_panic_is_answered_as_every_other_defect() {
     let router: Router = Router::new()
         .route("/api/2.0/defect", get(defect))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn_with_state(app, exchange::finish));
+        .layer(from_fn_with_state(app, layers::finish));
     for _ in 0..3 {
         let request = Request::get("/api/2.0/defect").body(Body::empty()).unwrap();
         let answer = Answer::of(router.clone().oneshot(request).await.unwrap()).await;

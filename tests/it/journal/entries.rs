@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dapi_mock::domain::stranger::Reaction;
+use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER, JournalLimits};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Plays steps on the server and on the model, and compares what both show.
 
 use axum::http::Method;
-use dapi_mock::domain::token::TokenValue;
+use dapi_mock::domain::tokens::TokenValue;
 use serde_json::{Value, json};
 
 use super::{EVERYBODY, HOLDERS, INNER, Model, ModelToken, OUTER, OWNERS, ROBOTS, Step};

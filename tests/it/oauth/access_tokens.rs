@@ -8,7 +8,7 @@ use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dapi_mock::domain::WorkspaceId;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::entropy::SystemEntropy;
 use dapi_mock::service::{ADMIN_CLIENT_ID, FirstStart, Service};
 use futures_util::future::join_all;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use axum::http::Method;
 use dapi_mock::domain::audit::Filter;
-use dapi_mock::domain::identity::PrincipalKind;
-use dapi_mock::domain::scope::MAX_SCOPES;
+use dapi_mock::domain::identities::PrincipalKind;
+use dapi_mock::domain::scopes::MAX_SCOPES;
 use dapi_mock::domain::{PrincipalId, WorkspaceId};
 use futures_util::future::join_all;
 use serde_json::{Value, json};

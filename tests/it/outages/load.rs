@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use dapi_mock::domain::token::TokenValue;
+use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::store::{Database, Limits, Lock, StoreError, Versioned};
 use futures_util::future::join_all;
 use serde_json::{Value, json};

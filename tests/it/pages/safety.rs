@@ -1,6 +1,6 @@
 //! Forms from elsewhere, hostile texts, scripts, and clients that are no browsers.
 
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
 use serde_json::json;
 
@@ -48,7 +48,7 @@ async fn texts_of_users_keep_their_direction_to_themselves(world: World) {
     const TURNED: &str = "safe\u{202e}evas";
     let admin = world.admin_id().await;
     let id = world.mint(admin, |token| TURNED.clone_into(&mut token.comment)).await;
-    let id = dapi_mock::domain::token::TokenValue::parse(&id).unwrap().id().to_string();
+    let id = dapi_mock::domain::tokens::TokenValue::parse(&id).unwrap().id().to_string();
     let create = json!({"userName": "turned@example.com", "displayName": "\u{5d0}\u{5d1} 1"});
     assert_eq!(world.admin().post("/api/2.0/preview/scim/v2/Users", &create).await.status, 201);
     let mut browser = world.browser_of(ADMIN_USER).await;

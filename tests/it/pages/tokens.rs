@@ -1,6 +1,6 @@
 //! One's own tokens.
 
-use dapi_mock::domain::page_session::PageCookie;
+use dapi_mock::domain::page_sessions::PageCookie;
 use serde_json::json;
 
 use super::{REVOKE, TOKENS};

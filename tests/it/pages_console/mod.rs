@@ -7,7 +7,7 @@ mod workspaces;
 
 use axum::http::Method;
 use dapi_mock::control::routes::ROUTES;
-use dapi_mock::domain::fault::path_fits;
+use dapi_mock::domain::faults::path_fits;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Browser, World, shows};

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Method;
-use dapi_mock::domain::token::Token;
+use dapi_mock::domain::tokens::Token;
 use serde_json::json;
 
 use super::{behind, check_command, commands, console, opened, own, value_of};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::http::Method;
 use dapi_mock::domain::WorkspaceId;
-use dapi_mock::domain::token::TokenValue;
+use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use futures_util::future::join_all;
 use serde_json::{Value, json};

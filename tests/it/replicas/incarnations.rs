@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dapi_mock::domain::audit::{Filter, Origin};
 use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, Presented};
-use dapi_mock::domain::token::{TokenRequest, TokenValue};
+use dapi_mock::domain::tokens::{TokenRequest, TokenValue};
 use dapi_mock::domain::{CheckpointName, WorkspaceId};
 use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, StoreError};
 use dapi_mock::store::{Lock, Store};
@@ -39,7 +39,7 @@ impl Checked {
 }
 
 fn is_exchanged<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
-    matches!(outcome, Err(Error::Store(StoreError::Exchanged)))
+    matches!(outcome, Err(Error::Store(StoreError::Replaced)))
 }
 
 async fn what_was_checked_before_an_exchange_writes_nothing_after_it(one: World, other: World) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::http::Method;
-use dapi_mock::domain::stranger::Reaction;
+use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::service::{ADMIN_CLIENT_ID, JournalLimits};
 use dapi_mock::store::Store;
 use futures_util::future::join_all;

@@ -2,13 +2,13 @@
 
 use axum::body::Body;
 use axum::http::Method;
+use dapi_mock::cli::surface;
 use dapi_mock::control::Access;
 use dapi_mock::control::routes::{ROUTES, Who};
-use dapi_mock::domain::identity::{Principal, PrincipalKind};
+use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::oauth::{ClientSecret, Secret};
 use dapi_mock::domain::{AccountId, PrincipalId, Workspace};
 use dapi_mock::http::SignInPolicy;
-use dapi_mock::run::surface;
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::Lock;
 use serde_json::json;

@@ -10,8 +10,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use dapi_mock::domain::clock::WorkspaceClock;
-use dapi_mock::domain::identity::{Principal, PrincipalKind};
-use dapi_mock::domain::token::{Horizon, Token};
+use dapi_mock::domain::identities::{Principal, PrincipalKind};
+use dapi_mock::domain::tokens::{Token, Visibility};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::store::Lock;
 use rand::RngExt;
@@ -104,7 +104,7 @@ async fn model(world: &World, random: &mut ChaCha20Rng) -> Model {
         [(&home, "admin@example.com", ADMIN_TOKEN), (&other, "admin@77.example.com", ELSEWHERE)]
     {
         let mut reader = world.service.store().read().await.unwrap();
-        let id = dapi_mock::domain::token::TokenValue::parse(value).unwrap().id();
+        let id = dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id();
         let token = reader.find_token(workspace.id, &id).await.unwrap().unwrap();
         let workspace = reader.find_workspace(workspace.id).await.unwrap().unwrap();
         owners.push((token.owner, Some(name.to_owned())));
@@ -124,7 +124,7 @@ fn ask(model: &Model, random: &mut ChaCha20Rng) -> (String, Vec<String>) {
         .iter()
         .filter(|known| {
             let now = known.workspace.clock.at(model.now);
-            Horizon::with_expired(&known.workspace.behaviour, now).shows(&known.token)
+            Visibility::with_expired(&known.workspace.behaviour, now).shows(&known.token)
         })
         .collect();
     let sometimes = |random: &mut ChaCha20Rng| random.random_range(0..4) == 0;

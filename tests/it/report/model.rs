@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::Method;
 use dapi_mock::domain::WorkspaceId;
 use dapi_mock::domain::report::{Filter, Order, Place, Range, SortBy};
-use dapi_mock::domain::token::Horizon;
+use dapi_mock::domain::tokens::Visibility;
 use dapi_mock::store::{Part, Reported};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -69,7 +69,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
     model(&world, &mut random).await;
     let mut reader = world.service.store().read().await.unwrap();
     let workspace = reader.find_workspace(WorkspaceId(77)).await.unwrap().unwrap();
-    let horizon = Horizon::with_expired(&workspace.behaviour, workspace.clock.at(world.now()));
+    let horizon = Visibility::with_expired(&workspace.behaviour, workspace.clock.at(world.now()));
     let mut pages = 0;
     for by in [SortBy::Created, SortBy::Expires, SortBy::LastUsed, SortBy::Owner, SortBy::Workspace] {
         for descending in [false, true] {

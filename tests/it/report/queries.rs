@@ -104,7 +104,7 @@ async fn a_page_goes_on_while_tokens_come_and_go(world: World) {
     assert_eq!(world.revoke_reported(&gone).await.json()["revoked"], gone);
     let earlier = world.mint(admin, |token| token.creation_time = START.plus(-20_000)).await;
     let later = world.mint(admin, |token| token.creation_time = START.plus(DAY_MS)).await;
-    let id = |value: &str| dapi_mock::domain::token::TokenValue::parse(value).unwrap().id().to_string();
+    let id = |value: &str| dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id().to_string();
     let next = first["next_page_token"].as_str().unwrap();
     let rest = ids(&world.report(&format!("?limit=1000&page_token={next}")).await);
     assert_eq!(rest, [&all[3..], &[id(&later)]].concat());

@@ -20,7 +20,7 @@ async fn tokens_are_revoked_in_many_workspaces_at_once(world: World) {
     let (spared, _) = world.admin().create(&json!({})).await;
     let expired = world.mint(world.admin_id().await, |token| token.expiry_time = Some(START.plus(-1))).await;
     let vacuumed = world.mint(world.admin_id().await, |token| token.expiry_time = Some(START.plus(-31 * DAY_MS))).await;
-    let id = |value: &str| dapi_mock::domain::token::TokenValue::parse(value).unwrap().id().to_string();
+    let id = |value: &str| dapi_mock::domain::tokens::TokenValue::parse(value).unwrap().id().to_string();
     let at = |workspace: i64, token: &str| json!({"workspace_id": workspace, "token_id": token});
     let home = 3_274_327_432_743_274;
     let wanted = json!([

@@ -187,7 +187,7 @@ async fn r10_ninety_days_without_use_revoke_whoevers_token_it_is(world: World) {
     for (used, idle) in &tokens {
         world.client(idle).get(ME).await.refused(403, 403, INVALID);
         assert!(world.client(used).works().await);
-        let id = dapi_mock::domain::token::TokenValue::parse(idle).unwrap().id().to_string();
+        let id = dapi_mock::domain::tokens::TokenValue::parse(idle).unwrap().id().to_string();
         assert!(!managed.contains(&id) && !world.client(used).own_ids().await.contains(&id));
         admin.get(&format!("{MANAGED}/{id}")).await.refused(404, "RESOURCE_DOES_NOT_EXIST", &id);
         admin.revoke(&id).await.refused(404, "RESOURCE_DOES_NOT_EXIST", &id);

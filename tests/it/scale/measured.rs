@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use dapi_mock::control::routes::{ROUTES as CONTROL_ROUTES, Who};
 use dapi_mock::domain::PrincipalId;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::http::routes::ROUTES;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
 use dapi_mock::store::{Limits, Lock};

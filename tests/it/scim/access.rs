@@ -5,12 +5,12 @@ use std::sync::Arc;
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::authorize::{Demand, NamedWorkspace, Presented, Right};
-use dapi_mock::domain::identity::{Principal, PrincipalKind};
-use dapi_mock::domain::token::{EndCause, Ended, TokenRequest, TokenValue};
+use dapi_mock::domain::identities::{Principal, PrincipalKind};
+use dapi_mock::domain::tokens::{EndCause, Ended, TokenRequest, TokenValue};
 use dapi_mock::domain::{Denial, PrincipalId};
 use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::service::{Call, Error};
-use dapi_mock::store::{FatesWanted, Lock};
+use dapi_mock::store::{HistoryFilter, Lock};
 use serde_json::{Value, json};
 
 use super::{created, delete, group_with, patched, put, read, refused, user, works};
@@ -169,7 +169,7 @@ async fn deletion_ends_tokens_for_good(world: World) {
     let end = Some(Ended { cause: EndCause::OwnerDeleted, actor: "admin@example.com".to_owned(), at: START });
     for (token, expected) in [(&first, &end), (&second, &end), (&expired, &end), (&idle, &None)] {
         let id = TokenValue::parse(token).unwrap().id();
-        assert_eq!(&reader.list_fates(&workspace, FatesWanted::one(&id), 1).await.unwrap()[0].end, expected);
+        assert_eq!(&reader.list_fates(&workspace, HistoryFilter::one(&id), 1).await.unwrap()[0].end, expected);
     }
     let events = reader.list_events(workspace.id, &of("revokeDbToken")).await.unwrap();
     assert_eq!(events.len(), 3);

@@ -20,7 +20,7 @@ on_every_store!(
 
 #[tokio::test]
 async fn a_page_has_a_largest_size() {
-    use dapi_mock::domain::identity::{Principal, PrincipalKind};
+    use dapi_mock::domain::identities::{Principal, PrincipalKind};
     use dapi_mock::domain::scim::LARGEST_PAGE;
     use dapi_mock::store::Lock;
 

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Method;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::ADMIN_USER;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use dapi_mock::domain::WorkspaceId;
-use dapi_mock::domain::identity::PrincipalKind;
+use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
 use serde_json::json;
 

@@ -3,9 +3,9 @@
 //! What an administrator would do through the API is in `people`.
 
 use dapi_mock::domain::access::PermissionLevel;
-use dapi_mock::domain::identity::{Assignment, Principal, PrincipalKind};
+use dapi_mock::domain::identities::{Assignment, Principal, PrincipalKind};
 use dapi_mock::domain::settings::ConfValue;
-use dapi_mock::domain::token::{Token, TokenValue};
+use dapi_mock::domain::tokens::{Token, TokenValue};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER};
 use dapi_mock::store::Lock;

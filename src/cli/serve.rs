@@ -1,0 +1,231 @@
+//! `serve`: starts a server, serves until it is told to stop, and stops in order. `exec` uses [`serve_until`] too.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::assemble::{access, audit_file, sign_in_policy, surface_as, tls};
+use super::logging::begin;
+use super::ready::ReadyFile;
+use super::{export_token, seeds, sentence, service_over};
+use crate::Failure;
+use crate::background::{self, AuditWriter};
+use crate::config::ServeArgs;
+use crate::domain::AccountId;
+use crate::http::oauth::discovery::at_port;
+use crate::listen::server::{ExtraListeners, Listeners};
+use crate::log::Output;
+use crate::platform::{Signals, raise_open_files, reap_orphans, stdin_closes};
+use crate::service::{self, ADMIN_CLIENT_ID, Service, Started};
+use crate::store::{Database, OpenError, Store};
+use crate::web::browser::allow_hosts;
+
+/// The exit code when a suspected real credential was sent and `--tripwire` is `fail`: `EX_SOFTWARE` of sysexits.
+const TRIPPED: u8 = 70;
+
+/// How long stopping waits for the audit file, whose disk may not answer.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a start waits for PostgreSQL.
+const START_PATIENCE: Duration = Duration::from_mins(1);
+const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// An account and the port that is its host.
+pub(crate) type AccountPort = (AccountId, u16);
+
+pub(super) async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
+    let began = Instant::now();
+    let log = begin(&args)?;
+    args.check()?;
+    raise_open_files();
+    tokio::spawn(reap_orphans());
+    // From here on a signal ends the server in order, also as process 1, which has no default handlers.
+    let mut signals = Signals::that_stop()?;
+    let stdin = args.until_stdin_closes.then(stdin_closes).transpose()?;
+    let stop = async move {
+        tokio::select! {
+            received = signals.next() => tracing::info!("stopping because of {}", received.name()),
+            () = closed(stdin) => tracing::info!("stopping because standard input was closed"),
+        }
+    };
+    let (mut out, _out) = Output::to(&io::stdout(), "standard output")?;
+    let listeners = Listeners::bind(&args.hosts(), args.port()?, tls(&args)?).await?;
+    let url = listeners.url();
+    let served = serve_until(&args, log.output(), listeners, stop, async |server| {
+        // The log's writer never fails.
+        drop(out.write_all(banner(&url, &args, &server, began.elapsed()).as_bytes()));
+        Ok(())
+    });
+    let Some(service) = served.await? else { return Ok(ExitCode::SUCCESS) };
+    tracing::info!("stopped");
+    Ok(verdict(&service, ExitCode::SUCCESS))
+}
+
+async fn closed(stdin: Option<oneshot::Receiver<()>>) {
+    match stdin {
+        Some(closes) => drop(closes.await),
+        None => std::future::pending().await,
+    }
+}
+
+/// What a caller of [`serve_until`] is told when the server is ready.
+pub(crate) struct ReadyServer<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) started: Started,
+    pub(crate) account_port: Option<AccountPort>,
+}
+
+/// A server that is ready, with what has to end before it does.
+struct OpenServer {
+    service: Service,
+    audit_file: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+/// Starts a server, calls `ready`, serves until `stop` completes, and stops in order. `None` when `stop` completes
+/// before the server is ready.
+pub(crate) async fn serve_until(
+    args: &ServeArgs,
+    log: Output,
+    listeners: Listeners,
+    stop: impl Future<Output = ()>,
+    ready: impl AsyncFnOnce(ReadyServer<'_>) -> Result<(), Failure>,
+) -> Result<Option<Service>, Failure> {
+    let ready_file = args.ready_file.as_deref().map(ReadyFile::at).transpose()?;
+    let (let_in, extra, url) = (listeners.opener(), listeners.extra(), listeners.url());
+    let opening = async {
+        let (service, started) = open_service(args, &log).await?;
+        let router = surface_as(args.host_type, &service, access(args), sign_in_policy(args), Some(extra.clone()));
+        let_in(allow_hosts(router, &args.allow_host));
+        let account_port = match args.account_port {
+            Some(port) => Some(open_account_port(&service, &extra, port).await?),
+            None => None,
+        };
+        let server = start_background_work(args, service, extra).await?;
+        if let Some(file) = &ready_file {
+            let account = server.service.home_of_account(None).await?.account;
+            let host = account_port.map(|(_, port)| at_port(&url, port));
+            file.write(&url, &started, account, host.as_deref())?;
+        }
+        ready(ReadyServer { service: &server.service, started, account_port }).await?;
+        Ok::<_, Failure>(server)
+    };
+    let mut serving = std::pin::pin!(listeners.serve(stop));
+    let server = tokio::select! {
+        opened = opening => opened?,
+        () = &mut serving => return Ok(None),
+    };
+    serving.await;
+    drop(ready_file);
+    close(server).await.map(Some)
+}
+
+async fn open_service(args: &ServeArgs, log: &Output) -> Result<(Service, Started), Failure> {
+    let store = patiently(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?)).await?;
+    let service = service_over(store).watching(args.journal(), args.tripwire.tripwire);
+    let service = service.with_error_texts(args.error_texts);
+    let started = patiently(args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
+    for (file, seed) in seeds::seeds(args)? {
+        patiently(args, async || seeds::apply(&service, &file, &seed, log).await).await?;
+    }
+    Ok((service, started))
+}
+
+async fn start_background_work(
+    args: &ServeArgs,
+    service: Service,
+    extra: ExtraListeners,
+) -> Result<OpenServer, Failure> {
+    let every = Duration::from_secs(args.sweep_interval.into());
+    tokio::spawn(background::sweep(service.clone(), extra, every));
+    tokio::spawn(background::catch_up(service.clone()));
+    let Some(file) = audit_file(args) else { return Ok(OpenServer { service, audit_file: None }) };
+    let writer = patiently(args, async || AuditWriter::open(service.clone(), file.clone()).await).await?;
+    let (stop, stopped) = oneshot::channel();
+    Ok(OpenServer { service, audit_file: Some((stop, tokio::spawn(writer.run(stopped)))) })
+}
+
+/// Writes what requests did not wait for, and closes the database.
+async fn close(OpenServer { service, audit_file }: OpenServer) -> Result<Service, Failure> {
+    if let Some((stop, writing)) = audit_file {
+        // The events of the last requests are not written yet.
+        let _ = stop.send(());
+        if let Ok(ended) = tokio::time::timeout(AUDIT_PATIENCE, writing).await {
+            ended?;
+        } else {
+            tracing::warn!("cannot write the end of the audit file; the next start writes what is missing");
+        }
+    }
+    // For the other processes, which continue.
+    if let Err(error) = service.share_journal().await {
+        tracing::warn!("cannot add the last requests to the shared journal: {error}");
+    }
+    if let Err(error) = background::record(&service).await {
+        tracing::warn!("cannot record the last uses of tokens: {error}");
+    }
+    service.store().close().await;
+    Ok(service)
+}
+
+/// Retries while PostgreSQL is unavailable: a server may start before its database. Until then it answers that it is
+/// not ready.
+async fn patiently<T>(args: &ServeArgs, work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    let until = Instant::now() + START_PATIENCE;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match work().await {
+            Err(failure) if is_database_away(args, &failure) && !left.is_zero() => {
+                tracing::warn!("not ready, retrying for another {} s: {failure}", left.as_secs());
+                tokio::time::sleep(START_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_database_away(args: &ServeArgs, failure: &Failure) -> bool {
+    let passes = match (failure.downcast_ref(), failure.downcast_ref()) {
+        (Some(open), _) => OpenError::passes(open),
+        (_, Some(service::Error::Store(error))) => error.passes(),
+        _ => false,
+    };
+    passes && matches!(args.database, Database::Postgres(_))
+}
+
+/// The exit code of a server: a failure when `--tripwire fail` saw a suspected real credential, else `otherwise`.
+pub(crate) fn verdict(service: &Service, otherwise: ExitCode) -> ExitCode {
+    let Some(why) = service.tripwire().verdict() else { return otherwise };
+    tracing::error!("{why}");
+    if otherwise == ExitCode::SUCCESS { ExitCode::from(TRIPPED) } else { otherwise }
+}
+
+/// Opens the port that is the default account's host.
+async fn open_account_port(service: &Service, extra: &ExtraListeners, port: u16) -> Result<AccountPort, Failure> {
+    let account = service.home_of_account(None).await?.account;
+    Ok((account, extra.open(port, account).await.map_err(|error| format!("--account-port: {error}"))?))
+}
+
+fn banner(url: &str, args: &ServeArgs, server: &ReadyServer<'_>, took: Duration) -> String {
+    let ReadyServer { started, account_port, .. } = server;
+    let (database, access) = (&args.database, access(args));
+    let token = started.admin_token.as_ref().map_or_else(
+        || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),
+        export_token,
+    );
+    // Not as exports: clients refuse to choose between two ways to authenticate.
+    let oauth = started.admin_client_secret.as_ref().map_or_else(String::new, |secret| {
+        let secret = secret.reveal();
+        format!("# OAuth: DATABRICKS_CLIENT_ID={ADMIN_CLIENT_ID} DATABRICKS_CLIENT_SECRET={secret}\n")
+    });
+    let account = account_port.map_or_else(String::new, |(account, port)| {
+        format!("# account: DATABRICKS_HOST={} DATABRICKS_ACCOUNT_ID={account}\n", at_port(url, port))
+    });
+    format!(
+        "dapi-mock {}, data in {database}, workspace {}\npages at {url}/, control API at {url}/_mock/v1: {access}\n\nexport DATABRICKS_HOST={url}\n{token}\n{oauth}{account}\n\
+         dapi-mock ready host={url} in={}ms\n",
+        env!("CARGO_PKG_VERSION"),
+        started.workspace,
+        took.as_millis(),
+    )
+}

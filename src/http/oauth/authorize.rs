@@ -1,0 +1,242 @@
+//! `/oidc/v1/authorize` and its twin of the account: the page that asks a person who they are, and the
+//! way back to the client (research/api-identity-auth.md §3.5).
+
+use axum::extract::{Extension, State};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{Extensions, HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::html;
+
+use crate::domain::oauth::Refusal;
+use crate::domain::sign_ins::{AuthorizationRequest, PendingSignIn, Place, Rejected, ReturnAddress, Ticket};
+use crate::domain::{Denial, PrincipalId};
+use crate::http::App;
+use crate::http::error::{ApiError, oauth};
+use crate::http::extract::Parameters;
+use crate::http::layers::{Peer, Received, RequestOrigin};
+use crate::http::oauth::oidc::Server;
+use crate::service::{Error, KeyGuesses, KeyVerdict, Seal};
+use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
+use crate::web::page::{self, Page, PeopleChoice, Search, key_form};
+
+/// Who may sign in as whom.
+#[derive(Clone, Debug)]
+pub enum SignInPolicy {
+    /// Whoever reaches the server chooses; this user is taken without a question.
+    Open(Option<String>),
+    /// Whoever knows the key of which this is the SHA-256: the server is shared.
+    Key([u8; 32]),
+    /// Nobody: the server is reachable from elsewhere and there is no key.
+    Closed,
+}
+
+impl SignInPolicy {
+    /// Whether anybody may be signed in by whoever sent this.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Refusal> {
+        let text = match self {
+            Self::Closed => "The server is reachable from elsewhere: give it --control-key or --allow-open-control",
+            // A page whose domain was pointed at this machine has that domain as host.
+            Self::Open(_) if !has_known_host(headers, extensions) => UNKNOWN_HOST,
+            // Nobody is signed in by an image or a script of another page.
+            Self::Open(_) | Self::Key(_) if is_embedded_elsewhere(headers) => {
+                "The request comes from another site's page"
+            }
+            Self::Open(_) | Self::Key(_) => return Ok(()),
+        };
+        Err(Refusal::AccessDenied(text.into()))
+    }
+
+    /// What the forms are sealed with that hold under this policy alone.
+    pub fn seal(&self) -> Seal {
+        match self {
+            Self::Key(key) => *key,
+            Self::Open(_) | Self::Closed => Seal::default(),
+        }
+    }
+
+    /// Whether the control key has to be shown before anybody's name is.
+    pub fn asks_key(&self) -> bool {
+        matches!(self, Self::Key(_))
+    }
+
+    /// What the text typed as the control key comes to; where there is none, anything is right.
+    pub fn check(&self, guesses: &KeyGuesses, peer: Option<&Peer>, typed: &str) -> KeyVerdict {
+        match self {
+            Self::Open(_) => KeyVerdict::Right,
+            Self::Key(key) => guesses.check(peer.map(|peer| peer.0), typed, key),
+            Self::Closed => KeyVerdict::Wrong,
+        }
+    }
+}
+
+/// Told to a peer that showed too many wrong control keys.
+pub fn too_many_wrong_keys(seconds: u32) -> String {
+    format!("Too many wrong control keys came from this address: try again in {seconds} seconds.")
+}
+
+/// `GET …/authorize`
+pub async fn authorize(
+    State(app): State<App>,
+    server: Server,
+    parameters: Parameters,
+    method: Method,
+    headers: HeaderMap,
+    extensions: Extensions,
+    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
+) -> Result<Response, ApiError> {
+    let request = match AuthorizationRequest::read(parameters.pairs()) {
+        Ok(request) => request,
+        Err(Rejected::Here(refusal)) => return Err(Denial::from(refusal).into()),
+        Err(Rejected::Back(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
+    };
+    let back = request.back.clone();
+    let place = match app.sign_in.admits(&headers, &extensions) {
+        Ok(()) => app.service.sign_in_place(&server.issuer).await,
+        Err(refusal) => Err(Denial::from(refusal).into()),
+    };
+    let place = match place {
+        Ok(place) => place,
+        Err(Error::Denied(Denial::OAuth(refusal))) => return Ok(refuse(&back, &refusal, &server)),
+        Err(error) => return Err(error.into()),
+    };
+    let hint = parameters.get("login_hint");
+    // HEAD only looks.
+    if let SignInPolicy::Open(at_once) = &app.sign_in
+        && method != Method::HEAD
+        && let Some(name) = hint.or(at_once.as_deref())
+    {
+        match app.service.sign_in_as(&place, request.clone(), name, &origin).await? {
+            Some(code) => return Ok(send_back(&back, &code, &server)),
+            // Nobody may be there to choose another one.
+            None if hint.is_none() => {
+                let text = format!("{name} (--sign-in-as) is not an active user here");
+                return Ok(refuse(&back, &Refusal::AccessDenied(text), &server));
+            }
+            None => {}
+        }
+    }
+    let notice = hint.filter(|_| matches!(app.sign_in, SignInPolicy::Open(_)));
+    let notice = notice.map(|name| format!("{name} is not an active user here."));
+    let pending = app.service.ask_who(&place, request);
+    let question = Question { place: &place, pending: &pending, notice };
+    question.page(&app, StatusCode::OK, parameters.get("q").unwrap_or_default()).await
+}
+
+/// `POST …/authorize`: the page's form.
+pub async fn choose(
+    State(app): State<App>,
+    server: Server,
+    headers: HeaderMap,
+    extensions: Extensions,
+    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
+    Extension(Received(body)): Extension<Received>,
+) -> Result<Response, ApiError> {
+    if is_foreign(&headers) {
+        return Err(denied("The form is another site's").into());
+    }
+    app.sign_in.admits(&headers, &extensions).map_err(Denial::from)?;
+    let body = body?;
+    let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name).map(|(_, value)| value);
+    let ticket = field("ticket").unwrap_or_default();
+    let (mut pending, place) = app.service.asked(&server.issuer, &ticket, app.sign_in.seal()).await?;
+    if app.sign_in.asks_key() && !pending.admitted {
+        let typed = field("control_key").unwrap_or_default();
+        let (status, notice, wait) = match app.sign_in.check(app.service.key_guesses(), extensions.get(), &typed) {
+            KeyVerdict::Right => (StatusCode::OK, None, None),
+            KeyVerdict::Wrong => (StatusCode::FORBIDDEN, Some("This is not the control key.".to_owned()), None),
+            KeyVerdict::Wait(seconds) => {
+                (StatusCode::TOO_MANY_REQUESTS, Some(too_many_wrong_keys(seconds)), Some(seconds))
+            }
+        };
+        if notice.is_some() {
+            tracing::info!("refused to sign anybody in: a wrong control key");
+            let question = Question { place: &place, pending: &pending, notice };
+            let mut response = question.page(&app, status, "").await?;
+            response.headers_mut().extend(wait.map(|seconds| (RETRY_AFTER, seconds.into())));
+            return Ok(response);
+        }
+        pending.admitted = true;
+    }
+    let user = field("user");
+    if app.sign_in.asks_key() && user.is_none() {
+        let question = Question { place: &place, pending: &pending, notice: None };
+        return question.page(&app, StatusCode::OK, &field("q").unwrap_or_default()).await;
+    }
+    let person = user.and_then(|id| PrincipalId::parse(&id)).ok_or_else(|| denied("No user was chosen"))?;
+    let (code, back) = app.service.choose(&place, pending, person, &origin).await?;
+    Ok(send_back(&back, &code, &server))
+}
+
+fn denied(text: &str) -> Denial {
+    Refusal::AccessDenied(text.into()).into()
+}
+
+fn send_back(back: &ReturnAddress, code: &Ticket, server: &Server) -> Response {
+    redirect(&back.url(&[("code", &code.reveal())], &server.url))
+}
+
+fn refuse(back: &ReturnAddress, refusal: &Refusal, server: &Server) -> Response {
+    let (_, error, description) = oauth(refusal);
+    tracing::info!("refused to sign anybody in: {description}");
+    redirect(&back.url(&[("error", error), ("error_description", &description)], &server.url))
+}
+
+/// 302: the CLI's own tests follow it and 301 only. Browsers go on with GET after a form, too.
+fn redirect(url: &str) -> Response {
+    page::redirect(StatusCode::FOUND, url).unwrap_or_else(|| ApiError::Internal.into_response())
+}
+
+/// The page's question: who are you?
+struct Question<'a> {
+    place: &'a Place,
+    pending: &'a PendingSignIn,
+    notice: Option<String>,
+}
+
+impl Question<'_> {
+    async fn page(self, app: &App, status: StatusCode, text: &str) -> Result<Response, ApiError> {
+        let Self { place, pending, notice } = self;
+        let request = &pending.request;
+        let workspace = &place.workspace;
+        let named = (!place.whole_account).then(|| workspace.id.to_string());
+        let ticket = app.service.page_ticket(place, pending, app.sign_in.seal()).await?;
+        let hidden = [("ticket", ticket.as_str())];
+        let shows_names = pending.admitted || !app.sign_in.asks_key();
+        let form = if shows_names {
+            let (people, more) = app.service.people(place, text).await?;
+            let mut address = request.query();
+            address.extend(named.as_deref().map(|id| ("o", id)));
+            let search = if pending.admitted { Search::ByForm(&hidden) } else { Search::ByAddress(&address) };
+            PeopleChoice { people: &people, more, text, search, choice: &hidden }.forms()
+        } else {
+            key_form(&hidden)
+        };
+        let content = html! {
+            p {
+                b { (request.client_id) } " asks to act for you in "
+                @match &named {
+                    Some(id) if shows_names => { "workspace " b { bdi { (workspace.name) } } " (" (id) ")" }
+                    Some(id) => { "workspace " (id) }
+                    None => { "account " (workspace.account) }
+                }
+                ". It asks for: " (request.scope) "."
+            }
+            @if let Some(notice) = &notice { p.notice role="alert" { (notice) } }
+            (form)
+        };
+        let leads_to = Some(request.back.origin());
+        Ok(Page { status, leads_to, ..Page::new("Who are you?", content) }.respond())
+    }
+}
+
+/// A refusal as a page, for whoever came with a browser and cannot be sent back.
+pub(in crate::http) fn refusal_page(status: StatusCode, message: &str, request_id: &str) -> Response {
+    let content = html! {
+        p.notice role="alert" { (message) }
+        p.soft { "Request " (request_id) }
+    };
+    Page { status, ..Page::new("Nobody was signed in", content) }.respond()
+}

@@ -1,0 +1,117 @@
+//! What clients ask before they authenticate (spec §2, research/api-identity-auth.md §2).
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::header::HOST;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::Workspace;
+use crate::domain::authorize::NamedWorkspace;
+use crate::http::App;
+use crate::http::credential::named_workspace;
+use crate::http::error::ApiError;
+use crate::http::extract::ok;
+use crate::http::host::{AskedHost, HostType};
+use crate::http::layers::ByTls;
+use crate::service::issuer_of;
+
+/// The host metadata. `oidc_endpoint` is always there, without which the Python SDK cannot do client
+/// credentials; `workspace_id` only while the host serves one workspace, or on a port that is one's own, and
+/// `account_id` with it, or on an account's host.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(in crate::http) struct HostMetadata {
+    oidc_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workspace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud: Option<&'static str>,
+    host_type: &'static str,
+    token_federation_default_oidc_audiences: [String; 1],
+}
+
+impl HostMetadata {
+    /// That of the account's host, or of one for the account and its workspaces, whose access tokens are the
+    /// account's.
+    fn of_account(base: &str, host_type: &'static str, home: &Workspace) -> Self {
+        Self {
+            oidc_endpoint: issuer_of(base, Some(home.account)),
+            account_id: Some(home.account.to_string()),
+            cloud: Some(home.behaviour.cloud.as_str()),
+            host_type,
+            token_federation_default_oidc_audiences: [home.account.to_string()],
+            ..Self::default()
+        }
+    }
+}
+
+/// `GET /.well-known/databricks-config`: the first call of every current client; open, and never
+/// limited, delayed or faulted.
+pub async fn host_metadata(
+    State(app): State<App>,
+    BaseUrl(base): BaseUrl,
+    host: AskedHost,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let account = match host {
+        AskedHost::Account(account) => Some((account, "account")),
+        AskedHost::Workspace if app.host_type == HostType::Unified => Some((None, "unified")),
+        AskedHost::Workspace => None,
+    };
+    let is_unnamed = named_workspace(&headers, &uri) == NamedWorkspace::Unnamed;
+    if let Some((account, host_type)) = account.filter(|_| host.is_account() || is_unnamed) {
+        let home = app.service.home_of_account(account).await?;
+        return Ok(ok(&HostMetadata::of_account(&base, host_type, &home)));
+    }
+    // Only the port of a workspace names one here; clients know of none yet.
+    let named = match named_workspace(&headers, &uri) {
+        NamedWorkspace::Id(id) => app.service.find_workspace(id).await?,
+        NamedWorkspace::Unnamed | NamedWorkspace::Unusable(_) => app.service.only_workspace().await?,
+    };
+    Ok(ok(&HostMetadata {
+        oidc_endpoint: issuer_of(&base, None),
+        account_id: named.as_ref().map(|workspace| workspace.account.to_string()),
+        workspace_id: named.as_ref().map(|workspace| workspace.id.to_string()),
+        cloud: named.as_ref().map(|workspace| workspace.behaviour.cloud.as_str()),
+        host_type: "workspace",
+        token_federation_default_oidc_audiences: [format!("{base}/oidc/v1/token")],
+    }))
+}
+
+/// The address by which this client reached the server: containers and hosts use different ones.
+#[derive(Debug)]
+pub struct BaseUrl(pub String);
+
+impl BaseUrl {
+    /// That of a request.
+    pub fn of(parts: &Parts) -> Self {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
+        let scheme = if parts.extensions.get::<ByTls>().is_some() { "https" } else { "http" };
+        Self(format!("{scheme}://{host}"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for BaseUrl {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
+    }
+}
+
+/// The same host at another port.
+pub fn at_port(host: &str, port: u16) -> String {
+    let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
+    let name = match rest.rsplit_once(':') {
+        Some((name, digits)) if digits.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => rest,
+    };
+    format!("{scheme}://{name}:{port}")
+}

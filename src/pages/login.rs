@@ -1,0 +1,199 @@
+//! `/login` and its twin of the account console: a browser signs in by choosing who it is (spec §8).
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::IntoResponse;
+use maud::html;
+use serde::Deserialize;
+
+use crate::domain::authorize::NamedWorkspace;
+use crate::domain::oauth::Refusal;
+use crate::domain::sign_ins::{Issuer, Place};
+use crate::domain::{AccountId, Denial, PrincipalId};
+use crate::http::credential::named_workspace;
+use crate::http::oauth::authorize::too_many_wrong_keys;
+use crate::pages::visit::{Realm, Shown, Stop, Submission, Visit};
+use crate::pages::{Pages, token_report};
+use crate::service::{Error, KeyVerdict};
+use crate::web::page::{PeopleChoice, Search, key_form};
+
+/// What the page's address says.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    /// What is searched for.
+    #[serde(default)]
+    q: String,
+    /// The page that wanted somebody to sign in.
+    #[serde(default)]
+    next: String,
+    /// The account; else that of the default workspace.
+    account: Option<String>,
+}
+
+/// `GET …/login?q=&next=&o=&account=`
+pub(super) async fn ask(State(pages): State<Pages>, visit: Visit, Query(asked): Query<Asked>) -> Shown {
+    let place = place(&pages, &visit, asked.account.as_deref()).await?;
+    let admission = None;
+    question(&pages, &visit, &place, &asked, Shows { text: &asked.q, admission, notice: None }).await
+}
+
+/// `POST …/login`
+pub(super) async fn choose(State(pages): State<Pages>, Query(asked): Query<Asked>, form: Submission) -> Shown {
+    let visit = &form.visit;
+    let place = place(&pages, visit, asked.account.as_deref()).await?;
+    let mut admission = None;
+    if pages.sign_in.asks_key() {
+        let (verdict, proof) = admitted(&pages, &form, &place).await.map_err(|error| visit.failed(error))?;
+        admission = proof;
+        if admission.is_none() {
+            tracing::info!("refused to sign anybody in to the pages: a wrong control key");
+            if let KeyVerdict::Wait(seconds) = verdict {
+                let mut response =
+                    visit.refused(StatusCode::TOO_MANY_REQUESTS, &too_many_wrong_keys(seconds)).into_response();
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+                return Ok(response);
+            }
+            let notice = Some("This is not the control key.");
+            return question(&pages, visit, &place, &asked, Shows { text: "", admission, notice }).await;
+        }
+        if !form.has("user") {
+            let text = form.text("q");
+            return question(&pages, visit, &place, &asked, Shows { text, admission, notice: None }).await;
+        }
+    }
+    let Some(person) = PrincipalId::parse(form.text("user")) else {
+        let notice = Some("No user was chosen.");
+        return question(&pages, visit, &place, &asked, Shows { text: &asked.q, admission, notice }).await;
+    };
+    let signed_in = pages.service.sign_in_to_pages(&place, person, &visit.origin()).await;
+    let cookie = signed_in.map_err(|error| why_not(visit, error))?;
+    // Whoever was signed in before has left.
+    pages.service.sign_out_of_pages(&visit.cookie).await.map_err(|error| visit.failed(error))?;
+    let next = Some(asked.next.as_str()).filter(|next| is_own_page(next)).unwrap_or(match visit.realm {
+        Realm::Workspace => "/",
+        Realm::Account => token_report::PATH,
+    });
+    Ok(visit.with_cookie(visit.go(next), Some(&cookie)))
+}
+
+/// `POST …/logout`
+pub(super) async fn end(State(pages): State<Pages>, form: Submission) -> Shown {
+    pages.service.sign_out_of_pages(&form.visit.cookie).await.map_err(|error| form.visit.failed(error))?;
+    Ok(form.visit.go(form.visit.realm.login()))
+}
+
+/// Where somebody signs in.
+async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<Place, Stop> {
+    pages
+        .sign_in
+        .admits(&visit.parts.headers, &visit.parts.extensions)
+        .map_err(|refusal| why_not(visit, Denial::from(refusal).into()))?;
+    let issuer = match (visit.realm, account) {
+        (Realm::Workspace, _) => Issuer::Workspace(named_workspace(&visit.parts.headers, &visit.parts.uri)),
+        (Realm::Account, Some(text)) => Issuer::Account(AccountId::parse(text).ok_or_else(|| no_account(visit))?),
+        (Realm::Account, None) => {
+            let home = pages.service.sign_in_place(&Issuer::Workspace(NamedWorkspace::Unnamed)).await;
+            Issuer::Account(home.map_err(|error| why_not(visit, error))?.workspace.account)
+        }
+    };
+    pages.service.sign_in_place(&issuer).await.map_err(|error| why_not(visit, error))
+}
+
+fn no_account(visit: &Visit) -> Stop {
+    visit.refused(StatusCode::NOT_FOUND, "There is no such account to sign in to.")
+}
+
+/// OAuth's refusals in their own words.
+fn why_not(visit: &Visit, error: Error) -> Stop {
+    let message = match &error {
+        Error::Denied(Denial::OAuth(Refusal::AccessDenied(text) | Refusal::InvalidRequest(text))) => text.clone(),
+        _ => return visit.failed(error),
+    };
+    visit.refused(StatusCode::FORBIDDEN, &format!("{message}."))
+}
+
+/// What the typed control key comes to, and for the browser's next form the proof that it was the right one.
+async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<(KeyVerdict, Option<String>), Error> {
+    let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), pages.sign_in.seal());
+    let admission = form.text("admission");
+    if pages.service.is_admitted(account, &form_token, seal, admission).await? {
+        return Ok((KeyVerdict::Right, Some(admission.to_owned())));
+    }
+    let (guesses, peer) = (pages.service.key_guesses(), form.visit.parts.extensions.get());
+    let verdict = pages.sign_in.check(guesses, peer, form.text("control_key"));
+    if verdict != KeyVerdict::Right {
+        return Ok((verdict, None));
+    }
+    Ok((verdict, Some(pages.service.admit(account, &form_token, seal).await?)))
+}
+
+/// What the page shows.
+struct Shows<'a> {
+    /// What is searched for.
+    text: &'a str,
+    /// The proof that the browser has shown the control key.
+    admission: Option<String>,
+    notice: Option<&'a str>,
+}
+
+/// The page's question: who are you? With a control key it asks for that first, and names nobody before.
+async fn question(pages: &Pages, visit: &Visit, place: &Place, asked: &Asked, shows: Shows<'_>) -> Shown {
+    let Shows { text, admission, notice } = shows;
+    let shows_names = admission.is_some() || !pages.sign_in.asks_key();
+    let id = place.workspace.id.to_string();
+    let mut search = vec![("next", asked.next.as_str())];
+    match visit.realm {
+        Realm::Workspace => search.push(("o", &id)),
+        Realm::Account => search.extend(asked.account.as_deref().map(|account| ("account", account))),
+    }
+    let form_token = visit.cookie.form_token();
+    let mut hidden = vec![("form_token", form_token.as_str())];
+    hidden.extend(admission.as_deref().map(|admission| ("admission", admission)));
+    let form = if shows_names {
+        let (people, more) = pages.service.people(place, text).await.map_err(|error| visit.failed(error))?;
+        let search = if admission.is_some() { Search::ByForm(&hidden) } else { Search::ByAddress(&search) };
+        PeopleChoice { people: &people, more, text, search, choice: &hidden }.forms()
+    } else {
+        key_form(&hidden)
+    };
+    let content = html! {
+        p {
+            @match visit.realm {
+                Realm::Workspace if shows_names => {
+                    "Sign in to workspace " b { bdi { (place.workspace.name) } } " (" (id) ")."
+                }
+                Realm::Workspace => { "Sign in to workspace " (id) "." }
+                Realm::Account => { "Sign in to the account console of account " (place.workspace.account) "." }
+            }
+        }
+        @if let Some(notice) = notice { p.notice role="alert" { (notice) } }
+        div.narrow { (form) }
+    };
+    let status = if notice.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
+    Ok(visit.page_with(status, "Who are you?", content))
+}
+
+/// Whether it is the path of a page of ours, and no way out of here: browsers read `//host` and `/\host` as another
+/// host.
+fn is_own_page(next: &str) -> bool {
+    next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains(['\\', '\r', '\n', '\t'])
+        && next.parse::<axum::http::Uri>().is_ok_and(|uri| uri.host().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        for next in ["/", "/settings/workspace/advanced?a=b", "/_mock/"] {
+            assert!(is_own_page(next), "{next}");
+        }
+        for next in ["", "//evil.com", "/\\evil.com", "https://evil.com/", "evil", "/\t/evil.com", "/a\r\nb", "/ a"] {
+            assert!(!is_own_page(next), "{next}");
+        }
+    }
+}

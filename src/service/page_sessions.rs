@@ -1,0 +1,135 @@
+//! Who uses the pages: a browser signs in as somebody, and what it does it does with an access token of theirs.
+
+use crate::domain::audit::{Action, Origin};
+use crate::domain::jwt::AccessToken;
+use crate::domain::oauth::SecretHash;
+use crate::domain::page_sessions::{LIFETIME_MS, PageCookie, PageSession};
+use crate::domain::scopes::ALL_APIS;
+use crate::domain::sign_ins::Place;
+use crate::domain::{Denial, Millis, PrincipalId, WorkspaceId};
+use crate::service::keys::sign;
+use crate::service::oauth::AccessGrant;
+use crate::service::sign_ins::{active_user, no_longer_active};
+use crate::service::{Error, Service};
+use crate::store::Lock;
+
+/// The OAuth client that the pages are.
+const CLIENT: &str = "dapi-mock-pages";
+
+/// Somebody in front of a browser.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Where.
+    pub place: Place,
+    /// Who.
+    pub id: PrincipalId,
+    /// Their `userName`.
+    pub name: String,
+    /// What the clock there shows.
+    pub now: Millis,
+    session: PageSession,
+}
+
+impl Service {
+    /// Signs a browser in as somebody. Answers its cookie, a new one, so that nobody can have laid it there before.
+    ///
+    /// # Errors
+    /// [`Denial::OAuth`] when they are not active there.
+    pub async fn sign_in_to_pages(
+        &self,
+        place: &Place,
+        person: PrincipalId,
+        origin: &Origin,
+    ) -> Result<PageCookie, Error> {
+        let cookie = PageCookie::from_random(self.entropy.secret());
+        let (system, workspace) = (self.system_now(), &place.workspace);
+        let mut writer = self.store.write_in(workspace, Lock::Workspace(workspace.id)).await?;
+        let user = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?;
+        let name = user.name;
+        let session = PageSession {
+            hash: cookie.hash(),
+            workspace: workspace.id,
+            account: workspace.account,
+            whole_account: place.whole_account,
+            principal: person,
+            creation: user.creation,
+            began_at: system,
+        };
+        writer.insert_page_session(&session, system.plus(-LIFETIME_MS)).await?;
+        let action = Action::browser_login(&name);
+        self.record_as(&mut writer, workspace, &name, origin, workspace.clock.at(system), action).await?;
+        writer.commit().await?;
+        Ok(cookie)
+    }
+
+    /// Who the browser with this cookie is, as long as they are active there.
+    pub async fn signed_in(&self, cookie: &PageCookie) -> Result<Option<SignedIn>, Error> {
+        let system = self.system_now();
+        let mut reader = self.store.read().await?;
+        let session = reader.find_page_session(&cookie.hash()).await?.filter(|session| session.is_live(system));
+        let Some(session) = session else { return Ok(None) };
+        let Some(workspace) = reader.find_workspace(session.workspace).await? else { return Ok(None) };
+        let place = Place { workspace, whole_account: session.whole_account };
+        let user = active_user(&mut reader, &place, session.principal).await?;
+        let name = user.filter(|user| user.creation == session.creation).map(|user| user.name);
+        let now = place.workspace.clock.at(system);
+        Ok(name.map(|name| SignedIn { place, id: session.principal, name, now, session }))
+    }
+
+    /// An access token with which the pages act for somebody. It stays in the process, and ends with the session.
+    pub async fn access_token_of(&self, person: &SignedIn) -> Result<AccessToken, Error> {
+        let key = self.signing_key(person.session.account).await?;
+        let grant = AccessGrant {
+            client_id: CLIENT,
+            sub: &person.name,
+            scope: ALL_APIS,
+            audience: person.place.audience(),
+            sid: Some(person.session.hash.as_str().to_owned()),
+            creation: person.session.creation,
+            workspace_creation: None,
+        };
+        sign(&key, &self.claims(CLIENT, grant, person.now))
+    }
+
+    /// Signs the browser with this cookie out.
+    pub async fn sign_out_of_pages(&self, cookie: &PageCookie) -> Result<(), Error> {
+        let hash = cookie.hash();
+        let Some(session) = self.store.read().await?.find_page_session(&hash).await? else { return Ok(()) };
+        self.forget_page_session(session.workspace, &hash).await
+    }
+
+    /// Remembers, for every process, that a form was sent; answers whether it is the first time. It is kept among the
+    /// sessions and as long as they are: as a session of nobody, since no cookie has the hash of a form.
+    ///
+    /// # Errors
+    /// [`Denial::WorkspaceNotFound`]
+    pub async fn take_form(&self, id: WorkspaceId, form: &SecretHash) -> Result<bool, Error> {
+        let system = self.system_now();
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
+        let sent = PageSession {
+            hash: form.clone(),
+            workspace: id,
+            account: workspace.account,
+            whole_account: false,
+            principal: PrincipalId(0),
+            creation: 0,
+            began_at: system,
+        };
+        let is_first = writer.insert_page_session(&sent, system.plus(-LIFETIME_MS)).await?;
+        writer.commit().await?;
+        Ok(is_first)
+    }
+
+    /// Lets a form be sent once more, since nothing came of it.
+    pub async fn give_form_back(&self, id: WorkspaceId, form: &SecretHash) -> Result<(), Error> {
+        self.forget_page_session(id, form).await
+    }
+
+    async fn forget_page_session(&self, id: WorkspaceId, hash: &SecretHash) -> Result<(), Error> {
+        let mut writer = self.store.write(Lock::Workspace(id)).await?;
+        writer.delete_page_session(hash).await?;
+        writer.commit().await?;
+        Ok(())
+    }
+}
