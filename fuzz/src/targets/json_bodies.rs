@@ -34,10 +34,7 @@ pub(super) fn run(data: &[u8]) {
         match result {
             Ok(()) | Err(Denial::InvalidParameter(_)) => {}
             Err(other) => {
-                assert!(
-                    matches!(other, Denial::Request(RequestDenial::MalformedRequest(_))) && !is_object,
-                    "{other:?}"
-                );
+                assert!(matches!(other, Denial::Request(RequestDenial::MalformedBody(_))) && !is_object, "{other:?}");
                 assert_eq!(wire(&ApiError::from(other), ErrorTexts::default()).status, 400);
             }
         }
