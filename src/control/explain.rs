@@ -15,7 +15,7 @@ use crate::domain::explain::{Actor, Change, Why};
 use crate::domain::faults::{Fault, When};
 use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::http::error::wire;
-use crate::http::reason::why;
+use crate::http::explanation::why;
 use crate::http::routes;
 use crate::http::tokens::token_request;
 use crate::service::{DryRun, HistoryFilter, JournalEntry};

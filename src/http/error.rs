@@ -21,10 +21,11 @@ use crate::domain::identities::{Directory, PrincipalKind};
 use crate::domain::oauth::{MAX_SECRETS, Refusal};
 use crate::domain::settings::ErrorTexts;
 use crate::domain::tokens::QUOTA;
+use crate::http::context::Outcome;
 use crate::service::Error;
 
-/// Why a request has no answer of its own. It travels as a response extension to
-/// [`finish`](crate::http::layers::finish), which knows the request's id and renders it.
+/// Why a request has no answer of its own. It travels in the [`Outcome`] to
+/// [`finish`](crate::http::exchange::finish), which knows the request's id and renders it.
 #[derive(Clone, Debug)]
 pub enum ApiError {
     /// A rule said no.
@@ -63,7 +64,7 @@ impl From<Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
-        response.extensions_mut().insert(self);
+        Outcome::of_mut(&mut response).error = Some(self);
         response
     }
 }

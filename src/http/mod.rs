@@ -1,20 +1,23 @@
 //! The emulated Databricks API: parse, call the service, render. No rules, no SQL.
 
 pub mod account;
+pub mod body;
 pub mod catalogue;
 pub mod compatibility;
+pub mod context;
 pub mod credential;
 pub mod error;
+pub mod exchange;
+pub mod explanation;
 pub mod extract;
 pub mod faults;
 pub mod guard;
 pub mod health;
 pub mod host;
-pub mod layers;
+mod journal;
 pub mod oauth;
 pub mod openapi;
 pub mod permissions;
-pub mod reason;
 pub mod redaction;
 pub mod routes;
 pub mod scim;
@@ -58,6 +61,6 @@ pub fn router(app: App) -> Router {
         .fallback(elsewhere.clone())
         .method_not_allowed_fallback(elsewhere)
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn_with_state(app.clone(), layers::finish))
+        .layer(from_fn_with_state(app.clone(), exchange::finish))
         .with_state(app)
 }
