@@ -3,22 +3,23 @@
 //! layers and handlers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::USER_AGENT;
 use axum::http::{Extensions, HeaderMap};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
 
 use super::credential::Credentials;
 use super::error::ApiError;
-use super::faults::{ArmedFaults, Interruption};
 use super::host::TargetHost;
-use super::routes::Route;
+use super::route::Route;
 use super::{body, redaction};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Demand, Parties, Presented, Step};
+use crate::domain::faults::Fault;
 use crate::domain::journal::CredentialKind;
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::service::Service;
@@ -101,6 +102,25 @@ impl Outcome {
     }
 }
 
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        Outcome::of_mut(&mut response).error = Some(self);
+        response
+    }
+}
+
+/// What breaks an answer on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// The connection ends before the first byte.
+    Drop,
+    /// The connection ends in the middle of the body.
+    Truncate,
+    /// The body pauses in its middle.
+    Pause(Duration),
+}
+
 /// What the guard found out about a request, for the log and the journal.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -120,7 +140,7 @@ pub struct Verdict {
     /// Where the request came from, under the id that it has once its workspace is known.
     pub origin: Arc<Origin>,
     /// The faults that fired.
-    pub faults: ArmedFaults,
+    pub faults: Vec<Fault>,
 }
 
 impl Verdict {
@@ -137,7 +157,7 @@ impl Verdict {
             trace: Vec::new(),
             parties: Parties::default(),
             origin,
-            faults: ArmedFaults::default(),
+            faults: Vec::new(),
         }
     }
 

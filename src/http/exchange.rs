@@ -14,9 +14,10 @@ use http_body_util::{BodyExt, Collected};
 use hyper::body::Bytes;
 
 use super::context::{Outcome, RequestContext, Verdict};
-use super::error::{ApiError, Envelope, render, wire};
+use super::error::{ApiError, render, wire};
 use super::faults::interrupted;
 use super::journal::{self, SentRequest};
+use super::routes::envelope_at;
 use super::{App, redaction};
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
@@ -102,7 +103,7 @@ fn refuse(
         "refused: {}",
         redaction::line(because)
     );
-    let (parts, body) = render(error, Envelope::at(path), &origin.request_id, texts).into_parts();
+    let (parts, body) = render(error, envelope_at(path), &origin.request_id, texts).into_parts();
     *response.status_mut() = parts.status;
     // That of the empty body, which stood in for this one.
     response.headers_mut().remove(CONTENT_LENGTH);

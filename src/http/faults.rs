@@ -3,24 +3,19 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::context::{Outcome, RequestContext, Verdict};
+use super::context::{Interruption, Outcome};
 use super::error::ApiError;
-use super::guard::answer_in_time;
-use super::routes::Route;
 use super::{App, redaction};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Presented};
@@ -40,17 +35,6 @@ const LOGIN_PAGE: &str = "<!doctype html><html><head><meta charset=\"utf-8\"/>\
 
 /// How long the first half of a truncated body has to go out.
 const TRUNCATED_AFTER: Duration = Duration::from_millis(10);
-
-/// What breaks an answer on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interruption {
-    /// The connection ends before the first byte.
-    Drop,
-    /// The connection ends in the middle of the body.
-    Truncate,
-    /// The body pauses in its middle.
-    Pause(Duration),
-}
 
 /// The faults that fired at a request, in order; only the last one can decide about the answer.
 #[derive(Clone, Debug, Default)]
@@ -154,56 +138,6 @@ pub fn described<'a>(
         Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
     };
     faults::Request { method, path, principal, token, client: &origin.user_agent }
-}
-
-/// Answers at an OAuth endpoint, which is open: the faults are those of the workspace that the request names, else of
-/// the default one; the principal that they match is the client.
-pub async fn at_oauth_endpoint(
-    app: &App,
-    route: &'static Route,
-    context: RequestContext,
-    request: Request,
-    next: Next,
-) -> Result<Response, Error> {
-    let origin = context.origin.clone();
-    let workspace = app.service.answering_workspace(&context.credentials.workspace).await?;
-    let (client, secrets) = client_and_secrets(&context);
-    let mut faults = ArmedFaults::default();
-    if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let described = described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
-        faults = ArmedFaults::at(app, workspace.id, &described).await?;
-        sleep(faults.delay(When::Before)).await;
-    }
-    let response = match faults.answer(When::Before) {
-        Some(response) => response,
-        None => answer_in_time(next, request).await,
-    };
-    let mut response = faults.end(response).await;
-    if Outcome::error_of(&response).is_some() {
-        for secret in secrets {
-            app.service.meet_stranger(&secret, &origin).await?;
-        }
-    }
-    Outcome::of_mut(&mut response).verdict = Some(Arc::new(Verdict {
-        incarnation: workspace.as_ref().map_or(0, |workspace| workspace.incarnation),
-        workspace: workspace.map(|workspace| workspace.id),
-        owner: client.as_deref().map(redaction::line),
-        faults,
-        ..Verdict::unchecked(Some(route), origin)
-    }));
-    Ok(response)
-}
-
-/// The client that asks for an access token, whether it exists or not, and everything that may be its secret.
-fn client_and_secrets(context: &RequestContext) -> (Option<String>, Vec<String>) {
-    let body = context.body.as_ref().map_or(&[][..], |body| body);
-    let form: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
-    let in_form = form.iter().find(|(key, _)| key == "client_id").map(|(_, client)| client.clone());
-    let basic = context.credentials.basic.clone();
-    let client = basic.as_ref().map(|(client, _)| client.clone()).or(in_form);
-    let secrets = basic.into_iter().chain(form).map(|(_, value)| value).collect();
-    (client, secrets)
 }
 
 /// The answer with a body that breaks in its middle, or pauses there. Where there is no body to break, the connection

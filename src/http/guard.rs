@@ -11,13 +11,13 @@ use axum::http::header::DATE;
 use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::context::{Outcome, RequestContext, Verdict};
 use super::credential::{Credentials, ORG_ID};
 use super::error::{ApiError, wire};
 use super::faults::{self, ArmedFaults};
-use super::routes::Route;
+use super::route::{Role, Route};
 use super::{App, catalogue, redaction};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{Caller, Decision, Demand, Presented, Right};
@@ -38,31 +38,26 @@ pub async fn authorize(
     next: Next,
 ) -> Response {
     // The account's host does not know the API of workspaces, whoever asks.
-    if context.host.is_account() && route.is_some_and(|route| !route.is_on_account_host()) {
+    if context.host.is_account() && route.is_some_and(|route| !route.is_on_account_host) {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let refusal = RequestDenial::NotOnAccountHost { method, path };
         let answered = check(&app, None, context, request, Handler::Refusal(refusal)).await;
         return answered.unwrap_or_else(|error| ApiError::from(error).into_response());
     }
-    let repeated = context.credentials.repeated.filter(|_| !route.is_some_and(Route::is_of_health));
-    let answered = match (route, repeated) {
-        (_, Some(name)) => {
-            let denial = match route {
-                Some(route) if route.is_oauth_endpoint() => {
-                    Denial::OAuth(Refusal::InvalidRequest(format!("{name} is sent twice")))
-                }
-                _ => RequestDenial::RepeatedHeader(name).into(),
-            };
-            Ok(unchecked(ApiError::from(denial).into_response(), route, context.origin))
+    let role = route.map_or(Role::Api, |route| route.role);
+    let answered = match (role, route, context.credentials.repeated) {
+        (Role::Health, ..) => Ok(answer_in_time(next, request).await),
+        (Role::OAuthEndpoint, _, Some(name)) => {
+            let refusal = Refusal::InvalidRequest(format!("{name} is sent twice"));
+            Ok(unchecked(ApiError::from(Denial::OAuth(refusal)).into_response(), route, context.origin))
         }
-        (Some(route), _) if route.is_of_health() => Ok(answer_in_time(next, request).await),
-        (Some(route), _) if route.is_oauth_endpoint() => {
-            faults::at_oauth_endpoint(&app, route, context, request, next).await
+        (_, _, Some(name)) => {
+            let refusal = ApiError::from(RequestDenial::RepeatedHeader(name));
+            Ok(unchecked(refusal.into_response(), route, context.origin))
         }
-        (Some(route), _) if route.demand.right == Right::Open => {
-            Ok(unchecked(answer_in_time(next, request).await, Some(route), context.origin))
-        }
-        _ => check(&app, route, context, request, Handler::OfPath(next)).await,
+        (Role::Discovery, ..) => Ok(unchecked(answer_in_time(next, request).await, route, context.origin)),
+        (Role::OAuthEndpoint, Some(route), _) => at_oauth_endpoint(&app, route, context, request, next).await,
+        (Role::Api | Role::OAuthEndpoint, ..) => check(&app, route, context, request, Handler::OfPath(next)).await,
     };
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
@@ -73,13 +68,63 @@ fn unchecked(mut response: Response, route: Option<&'static Route>, origin: Arc<
     response
 }
 
+/// Answers at an OAuth endpoint, which is open: the faults are those of the workspace that the request names, else of
+/// the default one; the principal that they match is the client.
+async fn at_oauth_endpoint(
+    app: &App,
+    route: &'static Route,
+    context: RequestContext,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let origin = context.origin.clone();
+    let workspace = app.service.answering_workspace(&context.credentials.workspace).await?;
+    let (client, secrets) = client_and_secrets(&context);
+    let mut armed = ArmedFaults::default();
+    if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let described = faults::described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
+        armed = ArmedFaults::at(app, workspace.id, &described).await?;
+        sleep(armed.delay(When::Before)).await;
+    }
+    let response = match armed.answer(When::Before) {
+        Some(response) => response,
+        None => answer_in_time(next, request).await,
+    };
+    let mut response = armed.end(response).await;
+    if Outcome::error_of(&response).is_some() {
+        for secret in secrets {
+            app.service.meet_stranger(&secret, &origin).await?;
+        }
+    }
+    Outcome::of_mut(&mut response).verdict = Some(Arc::new(Verdict {
+        incarnation: workspace.as_ref().map_or(0, |workspace| workspace.incarnation),
+        workspace: workspace.map(|workspace| workspace.id),
+        owner: client.as_deref().map(redaction::line),
+        faults: armed.0,
+        ..Verdict::unchecked(Some(route), origin)
+    }));
+    Ok(response)
+}
+
+/// The client that asks for an access token, whether it exists or not, and everything that may be its secret.
+fn client_and_secrets(context: &RequestContext) -> (Option<String>, Vec<String>) {
+    let body = context.body.as_ref().map_or(&[][..], |body| body);
+    let form: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
+    let in_form = form.iter().find(|(key, _)| key == "client_id").map(|(_, client)| client.clone());
+    let basic = context.credentials.basic.clone();
+    let client = basic.as_ref().map(|(client, _)| client.clone()).or(in_form);
+    let secrets = basic.into_iter().chain(form).map(|(_, value)| value).collect();
+    (client, secrets)
+}
+
 /// Gives up what takes too long, so that no request waits for ever; what it began is undone.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::OutOfTime)))
 }
 
 /// Lets the handler answer, in time.
-pub(super) async fn answer_in_time(next: Next, request: Request) -> Response {
+async fn answer_in_time(next: Next, request: Request) -> Response {
     let answered = in_time(LIMIT, async { Ok(next.run(request).await) }).await;
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
@@ -114,7 +159,7 @@ async fn check(
         if !delay.is_zero() {
             // A reset does not wait for the delay, so the checks have to run again.
             drop(authorized);
-            tokio::time::sleep(delay).await;
+            sleep(delay).await;
             authorized = in_time(LIMIT, app.service.authorize(presented, named, demand, &context.origin)).await?;
         }
     }
@@ -127,9 +172,21 @@ async fn check(
     };
     let credential = credentials.kind;
     let context = RequestContext { origin: origin.clone(), ..context };
-    let verdict =
-        Verdict { route, presented, credential, workspace, incarnation, now, owner, trace, parties, origin, faults };
-    let Verdict { faults, presented, .. } = &verdict;
+    let fired = faults.0.clone();
+    let verdict = Verdict {
+        route,
+        presented,
+        credential,
+        workspace,
+        incarnation,
+        now,
+        owner,
+        trace,
+        parties,
+        origin,
+        faults: fired,
+    };
+    let presented = &verdict.presented;
     faults.revoke(app, When::Before, workspace, presented).await?;
     let response = match (faults.answer(When::Before), outcome) {
         (Some(response), _) => response,
@@ -194,7 +251,7 @@ async fn record_refusal(app: &App, verdict: &Verdict, denial: &Denial) -> Result
     if let (Presented::Token(id), true) = (&verdict.presented, is_login) {
         actions.push(Action::token_login(owner, id));
     } else {
-        let audited = verdict.route.and_then(Route::audited_as);
+        let audited = verdict.route.and_then(|route| route.audit);
         actions.extend(audited.map(|(service, name)| Action::refused(service, name)));
         if *denial == Denial::QuotaExceeded {
             actions.push(Action::reach_quota());

@@ -58,7 +58,7 @@ pub(super) fn record(
     error: Option<&ApiError>,
     (response, answer): (&Response, &[u8]),
 ) {
-    let creates_token = verdict.route.is_some_and(|route| route.creates_token());
+    let creates_token = verdict.route.is_some_and(|route| route.creates_token);
     let creates = sent.body.as_ref().ok().filter(|_| creates_token).and_then(|body| token_request(body).ok());
     // The checks repeat the workspace that a header or the query names, as it was sent.
     let trace: Vec<Step> =
@@ -85,7 +85,7 @@ pub(super) fn record(
             Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
         },
         caller: verdict.owner.clone(),
-        faults: verdict.faults.0.clone(),
+        faults: verdict.faults.clone(),
         why: match error {
             Some(ApiError::Denied(denial)) => {
                 let told = (verdict.origin.request_id.as_str(), service.error_texts());

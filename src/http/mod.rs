@@ -19,6 +19,7 @@ pub mod oauth;
 pub mod openapi;
 pub mod permissions;
 pub mod redaction;
+pub mod route;
 pub mod routes;
 pub mod scim;
 pub mod settings;
@@ -54,8 +55,8 @@ pub fn router(app: App) -> Router {
     let guarded = |route| from_fn_with_state((app.clone(), route), guard::authorize);
     let elsewhere = any(guard::not_found).layer(guarded(None));
     let mut router = Router::new();
-    for route in routes::ROUTES {
-        router = router.route(route.path, (route.handler)().layer(guarded(Some(route))));
+    for route in routes::ROUTES.iter() {
+        router = router.route(route.path, route.handler.clone().layer(guarded(Some(route))));
     }
     router
         .fallback(elsewhere.clone())

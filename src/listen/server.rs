@@ -24,7 +24,8 @@ use tower::ServiceExt;
 
 use crate::domain::settings::ErrorTexts;
 use crate::domain::{AccountId, WorkspaceId};
-use crate::http::error::{ApiError, Envelope, render};
+use crate::http::error::{ApiError, render};
+use crate::http::routes::envelope_at;
 use crate::listen::places::{Place, Places};
 use crate::listen::stall::Unstalled;
 use crate::listen::tls::{HANDSHAKE, Tls};
@@ -531,7 +532,7 @@ fn starting(path: &str) -> Response {
         let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "{\"error\":\"dapi-mock is starting.\"}\n").into_response();
     }
-    render(&ApiError::Unavailable, Envelope::at(path), "", ErrorTexts::default())
+    render(&ApiError::Unavailable, envelope_at(path), "", ErrorTexts::default())
 }
 
 #[cfg(test)]
