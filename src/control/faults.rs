@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::Control;
 use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::denial::ControlDenial;
-use crate::domain::faults::{CATALOGUE, Fault, Rule, Wanted};
+use crate::domain::faults::{CATALOGUE, Fault, FaultRequest, Rule};
 use crate::http::{redaction, routes};
 
 /// `{"name"?, "match"?, "offset"?, "times"?, "when"?, "effect"?}`: arms a fault after the others.
 pub(super) async fn arm(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(wanted): Input<Wanted>,
+    Input(wanted): Input<FaultRequest>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let rule = wanted.checked().map_err(Problem::bad_request)?;

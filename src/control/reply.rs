@@ -163,7 +163,7 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
     }
     let id = WorkspaceId::parse(text);
     if let Some(id) = id
-        && service.has_workspace(id).await?
+        && service.find_workspace(id).await?.is_some()
     {
         return Ok(id);
     }

@@ -28,7 +28,7 @@ use crate::http::credential::Credentials;
 use crate::http::error::wire;
 use crate::http::exchange::REQUEST_ID;
 use crate::http::redaction;
-use crate::service::{Authorized, Call, Counted, Error, NamedRow};
+use crate::service::{Authorized, Call, CountMode, Error, NamedRow};
 
 /// What the account console demands.
 const CONSOLE: Demand =
@@ -125,9 +125,9 @@ pub(super) async fn page(State(control): State<Control>, admin: AccountAdmin, As
         return Err(Problem::bad_request(format!("limit: use 1 to {MAX_LIMIT}.")));
     }
     let counted = match wanted.count {
-        _ if wanted.counts => Counted::Buttons,
-        None | Some(true) => Counted::Total,
-        Some(false) => Counted::No,
+        _ if wanted.counts => CountMode::Buttons,
+        None | Some(true) => CountMode::Total,
+        Some(false) => CountMode::Skip,
     };
     let query = wanted.query()?;
     let page_token = wanted.page_token.as_deref();
@@ -135,10 +135,10 @@ pub(super) async fn page(State(control): State<Control>, admin: AccountAdmin, As
     let mut body = json!({ "tokens": page.rows.iter().map(row_json).collect::<Vec<_>>() });
     if let Some(body) = body.as_object_mut() {
         let counts = page.counts;
-        if counted != Counted::No {
+        if counted != CountMode::Skip {
             body.insert("total".to_owned(), counts.total.into());
         }
-        if counted == Counted::Buttons {
+        if counted == CountMode::Buttons {
             let counts = json!({ "inactive_principals": counts.inactive_principals, "no_expiry": counts.no_expiry });
             body.insert("counts".to_owned(), counts);
         }

@@ -11,11 +11,11 @@ use super::settings::{self, Tier};
 use super::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId, lifecycle};
 use crate::domain::identities::PrincipalKind;
 use crate::domain::scopes::{self, EndpointScope};
-use crate::domain::tokens::{Ended, Token, TokenState};
+use crate::domain::tokens::{Token, TokenEnd, TokenState};
 
 /// What the request shows as its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presented {
+pub enum PresentedCredential {
     /// No credential, or a scheme that these APIs do not take.
     Nothing,
     /// A bearer that is no token of any known form.
@@ -102,13 +102,13 @@ impl Owner {
 
 /// What the presented credential turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum CredentialRecord {
     /// Nothing that the workspace knows.
     Nothing,
     /// A personal access token of the workspace.
     Token(Token),
     /// One that has ended and left a tombstone.
-    Ended(Token, Ended),
+    Ended(Token, TokenEnd),
     /// An access token of this server: its signature holds, its expiry is still to be looked at, on the
     /// clock that it was issued by.
     Access(Claims, WorkspaceClock),
@@ -126,7 +126,7 @@ pub struct Facts {
     /// The workspace of the presented token, where it is not that one.
     pub token_belongs_to: Option<WorkspaceId>,
     /// The presented credential, in that workspace.
-    pub found: Found,
+    pub found: CredentialRecord,
     /// Its owner; `None` when the principal is gone.
     pub owner: Option<Owner>,
 }
@@ -266,14 +266,14 @@ pub struct Parties {
 }
 
 impl Parties {
-    fn of(presented: &Presented, demand: Demand, facts: &Facts, system: Millis) -> Self {
+    fn of(presented: &PresentedCredential, demand: Demand, facts: &Facts, system: Millis) -> Self {
         let place = facts.workspace.as_ref();
-        let by_oauth = matches!(presented, Presented::AccessToken(_));
+        let by_oauth = matches!(presented, PresentedCredential::AccessToken(_));
         let asks_tokens = !by_oauth || demand.right == Right::TokenUser;
         let scopes = match &facts.found {
-            Found::Token(token) | Found::Ended(token, _) => token.scopes.clone(),
-            Found::Access(claims, _) => claims.scopes(),
-            Found::Nothing | Found::Forged(_) | Found::Decoy(_) => None,
+            CredentialRecord::Token(token) | CredentialRecord::Ended(token, _) => token.scopes.clone(),
+            CredentialRecord::Access(claims, _) => claims.scopes(),
+            CredentialRecord::Nothing | CredentialRecord::Forged(_) | CredentialRecord::Decoy(_) => None,
         };
         let disabled = place.is_some_and(|place| !place.tokens_enabled(place.clock.at(system)));
         let standard = place.is_some_and(|place| place.behaviour.tier == Tier::Standard);
@@ -360,7 +360,7 @@ impl Trace {
 /// Runs the checks in the order of spec §4. OAuth skips those that are about personal access tokens
 /// (3, 4, 6 and 8; 5 looks at the access token's own expiry), and its trace has no steps for them.
 pub fn authorize(
-    presented: &Presented,
+    presented: &PresentedCredential,
     named: &NamedWorkspace,
     demand: Demand,
     facts: Facts,
@@ -378,7 +378,7 @@ pub fn authorize(
 
 fn run(
     trace: &mut Trace,
-    presented: &Presented,
+    presented: &PresentedCredential,
     named: &NamedWorkspace,
     demand: Demand,
     facts: Facts,
@@ -391,7 +391,7 @@ fn run(
     let now = workspace.clock.at(system);
     trace.now = Some(now);
     let credential = match facts.found {
-        Found::Access(claims, clock) => Credential::Access(unexpired(trace, claims, clock.at(system))?),
+        CredentialRecord::Access(claims, clock) => Credential::Access(unexpired(trace, claims, clock.at(system))?),
         found => Credential::Token(live_token(trace, found, &workspace, demand, now)?),
     };
     let owner = active_owner(trace, facts.owner, &workspace)?;
@@ -433,17 +433,21 @@ enum Credential {
     Access(Claims),
 }
 
-fn well_formed(trace: &mut Trace, presented: &Presented, found: &Found) -> Result<(), AccessDenial> {
+fn well_formed(
+    trace: &mut Trace,
+    presented: &PresentedCredential,
+    found: &CredentialRecord,
+) -> Result<(), AccessDenial> {
     let (because, denial) = match (presented, found) {
-        (Presented::Nothing, _) => {
+        (PresentedCredential::Nothing, _) => {
             ("no credential was sent, or one of a kind that this API does not take", AccessDenial::NoCredential)
         }
-        (Presented::Malformed, _) => (
+        (PresentedCredential::Malformed, _) => (
             "the credential is neither a personal access token (dapi and 32 lower-case hex digits) nor an RS256 access token",
             AccessDenial::InvalidAccessToken,
         ),
-        (_, Found::Forged(forgery)) => (forgery.because(), AccessDenial::InvalidAccessToken),
-        (Presented::Token(_) | Presented::AccessToken(_), _) => {
+        (_, CredentialRecord::Forged(forgery)) => (forgery.because(), AccessDenial::InvalidAccessToken),
+        (PresentedCredential::Token(_) | PresentedCredential::AccessToken(_), _) => {
             trace.pass(Check::CredentialWellFormed, String::new());
             return Ok(());
         }
@@ -501,7 +505,7 @@ fn unexpired(trace: &mut Trace, claims: Claims, now: Millis) -> Result<Claims, A
 /// Checks 3 to 6.
 fn live_token(
     trace: &mut Trace,
-    found: Found,
+    found: CredentialRecord,
     workspace: &Workspace,
     demand: Demand,
     now: Millis,
@@ -517,17 +521,17 @@ fn live_token(
 
     let check = Check::TokenKnown;
     let (token, swept) = match found {
-        Found::Token(token) => (token, false),
-        Found::Ended(token, ended) if ended.cause.is_by_time() => (token, true),
-        Found::Ended(_, Ended { cause, actor, at }) => {
+        CredentialRecord::Token(token) => (token, false),
+        CredentialRecord::Ended(token, ended) if ended.cause.is_by_time() => (token, true),
+        CredentialRecord::Ended(_, TokenEnd { cause, actor, at }) => {
             let because = format!("it ended at {}: {} ({actor})", at.rfc3339(), cause.as_str());
             return Err(trace.fail(check, because, AccessDenial::InvalidAccessToken));
         }
-        Found::Decoy(_) => {
+        CredentialRecord::Decoy(_) => {
             let because = "it is a decoy, which belongs to nobody".to_owned();
             return Err(trace.fail(check, because, AccessDenial::InvalidAccessToken));
         }
-        Found::Nothing | Found::Access(..) | Found::Forged(_) => {
+        CredentialRecord::Nothing | CredentialRecord::Access(..) | CredentialRecord::Forged(_) => {
             let because = format!("workspace {} has no such token", workspace.id);
             return Err(trace.fail(check, because, AccessDenial::InvalidAccessToken));
         }

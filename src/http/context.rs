@@ -18,7 +18,7 @@ use super::host::TargetHost;
 use super::route::Route;
 use super::{body, redaction};
 use crate::domain::audit::Origin;
-use crate::domain::authorize::{Caller, Demand, Parties, Presented, Step};
+use crate::domain::authorize::{Caller, Demand, Parties, PresentedCredential, Step};
 use crate::domain::faults::Fault;
 use crate::domain::journal::CredentialKind;
 use crate::domain::{Denial, Millis, WorkspaceId};
@@ -126,7 +126,7 @@ pub enum Interruption {
 pub struct Verdict {
     /// The route, if the path has one.
     pub route: Option<&'static Route>,
-    pub presented: Presented,
+    pub presented: PresentedCredential,
     pub credential: CredentialKind,
     /// The workspace that answers, with its incarnation and the time on its clock.
     pub workspace: Option<WorkspaceId>,
@@ -148,7 +148,7 @@ impl Verdict {
     pub fn unchecked(route: Option<&'static Route>, origin: Arc<Origin>) -> Self {
         Self {
             route,
-            presented: Presented::Nothing,
+            presented: PresentedCredential::Nothing,
             credential: CredentialKind::None,
             workspace: None,
             incarnation: 0,

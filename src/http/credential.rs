@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::WorkspaceId;
-use crate::domain::authorize::{NamedWorkspace, Presented};
+use crate::domain::authorize::{NamedWorkspace, PresentedCredential};
 use crate::domain::journal::CredentialKind;
 use crate::domain::jwt::AccessToken;
 use crate::domain::tokens::TokenValue;
@@ -33,7 +33,7 @@ pub fn repeated(headers: &HeaderMap) -> Option<&'static str> {
 pub struct Credentials {
     /// `Bearer TOKEN`, or `Basic` with the user name `token` and the token as password, which is what `curl -n`
     /// sends. The real service retired other user names in 2024; they count as unsupported.
-    pub presented: Presented,
+    pub presented: PresentedCredential,
     /// The kind of [`presented`](Self::presented), for the journal.
     pub kind: CredentialKind,
     /// User name and password, whoever they are for: OAuth's clients send them, too.
@@ -62,18 +62,20 @@ impl Credentials {
             None => bearer.as_ref(),
         };
         let presented = match secret.filter(|secret| !secret.is_empty()) {
-            None => Presented::Nothing,
+            None => PresentedCredential::Nothing,
             Some(secret) => match TokenValue::parse(secret) {
-                Some(value) => Presented::Token(value.id()),
-                None => AccessToken::parse(secret).map_or(Presented::Malformed, Presented::AccessToken),
+                Some(value) => PresentedCredential::Token(value.id()),
+                None => {
+                    AccessToken::parse(secret).map_or(PresentedCredential::Malformed, PresentedCredential::AccessToken)
+                }
             },
         };
         let kind = match presented {
-            Presented::Nothing => CredentialKind::None,
-            Presented::Malformed => CredentialKind::Malformed,
-            Presented::Token(_) if basic.is_some() => CredentialKind::PatBasic,
-            Presented::Token(_) => CredentialKind::PatBearer,
-            Presented::AccessToken(_) => CredentialKind::Oauth,
+            PresentedCredential::Nothing => CredentialKind::None,
+            PresentedCredential::Malformed => CredentialKind::Malformed,
+            PresentedCredential::Token(_) if basic.is_some() => CredentialKind::PatBasic,
+            PresentedCredential::Token(_) => CredentialKind::PatBearer,
+            PresentedCredential::AccessToken(_) => CredentialKind::Oauth,
         };
         Self { presented, kind, basic, bearer, workspace: named_workspace(headers, uri), repeated: repeated(headers) }
     }
@@ -125,7 +127,7 @@ mod tests {
 
     const VALUE: &str = "dapi0123456789abcdef0123456789abcdef";
 
-    fn shown(authorization: &str) -> Presented {
+    fn shown(authorization: &str) -> PresentedCredential {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, authorization.parse().unwrap());
         Credentials::of(&headers, &Uri::default()).presented
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn bearer_and_basic_carry_the_same_token() {
-        let expected = Presented::Token(TokenValue::parse(VALUE).unwrap().id());
+        let expected = PresentedCredential::Token(TokenValue::parse(VALUE).unwrap().id());
         let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
         assert_eq!(shown(&format!("Bearer {VALUE}")), expected);
         assert_eq!(shown(&format!("bearer  {VALUE} ")), expected);
@@ -146,10 +148,10 @@ mod tests {
             &basic("token:".into()),
             "Negotiate abc",
         ] {
-            assert_eq!(shown(nothing), Presented::Nothing, "{nothing}");
+            assert_eq!(shown(nothing), PresentedCredential::Nothing, "{nothing}");
         }
-        assert_eq!(shown("Bearer nonsense"), Presented::Malformed);
-        assert_eq!(Credentials::of(&HeaderMap::new(), &Uri::default()).presented, Presented::Nothing);
+        assert_eq!(shown("Bearer nonsense"), PresentedCredential::Malformed);
+        assert_eq!(Credentials::of(&HeaderMap::new(), &Uri::default()).presented, PresentedCredential::Nothing);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::context::{Interruption, Outcome};
 use super::error::ApiError;
 use super::{App, redaction};
 use crate::domain::audit::Origin;
-use crate::domain::authorize::{Caller, Presented};
+use crate::domain::authorize::{Caller, PresentedCredential};
 use crate::domain::faults::{self, Fault, Kind, MAX_DELAY_MS, When};
 use crate::domain::{TokenId, WorkspaceId};
 use crate::service::Error;
@@ -43,7 +43,7 @@ pub struct ArmedFaults(pub Vec<Fault>);
 impl ArmedFaults {
     /// Lets a request meet the faults of its workspace.
     pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
-        let fired = app.service.meet_faults(workspace, request).await?;
+        let fired = app.service.match_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
             let path = redaction::line(request.path);
@@ -85,10 +85,18 @@ impl ArmedFaults {
     }
 
     /// Revokes the presented token where a fault says so.
-    pub async fn revoke(&self, app: &App, when: When, at: Option<WorkspaceId>, shown: &Presented) -> Result<(), Error> {
+    pub async fn revoke(
+        &self,
+        app: &App,
+        when: When,
+        at: Option<WorkspaceId>,
+        shown: &PresentedCredential,
+    ) -> Result<(), Error> {
         let revokes = self.of_kind(Kind::RevokeToken).any(|fault| fault.rule.when == when);
         match (at, shown) {
-            (Some(workspace), Presented::Token(id)) if revokes => app.service.revoke_by_fault(workspace, id).await,
+            (Some(workspace), PresentedCredential::Token(id)) if revokes => {
+                app.service.revoke_by_fault(workspace, id).await
+            }
             _ => Ok(()),
         }
     }
@@ -130,12 +138,12 @@ pub fn described<'a>(
     method: &'a str,
     path: &'a str,
     principal: Option<&'a str>,
-    presented: &'a Presented,
+    presented: &'a PresentedCredential,
     origin: &'a Origin,
 ) -> faults::Request<'a> {
     let token: Option<&TokenId> = match presented {
-        Presented::Token(id) => Some(id),
-        Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
+        PresentedCredential::Token(id) => Some(id),
+        PresentedCredential::Nothing | PresentedCredential::Malformed | PresentedCredential::AccessToken(_) => None,
     };
     faults::Request { method, path, principal, token, client: &origin.user_agent }
 }

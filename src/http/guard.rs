@@ -20,7 +20,7 @@ use super::faults::{self, ArmedFaults};
 use super::route::{Role, Route};
 use super::{App, catalogue, redaction};
 use crate::domain::audit::{Action, Origin};
-use crate::domain::authorize::{Caller, Decision, Demand, Presented, Right};
+use crate::domain::authorize::{Caller, Decision, Demand, PresentedCredential, Right};
 use crate::domain::denial::RequestDenial;
 use crate::domain::faults::When;
 use crate::domain::oauth::Refusal;
@@ -83,7 +83,8 @@ async fn at_oauth_endpoint(
     let mut armed = ArmedFaults::default();
     if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let described = faults::described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
+        let described =
+            faults::described(method.as_str(), &path, client.as_deref(), &PresentedCredential::Nothing, &origin);
         armed = ArmedFaults::at(app, workspace.id, &described).await?;
         sleep(armed.delay(When::Before)).await;
     }
@@ -94,7 +95,7 @@ async fn at_oauth_endpoint(
     let mut response = armed.end(response).await;
     if Outcome::error_of(&response).is_some() {
         for secret in secrets {
-            app.service.meet_stranger(&secret, &origin).await?;
+            app.service.check_real_credential(&secret, &origin).await?;
         }
     }
     Outcome::of_mut(&mut response).verdict = Some(Arc::new(Verdict {
@@ -231,15 +232,15 @@ async fn without_suspect(
     credentials: &Credentials,
     decoy_of: Option<WorkspaceId>,
     origin: &Origin,
-) -> Result<Presented, Error> {
+) -> Result<PresentedCredential, Error> {
     let presented = credentials.presented.clone();
-    if let (Some(workspace), Presented::Token(id)) = (decoy_of, &presented) {
+    if let (Some(workspace), PresentedCredential::Token(id)) = (decoy_of, &presented) {
         app.service.record_decoy_use(workspace, id, origin).await?;
         return Ok(presented);
     }
     let Some(secret) = credentials.secret() else { return Ok(presented) };
-    let is_suspect = app.service.meet_stranger(secret, origin).await?;
-    Ok(if is_suspect && presented != Presented::Nothing { Presented::Malformed } else { presented })
+    let is_suspect = app.service.check_real_credential(secret, origin).await?;
+    Ok(if is_suspect && presented != PresentedCredential::Nothing { PresentedCredential::Malformed } else { presented })
 }
 
 /// Records in the audit log a failed authentication, or a refused action of those that the audit log records.
@@ -248,7 +249,7 @@ async fn record_refusal(app: &App, verdict: &Verdict, denial: &Denial) -> Result
     let is_login = verdict.refused_by().is_some_and(|step| step.check.is_of_credential());
     let owner = verdict.owner.as_deref();
     let mut actions = Vec::new();
-    if let (Presented::Token(id), true) = (&verdict.presented, is_login) {
+    if let (PresentedCredential::Token(id), true) = (&verdict.presented, is_login) {
         actions.push(Action::token_login(owner, id));
     } else {
         let audited = verdict.route.and_then(|route| route.audit);

@@ -15,7 +15,7 @@ use super::explanation::why;
 use super::redaction;
 use super::tokens::token_request;
 use crate::domain::Denial;
-use crate::domain::authorize::{Presented, Step};
+use crate::domain::authorize::{PresentedCredential, Step};
 use crate::domain::tokens::TokenRequest;
 use crate::service::{Headers, JournalEntry, Service};
 use crate::web::connection::is_dropped;
@@ -63,7 +63,7 @@ pub(super) fn record(
     // The checks repeat the workspace that a header or the query names, as it was sent.
     let trace: Vec<Step> =
         verdict.trace.iter().map(|step| Step { because: redaction::line(&step.because), ..step.clone() }).collect();
-    service.keep_exchange(JournalEntry {
+    service.record_entry(JournalEntry {
         arrived: sent.arrived,
         number: 0,
         request_id: verdict.origin.request_id.clone(),
@@ -81,8 +81,8 @@ pub(super) fn record(
         operation: verdict.route.map(|route| route.operation.into()),
         credential: verdict.credential,
         token: match &verdict.presented {
-            Presented::Token(id) => Some(id.clone()),
-            Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
+            PresentedCredential::Token(id) => Some(id.clone()),
+            PresentedCredential::Nothing | PresentedCredential::Malformed | PresentedCredential::AccessToken(_) => None,
         },
         caller: verdict.owner.clone(),
         faults: verdict.faults.clone(),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::oauth::Refusal;
-use crate::domain::sign_ins::{Issuer, Place};
+use crate::domain::sign_ins::{Issuer, SignInTarget};
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::credential::named_workspace;
 use crate::http::oauth::authorize::too_many_wrong_keys;
@@ -85,7 +85,7 @@ pub(super) async fn end(State(pages): State<Pages>, form: Submission) -> Shown {
 }
 
 /// Where somebody signs in.
-async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<Place, Stop> {
+async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<SignInTarget, Stop> {
     pages
         .sign_in
         .admits(&visit.parts.headers, &visit.parts.extensions)
@@ -115,7 +115,11 @@ fn why_not(visit: &Visit, error: Error) -> Stop {
 }
 
 /// What the typed control key comes to, and for the browser's next form the proof that it was the right one.
-async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<(KeyVerdict, Option<String>), Error> {
+async fn admitted(
+    pages: &Pages,
+    form: &Submission,
+    place: &SignInTarget,
+) -> Result<(KeyVerdict, Option<String>), Error> {
     let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), pages.sign_in.seal());
     let admission = form.text("admission");
     if pages.service.is_admitted(account, &form_token, seal, admission).await? {
@@ -139,7 +143,7 @@ struct Shows<'a> {
 }
 
 /// The page's question: who are you? With a control key it asks for that first, and names nobody before.
-async fn question(pages: &Pages, visit: &Visit, place: &Place, asked: &Asked, shows: Shows<'_>) -> Shown {
+async fn question(pages: &Pages, visit: &Visit, place: &SignInTarget, asked: &Asked, shows: Shows<'_>) -> Shown {
     let Shows { text, admission, notice } = shows;
     let shows_names = admission.is_some() || !pages.sign_in.asks_key();
     let id = place.workspace.id.to_string();

@@ -20,7 +20,7 @@ use crate::domain::settings::ErrorTexts;
 use crate::http::context::origin_of;
 use crate::http::credential::named_workspace;
 use crate::http::error::{Wire, wire};
-use crate::service::{Error, SignedIn};
+use crate::service::{Error, PageUser};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
 use crate::web::connection::Connection;
 use crate::web::page::{Page, redirect};
@@ -80,7 +80,7 @@ impl Realm {
 pub(super) struct Visit {
     pub(super) pages: Pages,
     pub(super) realm: Realm,
-    pub(super) person: Option<SignedIn>,
+    pub(super) person: Option<PageUser>,
     pub(super) cookie: PageCookie,
     /// Whether the browser has no cookie yet.
     is_new: bool,
@@ -151,7 +151,7 @@ impl Visit {
             None => None,
         };
         let named = named_workspace(&parts.headers, &parts.uri);
-        let fits = |person: &SignedIn| match (realm, &named) {
+        let fits = |person: &PageUser| match (realm, &named) {
             (Realm::Account, _) => person.place.whole_account,
             (Realm::Workspace, NamedWorkspace::Unnamed) => !person.place.whole_account,
             (Realm::Workspace, NamedWorkspace::Id(id)) => {
@@ -169,7 +169,7 @@ impl Visit {
     ///
     /// # Errors
     /// The way to the page where one signs in, and back.
-    pub(super) fn person(&self) -> Result<&SignedIn, Stop> {
+    pub(super) fn person(&self) -> Result<&PageUser, Stop> {
         self.person.as_ref().ok_or_else(|| self.to_sign_in())
     }
 
@@ -384,12 +384,12 @@ impl Submission {
             return ask.await;
         }
         let (service, form) = (&self.visit.pages.service, self.visit.cookie.form_hash(number));
-        if !service.take_form(workspace, &form).await? {
+        if !service.claim_form(workspace, &form).await? {
             return Err(Refusal { status: StatusCode::CONFLICT, message: again.to_owned() });
         }
         let answer = ask.await;
         if answer.is_err() {
-            service.give_form_back(workspace, &form).await?;
+            service.release_form(workspace, &form).await?;
         }
         answer
     }

@@ -37,7 +37,7 @@ impl Service {
         // The caller's, which a fault may have slowed down.
         let delay = call.caller.workspace.behaviour.propagation_delay_ms;
         put_all(&mut writer, id, &plan, now, delay).await?;
-        self.record(&mut writer, call, Action::edit_workspace_conf(&plan)).await?;
+        self.record(&mut writer, call.entry(Action::edit_workspace_conf(&plan))).await?;
         let shut_out = shut_out(&mut writer, &workspace, &plan, now).await?;
         writer.commit().await?;
         warn_of_lock_out(id, &shut_out);
@@ -49,7 +49,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; those of [`plan_change`].
-    pub async fn change_conf_from_outside(
+    pub async fn change_conf_as_operator(
         &self,
         id: WorkspaceId,
         changes: &[(String, Option<String>)],

@@ -63,7 +63,7 @@ impl Service {
     /// Lets a request meet its workspace's faults: each rule that is about it counts it, up to the first one
     /// that decides about the answer. Answers those that fire, in order. The count is the database's, so that
     /// of any number of requests, over all processes, as many fail as a rule says.
-    pub async fn meet_faults(&self, workspace: WorkspaceId, request: &Request<'_>) -> Result<Vec<Fault>, Error> {
+    pub async fn match_faults(&self, workspace: WorkspaceId, request: &Request<'_>) -> Result<Vec<Fault>, Error> {
         let takes = |fault: &Fault| fault.rule.takes(request);
         let mut fired = Vec::new();
         if !self.store.read().await?.list_faults(workspace).await?.iter().any(takes) {

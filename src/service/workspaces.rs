@@ -191,17 +191,12 @@ impl Service {
         Ok(created)
     }
 
-    /// All workspaces, by id.
-    pub async fn workspaces(&self) -> Result<Vec<Workspace>, Error> {
-        Ok(self.store.read().await?.list_all_workspaces().await?)
-    }
-
     /// Removes a workspace with all that it holds, and its account with it when it is alone there.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; [`ControlDenial::DefaultWorkspaceStays`].
     pub async fn delete_workspace(&self, id: WorkspaceId) -> Result<(), Error> {
-        let closed = self.gates.close(id).await;
+        let replacement = self.in_flight.begin_replacement(id).await;
         let account = self.workspace(id).await?.account;
         let mut writer = self.store.write(Lock::Account(account)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -212,12 +207,12 @@ impl Service {
         writer.delete_workspace(&workspace, alone).await?;
         writer.commit().await?;
         self.journal.forget(id);
-        closed.removed();
+        replacement.finish_deletion();
         Ok(())
     }
 
     /// Removes the workspaces whose time is over; answers which.
-    pub async fn delete_outlived_workspaces(&self) -> Result<Vec<WorkspaceId>, Error> {
+    pub async fn delete_expired_workspaces(&self) -> Result<Vec<WorkspaceId>, Error> {
         let outlived = self.store.read().await?.list_outlived_workspaces(self.clock.now()).await?;
         for id in &outlived {
             match self.delete_workspace(*id).await {
@@ -231,19 +226,20 @@ impl Service {
 
     /// Forgets what this process remembers of workspaces that another one has removed. Answers which these are, also
     /// of those that the caller knows.
-    pub async fn forget_removed_workspaces(&self, known: Vec<WorkspaceId>) -> Result<HashSet<WorkspaceId>, Error> {
+    pub async fn forget_deleted_workspaces(&self, known: Vec<WorkspaceId>) -> Result<HashSet<WorkspaceId>, Error> {
         if !self.may_have_replicas() {
             return Ok(HashSet::new());
         }
         // Taken before the look into the database, so that none is new.
-        let mut removed: HashSet<_> = known.into_iter().chain(self.gates.known()).chain(self.journal.known()).collect();
+        let mut removed: HashSet<_> =
+            known.into_iter().chain(self.in_flight.workspaces()).chain(self.journal.known()).collect();
         removed.extend(self.sharing.known().await);
         for id in self.store.read().await?.list_workspace_ids().await? {
             removed.remove(&id);
         }
         for id in &removed {
             self.journal.forget(*id);
-            self.gates.forget(*id);
+            self.in_flight.forget(*id);
         }
         self.sharing.forget(&removed).await;
         Ok(removed)
@@ -256,7 +252,7 @@ impl Service {
     pub async fn put_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<Checkpoint, Error> {
         refuse_reserved(name)?;
         // What is inside a request is not half kept.
-        let _closed = self.gates.close(id).await;
+        let _replacement = self.in_flight.begin_replacement(id).await;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let known = writer.list_checkpoints(id).await?;
@@ -299,7 +295,7 @@ impl Service {
     /// # Errors
     /// [`Denial::WorkspaceNotFound`], [`ControlDenial::CheckpointNotFound`]
     pub async fn reset_workspace(&self, id: WorkspaceId, to: &CheckpointName) -> Result<Checkpoint, Error> {
-        let closed = self.gates.close(id).await;
+        let replacement = self.in_flight.begin_replacement(id).await;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let known = writer.list_checkpoints(id).await?;
@@ -313,7 +309,7 @@ impl Service {
         writer.clear_decoy_uses(id).await?;
         writer.commit().await?;
         self.journal.begin_anew(&workspace);
-        closed.exchanged();
+        replacement.finish();
         Ok(found)
     }
 

@@ -1,7 +1,7 @@
 //! The order of the checks, and what each looks at.
 
 use super::*;
-use crate::domain::access::{PermissionLevel, Reach};
+use crate::domain::access::{Membership, PermissionLevel};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::ids::DAY_MS;
 use crate::domain::settings::{Behaviour, ConfValue};
@@ -46,7 +46,7 @@ fn facts() -> Facts {
         inferred_scopes: None,
         backfill_scopes: None,
     };
-    let reach = Reach {
+    let reach = Membership {
         subject: PrincipalId(1),
         via: None,
         name: "u@example.com".into(),
@@ -62,18 +62,23 @@ fn facts() -> Facts {
         account_admin: false,
         standing: Standing { admins_group: PrincipalId(100), active: true, reach: vec![reach] },
     };
-    Facts { workspace: Some(workspace), token_belongs_to: None, found: Found::Token(token), owner: Some(owner) }
+    Facts {
+        workspace: Some(workspace),
+        token_belongs_to: None,
+        found: CredentialRecord::Token(token),
+        owner: Some(owner),
+    }
 }
 
 fn token(facts: &mut Facts) -> &mut Token {
     match &mut facts.found {
-        Found::Token(token) => token,
+        CredentialRecord::Token(token) => token,
         other => panic!("{other:?}"),
     }
 }
 
 fn decide(facts: Facts, demand: Demand) -> Decision {
-    authorize(&Presented::Token(TokenId::from_text("t")), &NamedWorkspace::Unnamed, demand, facts, NOW)
+    authorize(&PresentedCredential::Token(TokenId::from_text("t")), &NamedWorkspace::Unnamed, demand, facts, NOW)
 }
 
 #[test]
@@ -115,7 +120,7 @@ fn the_first_failing_check_decides() {
             token(f).creation_time = NOW.plus(-90 * DAY_MS);
         }),
         (Check::NotExpired, AccessDenial::InvalidAccessToken, |f| token(f).expiry_time = Some(NOW)),
-        (Check::TokenKnown, AccessDenial::InvalidAccessToken, |f| f.found = Found::Nothing),
+        (Check::TokenKnown, AccessDenial::InvalidAccessToken, |f| f.found = CredentialRecord::Nothing),
         (Check::TokensEnabled, AccessDenial::InvalidAccessToken, |f| {
             let off = ConfValue { value: "false".into(), previous: None, effective_at: NOW };
             f.workspace.as_mut().unwrap().enable_tokens = Some(off);
@@ -136,9 +141,9 @@ fn the_first_failing_check_decides() {
 #[test]
 fn an_ended_token_is_known_and_its_end_is_told() {
     let ended = |facts: Facts, cause| {
-        let Found::Token(token) = facts.found else { panic!("no token") };
-        let end = Ended { cause, actor: "who".into(), at: NOW };
-        Facts { found: Found::Ended(token, end), ..facts }
+        let CredentialRecord::Token(token) = facts.found else { panic!("no token") };
+        let end = TokenEnd { cause, actor: "who".into(), at: NOW };
+        Facts { found: CredentialRecord::Ended(token, end), ..facts }
     };
     let by_hand = decide(ended(facts(), EndCause::RevokedByAdmin), DEMAND);
     let step = by_hand.trace.last().unwrap();
@@ -154,7 +159,7 @@ fn an_ended_token_is_known_and_its_end_is_told() {
 
 #[test]
 fn the_workspace_has_to_agree() {
-    let token = Presented::Token(TokenId::from_text("t"));
+    let token = PresentedCredential::Token(TokenId::from_text("t"));
     let deny = |named: NamedWorkspace, facts: Facts| authorize(&token, &named, DEMAND, facts, NOW).outcome.unwrap_err();
     let own = Facts { token_belongs_to: Some(HOME), ..facts() };
     assert_eq!(deny(NamedWorkspace::Id(WorkspaceId(12)), own), AccessDenial::org(WorkspaceId(12)));
@@ -181,7 +186,7 @@ fn by_oauth(change: impl FnOnce(&mut Claims)) -> Facts {
         workspace_creation: None,
     };
     change(&mut claims);
-    Facts { found: Found::Access(claims, WorkspaceClock::frozen(NOW)), ..facts() }
+    Facts { found: CredentialRecord::Access(claims, WorkspaceClock::frozen(NOW)), ..facts() }
 }
 
 #[test]
@@ -212,7 +217,7 @@ fn oauth_is_refused_at_the_checks_that_remain() {
         assert!(!last.passed && !last.because.is_empty());
         (last.check, decision.outcome.unwrap_err())
     };
-    let forged = Facts { found: Found::Forged(Forgery::Signature), ..facts() };
+    let forged = Facts { found: CredentialRecord::Forged(Forgery::Signature), ..facts() };
     assert_eq!(refused(forged, DEMAND), (Check::CredentialWellFormed, AccessDenial::InvalidAccessToken));
     let expired = by_oauth(|claims| claims.exp = NOW.0 / 1000);
     assert_eq!(refused(expired, DEMAND), (Check::NotExpired, AccessDenial::InvalidAccessToken));

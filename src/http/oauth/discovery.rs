@@ -64,7 +64,7 @@ pub async fn host_metadata(
         TargetHost::Workspace => None,
     };
     if let Some((account, host_type)) = account.filter(|_| host.is_account() || *named == NamedWorkspace::Unnamed) {
-        let home = app.service.home_of_account(account).await?;
+        let home = app.service.workspace_of_account(account).await?;
         return Ok(ok(&HostMetadata::of_account(&base, host_type, &home)));
     }
     // Only the port of a workspace names one here; clients know of none yet.

@@ -49,7 +49,7 @@ impl FromRequestParts<App> for Server {
         let issuer = match (account, context.host) {
             (Some(account), _) => Issuer::Account(account),
             (None, TargetHost::Account(account)) => {
-                Issuer::Account(app.service.home_of_account(account).await?.account)
+                Issuer::Account(app.service.workspace_of_account(account).await?.account)
             }
             (None, TargetHost::Workspace) => Issuer::Workspace(context.credentials.workspace.clone()),
         };

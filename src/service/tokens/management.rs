@@ -144,7 +144,7 @@ impl Service {
         let token = plan.into_token(workspace.id, &value, owner, caller.id, &caller.name);
         writer.insert_token(&token).await?;
         let action = Action::generate_token(&token.id, token.expiry_time, token.owner, token.created_by);
-        self.record(writer, call, action).await?;
+        self.record(writer, call.entry(action)).await?;
         Ok((value, token))
     }
 
@@ -158,7 +158,7 @@ impl Service {
     ) -> Result<(), Error> {
         self.settle_autoscope(writer, &call.caller.workspace, token.clone(), call.caller.now).await?;
         writer.end_tokens(token.workspace, &[(&token.id, cause, call.caller.now)], &call.caller.name).await?;
-        self.record(writer, call, Action::revoke_token(&token.id, token.owner)).await?;
+        self.record(writer, call.entry(Action::revoke_token(&token.id, token.owner))).await?;
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl Service {
         let token = self.settle_autoscope(writer, &call.caller.workspace, token, call.caller.now).await?;
         let token = update.apply(token);
         writer.update_token(&token).await?;
-        self.record(writer, call, Action::update_token(&token.id, token.owner)).await?;
+        self.record(writer, call.entry(Action::update_token(&token.id, token.owner))).await?;
         Ok(token)
     }
 }

@@ -116,7 +116,7 @@ impl World {
 
     /// What the process would do with other settings of journal and tripwire.
     pub(crate) fn watch(&mut self, limits: JournalLimits, reaction: Reaction) {
-        self.service = self.service.clone().watching(limits, reaction);
+        self.service = self.service.clone().with_journal(limits, reaction);
         self.set_policy(SignInPolicy::Open(None));
     }
 
