@@ -15,7 +15,7 @@ use crate::domain::explain::{Actor, Explanation, RemedyStep};
 use crate::domain::faults::{Fault, When};
 use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::http::error::wire;
-use crate::http::reason::why;
+use crate::http::explanation::why;
 use crate::http::routes;
 use crate::http::tokens::token_request;
 use crate::service::{DryRun, HistoryFilter, JournalEntry};
@@ -144,7 +144,7 @@ pub(super) async fn dry_run(
     let method: Method = wanted.method.parse().map_err(|_| Problem::bad_request("method: use GET, POST and so on."))?;
     let route = routes::find(&method, wanted.path.split('?').next().unwrap_or_default());
     let body = wanted.body.map(|body| body.to_string()).unwrap_or_default();
-    let creates = route.filter(|route| route.creates_token());
+    let creates = route.filter(|route| route.creates_token);
     let run = DryRun {
         principal: wanted.principal,
         demand: route.map_or(Demand::UNROUTED, |route| route.demand),

@@ -17,9 +17,9 @@ use crate::domain::denial::RequestDenial;
 use crate::domain::plain_words::in_plain_words;
 use crate::domain::settings::ErrorTexts;
 use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::http::body::{BODY_TIMEOUT, decoded};
 use crate::http::error::{ApiError, wire};
 use crate::http::extract::parse_object;
-use crate::http::layers::{BODY_TIMEOUT, decoded};
 use crate::http::oauth::authorize::too_many_wrong_keys;
 use crate::service::{Error, Service};
 
