@@ -114,7 +114,7 @@ pub(super) async fn consume(
     let (wanted, listing) = read(parameters)?;
     let selection = select(&control, &workspace, &wanted, &listing).await?;
     let numbers: HashSet<u64> = selection.found.iter().map(|exchange| exchange.number).collect();
-    control.service.take_out_exchanges(&workspace, &numbers).await?;
+    control.service.delete_journal_entries(&workspace, &numbers).await?;
     Ok(listed(&listing, &selection))
 }
 
@@ -132,7 +132,7 @@ async fn select(
     listing: &Listing,
 ) -> Result<Selection, Problem> {
     words(wanted)?;
-    let mut found = control.service.exchanges(workspace, listing.since).await?;
+    let mut found = control.service.journal_entries(workspace, listing.since).await?;
     found.retain(|exchange| {
         listing.before.is_none_or(|before| exchange.number < before) && wanted.takes(&exchange.seen())
     });
@@ -185,7 +185,7 @@ pub(super) async fn show(
     Asked(one): Asked<One>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    let found = control.service.find_exchange(&request_id, Some(&workspace)).await?;
+    let found = control.service.find_journal_entry(&request_id, Some(&workspace)).await?;
     let found = found.ok_or_else(|| not_kept(&format!("The workspace has no request '{request_id}'")))?;
     Ok(match one.format {
         Format::Json => ok(&exchange_json(&found).into()),
@@ -196,7 +196,7 @@ pub(super) async fn show(
 /// Empties the journal of a workspace.
 pub(super) async fn clear(State(control): State<Control>, Path(named): Path<String>) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    control.service.empty_journal(&workspace).await?;
+    control.service.clear_journal(&workspace).await?;
     Ok(ok(&json!({})))
 }
 
@@ -219,7 +219,7 @@ pub(super) async fn verify(
     Input(expected): Input<Expectation>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    let kept = control.service.exchanges(&workspace, 0).await?;
+    let kept = control.service.journal_entries(&workspace, 0).await?;
     let counts = [expected.at_least, expected.at_most, expected.exactly];
     let has_counts = counts.iter().any(Option::is_some);
     match (expected.r#match, expected.in_order) {
@@ -481,7 +481,7 @@ pub(super) async fn census(
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for exchange in control.service.exchanges(&workspace, 0).await? {
+    for exchange in control.service.journal_entries(&workspace, 0).await? {
         let (client, credential) = (exchange.client().label(), exchange.credential.as_str());
         let key = match census.by {
             By::Client => client.clone(),

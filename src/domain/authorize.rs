@@ -7,9 +7,10 @@ mod decision;
 mod facts;
 
 use super::access::Standing;
+use super::denial::AccessDenial;
 use super::jwt::Claims;
 use super::settings::{self, Tier};
-use super::{Denial, Millis, Workspace, WorkspaceId, lifecycle, scopes};
+use super::{Millis, Workspace, WorkspaceId, lifecycle, scopes};
 use crate::domain::tokens::{Token, TokenEnd, TokenState};
 
 pub use decision::{Caller, Check, Decision, Parties, Party, Step, Use, WorkspaceIds};
@@ -39,7 +40,7 @@ fn run(
     presented: &PresentedCredential,
     named: &NamedWorkspace,
     facts: Facts,
-) -> Result<(Caller, Option<Use>), Denial> {
+) -> Result<(Caller, Option<Use>), AccessDenial> {
     credential_well_formed(trace, presented, &facts.found)?;
     let workspace = workspace_agrees(trace, named, facts.workspace, facts.token_belongs_to)?;
     trace.workspace = Some(workspace.id);
@@ -97,7 +98,7 @@ impl Trace {
         self.steps.push(Step { check, passed: true, because: because.into() });
     }
 
-    fn fail<T>(&mut self, check: Check, because: impl Into<String>, denial: Denial) -> Result<T, Denial> {
+    fn fail<T>(&mut self, check: Check, because: impl Into<String>, denial: AccessDenial) -> Result<T, AccessDenial> {
         self.steps.push(Step { check, passed: false, because: because.into() });
         Err(denial)
     }
@@ -121,17 +122,17 @@ fn credential_well_formed(
     trace: &mut Trace,
     presented: &PresentedCredential,
     found: &CredentialRecord,
-) -> Result<(), Denial> {
+) -> Result<(), AccessDenial> {
     let (because, denial) = match (presented, found) {
         (PresentedCredential::Nothing, _) => {
-            ("no credential was sent, or one of a kind that this API does not accept", Denial::NoCredential)
+            ("no credential was sent, or one of a kind that this API does not accept", AccessDenial::NoCredential)
         }
         (PresentedCredential::Malformed, _) => (
             "the credential is neither a personal access token (dapi and 32 lowercase hex digits) nor an RS256 access \
              token",
-            Denial::InvalidAccessToken,
+            AccessDenial::InvalidAccessToken,
         ),
-        (_, CredentialRecord::Forged(forgery)) => (forgery.because(), Denial::InvalidAccessToken),
+        (_, CredentialRecord::Forged(forgery)) => (forgery.because(), AccessDenial::InvalidAccessToken),
         (PresentedCredential::Token(_) | PresentedCredential::AccessToken(_), _) => {
             trace.pass(Check::CredentialWellFormed, "");
             return Ok(());
@@ -146,30 +147,30 @@ fn workspace_agrees(
     named: &NamedWorkspace,
     workspace: Option<Workspace>,
     belongs_to: Option<WorkspaceId>,
-) -> Result<Workspace, Denial> {
+) -> Result<Workspace, AccessDenial> {
     let check = Check::WorkspaceAgrees;
     let workspace = match (named, workspace, belongs_to) {
         (NamedWorkspace::Unusable(text), ..) => {
             let because = format!("the request names the workspace '{text}', which is not a single workspace id");
-            return trace.fail(check, because, Denial::InvalidAccessToOrg(text.clone()));
+            return trace.fail(check, because, AccessDenial::InvalidAccessToOrg(text.clone()));
         }
         (NamedWorkspace::Id(id), _, Some(own)) => {
             let because = format!(
                 "the request names workspace {id}, but the token is valid in workspace {own} only; clients take the \
                  workspace from DATABRICKS_WORKSPACE_ID (workspace_id in a profile): set it to {own} or unset it"
             );
-            return trace.fail(check, because, Denial::org(*id));
+            return trace.fail(check, because, AccessDenial::org(*id));
         }
         (NamedWorkspace::Id(id), None, None) => {
             let because = format!(
                 "there is no workspace {id}; clients take the workspace from DATABRICKS_WORKSPACE_ID (workspace_id in \
                  a profile): unset it, or set it to a workspace of this server"
             );
-            return trace.fail(check, because, Denial::org(*id));
+            return trace.fail(check, because, AccessDenial::org(*id));
         }
         (NamedWorkspace::Unnamed, None, _) | (NamedWorkspace::Unnamed, _, Some(_)) => {
             let because = "the request names no workspace, and the token does not determine one";
-            return trace.fail(check, because, Denial::InvalidAccessToken);
+            return trace.fail(check, because, AccessDenial::InvalidAccessToken);
         }
         (_, Some(workspace), None) => workspace,
     };
@@ -178,11 +179,12 @@ fn workspace_agrees(
 }
 
 /// Check 3.
-fn tokens_enabled(trace: &mut Trace, workspace: &Workspace, now: Millis) -> Result<(), Denial> {
+fn tokens_enabled(trace: &mut Trace, workspace: &Workspace, now: Millis) -> Result<(), AccessDenial> {
     if let Some(because) = why_disabled(workspace, now) {
         // Only the token endpoints' error is observed; elsewhere a disabled token gets the error of any token that
         // does not work [inferred]. See docs/reference/governance.md#turning-tokens-off.
-        let denial = if trace.demand.token_api { Denial::TokensDisabled } else { Denial::InvalidAccessToken };
+        let denial =
+            if trace.demand.token_api { AccessDenial::TokensDisabled } else { AccessDenial::InvalidAccessToken };
         return trace.fail(Check::TokensEnabled, because, denial);
     }
     trace.pass(Check::TokensEnabled, "");
@@ -190,21 +192,25 @@ fn tokens_enabled(trace: &mut Trace, workspace: &Workspace, now: Millis) -> Resu
 }
 
 /// Check 4.
-fn token_known(trace: &mut Trace, found: CredentialRecord, workspace: &Workspace) -> Result<(Token, Swept), Denial> {
+fn token_known(
+    trace: &mut Trace,
+    found: CredentialRecord,
+    workspace: &Workspace,
+) -> Result<(Token, Swept), AccessDenial> {
     let (token, swept) = match found {
         CredentialRecord::Token(token) => (token, Swept::No),
         CredentialRecord::Ended(token, end) if end.cause.is_by_time() => (token, Swept::Yes),
         CredentialRecord::Ended(_, TokenEnd { cause, actor, at }) => {
             let because = format!("the token ended at {}: {} ({actor})", at.rfc3339(), cause.as_str());
-            return trace.fail(Check::TokenKnown, because, Denial::InvalidAccessToken);
+            return trace.fail(Check::TokenKnown, because, AccessDenial::InvalidAccessToken);
         }
         CredentialRecord::Decoy(_) => {
             let because = "the token is a decoy and belongs to nobody";
-            return trace.fail(Check::TokenKnown, because, Denial::InvalidAccessToken);
+            return trace.fail(Check::TokenKnown, because, AccessDenial::InvalidAccessToken);
         }
         CredentialRecord::Nothing | CredentialRecord::Access(..) | CredentialRecord::Forged(_) => {
             let because = format!("workspace {} has no such token", workspace.id);
-            return trace.fail(Check::TokenKnown, because, Denial::InvalidAccessToken);
+            return trace.fail(Check::TokenKnown, because, AccessDenial::InvalidAccessToken);
         }
     };
     trace.pass(Check::TokenKnown, "");
@@ -217,12 +223,12 @@ fn not_expired_nor_inactive(
     token: Token,
     swept: Swept,
     (workspace, now): (&Workspace, Millis),
-) -> Result<Token, Denial> {
+) -> Result<Token, AccessDenial> {
     let state = token.state(&workspace.behaviour, now);
     if state == TokenState::Expired {
         let expiry = token.expiry_time.unwrap_or(now).rfc3339();
         let because = format!("the token expired at {expiry}; the time is {}", now.rfc3339());
-        return trace.fail(Check::NotExpired, because, Denial::InvalidAccessToken);
+        return trace.fail(Check::NotExpired, because, AccessDenial::InvalidAccessToken);
     }
     trace.pass(Check::NotExpired, "");
     if state == TokenState::Inactive || swept == Swept::Yes {
@@ -232,7 +238,7 @@ fn not_expired_nor_inactive(
             None => format!("the token was never used and was created at {}", token.creation_time.rfc3339()),
         };
         let because = format!("{since}, at least {days} days before {}", now.rfc3339());
-        return trace.fail(Check::NotInactive, because, Denial::InvalidAccessToken);
+        return trace.fail(Check::NotInactive, because, AccessDenial::InvalidAccessToken);
     }
     trace.pass(Check::NotInactive, "");
     Ok(lifecycle::as_of(token, &workspace.behaviour, now))
@@ -240,24 +246,24 @@ fn not_expired_nor_inactive(
 
 /// Check 5 of an access token. The real service refuses with `Token is expiring within 30 seconds.` half a minute early;
 /// here the token works until it expires. See docs/reference/errors.md#authentication-failures.
-fn access_token_not_expired(trace: &mut Trace, claims: Claims, now: Millis) -> Result<Claims, Denial> {
+fn access_token_not_expired(trace: &mut Trace, claims: Claims, now: Millis) -> Result<Claims, AccessDenial> {
     let expiry = claims.expiry();
     if now >= expiry {
         let because = format!("the access token expired at {}; the time is {}", expiry.rfc3339(), now.rfc3339());
-        return trace.fail(Check::NotExpired, because, Denial::InvalidAccessToken);
+        return trace.fail(Check::NotExpired, because, AccessDenial::InvalidAccessToken);
     }
     trace.pass(Check::NotExpired, "");
     Ok(claims)
 }
 
 /// Check 7.
-fn owner_active(trace: &mut Trace, owner: Option<Owner>, workspace: &Workspace) -> Result<Owner, Denial> {
+fn owner_active(trace: &mut Trace, owner: Option<Owner>, workspace: &Workspace) -> Result<Owner, AccessDenial> {
     let owner = match owner {
         Some(owner) if owner.active => owner,
         other => {
             let who = other.map_or_else(|| "the owner".into(), |owner| format!("'{}'", owner.name));
             let because = format!("{who} is deleted, inactive or not assigned to workspace {}", workspace.id);
-            return trace.fail(Check::OwnerActive, because, Denial::org(workspace.id));
+            return trace.fail(Check::OwnerActive, because, AccessDenial::org(workspace.id));
         }
     };
     trace.pass(Check::OwnerActive, "");
@@ -265,18 +271,18 @@ fn owner_active(trace: &mut Trace, owner: Option<Owner>, workspace: &Workspace) 
 }
 
 /// Check 8.
-fn may_use_tokens(trace: &mut Trace, owner: &Owner) -> Result<(), Denial> {
+fn may_use_tokens(trace: &mut Trace, owner: &Owner) -> Result<(), AccessDenial> {
     match token_permission(owner) {
         Ok(because) => {
             trace.pass(Check::MayUseTokens, because);
             Ok(())
         }
-        Err(because) => trace.fail(Check::MayUseTokens, because, Denial::NoTokenPermission),
+        Err(because) => trace.fail(Check::MayUseTokens, because, AccessDenial::NoTokenPermission),
     }
 }
 
 /// Check 9.
-fn scope_covers(trace: &mut Trace, credential: &Credential) -> Result<(), Denial> {
+fn scope_covers(trace: &mut Trace, credential: &Credential) -> Result<(), AccessDenial> {
     let required = trace.demand.scope;
     let (scopes, narrowed_at) = match credential {
         Credential::Token(token) => (token.binding_scopes().map(<[String]>::to_vec), token.narrowed_at()),
@@ -292,8 +298,8 @@ fn scope_covers(trace: &mut Trace, credential: &Credential) -> Result<(), Denial
         format!("; auto-scoping narrowed them at {} to those that the token had used", at.rfc3339())
     });
     let (what, denial) = match credential {
-        Credential::Token(_) => ("token", Denial::MissingScope(name)),
-        Credential::Access(_) => ("access token", Denial::MissingOauthScope(name)),
+        Credential::Token(_) => ("token", AccessDenial::MissingScope(name)),
+        Credential::Access(_) => ("access token", AccessDenial::MissingOauthScope(name)),
     };
     let because = format!("the {what}'s scopes are {scopes}; the endpoint requires {required}{narrowed}");
     trace.fail(Check::ScopeCovers, because, denial)
@@ -305,24 +311,24 @@ fn has_right(
     credential: &Credential,
     owner: &Owner,
     (workspace, now): (&Workspace, Millis),
-) -> Result<(), Denial> {
+) -> Result<(), AccessDenial> {
     let refusal = match (trace.demand.right, credential) {
         (Right::WorkspaceAdmin, _) if !owner.standing.is_workspace_admin() => Some((
             format!("'{}' is not in the group admins, neither directly nor through a group", owner.name),
-            Denial::NotAdmin(owner.name.clone()),
+            AccessDenial::NotAdmin(owner.name.clone()),
         )),
         (Right::AccountApi, Credential::Token(_)) => {
-            Some(("account APIs accept only OAuth access tokens".to_owned(), Denial::AccountNeedsOauth))
+            Some(("account APIs accept only OAuth access tokens".to_owned(), AccessDenial::AccountNeedsOauth))
         }
         (Right::AccountAdmin | Right::AccountApi, _) if !owner.account_admin => Some((
             format!("'{}' does not have the role account_admin", owner.name),
-            Denial::NotAccountAdmin(owner.name.clone()),
+            AccessDenial::NotAccountAdmin(owner.name.clone()),
         )),
         // A personal access token passed these as checks 3 and 8. While tokens are disabled nobody creates one, not
         // even an admin by OAuth. See docs/requirements.md#r29.
         (Right::TokenUser, Credential::Access(_)) => match (why_disabled(workspace, now), token_permission(owner)) {
-            (Some(because), _) => Some((because, Denial::TokensDisabled)),
-            (None, Err(because)) => Some((because, Denial::NoTokenPermission)),
+            (Some(because), _) => Some((because, AccessDenial::TokensDisabled)),
+            (None, Err(because)) => Some((because, AccessDenial::NoTokenPermission)),
             (None, Ok(_)) => None,
         },
         _ => None,
@@ -335,11 +341,11 @@ fn has_right(
 }
 
 /// After the ten: it leaves no step when it passes.
-fn feature_in_tier(trace: &mut Trace, workspace: &Workspace) -> Result<(), Denial> {
+fn feature_in_tier(trace: &mut Trace, workspace: &Workspace) -> Result<(), AccessDenial> {
     match (trace.demand.feature, workspace.behaviour.tier) {
         (Some(feature), Tier::Standard) => {
             let because = "the workspace's tier is standard";
-            trace.fail(Check::FeatureInTier, because, Denial::NotInTier(feature))
+            trace.fail(Check::FeatureInTier, because, AccessDenial::NotInTier(feature))
         }
         _ => Ok(()),
     }
@@ -370,12 +376,12 @@ fn token_permission(owner: &Owner) -> Result<String, String> {
 /// asked before it.
 ///
 /// # Errors
-/// [`Denial::TokensDisabled`], [`Denial::NoTokenPermission`]
-pub fn may_hold_tokens(workspace: &Workspace, standing: &Standing, now: Millis) -> Result<(), Denial> {
+/// [`AccessDenial::TokensDisabled`], [`AccessDenial::NoTokenPermission`]
+pub fn may_hold_tokens(workspace: &Workspace, standing: &Standing, now: Millis) -> Result<(), AccessDenial> {
     if !workspace.tokens_enabled(now) {
-        return Err(Denial::TokensDisabled);
+        return Err(AccessDenial::TokensDisabled);
     }
-    standing.token_permission().map(drop).ok_or(Denial::NoTokenPermission)
+    standing.token_permission().map(drop).ok_or(AccessDenial::NoTokenPermission)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Denial;
 use super::authorize::{Check, Demand, Parties, Party, Right, Step, WorkspaceIds};
-use super::denial::Feature;
+use super::denial::{AccessDenial, Feature, RequestDenial};
 use crate::domain::identities::PrincipalKind;
 
 /// Why a request was refused, in words.
@@ -194,10 +194,10 @@ impl RefusedRequest<'_> {
 
     fn has_right(self) -> Remedy {
         match self.denial {
-            Denial::AccountNeedsOauth => self.other_credential(),
-            Denial::NotAccountAdmin(_) => self.make_account_admin(),
-            Denial::TokensDisabled => self.enable_tokens(),
-            Denial::NoTokenPermission => self.permit_owner(),
+            Denial::Access(AccessDenial::AccountNeedsOauth) => self.other_credential(),
+            Denial::Access(AccessDenial::NotAccountAdmin(_)) => self.make_account_admin(),
+            Denial::Access(AccessDenial::TokensDisabled) => self.enable_tokens(),
+            Denial::Access(AccessDenial::NoTokenPermission) => self.permit_owner(),
             _ => self.join_admins(),
         }
     }
@@ -217,11 +217,11 @@ impl RefusedRequest<'_> {
                 "Name a live token that the caller may see. A token that expired or was revoked cannot be restored; \
                  its history says how it ended.",
             ),
-            Denial::TokensDisabled => self.enable_tokens(),
-            Denial::NoTokenPermission => self.permit_owner(),
-            Denial::NotAdmin(_) => self.join_admins(),
-            Denial::NotAccountAdmin(_) => self.make_account_admin(),
-            Denial::NotInTier(_) => self.premium(),
+            Denial::Access(AccessDenial::TokensDisabled) => self.enable_tokens(),
+            Denial::Access(AccessDenial::NoTokenPermission) => self.permit_owner(),
+            Denial::Access(AccessDenial::NotAdmin(_)) => self.join_admins(),
+            Denial::Access(AccessDenial::NotAccountAdmin(_)) => self.make_account_admin(),
+            Denial::Access(AccessDenial::NotInTier(_)) => self.premium(),
             Denial::ServicePrincipalMayNotUseTokens(name) => {
                 let text = format!("Give CAN_USE on tokens to '{name}' first.");
                 Remedy::new(text, vec![permit("service_principal_name", name)])
@@ -234,11 +234,13 @@ impl RefusedRequest<'_> {
                 "Workspaces on Azure have no on-behalf-of tokens: let the service principal create the token itself, \
                  with an OAuth access token.",
             ),
-            Denial::EndpointNotFound { .. } => {
+            Denial::Request(RequestDenial::EndpointNotFound { .. }) => {
                 Remedy::words("Call an emulated route; docs/compatibility.md lists them.")
             }
             Denial::StaleEtag(etag) => Remedy::words(format!("Send the current etag: {etag}")),
-            Denial::MalformedRequest(detail) => Remedy::words(format!("Send a JSON object: {detail}")),
+            Denial::Request(RequestDenial::MalformedBody(detail)) => {
+                Remedy::words(format!("Send a JSON object: {detail}"))
+            }
             _ => Remedy::words("Change the request as the message says."),
         }
     }
@@ -291,8 +293,8 @@ impl RefusedRequest<'_> {
 
     fn premium(self) -> Remedy {
         let feature = match self.denial {
-            Denial::NotInTier(Feature::TokenLifetime) => "A maximum lifetime is",
-            Denial::NotInTier(Feature::TokenPermissions) => "Permissions on tokens are",
+            Denial::Access(AccessDenial::NotInTier(Feature::TokenLifetime)) => "A maximum lifetime is",
+            Denial::Access(AccessDenial::NotInTier(Feature::TokenPermissions)) => "Permissions on tokens are",
             _ => "Token management is",
         };
         let text = format!(

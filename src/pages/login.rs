@@ -16,6 +16,7 @@ use crate::http::oauth::authorize::too_many_wrong_keys;
 use crate::pages::visit::{Realm, Shown, Stop, Submission, Visit};
 use crate::pages::{Pages, token_report};
 use crate::service::{Error, KeyVerdict};
+use crate::web::connection::Connection;
 use crate::web::page::{PeopleChoice, Search, key_form};
 
 /// What the page's address says.
@@ -124,7 +125,7 @@ async fn admitted(
     if pages.service.is_admitted(account, &form_token, seal, admission).await? {
         return Ok((KeyVerdict::Right, Some(admission.to_owned())));
     }
-    let (guesses, peer) = (pages.service.key_guesses(), form.visit.parts.extensions.get());
+    let (guesses, peer) = (pages.service.key_guesses(), Connection::of(&form.visit.parts.extensions).peer);
     let verdict = pages.sign_in.check(guesses, peer, form.text("control_key"));
     if verdict != KeyVerdict::Right {
         return Ok((verdict, None));

@@ -109,10 +109,10 @@ impl Service {
         origin: &Arc<Origin>,
     ) -> Result<Authorized, Error> {
         loop {
-            let seen = self.gates.exchanges();
+            let seen = self.in_flight.replacements();
             let facts = self.facts(presented, named, demand).await?;
             let inside = match &facts.workspace {
-                Some(workspace) => match self.gates.enter(workspace.id, seen).await {
+                Some(workspace) => match self.in_flight.enter(workspace.id, seen).await {
                     Some(inside) => Some(inside),
                     None => continue,
                 },
@@ -126,10 +126,10 @@ impl Service {
                 _ => None,
             };
             let system = self.clock.now();
-            unless_unwritable(self.keep_time_of_end(&facts, system).await)?;
+            unless_unwritable(self.persist_time_of_end(&facts, system).await)?;
             let decision = authorize::authorize(presented, named, demand, facts, system);
             match self.record_login(&decision, &origin).await {
-                // Through another process, where this one's gates are not closed.
+                // Through another process, where this one does not hold requests back.
                 Err(StoreError::Replaced) => {}
                 recorded => {
                     unless_unwritable(recorded)?;
@@ -157,7 +157,7 @@ impl Service {
         let Some(token) = &caller.token else { return Ok(()) };
         let mut writer = self.store.write_in(&caller.workspace, Lock::Owner(caller.workspace.id, caller.id)).await?;
         writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
-        self.record(&mut writer, Call { caller, origin }, Action::token_login(Some(&caller.name), token)).await?;
+        self.record(&mut writer, Call { caller, origin }.entry(Action::token_login(Some(&caller.name), token))).await?;
         writer.commit().await
     }
 

@@ -19,7 +19,7 @@ impl Service {
     /// The caller itself.
     ///
     /// # Errors
-    /// [`Denial::InvalidAccessToOrg`] when the principal went since the request was authorized.
+    /// [`AccessDenial::InvalidAccessToOrg`] when the principal went since the request was authorized.
     pub async fn me(&self, call: Call<'_>) -> Result<Entry, Error> {
         let caller = call.caller;
         let found = self.store.read().await?.find_assigned(&caller.workspace, caller.id).await?;
@@ -84,9 +84,10 @@ impl Service {
             PrincipalKind::Group => Action::on_group("createGroup", principal),
             PrincipalKind::User | PrincipalKind::ServicePrincipal => Action::add(principal),
         };
-        self.record_in(&mut writer, call, directory, action).await?;
+        self.record(&mut writer, call.entry_in(directory, action)).await?;
         if directory == Directory::Account && principal.account_admin {
-            self.record_in(&mut writer, call, directory, Action::on_principal("setAccountAdmin", principal)).await?;
+            self.record(&mut writer, call.entry_in(directory, Action::on_principal("setAccountAdmin", principal)))
+                .await?;
         }
         self.store_members(&mut writer, call, directory, principal, &BTreeSet::new(), &draft.members).await?;
         self.finish(writer, call, directory, kind, principal.id).await
@@ -143,12 +144,12 @@ impl Service {
         }
         if after.active != before.active {
             let name = if after.active { "activateUser" } else { "deactivateUser" };
-            self.record_in(writer, call, directory, Action::on_principal(name, principal)).await?;
+            self.record(writer, call.entry_in(directory, Action::on_principal(name, principal))).await?;
         }
         let admin = principal.account_admin;
         if admin != before.principal.account_admin {
             let name = if admin { "setAccountAdmin" } else { "removeAccountAdmin" };
-            self.record_in(writer, call, directory, Action::on_principal(name, principal)).await?;
+            self.record(writer, call.entry_in(directory, Action::on_principal(name, principal))).await?;
         }
         self.store_members(writer, call, directory, principal, &before.members, &after.members).await
     }
@@ -174,10 +175,10 @@ impl Service {
                 writer.remove_member(workspace.account, group.id, *id).await?;
             }
             let name = if is_member { "addPrincipalToGroup" } else { "removePrincipalFromGroup" };
-            self.record_in(writer, call, directory, Action::on_member(name, group, &member)).await?;
+            self.record(writer, call.entry_in(directory, Action::on_member(name, group, &member))).await?;
             if group.id == workspace.admins_group {
                 let name = if is_member { "setAdmin" } else { "removeAdmin" };
-                self.record(writer, call, Action::on_principal(name, &member)).await?;
+                self.record(writer, call.entry(Action::on_principal(name, &member))).await?;
             }
         }
         Ok(())
@@ -221,7 +222,7 @@ impl Service {
                 }
                 self.forget_roles(&mut writer, workspace.account, &principal).await?;
                 writer.delete_principal(workspace.account, principal.id).await?;
-                self.record_in(&mut writer, call, directory, removal(&principal)).await?;
+                self.record(&mut writer, call.entry_in(directory, removal(&principal))).await?;
             }
         }
         self.conclude(&mut writer, call, directory, principal.id).await?;
@@ -238,7 +239,7 @@ impl Service {
     ) -> Result<(), Error> {
         self.end_tokens_of(writer, call, principal.id).await?;
         writer.remove_from_workspace(&call.caller.workspace, principal.id).await?;
-        self.record(writer, call, removal(principal)).await?;
+        self.record(writer, call.entry(removal(principal))).await?;
         Ok(())
     }
 

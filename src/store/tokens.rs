@@ -366,7 +366,7 @@ impl Reader {
     /// only where workspaces were made from the same seed.
     pub async fn find_presented(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
         const SQL: &str = presented!(token_columns!(), end_columns!(tokens), "tokens");
-        let asked = match self.recall(Question::Presented(id.clone())) {
+        let asked = match self.recall(Question::PresentedCredential(id.clone())) {
             Ok(known) => return Ok(known),
             Err(asked) => asked,
         };

@@ -13,7 +13,7 @@ use dapi_mock::domain::tokens::{EndCause, Token, TokenEnd, Visibility};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::store::{HistoryFilter, Lock, NewEntry, Store, StoreError};
 
-use crate::harness::{Backend, DAY_MS, START, World, on_every_store};
+use crate::support::{Backend, DAY_MS, START, World, on_every_store};
 
 on_every_store!(
     tokens_round_trip,
@@ -178,7 +178,7 @@ async fn standing_reaches_through_nested_groups_and_ends_on_cycles(world: World)
     writer.commit().await.unwrap();
     let mut reader = world.service.store().read().await.unwrap();
     let standing = reader.standing(&workspace, user).await.unwrap();
-    let reached: BTreeSet<PrincipalId> = standing.reach.iter().map(|reach| reach.subject).collect();
+    let reached: BTreeSet<PrincipalId> = standing.memberships.iter().map(|membership| membership.subject).collect();
     assert_eq!(reached, BTreeSet::from([user, inner, outer, workspace.users_group]));
     assert_eq!(standing.token_permission(), Some((outer, PermissionLevel::CanUse)));
     assert_eq!(standing.path_to(outer), ["nested@example.com", "inner", "outer"]);

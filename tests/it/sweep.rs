@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, Client, DAY_MS, World};
+use crate::support::{Answer, Backend, Client, DAY_MS, MANAGED, World};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -76,7 +76,6 @@ struct Witness {
 }
 
 const ELSEWHERE: &str = "dapi00000000000000000000000000000002";
-const MANAGED: &str = "/api/2.0/token-management/tokens";
 
 /// A text without the ids that refusals end in.
 fn without_request_ids(text: &str) -> String {

@@ -6,10 +6,11 @@ use strum::IntoStaticStr;
 
 use super::facts::{CredentialRecord, Demand, Facts, Owner, PresentedCredential, Right};
 use crate::domain::access::Standing;
+use crate::domain::denial::AccessDenial;
 use crate::domain::identities::PrincipalKind;
 use crate::domain::scopes::{self, EndpointScope};
 use crate::domain::settings::Tier;
-use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
+use crate::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// The checks, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
@@ -94,7 +95,7 @@ impl Caller {
 pub struct Decision {
     /// The checks that ran, in order.
     pub trace: Vec<Step>,
-    pub outcome: Result<Caller, Denial>,
+    pub outcome: Result<Caller, AccessDenial>,
     /// What has to be recorded of this use of the token.
     pub used: Option<Use>,
     /// The workspace that answers, once it is known.

@@ -41,7 +41,11 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
-    pub async fn token_fates(&self, id: WorkspaceId, wanted: HistoryFilter<'_>) -> Result<Vec<TokenHistory>, Error> {
+    pub async fn token_histories(
+        &self,
+        id: WorkspaceId,
+        wanted: HistoryFilter<'_>,
+    ) -> Result<Vec<TokenHistory>, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use dapi_mock::domain::access::PermissionLevel;
-
 use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::authorize::{Demand, NamedWorkspace, PresentedCredential, Right};
+use dapi_mock::domain::denial::AccessDenial;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::tokens::{EndCause, TokenEnd, TokenRequest, TokenValue};
 use dapi_mock::domain::{Denial, PrincipalId};
@@ -14,11 +14,10 @@ use dapi_mock::service::{Call, Error};
 use dapi_mock::store::{HistoryFilter, Lock};
 use serde_json::{Value, json};
 
-use super::{
-    GROUPS, ME, SERVICE_PRINCIPALS, USERS, at, created, delete, each, group_with, id_of, patched, put, read, refused,
-    user, works,
+use super::{created, delete, group_with, patched, put, read, refused, user, works};
+use crate::support::{
+    ADMIN_TOKEN, DAY_MS, GROUPS, ME, SERVICE_PRINCIPALS, START, USERS, World, assigned, at, each, id_of, on_every_store,
 };
-use crate::harness::{ADMIN_TOKEN, DAY_MS, START, World, assigned, on_every_store};
 
 on_every_store!(
     built_in_groups_stay,
@@ -221,7 +220,10 @@ async fn nothing_is_created_for_who_is_gone(world: World) {
         }
         let call = Call { caller: &caller, origin: &origin };
         let outcome = world.service.create_token(call, &TokenRequest::default()).await;
-        assert!(matches!(outcome, Err(Error::Denied(Denial::InvalidAccessToOrg(_)))), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(Error::Denied(Denial::Access(AccessDenial::InvalidAccessToOrg(_))))),
+            "{outcome:?}"
+        );
     }
 }
 
