@@ -26,19 +26,20 @@ use crate::config::{
     self, AdminTokenArgs, BackupArgs, Cli, Command, CompletionsArgs, EnvArgs, HealthcheckArgs, LogArgs, LogFormat,
     ManArgs, ServeArgs, unknown_variables,
 };
-use crate::control::{self, Access, Control};
+use crate::control::{self, Control};
 use crate::domain::seeds::{self, Seed};
 use crate::domain::tokens::TokenValue;
 use crate::domain::{AccountId, Denial};
 use crate::entropy::SystemEntropy;
 use crate::http::oauth::discovery::at_port;
-use crate::http::{self, App, HostType, SignInPolicy};
+use crate::http::{self, App, HostType};
 use crate::listen::server::{ExtraListeners, Listeners};
 use crate::log::{Finish, OneLine, Output, log_panics};
 use crate::pages::{self, Pages};
 use crate::platform::{Signals, raise_open_files, reap_orphans, stdin_closes, survive_the_limit_on_file_size};
 use crate::service::{self, ADMIN_CLIENT_ID, Seeded, Service, Started};
 use crate::store::{Database, OpenError, Store};
+use crate::web::access::{Access, SignInPolicy};
 use crate::web::browser::allow_hosts;
 
 /// The exit code of a run in which a production-looking credential was sent, with `--tripwire fail`: a program

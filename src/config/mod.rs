@@ -20,17 +20,17 @@ pub use self::values::{CensusBy, CredentialName, name_of};
 use crate::background::AuditFile;
 use crate::cli::client::Failure;
 use crate::clock::SystemClock;
-use crate::control::Access;
 use crate::domain::audit::shape::Shape;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::settings::{BehaviourChange, Cloud, ErrorTexts, PermissionLoss, Tier};
 use crate::domain::tokens::TokenValue;
 use crate::domain::tripwire::Reaction;
 use crate::domain::{AccountId, Millis, WorkspaceId, seeds};
-use crate::http::{HostType, SignInPolicy};
+use crate::http::HostType;
 use crate::listen::tls::Tls;
 use crate::service::{FirstStart, JournalLimits};
 use crate::store::{Database, Durability};
+use crate::web::access::{Access, SignInPolicy};
 use crate::web::browser::AllowedHost;
 
 /// "DAPI" on a phone keypad.
@@ -352,18 +352,20 @@ impl ServeArgs {
 
     /// Who may use the control API.
     pub fn access(&self) -> Access {
-        self.access_when(self.control == OnOff::On)
+        if self.control == OnOff::On { self.access_if_on() } else { Access::Off }
     }
 
-    fn access_when(&self, enabled: bool) -> Access {
-        let loopback_only = self.hosts().iter().all(IpAddr::is_loopback);
-        let key = self.control_key.as_ref().map(|key| key.0.as_str());
-        Access::new(enabled, key, loopback_only, self.allow_open_control)
+    fn access_if_on(&self) -> Access {
+        match &self.control_key {
+            Some(key) => Access::with_key(&key.0),
+            None if self.allow_open_control || self.hosts().iter().all(IpAddr::is_loopback) => Access::Open,
+            None => Access::Closed,
+        }
     }
 
     /// Who may sign in as whom: whoever could use the control API, were it on.
     pub fn sign_in(&self) -> SignInPolicy {
-        match self.access_when(true) {
+        match self.access_if_on() {
             Access::Open => SignInPolicy::Open(self.sign_in_as.clone()),
             Access::Key(key) => SignInPolicy::Key(key),
             Access::Closed | Access::Off => SignInPolicy::Closed,
@@ -1007,6 +1009,7 @@ mod tests {
         assert!(matches!(policy(&[]), SignInPolicy::Open(None)));
         assert!(matches!(policy(&at_once), SignInPolicy::Open(Some(user)) if user == "eva"));
         assert!(matches!(policy(&["--control", "off"]), SignInPolicy::Open(None)));
+        assert!(matches!(parse(&["--control", "off"]).unwrap().serve.access(), Access::Off));
         for shared in [["--control", "on"], ["--control", "off"], ["--host", "0.0.0.0"]] {
             let args = [&shared[..], &at_once, &["--control-key", "k", "--allow-open-control"]].concat();
             assert!(matches!(policy(&args), SignInPolicy::Key(_)), "{args:?}");

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, World, on_every_store};
 use crate::oauth::{account, part, text};
 use crate::process::{exchange, get, start};
-use dapi_mock::http::{HostType, SignInPolicy};
+use dapi_mock::http::HostType;
 use dapi_mock::service::ADMIN_CLIENT_ID;
+use dapi_mock::web::access::SignInPolicy;
 
 on_every_store!(
     a_name_that_begins_with_accounts_is_the_accounts_host,
@@ -111,7 +112,7 @@ async fn one_host_for_the_account_and_its_workspaces_says_so(mut world: World) {
     world.router = dapi_mock::cli::serve::surface_as(
         HostType::Unified,
         &world.service,
-        dapi_mock::control::Access::Open,
+        dapi_mock::web::access::Access::Open,
         SignInPolicy::Open(None),
         None,
     );

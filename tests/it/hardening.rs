@@ -15,9 +15,10 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use dapi_mock::control::{self, Access, Control};
-use dapi_mock::http::{App, HostType, SignInPolicy, error, layers};
+use dapi_mock::control::{self, Control};
+use dapi_mock::http::{App, HostType, error, layers};
 use dapi_mock::store::Lock;
+use dapi_mock::web::access::{Access, SignInPolicy};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -604,7 +605,7 @@ fn names() -> Vec<String> {
         }
     }
     let mut names = BTreeSet::new();
-    collect(&control::openapi::document(), &mut names);
+    collect(&control::openapi::document(control::routes::ROUTES), &mut names);
     assert!(names.len() > 60, "{names:?}");
     names.into_iter().collect()
 }

@@ -8,8 +8,8 @@ use axum::http::{Method, Request};
 use dapi_mock::domain::WorkspaceId;
 use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::domain::page_sessions::PageCookie;
-use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
+use dapi_mock::web::access::{Access, SignInPolicy};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -274,8 +274,12 @@ async fn permissions_are_changed_after_a_preview(world: World) {
 
     let ask = |name| [("change", "add"), ("kind", "user_name"), ("name", name), ("level", "CAN_USE")];
     let preview = browser.submit(PERMISSIONS, &ask("zoe@example.com")).await;
-    shows(&preview, 200, &["Who could newly create and use tokens (1)", "<li><bdi>zoe@example.com</bdi></li>"]);
-    shows(&browser.submit(PERMISSIONS, &ask(ADMIN_USER)).await, 200, &["Nobody gains or loses the permission"]);
+    shows(
+        &preview,
+        200,
+        &["Who could create and use tokens again or for the first time (1)", "<li><bdi>zoe@example.com</bdi></li>"],
+    );
+    shows(&browser.submit(PERMISSIONS, &ask(ADMIN_USER)).await, 200, &["Nobody would gain or lose the permission"]);
     let add =
         |name, level| [("change", "add"), ("kind", "user_name"), ("name", name), ("level", level), ("confirm", "yes")];
     for (name, level) in
@@ -295,9 +299,9 @@ async fn permissions_are_changed_after_a_preview(world: World) {
 async fn a_token_is_made_shown_once_and_revoked(world: World) {
     world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
-    shows(&browser.get(TOKENS).await, 200, &["You have no token that works."]);
+    shows(&browser.get(TOKENS).await, 200, &["You have no personal access tokens."]);
     let made = browser.submit(TOKENS, &[("comment", "laptop"), ("days", "30"), ("scopes", "scim, sql")]).await;
-    shows(&made, 200, &["it is not shown again", "30 days", "90 days", "scim, sql"]);
+    shows(&made, 200, &["it will not be shown again", "30 days", "90 days", "scim, sql"]);
     let (_, rest) = made.text.split_once("readonly value=\"").unwrap();
     let value = rest.split('"').next().unwrap();
     assert_eq!(world.client(value).get(ME).await.status, 200);
@@ -306,7 +310,7 @@ async fn a_token_is_made_shown_once_and_revoked(world: World) {
     world.admin().advance(&json!({ "by": "29d" })).await;
     shows(&browser.get(TOKENS).await, 200, &["laptop", "1 day<", "61 days"]);
     world.admin().advance(&json!({ "by": "1d" })).await;
-    shows(&browser.get(TOKENS).await, 200, &["You have no token that works."]);
+    shows(&browser.get(TOKENS).await, 200, &["You have no personal access tokens."]);
 
     for (days, why) in [("731", "730"), ("0", "Invalid timeout: 0"), ("soon", "lifetime_seconds")] {
         let answer = browser.submit(TOKENS, &[("comment", "kept"), ("days", days), ("scopes", "")]).await;
@@ -341,7 +345,7 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
         shows(&browser.submit(TOKENS, &form("731")).await, 400, &["730"]);
     }
     let made = browser.submit(TOKENS, &form("30")).await;
-    shows(&made, 200, &["it is not shown again"]);
+    shows(&made, 200, &["it will not be shown again"]);
     let value = made.text.split("readonly value=\"").nth(1).unwrap().split('"').next().unwrap();
     for _ in 0..2 {
         let again = browser.submit(TOKENS, &form("30")).await;
@@ -356,7 +360,7 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
     // The number is this browser's: another one's form of the same number is another form.
     let mut other = world.browser_of("eva@example.com").await;
     other.get(TOKENS).await;
-    shows(&other.submit(TOKENS, &form("30")).await, 200, &["it is not shown again"]);
+    shows(&other.submit(TOKENS, &form("30")).await, 200, &["it will not be shown again"]);
 
     // Two clicks at once, through whichever process.
     let (id, cookie) = (world.workspace().await.id, PageCookie::parse(&browser.cookies["dapi_mock_3274"]).unwrap());
@@ -540,7 +544,7 @@ async fn a_shared_server_asks_for_its_key(mut world: World) {
     goes_to(&other.submit("/login", &[("control_key", "the key"), ("user", &admin)]).await, "/");
 
     world.set_policy(SignInPolicy::Closed);
-    shows(&world.browser().get("/login").await, 403, &["reachable from elsewhere"]);
+    shows(&world.browser().get("/login").await, 403, &["Sign-in is locked"]);
     world.set_policy(SignInPolicy::Open(None));
     let mut rebound = world.browser();
     "evil.example.com:3274".clone_into(&mut rebound.host);

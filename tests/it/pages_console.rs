@@ -2,11 +2,10 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use dapi_mock::control::Access;
 use dapi_mock::control::routes::ROUTES;
 use dapi_mock::domain::faults::path_fits;
 use dapi_mock::domain::tokens::Token;
-use dapi_mock::http::SignInPolicy;
+use dapi_mock::web::access::{Access, SignInPolicy};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -155,7 +154,7 @@ async fn the_clock_moves_and_tells_what_happened(world: World) {
     );
     let id = own(&world, "workspaces").await["workspaces"][0]["id"].as_str().unwrap().to_owned();
     let command = format!(
-        "curl -sS 'http://127.0.0.1:3274/_mock/v1/workspaces/{id}/clock/advance' -H 'Content-Type: application/json' -d '{{\"by\":\"1h\"}}'"
+        "curl -sS 'http://127.0.0.1:3274/_mock/v1/workspaces/{id}/clock/advance' -H 'Content-Type: application/json' --data-raw '{{\"by\":\"1h\"}}'"
     );
     assert_eq!(commands(notice), [command], "what was done is what is shown");
     let again = browser.shown(&console("clock")).await;
@@ -164,13 +163,13 @@ async fn the_clock_moves_and_tells_what_happened(world: World) {
 
     let until = value_of(&again, "until").to_owned();
     assert_eq!(until, "token.vacuumed");
-    assert!(browser.change(&console("clock"), &[("until", &until)]).await.text.contains("left the lists"));
+    assert!(browser.change(&console("clock"), &[("until", &until)]).await.text.contains("disappeared from lists"));
     assert_eq!(own(&world, "workspaces/default/clock").await["now"]["rfc3339"], "2026-12-24T09:00:00.000Z");
     for (target, now) in [("2w", "2027-01-07T09:00:00.000Z"), ("2027-01-08T00:00:00Z", "2027-01-08T00:00:00.000Z")] {
         browser.change(&console("clock"), &[("target", target)]).await;
         assert_eq!(own(&world, "workspaces/default/clock").await["now"]["rfc3339"], now);
     }
-    for (mode, says) in [("frozen", "stands still"), ("offset", "is set forward")] {
+    for (mode, says) in [("frozen", "The clock is <b>frozen</b>"), ("offset", "runs at an <b>offset</b>")] {
         assert!(browser.change(&console("clock"), &[("mode", mode)]).await.text.contains(says));
         assert_eq!(own(&world, "workspaces/default/clock").await["mode"], mode);
     }
@@ -206,7 +205,7 @@ async fn a_refused_request_says_why(world: World) {
     let page = browser.shown(one).await;
     assert!(page.contains("Why it was refused") && page.contains("Use a live token of this workspace"), "{page}");
     let decided = behind(&page, "<tr class=\"decided\">").split("</tr>").next().unwrap();
-    assert!(decided.contains("token known") && decided.contains("this decided"), "{decided}");
+    assert!(decided.contains("token known") && decided.contains("refused"), "{decided}");
     assert!(page.contains("Invalid access token.") && page.contains("$DATABRICKS_TOKEN"), "{page}");
     assert!(!page.contains(UNKNOWN), "{page}");
     for command in commands(&page) {
@@ -258,7 +257,7 @@ async fn tombstones_tell_what_ended_a_token(world: World) {
     let by_hand = rows.iter().find(|row| row.contains("by hand")).unwrap();
     assert!(by_hand.contains("by its owner, <bdi>admin@example.com"), "{by_hand}");
     let alone = rows.iter().position(|row| row.contains("left alone")).unwrap();
-    assert!(rows[alone].contains("Nobody used it for 90 days") && rows[alone].contains("2027-02-22 08:00"), "{ended}");
+    assert!(rows[alone].contains("unused for 90 days") && rows[alone].contains("2027-02-22 08:00"), "{ended}");
     assert!(alone < rows.iter().position(|row| row.contains("by hand")).unwrap(), "what ended last comes first");
     for (query, found) in [
         ("state=live", 0),
@@ -354,7 +353,7 @@ async fn long_lists_are_paged(world: World) {
     let all = own(&world, "workspaces?q=sandbox").await;
     let ids: Vec<&str> = all["workspaces"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
     assert_eq!(pages.concat(), ids);
-    assert!(browser.shown(&format!("{}?q=nowhere", console("workspaces"))).await.contains("no such workspace"));
+    assert!(browser.shown(&format!("{}?q=nowhere", console("workspaces"))).await.contains("No workspaces match"));
     assert!(own(&world, "workspaces?page_token=soon").await["error"].is_string());
 
     for number in 0..60 {
@@ -391,7 +390,7 @@ async fn a_form_that_is_sent_again_changes_nothing(world: World) {
         let after = state().await;
         assert_ne!(before, after, "{tab}");
         let again = browser.submit(&console(tab), &fields).await;
-        shows(&again, 409, &["role=\"alert\"", "This form was sent before"]);
+        shows(&again, 409, &["role=\"alert\"", "This form was already sent"]);
         assert_eq!(state().await, after, "{tab}");
         assert!(!again.text.contains("DATABRICKS_TOKEN='"), "{again:?}");
     }
@@ -401,7 +400,7 @@ async fn faults_are_armed_seen_and_cleared(world: World) {
     let mut browser = opened(&world).await;
     let path = console("faults");
     let page = browser.shown(&path).await;
-    assert!(page.contains("None: every request is answered"), "{page}");
+    assert!(page.contains("None: requests are answered normally"), "{page}");
     let wrong = browser.submit(&path, &[("name", "rate_limited"), ("times", "many"), ("path", "/api/*")]).await;
     assert_eq!((wrong.status.as_u16(), value_of(&wrong.text, "times")), (400, "many"));
     assert_eq!(value_of(&wrong.text, "path"), "/api/*");
@@ -463,8 +462,8 @@ async fn a_workspace_is_copied_kept_and_put_back(world: World) {
     let copy = browser.change(&path, &[("action", "fork"), ("name", "copy")]).await.text;
     assert!(copy.contains("export DATABRICKS_TOKEN=") && copy.contains("/fork"), "{copy}");
 
-    browser.change(&path, &[("action", "keep"), ("checkpoint", "before")]).await;
-    assert_eq!(browser.submit(&path, &[("action", "keep"), ("checkpoint", "a/b c")]).await.status, 400);
+    browser.change(&path, &[("action", "save-checkpoint"), ("checkpoint", "before")]).await;
+    assert_eq!(browser.submit(&path, &[("action", "save-checkpoint"), ("checkpoint", "a/b c")]).await.status, 400);
     world.admin().create(&json!({"comment": "soon undone"})).await;
     let live = async || own(&world, "workspaces/default").await["live_tokens"].as_u64().unwrap();
     let reset = [("action", "reset"), ("to", "before")];
@@ -478,10 +477,10 @@ async fn a_workspace_is_copied_kept_and_put_back(world: World) {
     assert_eq!(live().await, 1);
     assert_eq!(browser.submit(&path, &[("action", "reset"), ("to", "never"), ("confirm", "yes")]).await.status, 404);
 
-    let forget = [("action", "forget"), ("checkpoint", "before")];
-    assert!(browser.submit(&path, &forget).await.text.contains("Forget this checkpoint?"));
+    let forget = [("action", "delete-checkpoint"), ("checkpoint", "before")];
+    assert!(browser.submit(&path, &forget).await.text.contains("Delete this checkpoint?"));
     browser.change(&path, &[forget[0], forget[1], ("confirm", "yes")]).await;
-    assert!(!browser.shown(&path).await.contains("Forget before"));
+    assert!(!browser.shown(&path).await.contains("Delete before"));
     assert_eq!(browser.submit(&path, &[("action", "nonsense")]).await.status, 200);
 }
 
@@ -497,7 +496,7 @@ async fn a_workspace_is_deleted_after_a_question_but_not_the_default_one(world: 
     assert_eq!(browser.get(path).await.status, 404);
 
     let path = console("workspaces");
-    assert!(browser.shown(&path).await.contains("The default workspace stays"));
+    assert!(browser.shown(&path).await.contains("The default workspace cannot be deleted"));
     let refused = browser.submit(&path, &[("action", "delete"), ("confirm", "yes")]).await;
     assert_eq!(refused.status, 400);
     assert!(behind(&refused.text, "role=\"alert\">").contains("default"), "{refused:?}");
@@ -592,8 +591,8 @@ async fn hostile_text_stays_text(world: World) {
             ("faults", vec![("name", text), ("times", text), ("path", text), ("principal", text)]),
             ("faults", vec![("clear", text)]),
             ("workspaces", vec![("action", "create"), ("name", text), ("ttl", text)]),
-            ("workspaces", vec![("action", "keep"), ("checkpoint", text)]),
-            ("workspaces", vec![("action", "forget"), ("checkpoint", text)]),
+            ("workspaces", vec![("action", "save-checkpoint"), ("checkpoint", text)]),
+            ("workspaces", vec![("action", "delete-checkpoint"), ("checkpoint", text)]),
             ("workspaces", vec![("action", "reset"), ("to", text)]),
         ] {
             harmless(tab, &browser.submit(&console(tab), &fields).await);
@@ -618,7 +617,7 @@ fn harmless(page: &str, answer: &Answer) {
 #[tokio::test]
 async fn with_a_key_the_console_asks_for_a_session_and_shows_no_key() {
     let mut world = World::new(Backend::Memory).await;
-    world.set_access(Access::new(true, Some(KEY), false, true), SignInPolicy::Key(Sha256::digest(KEY).into()));
+    world.set_access(Access::with_key(KEY), SignInPolicy::Key(Sha256::digest(KEY).into()));
     let mut browser = opened(&world).await;
     for tab in TABS {
         let answer = browser.get(&console(tab)).await;
@@ -644,8 +643,7 @@ async fn with_a_key_the_console_asks_for_a_session_and_shows_no_key() {
 #[tokio::test]
 async fn the_console_is_closed_where_the_control_api_is() {
     let mut world = World::new(Backend::Memory).await;
-    for (access, status) in [(Access::new(false, None, true, true), 404), (Access::new(true, None, false, false), 403)]
-    {
+    for (access, status) in [(Access::Off, 404), (Access::Closed, 403)] {
         world.set_access(access, SignInPolicy::Open(None));
         let mut browser = opened(&world).await;
         for tab in TABS {

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::cli::serve::surface;
-use dapi_mock::control::Access;
 use dapi_mock::control::routes::{ROUTES, Who};
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
@@ -14,9 +13,9 @@ use dapi_mock::domain::oauth::{ClientSecret, Secret};
 use dapi_mock::domain::report::{Filter, Order, Place, Range, SortBy};
 use dapi_mock::domain::tokens::{Token, Visibility};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::{Lock, Part, Reported};
+use dapi_mock::web::access::{Access, SignInPolicy};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
@@ -754,12 +753,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
     let console: Vec<_> = ROUTES.iter().filter(|route| route.who == Who::AccountAdmin).collect();
     assert_eq!(console.len(), 3);
     // With the control API open, behind a key, closed, and off: it makes no difference to the account console.
-    for access in [
-        Access::Open,
-        Access::new(true, Some("key"), false, false),
-        Access::new(true, None, false, false),
-        Access::new(false, None, true, false),
-    ] {
+    for access in [Access::Open, Access::with_key("key"), Access::Closed, Access::Off] {
         let router = surface(&world.service, access.clone(), SignInPolicy::Open(None), None);
         let ask = async |method: &Method, path: &str, token: Option<&str>, more: (&str, &str)| {
             let client = token.map_or_else(|| world.anonymous(), |token| world.client(token));
@@ -800,12 +794,12 @@ async fn slips_of_the_pen_are_named() {
     let world = World::new(Backend::Memory).await;
     for (query, says) in [
         ("owners=x", "unknown field `owners`"),
-        ("limit=0", "limit: use 1 to 1000"),
-        ("limit=1001", "limit: use 1 to 1000"),
+        ("limit=0", ": use 1 to 1000"),
+        ("limit=1001", ": use 1 to 1000"),
         ("limit=ten", "limit: expected a number"),
         ("sort=colour", "sort: 'colour'"),
-        ("order=up", "order: 'up'"),
-        ("workspace_id=default", "workspace_id: 'default'"),
+        ("order=up", "order: unknown order 'up'"),
+        ("workspace_id=default", "workspace_id: invalid workspace id 'default'"),
         ("created_from=yesterday", "created_from: 'yesterday'"),
         ("last_used_to=2026-02-30", "last_used_to: '2026-02-30'"),
         ("no_expiry=yes", "no_expiry: provided string was not"),

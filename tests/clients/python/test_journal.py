@@ -33,7 +33,7 @@ def test_the_sdk_retries_by_itself_and_the_journal_proves_it(server, own):
     status, answer = own("POST", "requests/verify", {"match": CREATE, "exactly": 1})
     assert (status, answer["error"]) == (
         409,
-        "Expected exactly 1 of the requests with method POST, path /api/2.0/token/create; found 3 among 4.",
+        "Expected exactly 1 request with method POST, path /api/2.0/token/create; found 3 among 4 in the journal.",
     ), "the fourth is the discovery"
 
 
