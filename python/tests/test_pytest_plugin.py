@@ -1,4 +1,4 @@
-"""The pytest plugin, in runs of its own."""
+"""Tests of the pytest plugin. Each runs pytest in a process of its own."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ pytest.importorskip("databricks.sdk")
 def run(pytester, monkeypatch):
     """Run a test file in a pytest process of its own; return its result."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    # This run may be a worker of pytest-xdist; the one inside is not.
+    # This process may be a pytest-xdist worker; the one it starts is not.
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(name, raising=False)
 
@@ -163,7 +163,7 @@ def test_a_passing_test_prints_no_refusals(run):
     result.stdout.no_fnmatch_line("*what was refused*")
 
 
-def test_a_production_looking_credential_fails_the_test_that_sent_it(run):
+def test_a_suspected_real_credential_fails_the_test_that_sent_it(run):
     result = run(
         """
         import secrets, urllib.error, urllib.request
@@ -203,14 +203,14 @@ def test_retries_take_no_real_time(run):
             assert workspace_client.current_user.me().user_name
             (fault,) = databricks_faults.list()
             assert fault["fired"] == 3
-            # Each answer asked for at least a second.
+            # Each response asked for a wait of at least a second.
             assert databricks_workspace.clock.now_ms - before >= 3000
         """
     )
     result.assert_outcomes(passed=1)
 
 
-def test_databricks_labs_pytester_works_beside_it(run):
+def test_databricks_labs_pytester_works_with_the_plugin(run):
     pytest.importorskip("databricks.labs.pytester")
     result = run(
         """
@@ -264,7 +264,7 @@ def test_the_log_is_kept(run, pytester):
 
 
 @pytest.mark.parametrize("options", [[], ["--databricks-mock-shared"]], ids=["a server each", "a shared server"])
-def test_workers_of_xdist_do_not_see_each_other(run, options):
+def test_xdist_workers_are_isolated(run, options):
     pytest.importorskip("xdist")
     result = run(
         """

@@ -12,7 +12,7 @@ use super::faults::fault_json;
 use super::reply::{JsonBody, Problem, Reply, instant, ok, workspace_id};
 use super::tokens::history_json;
 use crate::domain::authorize::{Demand, Step};
-use crate::domain::explain::{Actor, Change, Why};
+use crate::domain::explain::{Actor, Explanation, RemedyStep};
 use crate::domain::faults::{Fault, When};
 use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::http::error::wire;
@@ -24,8 +24,8 @@ use crate::service::{DryRun, HistoryFilter, JournalEntry};
 /// `request_id` is the `X-Request-Id` of an answer, or `last` for the newest refusal.
 pub(super) async fn explain(State(control): State<Control>, Path(request_id): Path<String>) -> Reply {
     let (entry, missing) = match request_id.as_str() {
-        "last" => (control.service.last_exchange().await?, "No request was refused".to_owned()),
-        id => (control.service.find_exchange(id, None).await?, format!("Unknown request '{id}'")),
+        "last" => (control.service.last_journal_entry().await?, "No request was refused".to_owned()),
+        id => (control.service.find_journal_entry(id, None).await?, format!("Unknown request '{id}'")),
     };
     let entry = entry.ok_or_else(|| not_kept(&missing))?;
     let mut out = decision(&entry.trace, entry.why.as_ref(), entry.status);
@@ -34,7 +34,7 @@ pub(super) async fn explain(State(control): State<Control>, Path(request_id): Pa
         describe_fault(&mut out, fault, entry.workspace);
     }
     if let (Some(workspace), Some(token)) = (entry.workspace, &entry.token)
-        && let Some(history) = control.service.token_fates(workspace, HistoryFilter::one(token)).await?.first()
+        && let Some(history) = control.service.token_histories(workspace, HistoryFilter::one(token)).await?.first()
     {
         out.insert("token".into(), history_json(history));
     }
@@ -88,7 +88,7 @@ fn describe_fault(out: &mut Map<String, Value>, fault: &Fault, workspace: Option
         fault.id
     );
     out.insert("remedy".into(), remedy.into());
-    let clear = workspace.map(|workspace| Change::Call {
+    let clear = workspace.map(|workspace| RemedyStep::Call {
         r#as: Actor::Operator,
         method: "DELETE".into(),
         path: format!("/_mock/v1/workspaces/{workspace}/faults/{}", fault.id),
@@ -98,7 +98,7 @@ fn describe_fault(out: &mut Map<String, Value>, fault: &Fault, workspace: Option
 }
 
 /// The ordered checks, the deciding one, and the smallest change that would allow the request.
-fn decision(trace: &[Step], why: Option<&Why>, status: u16) -> Map<String, Value> {
+fn decision(trace: &[Step], why: Option<&Explanation>, status: u16) -> Map<String, Value> {
     let checks: Vec<Value> = trace
         .iter()
         .map(|step| json!({ "check": step.check.as_str(), "passed": step.passed, "because": step.because }))
@@ -157,7 +157,7 @@ pub(super) async fn dry_run(
     };
     let outcome = control.service.dry_run(id, &run).await?;
     let texts = control.service.error_texts();
-    let status = |denial: &Denial| wire(&denial.clone().into(), "", texts).status.as_u16();
+    let status = |denial: &Denial| wire(&denial.clone().into(), texts).status.as_u16();
     let status = outcome.denial.as_ref().map_or(200, status);
     let reason = |denial: &Denial| why(denial, &outcome.trace, run.demand, &outcome.parties, ("", texts));
     let why = outcome.denial.as_ref().map(reason);

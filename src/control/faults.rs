@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use super::Control;
 use super::reply::{JsonBody, Problem, Reply, json_answer, ok, workspace_id};
-use crate::domain::Denial;
-use crate::domain::faults::{CATALOGUE, Fault, Rule, Wanted};
+use crate::domain::denial::ControlDenial;
+use crate::domain::faults::{CATALOGUE, Fault, FaultRequest, Rule};
 use crate::http::{redaction, routes};
 
 /// The new fault comes after those that are armed already.
 pub(super) async fn arm(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    JsonBody(wanted): JsonBody<Wanted>,
+    JsonBody(request): JsonBody<FaultRequest>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    let rule = wanted.checked().map_err(Problem::bad_request)?;
+    let rule = request.checked().map_err(Problem::bad_request)?;
     if rule.requests.path.as_deref().is_some_and(routes::is_never_faulted) {
         return Err(Problem::bad_request(
             "match.path: faults never apply to discovery, keys, health checks and the control API: use another path.",
@@ -42,7 +42,7 @@ pub(super) async fn show(State(control): State<Control>, Path((workspace, fault)
     let id = workspace_id(&control.service, &workspace).await?;
     let number = number(&fault)?;
     let faults = control.service.faults(id).await?;
-    let found = faults.iter().find(|fault| fault.id == number).ok_or(Denial::FaultNotFound(fault))?;
+    let found = faults.iter().find(|fault| fault.id == number).ok_or(ControlDenial::FaultNotFound(fault))?;
     Ok(ok(&fault_json(found)))
 }
 
@@ -72,8 +72,8 @@ pub(super) async fn catalogue() -> Reply {
     Ok(ok(&json!({ "faults": faults })))
 }
 
-fn number(text: &str) -> Result<i64, Denial> {
-    text.parse().map_err(|_| Denial::FaultNotFound(text.to_owned()))
+fn number(text: &str) -> Result<i64, ControlDenial> {
+    text.parse().map_err(|_| ControlDenial::FaultNotFound(text.to_owned()))
 }
 
 fn rule_json(rule: &Rule) -> Value {

@@ -54,9 +54,9 @@ impl From<Error> for Problem {
     }
 }
 
-impl From<Denial> for Problem {
-    fn from(denial: Denial) -> Self {
-        Self::from(ApiError::from(denial))
+impl<D: Into<Denial>> From<D> for Problem {
+    fn from(denial: D) -> Self {
+        Self::from(ApiError::Denied(denial.into()))
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 /// client's next request on it would fail.
 pub(super) async fn received(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| Denial::BodyTimeout)?;
+    let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| RequestDenial::BodyTimeout)?;
     let bytes = decoded(Ok(bytes.map_err(|_| too_large())?), &parts.headers)?;
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
@@ -151,7 +151,7 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
     }
     let id = WorkspaceId::parse(text);
     if let Some(id) = id
-        && service.has_workspace(id).await?
+        && service.find_workspace(id).await?.is_some()
     {
         return Ok(id);
     }

@@ -25,10 +25,10 @@ use crate::domain::identities::PrincipalKind;
 use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
 use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scopes};
 use crate::http::credential::presented;
-use crate::http::error::{ApiError, wire};
+use crate::http::error::wire;
 use crate::http::layers::{REQUEST_ID, origin_of};
 use crate::http::redaction;
-use crate::service::{Authorized, Call, Counted, Error, NamedRow};
+use crate::service::{Authorized, Call, CountMode, Error, NamedRow};
 
 const CONSOLE: Demand =
     Demand { right: Right::AccountApi, scope: scopes::AUTHENTICATION, token_api: false, feature: None };
@@ -52,7 +52,7 @@ impl FromRequestParts<Control> for AccountAdmin {
         let caller = decision.outcome.map_err(|denial| {
             let because = decision.trace.last().map(|step| redaction::line(&step.because)).unwrap_or_default();
             tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
-            let wire = wire(&ApiError::Denied(denial), &origin.request_id, service.error_texts());
+            let wire = wire(&denial.into(), service.error_texts());
             Problem::new(wire.status, wire.message)
         })?;
         let segments = Path::<HashMap<String, String>>::from_request_parts(parts, control).await;
@@ -126,9 +126,9 @@ pub(super) async fn page(
         return Err(Problem::bad_request(format!("limit: invalid limit {limit}: use 1 to {MAX_LIMIT}.")));
     }
     let counted = match report.count {
-        _ if report.counts => Counted::Buttons,
-        None | Some(true) => Counted::Total,
-        Some(false) => Counted::No,
+        _ if report.counts => CountMode::Buttons,
+        None | Some(true) => CountMode::Total,
+        Some(false) => CountMode::Skip,
     };
     let query = report.query()?;
     let page_token = report.page_token.as_deref();
@@ -136,10 +136,10 @@ pub(super) async fn page(
     let mut body = json!({ "tokens": page.rows.iter().map(row_json).collect::<Vec<_>>() });
     if let Some(body) = body.as_object_mut() {
         let counts = page.counts;
-        if counted != Counted::No {
+        if counted != CountMode::Skip {
             body.insert("total".to_owned(), counts.total.into());
         }
-        if counted == Counted::Buttons {
+        if counted == CountMode::Buttons {
             let counts = json!({ "inactive_principals": counts.inactive_principals, "no_expiry": counts.no_expiry });
             body.insert("counts".to_owned(), counts);
         }

@@ -10,7 +10,7 @@ use super::{
     audit, clock, compat, explain, faults, openapi, ports, report, requests, seeds, settings, tls, tokens, tripwire,
     what_if, workspaces,
 };
-use crate::domain::faults::Wanted as FaultRule;
+use crate::domain::faults::FaultRequest;
 use crate::domain::seeds::Seed;
 use crate::domain::settings::BehaviourChange;
 
@@ -44,7 +44,7 @@ pub static ROUTES: &[Route] = &[
     Route::new(Method::GET, "/v1/workspaces/{workspace}/tokens", "tokens.list", "List all tokens, also expired and revoked ones, with what happened to them", || get(tokens::list)).query::<tokens::TokenQuery>(),
     Route::new(Method::GET, "/v1/workspaces/{workspace}/audit", "audit.export", "Export the audit log as JSON lines", || get(audit::export)).query::<audit::AuditQuery>(),
     Route::new(Method::POST, "/v1/workspaces/{workspace}/audit/expect", "audit.expect", "Assert that the audit log contains an event", || post(audit::expect)).body::<audit::Expectation>(),
-    Route::new(Method::POST, "/v1/workspaces/{workspace}/faults", "faults.arm", "Arm a fault", || post(faults::arm)).body::<FaultRule>(),
+    Route::new(Method::POST, "/v1/workspaces/{workspace}/faults", "faults.arm", "Arm a fault", || post(faults::arm)).body::<FaultRequest>(),
     Route::new(Method::GET, "/v1/workspaces/{workspace}/faults", "faults.list", "List the armed faults of a workspace, and how often each has fired", || get(faults::list)),
     Route::new(Method::DELETE, "/v1/workspaces/{workspace}/faults", "faults.clear", "Clear all faults of a workspace", || delete(faults::clear)),
     Route::new(Method::GET, "/v1/workspaces/{workspace}/faults/{id}", "faults.get", "Get a fault", || get(faults::show)),

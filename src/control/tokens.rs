@@ -101,7 +101,7 @@ pub(super) async fn list(
     let descending = is_descending(query.order.as_deref())?;
     let from = query.page_token.as_deref().map(read_page_token).transpose()?;
     let filter = HistoryFilter { one: one.as_ref(), owner: owner.transpose()? };
-    let histories = control.service.token_fates(id, filter).await?;
+    let histories = control.service.token_histories(id, filter).await?;
     let matching = histories.iter().filter(|history| query.matches(history));
     let mut shown: Vec<(SortKey, &TokenHistory)> = matching.map(|history| (query.sort.key(history), history)).collect();
     let total = shown.len();

@@ -42,7 +42,7 @@ pub(super) async fn create_decoy(
     if redaction::line(&request.comment) != request.comment {
         return Err(Problem::bad_request("comment: it contains a token or secret: use another comment."));
     }
-    let (decoy, value) = control.service.make_decoy(id, &request.comment).await?;
+    let (decoy, value) = control.service.create_decoy(id, &request.comment).await?;
     let mut out = decoy_json(&decoy);
     if let Some(out) = out.as_object_mut() {
         out.insert("token_value".into(), value.reveal().into());

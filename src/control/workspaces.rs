@@ -249,7 +249,7 @@ pub(super) async fn remove(State(control): State<Control>, Path(workspace): Path
     if let Some(listeners) = &control.extra_listeners {
         listeners.close(id);
         // An account is deleted with its last workspace.
-        for account in control.service.removed_accounts(listeners.accounts()).await? {
+        for account in control.service.deleted_accounts(listeners.accounts()).await? {
             listeners.close(account);
         }
     }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::WorkspaceId;
-use crate::domain::authorize::{NamedWorkspace, Presented};
+use crate::domain::authorize::{NamedWorkspace, PresentedCredential};
 use crate::domain::journal::CredentialKind;
 use crate::domain::jwt::AccessToken;
 use crate::domain::tokens::TokenValue;
@@ -29,21 +29,21 @@ pub fn repeated(headers: &HeaderMap) -> Option<&'static str> {
 /// The credential in `Authorization`: `Bearer TOKEN`, or `Basic` with the user name `token` and the
 /// token as password, which is what `curl -n` sends (governance D2). Other user names were retired
 /// by the real service in 2024 and count as unsupported.
-pub fn presented(headers: &HeaderMap) -> Presented {
-    let Some(header) = headers.get(AUTHORIZATION) else { return Presented::Nothing };
+pub fn presented(headers: &HeaderMap) -> PresentedCredential {
+    let Some(header) = headers.get(AUTHORIZATION) else { return PresentedCredential::Nothing };
     let secret = match basic(header) {
         Some((user, password)) => (user == "token").then_some(password),
         None => scheme_and_rest(header, "bearer").map(str::to_owned),
     };
     match secret.filter(|secret| !secret.is_empty()) {
-        None => Presented::Nothing,
-        Some(secret) => token(&secret).unwrap_or(Presented::Malformed),
+        None => PresentedCredential::Nothing,
+        Some(secret) => token(&secret).unwrap_or(PresentedCredential::Malformed),
     }
 }
 
-fn token(secret: &str) -> Option<Presented> {
-    let personal = TokenValue::parse(secret).map(|value| Presented::Token(value.id()));
-    personal.or_else(|| AccessToken::parse(secret).map(Presented::AccessToken))
+fn token(secret: &str) -> Option<PresentedCredential> {
+    let personal = TokenValue::parse(secret).map(|value| PresentedCredential::Token(value.id()));
+    personal.or_else(|| AccessToken::parse(secret).map(PresentedCredential::AccessToken))
 }
 
 /// User name and password of `Basic`; `None` for other schemes and what is not such a pair.
@@ -89,14 +89,14 @@ pub fn secret(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What kind of credential it is, for the journal.
-pub fn kind(headers: &HeaderMap, presented: &Presented) -> CredentialKind {
+pub fn kind(headers: &HeaderMap, presented: &PresentedCredential) -> CredentialKind {
     let by_basic = headers.get(AUTHORIZATION).is_some_and(|header| basic(header).is_some());
     match presented {
-        Presented::Nothing => CredentialKind::None,
-        Presented::Malformed => CredentialKind::Malformed,
-        Presented::Token(_) if by_basic => CredentialKind::PatBasic,
-        Presented::Token(_) => CredentialKind::PatBearer,
-        Presented::AccessToken(_) => CredentialKind::Oauth,
+        PresentedCredential::Nothing => CredentialKind::None,
+        PresentedCredential::Malformed => CredentialKind::Malformed,
+        PresentedCredential::Token(_) if by_basic => CredentialKind::PatBasic,
+        PresentedCredential::Token(_) => CredentialKind::PatBearer,
+        PresentedCredential::AccessToken(_) => CredentialKind::Oauth,
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
 
     const VALUE: &str = "dapi0123456789abcdef0123456789abcdef";
 
-    fn shown(authorization: &str) -> Presented {
+    fn shown(authorization: &str) -> PresentedCredential {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, authorization.parse().unwrap());
         presented(&headers)
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn bearer_and_basic_carry_the_same_token() {
-        let expected = Presented::Token(TokenValue::parse(VALUE).unwrap().id());
+        let expected = PresentedCredential::Token(TokenValue::parse(VALUE).unwrap().id());
         let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
         assert_eq!(shown(&format!("Bearer {VALUE}")), expected);
         assert_eq!(shown(&format!("bearer  {VALUE} ")), expected);
@@ -127,10 +127,10 @@ mod tests {
             &basic("token:".into()),
             "Negotiate abc",
         ] {
-            assert_eq!(shown(nothing), Presented::Nothing, "{nothing}");
+            assert_eq!(shown(nothing), PresentedCredential::Nothing, "{nothing}");
         }
-        assert_eq!(shown("Bearer nonsense"), Presented::Malformed);
-        assert_eq!(presented(&HeaderMap::new()), Presented::Nothing);
+        assert_eq!(shown("Bearer nonsense"), PresentedCredential::Malformed);
+        assert_eq!(presented(&HeaderMap::new()), PresentedCredential::Nothing);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::guard::{Decided, answer_in_time};
 use super::routes::Route;
 use super::{App, redaction};
 use crate::domain::audit::Origin;
-use crate::domain::authorize::{Caller, Presented};
+use crate::domain::authorize::{Caller, PresentedCredential};
 use crate::domain::faults::{self, Fault, Kind, MAX_DELAY_MS, When};
 use crate::domain::{TokenId, WorkspaceId};
 use crate::http::layers::Received;
@@ -65,7 +65,7 @@ pub struct ArmedFaults(pub Vec<Fault>);
 impl ArmedFaults {
     /// Lets a request meet the faults of its workspace.
     pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
-        let fired = app.service.meet_faults(workspace, request).await?;
+        let fired = app.service.match_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
             let path = redaction::line(request.path);
@@ -107,10 +107,18 @@ impl ArmedFaults {
     }
 
     /// Revokes the presented token where a fault says so.
-    pub async fn revoke(&self, app: &App, when: When, at: Option<WorkspaceId>, shown: &Presented) -> Result<(), Error> {
+    pub async fn revoke(
+        &self,
+        app: &App,
+        when: When,
+        at: Option<WorkspaceId>,
+        shown: &PresentedCredential,
+    ) -> Result<(), Error> {
         let revokes = self.of_kind(Kind::RevokeToken).any(|fault| fault.rule.when == when);
         match (at, shown) {
-            (Some(workspace), Presented::Token(id)) if revokes => app.service.revoke_by_fault(workspace, id).await,
+            (Some(workspace), PresentedCredential::Token(id)) if revokes => {
+                app.service.revoke_by_fault(workspace, id).await
+            }
             _ => Ok(()),
         }
     }
@@ -152,12 +160,12 @@ pub fn described<'a>(
     method: &'a str,
     path: &'a str,
     principal: Option<&'a str>,
-    presented: &'a Presented,
+    presented: &'a PresentedCredential,
     origin: &'a Origin,
 ) -> faults::Request<'a> {
     let token: Option<&TokenId> = match presented {
-        Presented::Token(id) => Some(id),
-        Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
+        PresentedCredential::Token(id) => Some(id),
+        PresentedCredential::Nothing | PresentedCredential::Malformed | PresentedCredential::AccessToken(_) => None,
     };
     faults::Request { method, path, principal, token, client: &origin.user_agent }
 }
@@ -177,7 +185,7 @@ pub async fn at_oauth_endpoint(
     let mut met = ArmedFaults::default();
     if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let asked = described(method.as_str(), &path, client.as_deref(), &Presented::Nothing, &origin);
+        let asked = described(method.as_str(), &path, client.as_deref(), &PresentedCredential::Nothing, &origin);
         met = ArmedFaults::at(app, workspace.id, &asked).await?;
         sleep(met.delay(When::Before)).await;
     }
@@ -188,7 +196,7 @@ pub async fn at_oauth_endpoint(
     let mut response = met.end(response).await;
     if response.extensions().get::<ApiError>().is_some() {
         for secret in secrets {
-            app.service.meet_stranger(&secret, &origin).await?;
+            app.service.check_real_credential(&secret, &origin).await?;
         }
     }
     let incarnation = workspace.as_ref().map_or(0, |workspace| workspace.incarnation);

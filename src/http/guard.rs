@@ -18,7 +18,8 @@ use super::host::AskedHost;
 use super::routes::Route;
 use super::{App, catalogue, credential, redaction};
 use crate::domain::audit::{Action, Origin};
-use crate::domain::authorize::{Decision, Demand, Parties, Presented, Right, Step};
+use crate::domain::authorize::{Decision, Demand, Parties, PresentedCredential, Right, Step};
+use crate::domain::denial::RequestDenial;
 use crate::domain::faults::When;
 use crate::domain::journal::CredentialKind;
 use crate::domain::oauth::Refusal;
@@ -35,7 +36,7 @@ pub struct Decided {
     /// The route, if the path has one.
     pub route: Option<&'static Route>,
     /// What was shown as credential.
-    pub presented: Presented,
+    pub presented: PresentedCredential,
     /// Of what kind that is.
     pub credential: CredentialKind,
     /// The workspace that answers.
@@ -61,7 +62,7 @@ impl Decided {
     pub fn open(route: impl Into<Option<&'static Route>>, workspace: Option<WorkspaceId>, origin: Arc<Origin>) -> Self {
         Self {
             route: route.into(),
-            presented: Presented::Nothing,
+            presented: PresentedCredential::Nothing,
             credential: CredentialKind::None,
             workspace,
             incarnation: 0,
@@ -103,8 +104,10 @@ pub async fn authorize(
     let repeated = credential::repeated(request.headers()).filter(|_| !route.is_some_and(Route::is_of_health));
     if let Some(name) = repeated {
         let denial = match route {
-            Some(route) if route.is_oauth_endpoint() => Refusal::InvalidRequest(format!("{name} is sent twice")).into(),
-            _ => Denial::RepeatedHeader(name),
+            Some(route) if route.is_oauth_endpoint() => {
+                Denial::OAuth(Refusal::InvalidRequest(format!("{name} is sent twice")))
+            }
+            _ => RequestDenial::RepeatedHeader(name).into(),
         };
         let mut response = ApiError::from(denial).into_response();
         response.extensions_mut().insert(Arc::new(Decided::open(route, None, origin)));
@@ -148,7 +151,7 @@ impl Behind {
             Self::Handler(next) => answer_in_time(next, request).await,
             Self::OtherHost => {
                 let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-                ApiError::from(Denial::NotOnAccountHost { method, path }).into_response()
+                ApiError::from(RequestDenial::NotOnAccountHost { method, path }).into_response()
             }
         }
     }
@@ -187,7 +190,7 @@ async fn check(
 async fn pass(
     app: &App,
     route: Option<&'static Route>,
-    presented: Presented,
+    presented: PresentedCredential,
     authorized: Authorized,
     met: ArmedFaults,
     mut request: Request,
@@ -237,17 +240,21 @@ async fn pass(
 async fn without_strangers(
     app: &App,
     headers: &HeaderMap,
-    presented: Presented,
+    presented: PresentedCredential,
     decoy_of: Option<WorkspaceId>,
     origin: &Origin,
-) -> Result<Presented, Error> {
-    if let (Some(workspace), Presented::Token(id)) = (decoy_of, &presented) {
+) -> Result<PresentedCredential, Error> {
+    if let (Some(workspace), PresentedCredential::Token(id)) = (decoy_of, &presented) {
         app.service.record_decoy_use(workspace, id, origin).await?;
         return Ok(presented);
     }
     let Some(secret) = credential::secret(headers) else { return Ok(presented) };
-    let is_stranger = app.service.meet_stranger(&secret, origin).await?;
-    Ok(if is_stranger && presented != Presented::Nothing { Presented::Malformed } else { presented })
+    let is_stranger = app.service.check_real_credential(&secret, origin).await?;
+    Ok(if is_stranger && presented != PresentedCredential::Nothing {
+        PresentedCredential::Malformed
+    } else {
+        presented
+    })
 }
 
 /// Tells the audit log of a failed authentication, or of a refused action that it would tell of.
@@ -256,7 +263,7 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
     let login = decided.refused_by().is_some_and(|step| step.check.is_of_credential());
     let owner = decided.owner.as_deref();
     let mut actions = Vec::new();
-    if let (Presented::Token(id), true) = (&decided.presented, login) {
+    if let (PresentedCredential::Token(id), true) = (&decided.presented, login) {
         actions.push(Action::token_login(owner, id));
     } else {
         let audited = decided.route.and_then(Route::audited_as);
@@ -265,7 +272,7 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
             actions.push(Action::reach_quota());
         }
     }
-    let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id, app.service.error_texts());
+    let wire = wire(&denial.clone().into(), app.service.error_texts());
     let account_level = decided.demand().right == Right::AccountApi;
     // Somebody may have put a secret where an id belongs, or what no database takes, and the message
     // repeats it.
@@ -279,10 +286,10 @@ async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &
 pub async fn not_found(method: Method, uri: Uri) -> ApiError {
     let path = uri.path();
     if catalogue::is_for_sql_drivers(path) {
-        return Denial::SqlNotEmulated.into();
+        return RequestDenial::SqlNotEmulated.into();
     }
     let (method, path, known) = (method.to_string(), path.to_owned(), catalogue::knowledge_of(path));
-    Denial::EndpointNotFound { method, path, known }.into()
+    RequestDenial::EndpointNotFound { method, path, known }.into()
 }
 
 /// `Date` on the workspace's clock, so that clients see one time in headers and bodies.
@@ -300,7 +307,7 @@ mod tests {
     async fn what_takes_too_long_is_given_up_and_may_be_tried_again() {
         let never = std::future::pending::<Result<(), Error>>();
         let given_up = in_time(Duration::from_millis(1), never).await.unwrap_err();
-        assert_eq!(wire(&given_up.into(), "", ErrorTexts::default()).status, 503);
+        assert_eq!(wire(&given_up.into(), ErrorTexts::default()).status, 503);
         assert!(in_time(LIMIT, async { Ok(()) }).await.is_ok());
     }
 }

@@ -17,9 +17,10 @@ use hyper::body::{Body as _, Bytes};
 
 use crate::domain::Denial;
 use crate::domain::audit::Origin;
-use crate::domain::authorize::{Presented, Step};
+use crate::domain::authorize::{PresentedCredential, Step};
+use crate::domain::denial::RequestDenial;
 use crate::domain::tokens::TokenRequest;
-use crate::http::error::{ApiError, render, wire};
+use crate::http::error::{ApiError, Envelope, render, wire};
 use crate::http::faults::{interrupted, is_dropped};
 use crate::http::guard::Decided;
 use crate::http::reason::why;
@@ -98,9 +99,9 @@ pub async fn finish(State(app): State<App>, mut request: Request, next: Next) ->
     let origin = decided.as_ref().map_or(origin, |decided| decided.origin.clone());
     if let Some(error) = response.extensions().get::<ApiError>() {
         let texts = app.service.error_texts();
-        let message = wire(error, &origin.request_id, texts).message;
+        let message = wire(error, texts).message;
         log_refusal(&origin, method, uri.path(), error, &message, decided.as_deref());
-        let (parts, body) = render(error, uri.path(), &origin.request_id, texts).into_parts();
+        let (parts, body) = render(error, Envelope::at(uri.path()), &origin.request_id, texts).into_parts();
         *response.status_mut() = parts.status;
         // That of the empty body, which stood in for this one.
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -171,7 +172,7 @@ fn log_refusal(
     let step = decided.and_then(Decided::refused_by);
     let because: &str = match (error, step) {
         (_, Some(step)) => &step.because,
-        (ApiError::Denied(Denial::MalformedRequest(detail)), None) => detail,
+        (ApiError::Denied(Denial::Request(RequestDenial::MalformedBody(detail))), None) => detail,
         (ApiError::Denied(Denial::OAuth(refusal)), None) => refusal.cause().unwrap_or(message),
         _ => message,
     };
@@ -193,7 +194,7 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
     // A workspace named by header or query is told as it was sent.
     let trace: Vec<Step> =
         decided.trace.iter().map(|step| Step { because: redaction::line(&step.because), ..step.clone() }).collect();
-    app.service.keep_exchange(JournalEntry {
+    app.service.record_entry(JournalEntry {
         arrived: asked.arrived,
         number: 0,
         request_id: decided.origin.request_id.clone(),
@@ -211,8 +212,8 @@ fn keep(app: &App, asked: &Asked, decided: &Decided, response: &Response, answer
         operation: decided.route.map(|route| route.operation.into()),
         credential: decided.credential,
         token: match &decided.presented {
-            Presented::Token(id) => Some(id.clone()),
-            Presented::Nothing | Presented::Malformed | Presented::AccessToken(_) => None,
+            PresentedCredential::Token(id) => Some(id.clone()),
+            PresentedCredential::Nothing | PresentedCredential::Malformed | PresentedCredential::AccessToken(_) => None,
         },
         caller: decided.owner.clone(),
         faults: decided.met.0.clone(),
@@ -266,7 +267,7 @@ pub(crate) fn decoded(body: Result<Bytes, Denial>, headers: &HeaderMap) -> Resul
         .collect();
     match body {
         Ok(body) if !body.is_empty() && !encodings.is_empty() => {
-            Err(Denial::UnsupportedEncoding(redaction::start(&encodings.join(", "), ENCODING_SHOWN)))
+            Err(RequestDenial::UnsupportedEncoding(redaction::start(&encodings.join(", "), ENCODING_SHOWN)).into())
         }
         other => other,
     }
@@ -276,14 +277,14 @@ async fn receive(body: Body) -> Result<Bytes, Denial> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.unwrap_or(Err(Denial::BodyTimeout))
+    tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.unwrap_or(Err(RequestDenial::BodyTimeout.into()))
 }
 
 async fn collect(mut body: Body) -> Result<Bytes, Denial> {
     let mut whole = Vec::new();
     let mut dropped = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Denial::MalformedRequest(error.to_string()))?;
+        let frame = frame.map_err(|error| RequestDenial::MalformedBody(error.to_string()))?;
         let Some(data) = frame.data_ref() else { continue };
         if dropped == 0 && whole.len() + data.len() <= BODY_LIMIT {
             whole.extend_from_slice(data);
@@ -294,5 +295,5 @@ async fn collect(mut body: Body) -> Result<Bytes, Denial> {
             break;
         }
     }
-    if dropped == 0 { Ok(whole.into()) } else { Err(Denial::BodyTooLarge) }
+    if dropped == 0 { Ok(whole.into()) } else { Err(RequestDenial::BodyTooLarge.into()) }
 }

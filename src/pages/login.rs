@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::oauth::Refusal;
-use crate::domain::sign_ins::{Issuer, Place};
+use crate::domain::sign_ins::{Issuer, SignInTarget};
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::credential::named_workspace;
 use crate::http::layers::Peer;
@@ -87,7 +87,7 @@ pub(super) async fn end(State(pages): State<Pages>, form: Submission) -> PageRes
     Ok(form.visit.go(form.visit.realm.login()))
 }
 
-async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<Place, ErrorPage> {
+async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<SignInTarget, ErrorPage> {
     pages
         .sign_in
         .check(&visit.parts.headers, &visit.parts.extensions)
@@ -117,7 +117,7 @@ fn sign_in_refused(visit: &Visit, error: Error) -> ErrorPage {
 }
 
 /// Checks the typed control key. If it is right, the result includes a proof of it for the browser's next form.
-async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<(KeyVerdict, Option<String>), Error> {
+async fn admitted(pages: &Pages, form: &Submission, place: &SignInTarget) -> Result<(KeyVerdict, Option<String>), Error> {
     let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), seal(&pages.sign_in));
     let admission = form.text("admission");
     if pages.service.is_admitted(account, &form_token, seal, admission).await? {
@@ -145,7 +145,7 @@ struct Progress<'a> {
 async fn question(
     pages: &Pages,
     visit: &Visit,
-    place: &Place,
+    place: &SignInTarget,
     query: &LoginQuery,
     progress: Progress<'_>,
 ) -> PageResult {

@@ -21,7 +21,7 @@ use crate::domain::settings::ErrorTexts;
 use crate::http::credential::named_workspace;
 use crate::http::error::{Wire, wire};
 use crate::http::layers::{ByTls, Peer, origin_of};
-use crate::service::{Error, SignedIn};
+use crate::service::{Error, PageUser};
 use crate::web::access::{Access, LOCKED};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
 use crate::web::page::{Page, redirect};
@@ -75,7 +75,7 @@ impl Realm {
 pub(super) struct Visit {
     pub(super) pages: Pages,
     pub(super) realm: Realm,
-    pub(super) person: Option<SignedIn>,
+    pub(super) person: Option<PageUser>,
     pub(super) cookie: PageCookie,
     /// The browser has no cookie yet.
     is_new: bool,
@@ -111,7 +111,7 @@ pub(super) async fn read_bytes(body: Body) -> Bytes {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let Wire { status, message, .. } = wire(&error.into(), "", ErrorTexts::default());
+        let Wire { status, message, .. } = wire(&error.into(), ErrorTexts::default());
         Self { status, message: message.into_owned() }
     }
 }
@@ -144,7 +144,7 @@ impl Visit {
             None => None,
         };
         let named = named_workspace(&parts.headers, &parts.uri);
-        let fits = |person: &SignedIn| match (realm, &named) {
+        let fits = |person: &PageUser| match (realm, &named) {
             (Realm::Account, _) => person.place.whole_account,
             (Realm::Workspace, NamedWorkspace::Unnamed) => !person.place.whole_account,
             (Realm::Workspace, NamedWorkspace::Id(id)) => {
@@ -160,7 +160,7 @@ impl Visit {
 
     /// # Errors
     /// Without a sign-in: a redirect to the sign-in page, which leads back here.
-    pub(super) fn person(&self) -> Result<&SignedIn, ErrorPage> {
+    pub(super) fn person(&self) -> Result<&PageUser, ErrorPage> {
         self.person.as_ref().ok_or_else(|| self.to_sign_in())
     }
 
@@ -355,12 +355,12 @@ impl Submission {
             return call.await;
         }
         let (service, form) = (&self.visit.pages.service, self.visit.cookie.form_hash(number));
-        if !service.take_form(workspace, &form).await? {
+        if !service.claim_form(workspace, &form).await? {
             return Err(Refusal { status: StatusCode::CONFLICT, message: again.to_owned() });
         }
         let answer = call.await;
         if answer.is_err() {
-            service.give_form_back(workspace, &form).await?;
+            service.release_form(workspace, &form).await?;
         }
         answer
     }

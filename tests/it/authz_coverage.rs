@@ -5,7 +5,7 @@ use dapi_mock::domain::scopes::EndpointScope;
 use dapi_mock::http::routes::{ROUTES, Route};
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, FirstStart};
 
-use crate::harness::{ADMIN_SECRET, Answer, Backend, Client, DAY_MS, World};
+use crate::support::{ADMIN_SECRET, Answer, Backend, Client, DAY_MS, World};
 
 async fn ask(client: Client<'_>, route: &Route) -> Answer {
     let mut path = route.path.replace("{account_id}", &FirstStart::default().account.to_string());

@@ -1,8 +1,8 @@
-//! The forms of OAuth's token endpoint, and the queries of the page where people sign in.
+//! Fuzzes the forms of OAuth's token endpoint and the queries of its authorize endpoint.
 
 use axum::http::{HeaderValue, Uri};
 use dapi_mock::domain::oauth::TokenRequest;
-use dapi_mock::domain::sign_ins::{AuthorizationRequest, Rejected, ReturnAddress};
+use dapi_mock::domain::sign_ins::{AuthorizationError, AuthorizationRequest, ReturnAddress};
 
 const ISSUER: &str = "http://127.0.0.1:3274/oidc";
 
@@ -23,12 +23,12 @@ pub(super) fn run(data: &[u8]) {
                 request.query().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             assert_eq!(AuthorizationRequest::read(&query), Ok(request));
         }
-        Err(Rejected::Back(back, _)) => goes_to_loopback(&back),
-        Err(Rejected::Here(_)) => {}
+        Err(AuthorizationError::RedirectToClient(back, _)) => goes_to_loopback(&back),
+        Err(AuthorizationError::ShowToPerson(_)) => {}
     }
 }
 
-/// There is no open redirect, and no header that the client wrote.
+/// Checks that there is no open redirect and no header injection.
 fn goes_to_loopback(back: &ReturnAddress) {
     let url = back.url(&[("code", "doac")], ISSUER);
     assert!(HeaderValue::from_str(&url).is_ok(), "{url:?}");

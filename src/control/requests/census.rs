@@ -75,7 +75,7 @@ pub(crate) async fn census(
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for entry in control.service.exchanges(&workspace, 0).await? {
+    for entry in control.service.journal_entries(&workspace, 0).await? {
         let key = match query.by {
             By::Client => entry.client().label(),
             By::Principal => principal(&entry),

@@ -22,7 +22,7 @@ use super::Control;
 use super::explain::not_kept;
 use super::reply::{JsonBody, Problem, QueryParameters, Reply, ok, workspace_id};
 use crate::domain::Workspace;
-use crate::domain::journal::Wanted;
+use crate::domain::journal::RequestFilter;
 use crate::http::redaction;
 use crate::service::JournalEntry;
 
@@ -42,7 +42,7 @@ struct Paging {
 #[expect(dead_code, reason = "only described")]
 pub(super) struct ListParameters {
     #[serde(flatten)]
-    request: Wanted,
+    request: RequestFilter,
     #[serde(flatten)]
     paging: Paging,
 }
@@ -53,7 +53,7 @@ async fn workspace(control: &Control, named: &str) -> Result<Workspace, Problem>
 }
 
 /// The condition in words. Answers repeat it, so it must hold no secret.
-fn words(wanted: &Wanted) -> Result<String, Problem> {
+fn words(wanted: &RequestFilter) -> Result<String, Problem> {
     let words = wanted.words();
     if redaction::line(&words) == words {
         Ok(words)
@@ -101,7 +101,7 @@ pub(super) async fn consume(
     let (wanted, paging) = read(parameters)?;
     let selection = select(&control, &workspace, &wanted, &paging).await?;
     let numbers: HashSet<u64> = selection.entries.iter().map(|entry| entry.number).collect();
-    control.service.take_out_exchanges(&workspace, &numbers).await?;
+    control.service.delete_journal_entries(&workspace, &numbers).await?;
     Ok(listed(&paging, &selection))
 }
 
@@ -114,11 +114,11 @@ struct Selection {
 async fn select(
     control: &Control,
     workspace: &Workspace,
-    wanted: &Wanted,
+    wanted: &RequestFilter,
     paging: &Paging,
 ) -> Result<Selection, Problem> {
     words(wanted)?;
-    let mut entries = control.service.exchanges(workspace, paging.since).await?;
+    let mut entries = control.service.journal_entries(workspace, paging.since).await?;
     entries.retain(|entry| paging.before.is_none_or(|before| entry.number < before) && wanted.takes(&entry.seen()));
     let older = entries.len().saturating_sub(paging.limit.unwrap_or(usize::MAX));
     entries.drain(..older);
@@ -138,7 +138,7 @@ fn listed(paging: &Paging, Selection { entries, has_older }: &Selection) -> Resp
 }
 
 /// Splits the parameters into those that say which requests match, and the others.
-fn read(parameters: BTreeMap<String, String>) -> Result<(Wanted, Paging), Problem> {
+fn read(parameters: BTreeMap<String, String>) -> Result<(RequestFilter, Paging), Problem> {
     let invalid = |error: &dyn Display| Problem::bad_request(error.to_string());
     let (mut wanted, mut paging) = (Map::new(), Map::new());
     for (name, text) in parameters {
@@ -168,7 +168,7 @@ pub(super) async fn show(
     QueryParameters(query): QueryParameters<EntryQuery>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    let found = control.service.find_exchange(&request_id, Some(&workspace)).await?;
+    let found = control.service.find_journal_entry(&request_id, Some(&workspace)).await?;
     let found = found.ok_or_else(|| not_kept(&format!("The workspace has no request '{request_id}'")))?;
     Ok(match query.format {
         Format::Json => ok(&entry_json(&found).into()),
@@ -178,6 +178,6 @@ pub(super) async fn show(
 
 pub(super) async fn clear(State(control): State<Control>, Path(named): Path<String>) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    control.service.empty_journal(&workspace).await?;
+    control.service.clear_journal(&workspace).await?;
     Ok(ok(&json!({})))
 }

@@ -14,7 +14,7 @@ use super::{words, workspace};
 use crate::control::Control;
 use crate::control::reply::{JsonBody, Problem, Reply, json_answer, ok};
 use crate::domain::faults::path_fits;
-use crate::domain::journal::Wanted;
+use crate::domain::journal::RequestFilter;
 use crate::http::routes::ROUTES;
 use crate::service::JournalEntry;
 
@@ -25,13 +25,13 @@ const LISTED: usize = 5;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "RequestExpectation")]
 pub(crate) struct Expectation {
-    r#match: Option<Wanted>,
+    r#match: Option<RequestFilter>,
     /// Defaults to 1 if neither `at_most` nor `exactly` is given.
     at_least: Option<usize>,
     at_most: Option<usize>,
     exactly: Option<usize>,
     /// Conditions that requests must have met in this order.
-    in_order: Option<Vec<Wanted>>,
+    in_order: Option<Vec<RequestFilter>>,
 }
 
 /// 200 if the journal meets the expectation, else 409 with the requests that come nearest.
@@ -41,7 +41,7 @@ pub(crate) async fn verify(
     JsonBody(expected): JsonBody<Expectation>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    let journal = control.service.exchanges(&workspace, 0).await?;
+    let journal = control.service.journal_entries(&workspace, 0).await?;
     let counts = [expected.at_least, expected.at_most, expected.exactly];
     let has_counts = counts.iter().any(Option::is_some);
     match (expected.r#match, expected.in_order) {
@@ -58,7 +58,7 @@ pub(crate) async fn verify(
     }
 }
 
-fn verify_count(journal: &[Arc<JournalEntry>], wanted: &Wanted, least: usize, most: usize) -> Reply {
+fn verify_count(journal: &[Arc<JournalEntry>], wanted: &RequestFilter, least: usize, most: usize) -> Reply {
     let words = words(wanted)?;
     let matching: Vec<&Arc<JournalEntry>> = journal.iter().filter(|entry| wanted.takes(&entry.seen())).collect();
     if (least..=most).contains(&matching.len()) {
@@ -76,7 +76,7 @@ fn verify_count(journal: &[Arc<JournalEntry>], wanted: &Wanted, least: usize, mo
     Ok(unmet(&error, &matching, journal, wanted))
 }
 
-fn verify_order(journal: &[Arc<JournalEntry>], steps: &[Wanted]) -> Reply {
+fn verify_order(journal: &[Arc<JournalEntry>], steps: &[RequestFilter]) -> Reply {
     let mut rest = journal.iter();
     let mut found: Vec<&Arc<JournalEntry>> = Vec::new();
     for (index, wanted) in steps.iter().enumerate() {
@@ -97,7 +97,7 @@ fn met(matching: &[&Arc<JournalEntry>]) -> Response {
 }
 
 /// Lists the requests that match, and those that differ least.
-fn unmet(error: &str, matching: &[&Arc<JournalEntry>], journal: &[Arc<JournalEntry>], wanted: &Wanted) -> Response {
+fn unmet(error: &str, matching: &[&Arc<JournalEntry>], journal: &[Arc<JournalEntry>], wanted: &RequestFilter) -> Response {
     let brief = |entry: &JournalEntry, differs: &[String]| {
         json!({
             "number": entry.number, "request_id": entry.request_id, "method": entry.method,

@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use crate::domain::oauth::Refusal;
-use crate::domain::sign_ins::{AuthorizationRequest, PendingSignIn, Place, Rejected, ReturnAddress, Ticket};
+use crate::domain::sign_ins::{
+    AuthorizationError, AuthorizationRequest, PendingSignIn, ReturnAddress, SignInTarget, Ticket,
+};
 use crate::domain::{Denial, PrincipalId};
 use crate::http::App;
 use crate::http::error::{ApiError, oauth};
@@ -42,8 +44,8 @@ pub async fn authorize(
 ) -> Result<Response, ApiError> {
     let request = match AuthorizationRequest::read(parameters.pairs()) {
         Ok(request) => request,
-        Err(Rejected::Here(refusal)) => return Err(Denial::from(refusal).into()),
-        Err(Rejected::Back(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
+        Err(AuthorizationError::ShowToPerson(refusal)) => return Err(Denial::from(refusal).into()),
+        Err(AuthorizationError::RedirectToClient(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
     };
     let back = request.back.clone();
     let place = match app.sign_in.check(&headers, &extensions) {
@@ -73,7 +75,7 @@ pub async fn authorize(
     }
     let notice = hint.filter(|_| matches!(app.sign_in, SignInPolicy::Open(_)));
     let notice = notice.map(|name| format!("{name} is not an active user here."));
-    let pending = app.service.ask_who(&place, request);
+    let pending = app.service.begin_sign_in(&place, request);
     let question = Question { place: &place, pending: &pending, notice };
     question.page(&app, StatusCode::OK, parameters.get("q").unwrap_or_default()).await
 }
@@ -94,7 +96,7 @@ pub async fn choose(
     let body = body?;
     let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name).map(|(_, value)| value);
     let ticket = field("ticket").unwrap_or_default();
-    let (mut pending, place) = app.service.asked(&server.issuer, &ticket, seal(&app.sign_in)).await?;
+    let (mut pending, place) = app.service.pending_sign_in(&server.issuer, &ticket, seal(&app.sign_in)).await?;
     if let Some(key) = app.sign_in.key()
         && !pending.admitted
     {
@@ -122,7 +124,7 @@ pub async fn choose(
         return question.page(&app, StatusCode::OK, &field("q").unwrap_or_default()).await;
     }
     let person = user.and_then(|id| PrincipalId::parse(&id)).ok_or_else(|| denied("No user was chosen"))?;
-    let (code, back) = app.service.choose(&place, pending, person, &origin).await?;
+    let (code, back) = app.service.approve_sign_in(&place, pending, person, &origin).await?;
     Ok(send_back(&back, &code, &server))
 }
 
@@ -147,7 +149,7 @@ fn redirect(url: &str) -> Response {
 
 /// The page's question: who are you?
 struct Question<'a> {
-    place: &'a Place,
+    place: &'a SignInTarget,
     pending: &'a PendingSignIn,
     notice: Option<String>,
 }
@@ -186,13 +188,4 @@ impl Question<'_> {
         let leads_to = Some(request.back.origin());
         Ok(Page { status, leads_to, ..Page::new("Who are you?", content) }.respond())
     }
-}
-
-/// A refusal as a page, for whoever came with a browser and cannot be sent back.
-pub(in crate::http) fn refusal_page(status: StatusCode, message: &str, request_id: &str) -> Response {
-    let content = html! {
-        p.notice role="alert" { (message) }
-        p.soft { "Request " (request_id) }
-    };
-    Page { status, ..Page::new("Nobody was signed in", content) }.respond()
 }

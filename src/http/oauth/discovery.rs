@@ -67,7 +67,7 @@ pub async fn host_metadata(
     };
     let is_unnamed = named_workspace(&headers, &uri) == NamedWorkspace::Unnamed;
     if let Some((account, host_type)) = account.filter(|_| host.is_account() || is_unnamed) {
-        let home = app.service.home_of_account(account).await?;
+        let home = app.service.workspace_of_account(account).await?;
         return Ok(ok(&HostMetadata::of_account(&base, host_type, &home)));
     }
     // Only the port of a workspace names one here; clients know of none yet.

@@ -48,7 +48,9 @@ impl FromRequestParts<App> for Server {
         };
         let issuer = match (account, AskedHost::of(&parts.headers, &parts.extensions)) {
             (Some(account), _) => Issuer::Account(account),
-            (None, AskedHost::Account(account)) => Issuer::Account(app.service.home_of_account(account).await?.account),
+            (None, AskedHost::Account(account)) => {
+                Issuer::Account(app.service.workspace_of_account(account).await?.account)
+            }
             (None, AskedHost::Workspace) => Issuer::Workspace(named_workspace(&parts.headers, &parts.uri)),
         };
         Ok(Self { issuer, url: issuer_of(&BaseUrl::of(parts).0, account) })

@@ -1,4 +1,4 @@
-"""The article's procedures in the workspace, by the labels that it names."""
+"""Follows the article's procedures in the workspace, with the labels that it names."""
 
 import json
 import urllib.request
@@ -31,7 +31,7 @@ def test_personal_access_tokens_are_turned_off_and_on(site, sign_in, javascript)
     follow(page.get_by_role("switch", name="Personal Access Tokens"))
     expect(page.get_by_text("Partner Connect")).to_be_visible()
     expect(page.get_by_text("8 tokens of 5 owners")).to_be_visible()
-    assert works(site, site.admin_token), "nothing changes before Confirm"
+    assert works(site, site.admin_token), "nothing may change before Confirm"
     follow(page.get_by_role("link", name="Cancel"))
     assert works(site, site.admin_token)
 
@@ -53,7 +53,7 @@ def test_who_may_use_tokens_is_chosen(site, sign_in, javascript):
     follow(page.get_by_role("link", name="Permission Settings"))
     follow(page.get_by_role("button", name="Remove users"))
     expect(page.get_by_role("cell", name="erin.engineer@example.com")).to_be_visible()
-    # Also those without a token.
+    # Includes users without a token.
     lost = page.get_by_role("region", name="Who could no longer create or use tokens (5)")
     expect(lost.get_by_text("account-admin@example.com")).to_be_visible()
     assert works(site, laptop)
@@ -103,7 +103,7 @@ def test_a_token_is_generated_shown_once_and_revoked(site, sign_in, javascript):
     follow(page.get_by_role("link", name="Access tokens"))
     assert value not in page.content()
     page.go_back()
-    assert value not in page.content(), "nor has the history it"
+    assert value not in page.content(), "the browser's history must not have the token"
     page.goto(TOKENS)
     follow(page.get_by_role("button", name="Revoke from the page"))
     follow(page.get_by_role("button", name="Revoke"))
@@ -111,7 +111,7 @@ def test_a_token_is_generated_shown_once_and_revoked(site, sign_in, javascript):
     assert not works(site, value)
 
 
-def test_to_load_again_generates_no_second_token(sign_in):
+def test_reloading_generates_no_second_token(sign_in):
     page = sign_in(WORKSPACE_ADMIN, TOKENS)
     page.get_by_label("Comment").fill("once")
     follow(page.get_by_role("button", name="Generate"))
@@ -141,7 +141,7 @@ def test_hostile_texts_do_nothing(site, sign_in):
     expect(page.get_by_label("Search users")).to_have_value('"><script>alert(1)</script>')
 
 
-def test_the_keyboard_is_enough(site, sign_in):
+def test_the_pages_work_with_the_keyboard_alone(site, sign_in):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -156,7 +156,7 @@ def test_the_keyboard_is_enough(site, sign_in):
     expect(page.get_by_role("switch")).to_have_attribute("aria-checked", "false")
 
 
-def test_one_signs_out(sign_in, visit):
+def test_signing_out_ends_the_session(sign_in, visit):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED)
     follow(page.get_by_role("button", name="Sign out"))
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
@@ -165,7 +165,7 @@ def test_one_signs_out(sign_in, visit):
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
 
 
-def test_two_clicks_make_one_token_and_show_its_value(site, sign_in):
+def test_a_double_click_creates_one_token_and_shows_its_value(site, sign_in):
     page = sign_in("erin.engineer", TOKENS)
     page.get_by_label("Comment").fill("clicked twice")
     with page.expect_navigation():
@@ -174,7 +174,7 @@ def test_two_clicks_make_one_token_and_show_its_value(site, sign_in):
     assert made(site, "clicked twice") == 1
 
 
-def test_without_javascript_a_form_that_is_sent_again_makes_no_second_token(site, sign_in):
+def test_without_javascript_resubmitting_a_form_creates_no_second_token(site, sign_in):
     page = sign_in("erin.engineer", TOKENS, javascript=False)
     page.get_by_label("Comment").fill("loaded again")
     follow(page.get_by_role("button", name="Generate"))

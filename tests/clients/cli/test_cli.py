@@ -1,4 +1,4 @@
-"""The official Databricks CLI: what an administrator types, and what comes of it."""
+"""Tests of the official Databricks CLI: commands of an administrator, their output and exit codes."""
 
 import configparser
 import json
@@ -18,13 +18,13 @@ DAY = 86_400_000
 
 
 class Failed(Exception):
-    """The CLI's exit code was not 0; says what it wrote on standard error."""
+    """The CLI's exit code was not 0. The message is what it wrote to standard error."""
 
 
 @pytest.fixture
 def cli(tmp_path, monkeypatch):
-    """Runs `databricks ARGUMENTS…` and answers what it printed."""
-    # It remembers for an hour which workspace a host serves; a port may serve another in the next test.
+    """Runs `databricks ARGUMENTS…` and returns what it printed."""
+    # The CLI caches for an hour which workspace a host serves. In the next test, the port may serve another.
     monkeypatch.setenv("DATABRICKS_CACHE_DIR", str(tmp_path / "cache"))
 
     def run(*arguments, **variables):
@@ -55,7 +55,7 @@ def test_the_life_of_a_token(cli):
 
     mine = {"DATABRICKS_TOKEN": created["token_value"]}
     assert cli.json("current-user", "me", **mine)["userName"] == ADMIN
-    # This version has no `tokens update`; `api` calls whatever there is.
+    # This version has no `tokens update`, but `api` can call any route.
     change = {"token": {"comment": "renamed"}, "update_mask": "comment"}
     assert cli("api", "patch", f"/api/2.0/token/{info['token_id']}", "--json", json.dumps(change)) == "{}\n"
     assert "  renamed\n" in cli("tokens", "list")
@@ -70,7 +70,7 @@ def test_the_life_of_a_token(cli):
 
 @pytest.mark.usefixtures("server")
 def test_the_articles_line_sets_the_maximum_lifetime(cli):
-    """R42, literally: exit code 0, no output."""
+    """Requirement R42, literally: exit code 0 and no output."""
     assert cli("workspace-conf", "set-status", "--json", '{"maxTokenLifetimeDays": "90"}') == ""
     keys = "maxTokenLifetimeDays,enableTokensConfig"
     assert cli.json("workspace-conf", "get-status", keys) == {"enableTokensConfig": "", "maxTokenLifetimeDays": "90"}
@@ -86,9 +86,9 @@ def test_the_articles_line_sets_the_maximum_lifetime(cli):
 
 @pytest.mark.usefixtures("server")
 def test_an_administrator_lists_filters_and_deletes(cli):
-    """R49 and R50, with their exit codes."""
-    robot = cli.json("service-principals", "create", "--display-name", "ci", "--active")
-    created = cli.json("token-management", "create-obo-token", robot["applicationId"], "--comment", "nightly")
+    """Requirements R49 and R50, with their exit codes."""
+    ci = cli.json("service-principals", "create", "--display-name", "ci", "--active")
+    created = cli.json("token-management", "create-obo-token", ci["applicationId"], "--comment", "nightly")
     token_id = created["token_info"]["token_id"]
     listed = cli.json("token-management", "list")
     assert {token["comment"] for token in listed} == {"dapi-mock admin token", "nightly"}
@@ -100,11 +100,11 @@ def test_an_administrator_lists_filters_and_deletes(cli):
     both = ["--created-by-id", me["id"], "--created-by-username", ADMIN]
     assert cli.json("token-management", "list", *both) == listed
     assert cli.json("token-management", "list", "--created-by-username", "nobody@example.com") == []
-    assert cli.json("token-management", "list", "--created-by-id", robot["id"]) == []
+    assert cli.json("token-management", "list", "--created-by-id", ci["id"]) == []
     assert cli.json("token-management", "get", token_id)["token_info"] in listed
 
     mine = {"DATABRICKS_TOKEN": created["token_value"]}
-    with refused(f"Requesting user '{robot['applicationId']}' is not an admin."):
+    with refused(f"Requesting user '{ci['applicationId']}' is not an admin."):
         cli("token-management", "list", **mine)
     assert cli("token-management", "delete", token_id) == ""
     with refused(f"Token with ID {token_id} does not exist"):
@@ -115,8 +115,8 @@ def test_an_administrator_lists_filters_and_deletes(cli):
 
 @pytest.mark.usefixtures("server")
 def test_permissions(cli):
-    robot = cli.json("service-principals", "create", "--display-name", "ci", "--active")
-    token = cli.json("token-management", "create-obo-token", robot["applicationId"])["token_value"]
+    ci = cli.json("service-principals", "create", "--display-name", "ci", "--active")
+    token = cli.json("token-management", "create-obo-token", ci["applicationId"])["token_value"]
 
     def holders(permissions):
         names = ("user_name", "group_name", "service_principal_name")
@@ -141,12 +141,12 @@ def test_permissions(cli):
     with refused("User does not have permission to use tokens."):
         cli("tokens", "list", DATABRICKS_TOKEN=token)
 
-    entry = {"service_principal_name": robot["applicationId"], "permission_level": "CAN_USE"}
+    entry = {"service_principal_name": ci["applicationId"], "permission_level": "CAN_USE"}
     updated = cli.json("permissions", "update", "authorization", "tokens", "--json", body(entry))
-    assert robot["applicationId"] in holders(updated)
+    assert ci["applicationId"] in holders(updated)
     assert len(cli.json("tokens", "list", DATABRICKS_TOKEN=token)) == 1
     assert holders(cli.json("token-management", "set-permissions", "--json", body(entry, admins))) == {
-        robot["applicationId"]: "CAN_USE",
+        ci["applicationId"]: "CAN_USE",
         "admins": "CAN_MANAGE",
     }
     levels = cli.json("permissions", "get-permission-levels", "authorization", "tokens")["permission_levels"]
@@ -204,7 +204,7 @@ def test_what_is_retried(cli, server):
 
 
 @pytest.mark.usefixtures("server")
-def test_what_is_not_emulated_says_so(cli):
+def test_a_route_that_is_not_emulated_is_refused_by_name(cli):
     with refused("No API found for 'GET /api/2.1/clusters/list'."):
         cli("clusters", "list")
 
@@ -225,7 +225,7 @@ def test_auth_describe_and_profiles(cli, server):
 
 @pytest.fixture
 def browser(tmp_path, monkeypatch):
-    """What `BROWSER` runs: it only follows where it is sent."""
+    """Writes the program that `BROWSER` runs; it only opens the given URL."""
     visit = "import sys, urllib.request\nassert urllib.request.urlopen(sys.argv[1]).status == 200\n"
     program = tmp_path / "browser"
     program.write_text(f"#!{sys.executable}\n{visit}")
@@ -251,14 +251,14 @@ def test_auth_login(cli, start_server):
     by_token = {"DATABRICKS_HOST": server.host, "DATABRICKS_TOKEN": made["token_value"]}
     assert cli.json("current-user", "me", **by_token)["userName"] == ADMIN
 
-    # Told that its access token is over, it takes another with the refresh token.
+    # The cached access token is marked as expired, so the CLI gets another with the refresh token.
     cache = Path("~/.databricks/token-cache.json").expanduser()
     text = cache.read_text()
     assert token["access_token"] in text
     cache.write_text(text.replace(json.loads(text)["tokens"]["mock"]["expiry"], "2020-01-01T00:00:00Z"))
     assert cli.json("auth", "token", "-p", "mock")["access_token"] != token["access_token"]
 
-    # The SDK in Python signs in by the CLI, too.
+    # The Python SDK can also sign in through the CLI.
     code = "from databricks.sdk import WorkspaceClient as W; print(W(profile='mock').current_user.me().user_name)"
     path = {"DATABRICKS_CLI_PATH": CLI}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | path, check=True)
@@ -269,8 +269,8 @@ def test_auth_login(cli, start_server):
         cli("current-user", "me", "-p", "mock")
 
 
-def test_hosts_that_it_refuses(cli, server):
-    """What the README warns of."""
+def test_hosts_that_the_cli_refuses(cli, server):
+    """The README warns of this."""
     with refused("must start with https://"):
         cli("configure", "--host", f"http://127.0.0.1:{server.port}", "--token")
     with pytest.raises(Failed, match="host must start with 'https://'"):
@@ -278,7 +278,7 @@ def test_hosts_that_it_refuses(cli, server):
 
 
 def test_two_workspaces_on_a_host(cli, server, tmp_path):
-    """The first command fills the cache with what the host served when it had one workspace."""
+    """The first command caches which workspace the host serves while there is only one."""
     cli("current-user", "me")
     second = server.own("POST", "", {"id": 42, "ttl": "1h"})
     assert cli.json("tokens", "list", **second["env"]) != cli.json("tokens", "list")
@@ -306,6 +306,6 @@ def test_the_accounts_host(cli, start_server):
     assert [str(workspace["workspace_id"]) for workspace in workspaces] == [WORKSPACE_ID]
     users = cli.json("account", "users", "list", **credentials)
     assert ADMIN in [user["userName"] for user in users]
-    # Without the id too: the host's metadata has it.
+    # The id may also be missing, because the host's metadata has it.
     del credentials["DATABRICKS_ACCOUNT_ID"]
     assert cli.json("account", "users", "list", **credentials) == users

@@ -54,7 +54,7 @@ func TestTheLifeOfAToken(t *testing.T) {
 	refusedAsInvalid(t, mine)
 }
 
-func TestExpiryComesWithTheWorkspacesClock(t *testing.T) {
+func TestTokensExpireByTheWorkspacesClock(t *testing.T) {
 	s := serve(t)
 	created := need(s.with(adminToken).Tokens.Create(ctx, settings.CreateTokenRequest{LifetimeSeconds: 90 * day}))(t)
 	mine := s.with(created.TokenValue)
@@ -96,8 +96,8 @@ func TestRefusalsOfSelfService(t *testing.T) {
 	refused(t, create(settings.CreateTokenRequest{}), apierr.ErrBadRequest, "QUOTA_EXCEEDED", "600")
 }
 
-// Several workspaces on one port: the token alone picks its own.
-func TestEachTokenPicksItsWorkspace(t *testing.T) {
+// With several workspaces on one port, the token alone selects its workspace.
+func TestEachTokenSelectsItsWorkspace(t *testing.T) {
 	s := serve(t)
 	first := s.with(adminToken)
 	made := s.own("POST", "/workspaces", map[string]any{"id": 42, "ttl": "1h"})

@@ -1,5 +1,5 @@
-"""OAuth for people, seen through the official SDK: `auth_type="external-browser"`, unmodified, with a
-browser that only follows links and fills in forms."""
+"""Tests of OAuth U2M with the official SDK: `auth_type="external-browser"`, unmodified, with a browser that only
+follows links and fills in forms."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ ACCOUNT_ID = "32743274-3274-4274-8274-327432743274"
 
 
 class Form(HTMLParser):
-    """The page's second form, the first being the search."""
+    """Parses the page's second form; the first is the search."""
 
     def __init__(self, page):
         super().__init__()
@@ -28,7 +28,7 @@ class Form(HTMLParser):
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         if tag == "form":
-            # The last one is that of the choice.
+            # The last one belongs to the choice.
             self.fields = {}
         if tag == "input":
             self.fields[attributes["name"]] = attributes.get("value", "")
@@ -45,7 +45,7 @@ class Form(HTMLParser):
 
 
 class Browser(webbrowser.BaseBrowser):
-    """Chooses `user` on the page, if there is one. It runs beside the client, which waits for the redirect."""
+    """Chooses `user` on the page, if there is one. It runs in a thread, because the client waits for the redirect."""
 
     def __init__(self, user=None, control_key=None):
         super().__init__("test")
@@ -65,7 +65,7 @@ class Browser(webbrowser.BaseBrowser):
         action = urljoin(answer.url, answer.url.split("?")[0])
         form = Form(answer.text)
         if "control_key" in form.fields:
-            assert not form.people, "nobody is named before the key is shown"
+            assert not form.people, "the page must not name anybody before it has the key"
             fields = {**form.fields, "control_key": self.control_key}
             form = Form(requests.post(action, fields, headers=headers, timeout=20).text)
         fields = {**form.fields, "user": form.people[self.user]}
@@ -74,7 +74,7 @@ class Browser(webbrowser.BaseBrowser):
 
 @pytest.fixture
 def sign_in(monkeypatch):
-    """Signs in through a browser that is the only one there is."""
+    """Signs in through the given browser, which replaces the system's."""
 
     def sign_in(server, browser, kind=WorkspaceClient, **settings):
         monkeypatch.setattr(webbrowser, "_tryorder", [])
@@ -85,7 +85,7 @@ def sign_in(monkeypatch):
     return sign_in
 
 
-def test_a_person_signs_in_by_the_page_and_works(start_server, sign_in):
+def test_a_person_signs_in_through_the_page(start_server, sign_in):
     server = start_server()
     browser = Browser("Workspace Admin")
     w = sign_in(server, browser)
@@ -97,15 +97,15 @@ def test_a_person_signs_in_by_the_page_and_works(start_server, sign_in):
     w.workspace_conf.set_status({"enableTokensConfig": "false"})
     with pytest.raises(PermissionDenied):
         WorkspaceClient(host=server.host, token=token.token_value).current_user.me()
-    assert w.current_user.me().user_name == ADMIN, "OAuth goes on without tokens"
+    assert w.current_user.me().user_name == ADMIN, "OAuth must work while tokens are disabled"
     with pytest.raises(NotFound, match="Tokens are disabled."):
         w.tokens.create()
-    # Other scopes: the SDK has no cached token for them.
+    # The SDK has no cached token for these scopes.
     other = sign_in(server, Browser("Account Admin"), scopes=["all-apis", "sql"])
     assert other.current_user.me().user_name == ACCOUNT_ADMIN
 
 
-def test_a_setting_answers_instead_of_the_page(start_server, sign_in):
+def test_a_setting_signs_in_without_the_page(start_server, sign_in):
     server = start_server(options=["--sign-in-as", ADMIN])
     browser = Browser()
     assert sign_in(server, browser).current_user.me().user_name == ADMIN
@@ -117,7 +117,7 @@ def cached():
     return path
 
 
-def test_the_sdk_refreshes_and_signs_in_anew_when_it_cannot(start_server, sign_in):
+def test_the_sdk_refreshes_or_signs_in_again(start_server, sign_in):
     server = start_server(options=["--sign-in-as", ADMIN])
     first = sign_in(server, Browser())
     assert first.current_user.me().user_name == ADMIN
@@ -125,16 +125,16 @@ def test_the_sdk_refreshes_and_signs_in_anew_when_it_cannot(start_server, sign_i
     with pytest.raises(PermissionDenied, match="Invalid access token."):
         first.current_user.me()
 
-    # The SDK goes by its own clock, so its cache is told that the hour is over. It refreshes from there.
+    # The SDK uses its own clock, so the test marks the cached token as expired. The SDK then refreshes it.
     stored = json.loads(cached().read_text())
     stored["token"]["expiry"] = "2020-01-01T00:00:00"
     cached().write_text(json.dumps(stored))
-    no_browser = Browser("nobody may be asked")
+    no_browser = Browser("the browser must not open")
     second = sign_in(server, no_browser)
     assert second.current_user.me().user_name == ADMIN
     assert no_browser.pages == []
 
-    # Again from the same file: the refresh token in it was used, so the sign-in as a whole ends.
+    # The refresh token in this file has already been used. Reusing it revokes everything from that sign-in.
     cached().write_text(json.dumps(stored))
     third = sign_in(server, Browser())
     assert third.current_user.me().user_name == ADMIN
@@ -153,5 +153,5 @@ def test_a_shared_server_asks_for_its_control_key(start_server, sign_in):
 def test_the_account(start_server, sign_in):
     server = start_server()
     a = sign_in(server, Browser("Account Admin"), AccountClient, account_id=ACCOUNT_ID)
-    [robot] = sign_in(server, Browser("Account Admin")).service_principals.list()
-    assert len(list(a.service_principal_secrets.list(robot.id))) == 1
+    [principal] = sign_in(server, Browser("Account Admin")).service_principals.list()
+    assert len(list(a.service_principal_secrets.list(principal.id))) == 1

@@ -11,7 +11,7 @@ import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
 class FaultsTest extends OnServer {
-  /** Arms a fault and answers how often it was seen and fired, whenever asked. */
+  /** Arms a fault and returns a function that tells how often it was seen and fired. */
   private Supplier<List<Integer>> arm(String rule) throws Exception {
     String id = server.own("POST", "/faults", rule).get("id").asText();
     return () -> {
@@ -45,7 +45,7 @@ class FaultsTest extends OnServer {
   }
 
   @Test
-  void itGivesUpAfterFourTries() throws Exception {
+  void theSdkGivesUpAfterFourAttempts() throws Exception {
     var counts = arm("{\"name\": \"temporarily_unavailable\", \"times\": null}");
     var refusal = assertThrows(DatabricksException.class, () -> create("never"));
     assertTrue(refusal.getMessage().contains("after 4 retries"), refusal.getMessage());
@@ -53,7 +53,7 @@ class FaultsTest extends OnServer {
   }
 
   @Test
-  void aLogInPageInPlaceOfJson() throws Exception {
+  void aLoginPageInsteadOfJson() throws Exception {
     arm("{\"name\": \"login_html_page\"}");
     assertThrows(DatabricksException.class, () -> Server.me(w));
     Server.me(w);
