@@ -16,7 +16,7 @@ use crate::domain::explain::{Actor, Explanation, RemedyStep};
 use crate::domain::faults::{Fault, When};
 use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::http::error::wire;
-use crate::http::reason::why;
+use crate::http::explanation::why;
 use crate::http::routes;
 use crate::http::tokens::token_request;
 use crate::service::{DryRun, HistoryFilter, JournalEntry};
@@ -147,7 +147,7 @@ pub(super) async fn dry_run(
         .map_err(|_| Problem::bad_request("invalid method: use GET, POST, PATCH, PUT or DELETE."))?;
     let route = routes::find(&method, request.path.split('?').next().unwrap_or_default());
     let body = request.body.map(|body| body.to_string()).unwrap_or_default();
-    let creates = route.filter(|route| route.creates_token());
+    let creates = route.filter(|route| route.creates_token);
     let run = DryRun {
         principal: request.principal,
         demand: route.map_or(Demand::UNROUTED, |route| route.demand),

@@ -18,7 +18,7 @@ pub(super) async fn arm(
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let rule = request.checked().map_err(Problem::bad_request)?;
-    if rule.requests.path.as_deref().is_some_and(routes::is_never_faulted) {
+    if rule.requests.path.as_deref().is_some_and(|path| path.starts_with("/_mock") || routes::is_never_faulted(path)) {
         return Err(Problem::bad_request(
             "match.path: faults never apply to discovery, keys, health checks and the control API: use another path.",
         ));

@@ -40,11 +40,6 @@ use crate::listen::server::ExtraListeners;
 use crate::service::Service;
 use crate::web::access::Access;
 
-/// Marks a request that the pages make inside the process: they have checked themselves who may use the control API.
-/// No request from outside carries it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ByPages;
-
 /// How long a request may take: long enough for a sweep of a million tokens.
 pub const LIMIT: Duration = Duration::from_mins(5);
 

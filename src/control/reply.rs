@@ -14,12 +14,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::domain::denial::RequestDenial;
 use crate::domain::plain_words::in_plain_words;
 use crate::domain::settings::ErrorTexts;
 use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::http::body::{BODY_TIMEOUT, decoded};
 use crate::http::error::{ApiError, wire};
 use crate::http::extract::parse_object;
-use crate::http::layers::{BODY_TIMEOUT, decoded};
 use crate::http::oauth::authorize::too_many_wrong_keys;
 use crate::service::{Error, Service};
 
@@ -62,7 +63,7 @@ impl<D: Into<Denial>> From<D> for Problem {
 
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
-        let wire = wire(&error, "", ErrorTexts::default());
+        let wire = wire(&error, ErrorTexts::default());
         Self { retry_after_seconds: wire.retry_after, ..Self::new(wire.status, wire.message) }
     }
 }
@@ -117,7 +118,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| too_large())?;
         parse_object(&bytes).map(Self).map_err(|denial| match denial {
-            Denial::MalformedRequest(detail) => {
+            Denial::Request(RequestDenial::MalformedBody(detail)) => {
                 Problem::bad_request(format!("The body is not a valid JSON object: {detail}"))
             }
             other => other.into(),

@@ -7,12 +7,11 @@ mod envelope;
 use std::any::Any;
 use std::borrow::Cow;
 
-use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-pub use envelope::{Envelope, render};
+pub use envelope::render;
 
 use crate::domain::Denial;
 use crate::domain::denial::{AccessDenial, ControlDenial, Feature, PathKnowledge, RequestDenial};
@@ -23,8 +22,8 @@ use crate::domain::settings::ErrorTexts;
 use crate::domain::tokens::QUOTA;
 use crate::service::Error;
 
-/// Why a request has no answer of its own. It travels as a response extension to
-/// [`finish`](crate::http::layers::finish), which knows the request's id and renders it.
+/// Why a request has no answer of its own. It travels in the
+/// [`Outcome`](crate::http::context::Outcome) to [`finish`](crate::http::exchange::finish), which knows the request's id and renders it.
 #[derive(Clone, Debug)]
 pub enum ApiError {
     /// A rule said no.
@@ -57,14 +56,6 @@ impl From<Error> for ApiError {
                 Self::Internal
             }
         }
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::empty());
-        response.extensions_mut().insert(self);
-        response
     }
 }
 
@@ -418,6 +409,7 @@ mod tests {
     use super::*;
     use crate::domain::scim::Fault;
     use crate::domain::{Millis, PrincipalId, TokenId, WorkspaceId};
+    use crate::http::route::Envelope;
 
     /// One of each.
     fn all() -> Vec<Denial> {

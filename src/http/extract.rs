@@ -19,7 +19,7 @@ use crate::domain::authorize::Caller;
 use crate::domain::denial::RequestDenial;
 use crate::domain::plain_words::in_plain_words;
 use crate::domain::{AccountId, Denial, PrincipalId};
-use crate::http::layers::{Received, RequestOrigin};
+use crate::http::context::RequestContext;
 use crate::service::Call;
 
 /// The authorized caller and where it calls from.
@@ -49,10 +49,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Called {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let RequestContext { caller, origin, .. } = parts.extensions.get().ok_or(ApiError::Internal)?;
         // Missing only if a route that needs a caller were marked open: a defect.
-        let caller = parts.extensions.get::<Arc<Caller>>().cloned().ok_or(ApiError::Internal)?;
-        let origin = parts.extensions.get::<RequestOrigin>().cloned().ok_or(ApiError::Internal)?.0;
-        Ok(Self { caller, origin })
+        let caller = caller.clone().ok_or(ApiError::Internal)?;
+        Ok(Self { caller, origin: origin.clone() })
     }
 }
 
@@ -65,8 +65,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Received(received) = parts.extensions.get::<Received>().cloned().ok_or(ApiError::Internal)?;
-        Ok(Self(parse_object(&received?)?))
+        let RequestContext { body, .. } = parts.extensions.get().ok_or(ApiError::Internal)?;
+        Ok(Self(parse_object(body.as_ref().map_err(Denial::clone)?)?))
     }
 }
 
@@ -261,11 +261,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Arguments {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = Parameters::from_request_parts(parts, state).await?;
-        let Received(received) = parts.extensions.get::<Received>().cloned().ok_or(ApiError::Internal)?;
-        let received = received?;
+        let RequestContext { body, .. } = parts.extensions.get().ok_or(ApiError::Internal)?;
+        let body = body.as_ref().map_err(Denial::clone)?;
         // Some clients send null where there is nothing to say.
-        let is_null = received.trim_ascii() == b"null";
-        let Members(body) = if is_null { Members::default() } else { parse_object(&received)? };
+        let is_null = body.trim_ascii() == b"null";
+        let Members(body) = if is_null { Members::default() } else { parse_object(body)? };
         Ok(Self { query, body })
     }
 }

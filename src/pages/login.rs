@@ -13,11 +13,11 @@ use crate::domain::oauth::Refusal;
 use crate::domain::sign_ins::{Issuer, SignInTarget};
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::credential::named_workspace;
-use crate::http::layers::Peer;
 use crate::http::oauth::authorize::{seal, too_many_wrong_keys};
 use crate::pages::visit::{ErrorPage, PageResult, Realm, Submission, Visit};
 use crate::pages::{Pages, token_report};
 use crate::service::{Error, KeyVerdict};
+use crate::web::connection::Connection;
 use crate::web::page::{PeopleChoice, Search, key_form};
 
 #[derive(Debug, Default, Deserialize)]
@@ -117,14 +117,18 @@ fn sign_in_refused(visit: &Visit, error: Error) -> ErrorPage {
 }
 
 /// Checks the typed control key. If it is right, the result includes a proof of it for the browser's next form.
-async fn admitted(pages: &Pages, form: &Submission, place: &SignInTarget) -> Result<(KeyVerdict, Option<String>), Error> {
+async fn admitted(
+    pages: &Pages,
+    form: &Submission,
+    place: &SignInTarget,
+) -> Result<(KeyVerdict, Option<String>), Error> {
     let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), seal(&pages.sign_in));
     let admission = form.text("admission");
     if pages.service.is_admitted(account, &form_token, seal, admission).await? {
         return Ok((KeyVerdict::Right, Some(admission.to_owned())));
     }
     let Some(key) = pages.sign_in.key() else { return Ok((KeyVerdict::Right, None)) };
-    let peer = form.visit.parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let peer = Connection::of(&form.visit.parts.extensions).peer;
     let verdict = pages.service.key_guesses().check(peer, form.text("control_key"), key);
     if verdict != KeyVerdict::Right {
         return Ok((verdict, None));

@@ -13,17 +13,17 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{Pages, frame};
-use crate::control::ByPages;
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::page_sessions::PageCookie;
 use crate::domain::settings::ErrorTexts;
+use crate::http::context::origin_of;
 use crate::http::credential::named_workspace;
 use crate::http::error::{Wire, wire};
-use crate::http::layers::{ByTls, Peer, origin_of};
 use crate::service::{Error, PageUser};
 use crate::web::access::{Access, LOCKED};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
+use crate::web::connection::Connection;
 use crate::web::page::{Page, redirect};
 
 /// The `User-Agent` of the pages' own calls.
@@ -217,7 +217,7 @@ impl Visit {
     /// Sets the given cookie, or the browser's first one.
     pub(super) fn with_cookie(&self, mut response: Response, cookie: Option<&PageCookie>) -> Response {
         let Some(cookie) = cookie.or_else(|| self.is_new.then_some(&self.cookie)) else { return response };
-        let secure = if self.parts.extensions.get::<ByTls>().is_some() { "; Secure" } else { "" };
+        let secure = if Connection::of(&self.parts.extensions).by_tls { "; Secure" } else { "" };
         let name = self.realm.cookie_name(&self.parts.headers);
         let text = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.reveal());
         if let Ok(value) = HeaderValue::from_str(&text) {
@@ -279,10 +279,8 @@ impl Visit {
             tracing::error!("could not call {path} for a page: {error}");
             Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, message: DEFECT.into() }
         })?;
-        request.extensions_mut().insert(ByPages);
-        if let Some(peer) = self.parts.extensions.get::<Peer>() {
-            request.extensions_mut().insert(*peer);
-        }
+        let peer = Connection::of(&self.parts.extensions).peer;
+        request.extensions_mut().insert(Connection { peer, via_pages: true, ..Connection::default() });
         Ok(self.pages.pass_on(request).await)
     }
 

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod browser;
+pub mod connection;
 pub(crate) mod curl;
 pub mod openapi;
 pub mod page;

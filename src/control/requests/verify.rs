@@ -97,7 +97,12 @@ fn met(matching: &[&Arc<JournalEntry>]) -> Response {
 }
 
 /// Lists the requests that match, and those that differ least.
-fn unmet(error: &str, matching: &[&Arc<JournalEntry>], journal: &[Arc<JournalEntry>], wanted: &RequestFilter) -> Response {
+fn unmet(
+    error: &str,
+    matching: &[&Arc<JournalEntry>],
+    journal: &[Arc<JournalEntry>],
+    wanted: &RequestFilter,
+) -> Response {
     let brief = |entry: &JournalEntry, differs: &[String]| {
         json!({
             "number": entry.number, "request_id": entry.request_id, "method": entry.method,

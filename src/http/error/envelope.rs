@@ -15,26 +15,8 @@ use crate::domain::Denial;
 use crate::domain::denial::RequestDenial;
 use crate::domain::scim::Fault;
 use crate::domain::settings::ErrorTexts;
+use crate::http::route::Envelope;
 use crate::web::page::Page;
-
-/// In what form the routes of an API refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Envelope {
-    Rest,
-    Scim,
-    OAuth,
-    /// For whoever came with a browser and cannot be sent back to the client.
-    Page,
-}
-
-impl Envelope {
-    pub fn at(path: &str) -> Self {
-        if path.starts_with("/oidc/") {
-            return if path.ends_with("/v1/authorize") { Self::Page } else { Self::OAuth };
-        }
-        if path.contains("/scim/v2/") { Self::Scim } else { Self::Rest }
-    }
-}
 
 /// The answer that tells of an error.
 pub fn render(error: &ApiError, envelope: Envelope, request_id: &str, texts: ErrorTexts) -> Response {

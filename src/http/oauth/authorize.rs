@@ -13,9 +13,9 @@ use crate::domain::sign_ins::{
 };
 use crate::domain::{Denial, PrincipalId};
 use crate::http::App;
+use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, oauth};
 use crate::http::extract::Parameters;
-use crate::http::layers::{Peer, Received, RequestOrigin};
 use crate::http::oauth::oidc::Server;
 use crate::service::{Error, KeyVerdict, Seal};
 use crate::web::access::SignInPolicy;
@@ -40,7 +40,7 @@ pub async fn authorize(
     method: Method,
     headers: HeaderMap,
     extensions: Extensions,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
+    Extension(RequestContext { origin, .. }): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
     let request = match AuthorizationRequest::read(parameters.pairs()) {
         Ok(request) => request,
@@ -86,13 +86,13 @@ pub async fn choose(
     server: Server,
     headers: HeaderMap,
     extensions: Extensions,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
-    Extension(Received(body)): Extension<Received>,
+    Extension(context): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
     if is_foreign(&headers) {
         return Err(denied("Cross-site request rejected").into());
     }
     app.sign_in.check(&headers, &extensions).map_err(|why| denied(&why))?;
+    let RequestContext { origin, connection, body, .. } = context;
     let body = body?;
     let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name).map(|(_, value)| value);
     let ticket = field("ticket").unwrap_or_default();
@@ -100,9 +100,8 @@ pub async fn choose(
     if let Some(key) = app.sign_in.key()
         && !pending.admitted
     {
-        let peer = extensions.get::<Peer>().map(|peer| peer.0);
         let typed = field("control_key").unwrap_or_default();
-        let (status, notice, wait) = match app.service.key_guesses().check(peer, &typed, key) {
+        let (status, notice, wait) = match app.service.key_guesses().check(connection.peer, &typed, key) {
             KeyVerdict::Right => (StatusCode::OK, None, None),
             KeyVerdict::Wrong => (StatusCode::FORBIDDEN, Some("This is not the control key.".to_owned()), None),
             KeyVerdict::Wait(seconds) => {
