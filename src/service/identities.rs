@@ -140,7 +140,7 @@ impl Service {
             stored.map_err(|error| exists(error, directory, kind, name))?;
         }
         if directory == Directory::Workspace && after.assignment() != before.assignment() {
-            writer.put_place(workspace.id, principal.id, &after.assignment()).await?;
+            writer.put_assignment_attributes(workspace.id, principal.id, &after.assignment()).await?;
         }
         if after.active != before.active {
             let name = if after.active { "activateUser" } else { "deactivateUser" };
@@ -378,14 +378,14 @@ pub(super) async fn load(
     with_members: bool,
 ) -> Result<Entry, Error> {
     let workspace = &call.caller.workspace;
-    let (everybody, reach) = match directory {
+    let (everybody, memberships) = match directory {
         Directory::Workspace => {
-            (Some(workspace.users_group), reader.standing(workspace, found.0.id).await?.memberships)
+            (Some(workspace.users_group), reader.workspace_memberships(workspace, found.0.id).await?.memberships)
         }
-        Directory::Account => (None, reader.reach_in_account(workspace.account, found.0.id).await?),
+        Directory::Account => (None, reader.account_memberships(workspace.account, found.0.id).await?),
     };
     let members = if with_members { list_members(reader, call, directory, &found.0).await? } else { Vec::new() };
-    Ok(Entry::surrounded(everybody, found, &reach, members))
+    Ok(Entry::surrounded(everybody, found, &memberships, members))
 }
 
 /// The principal of the account that has this name but no place in the workspace.

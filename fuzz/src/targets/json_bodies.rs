@@ -2,7 +2,7 @@
 
 use dapi_mock::domain::denial::RequestDenial;
 use dapi_mock::domain::settings::{ErrorTexts, PLATFORM_MAX_LIFETIME_DAYS};
-use dapi_mock::domain::tokens::{TokenFacts, TokenUpdate, plan_create};
+use dapi_mock::domain::tokens::{ScopesUpdate, TokenFacts, TokenUpdate, plan_create};
 use dapi_mock::domain::{Denial, Millis};
 use dapi_mock::http::account::Requested;
 use dapi_mock::http::error::{ApiError, wire};
