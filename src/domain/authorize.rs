@@ -1,6 +1,6 @@
 //! The ten ordered checks that every request passes before its handler runs, as one pure function.
 //! It returns the trace of the checks, which `explain`, the log and the audit log show. Start with [`authorize`];
-//! `facts` has what the checks look at, `decision` what comes of them.
+//! `facts` has what the checks look at, `decision` their outcome.
 //! See docs/reference/errors.md#order-of-checks.
 
 mod decision;
@@ -244,7 +244,7 @@ fn not_expired_nor_inactive(
     Ok(lifecycle::as_of(token, &workspace.behaviour, now))
 }
 
-/// Check 5 of an access token. The real service refuses with `Token is expiring within 30 seconds.` half a minute early;
+/// Check 5 of an access token. The real service refuses half a minute early (`Token is expiring within 30 seconds.`);
 /// here the token works until it expires. See docs/reference/errors.md#authentication-failures.
 fn access_token_not_expired(trace: &mut Trace, claims: Claims, now: Millis) -> Result<Claims, AccessDenial> {
     let expiry = claims.expiry();

@@ -53,7 +53,7 @@ pub enum RemedyStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Difference {
-    /// Another credential of the same principal: a new token, or access token, for all APIs.
+    /// A new token or access token of the same principal, for all APIs.
     NewCredential,
     /// A valid credential of such a principal.
     CredentialOf(Actor),

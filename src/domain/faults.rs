@@ -56,15 +56,15 @@ pub struct Request<'a> {
 
 impl Match {
     fn takes(&self, request: &Request<'_>) -> bool {
-        let same = |wanted: &Option<String>, found: Option<&str>| {
-            wanted.as_ref().is_none_or(|wanted| found.is_some_and(|found| wanted.eq_ignore_ascii_case(found)))
+        let same = |expected: &Option<String>, found: Option<&str>| {
+            expected.as_ref().is_none_or(|expected| found.is_some_and(|found| expected.eq_ignore_ascii_case(found)))
         };
         same(&self.method, Some(request.method))
             && self.path.as_ref().is_none_or(|pattern| path_fits(pattern, request.path))
             && self
                 .principal
                 .as_ref()
-                .is_none_or(|wanted| request.principal.is_some_and(|found| Principal::is_same_name(wanted, found)))
+                .is_none_or(|expected| request.principal.is_some_and(|found| Principal::is_same_name(expected, found)))
             && same(&self.token_id, request.token.map(TokenId::as_str))
             && self.client.as_ref().is_none_or(|part| request.client.contains(part.as_str()))
     }
@@ -82,16 +82,16 @@ impl Match {
 
 /// Whether a path matches a pattern. A segment `*` or in braces stands for any segment, a `*` at the end for any rest.
 pub fn path_fits(pattern: &str, path: &str) -> bool {
-    let mut wanted = pattern.split('/').peekable();
+    let mut expected = pattern.split('/').peekable();
     let mut parts = path.split('/');
     loop {
-        match (wanted.next(), parts.next()) {
+        match (expected.next(), parts.next()) {
             (None, None) => return true,
-            (Some(last), Some(part)) if last.ends_with('*') && wanted.peek().is_none() => {
+            (Some(last), Some(part)) if last.ends_with('*') && expected.peek().is_none() => {
                 return part.starts_with(last.trim_end_matches('*'));
             }
             (Some(any), Some(part)) if (any == "*" || any.starts_with('{')) && !part.is_empty() => {}
-            (Some(wanted), Some(part)) if wanted == part => {}
+            (Some(expected), Some(part)) if expected == part => {}
             _ => return false,
         }
     }
@@ -332,7 +332,7 @@ impl Rule {
         self.times.map_or(beyond, |times| beyond.min(times.into()))
     }
 
-    /// How often it will still fire; `None` for ever.
+    /// How often it will still fire; `None` for every request.
     pub fn remaining(&self, seen: i64) -> Option<i64> {
         self.times.map(|times| i64::from(times) - self.fired(seen))
     }

@@ -11,7 +11,6 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use crate::domain::access::Membership;
 use crate::domain::{PrincipalId, WorkspaceId};
 
-/// What a principal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum PrincipalKind {
@@ -441,7 +440,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stored_name_stays_as_it_is(name in any::<String>()) {
+        fn the_stored_form_of_a_stored_name_is_itself(name in any::<String>()) {
             for kind in [PrincipalKind::User, PrincipalKind::Group] {
                 let stored = Principal::stored_name(kind, &name);
                 prop_assert_eq!(Principal::stored_name(kind, &stored), stored.clone());

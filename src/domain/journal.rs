@@ -109,26 +109,26 @@ impl RequestFilter {
         let Request { method, path, principal, token, client } = seen.request;
         let route = |there: bool| if there { "a route" } else { "no route" };
         let outcome = |refused: bool| if refused { "a refusal" } else { "a success" };
-        let (wanted_status, status) = (self.status.map(|status| status.to_string()), seen.status.to_string());
-        let (credential, wanted_route) =
+        let (expected_status, status) = (self.status.map(|status| status.to_string()), seen.status.to_string());
+        let (credential, expected_route) =
             (self.credential.map(CredentialKind::as_str), self.unmatched.map(|none| route(!none)));
-        let same = |wanted: &str, found: &str| wanted.eq_ignore_ascii_case(found);
+        let same = |expected: &str, found: &str| expected.eq_ignore_ascii_case(found);
         let fields = [
             ("method", self.method.as_deref(), Some(method), same as fn(&str, &str) -> bool),
             ("path", self.path.as_deref(), Some(path), path_fits),
             ("principal", self.principal.as_deref(), principal, Principal::is_same_name),
             ("token_id", self.token_id.as_deref(), token.map(TokenId::as_str), same),
             ("client", self.client.as_deref(), Some(client), |part, client| client.contains(part)),
-            ("status", wanted_status.as_deref(), Some(&*status), same),
+            ("status", expected_status.as_deref(), Some(&*status), same),
             ("credential", credential, Some(seen.credential.as_str()), same),
             ("operation", self.operation.as_deref(), seen.operation, same),
-            ("path", wanted_route, Some(route(seen.operation.is_some())), same),
+            ("path", expected_route, Some(route(seen.operation.is_some())), same),
             ("answer", self.refused.map(outcome), Some(outcome(seen.is_refused())), same),
         ]
-        .map(|(name, wanted, found, fits)| {
-            let wanted = wanted.filter(|wanted| !found.is_some_and(|found| fits(wanted, found)))?;
+        .map(|(name, expected, found, fits)| {
+            let expected = expected.filter(|expected| !found.is_some_and(|found| fits(expected, found)))?;
             let found = found.map_or("unknown".to_owned(), |found| format!("'{found}'"));
-            Some(format!("{name} is {found}, not '{wanted}'"))
+            Some(format!("{name} is {found}, not '{expected}'"))
         });
         fields.into_iter().flatten().collect()
     }
@@ -193,12 +193,12 @@ pub fn path_distance(route: &str, path: &str) -> usize {
         &segments(route),
         &segments(path),
         |segment| segment.len() + 1,
-        |wanted, found| {
+        |expected, found| {
             let letters = |text: &str| -> Vec<char> { text.chars().collect() };
-            if wanted.starts_with('{') {
+            if expected.starts_with('{') {
                 1
             } else {
-                edits(&letters(wanted), &letters(found), |_| 1, |a, b| (a != b).into())
+                edits(&letters(expected), &letters(found), |_| 1, |a, b| (a != b).into())
             }
         },
     )
@@ -261,11 +261,11 @@ mod tests {
             Request { method: "GET", path: "/api/2.0/token/list", principal: None, token: None, client: "curl/8" };
         let seen =
             ReceivedRequest { request, status: 403, credential: CredentialKind::None, operation: Some("tokens.list") };
-        let wanted: RequestFilter = serde_json::from_str(
+        let expected: RequestFilter = serde_json::from_str(
             r#"{"method": "get", "path": "/api/2.0/token/*", "client": "curl", "status": "403", "unmatched": false, "refused": true}"#,
         )
         .unwrap();
-        assert!(wanted.takes(&seen));
+        assert!(expected.takes(&seen));
         let other: RequestFilter =
             serde_json::from_str(r#"{"principal": "ann", "status": 200, "unmatched": true, "refused": "false"}"#)
                 .unwrap();

@@ -324,7 +324,7 @@ impl ClientCredentials {
             (None, ..) => return Err(Refusal::InvalidClient("no client id and secret were sent")),
         };
         if client_id.contains('\0') {
-            // No database is asked for what one of them cannot even hold.
+            // PostgreSQL cannot store this character, so no database is asked for it.
             return Err(Refusal::InvalidClient("the client id holds the character U+0000"));
         }
         let scope = checked_scope(parameter(form, "scope")?.unwrap_or_default())?;
@@ -404,8 +404,8 @@ mod tests {
     #[test]
     fn a_secret_is_found_at_any_place_and_a_wrong_one_is_not() {
         let stored: Vec<Secret> = (0..7).map(|i| secret(&i.to_string(), &format!("s{i}"))).collect();
-        for wanted in &stored {
-            assert_eq!(find_secret(&wanted.hash, &stored), Some(wanted));
+        for expected in &stored {
+            assert_eq!(find_secret(&expected.hash, &stored), Some(expected));
         }
         for count in 0..stored.len() {
             assert_eq!(find_secret(&SecretHash::of("wrong"), &stored[..count]), None);

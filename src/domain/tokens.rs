@@ -17,8 +17,8 @@ use crate::domain::{Denial, Millis, PrincipalId, TokenId, WorkspaceId};
 pub const QUOTA: i64 = 600;
 /// The longest comment, in characters. See docs/reference/tokens.md#token-fields.
 pub const MAX_COMMENT_CHARS: usize = 255;
-/// A use within this time after the recorded one is not recorded, so that a busy token costs at most one write a second.
-/// The 90 days can end early by no more than this.
+/// A use within this time after the recorded one is not recorded, so that a busy token costs at most one write a
+/// second. The 90 days can end early by no more than this.
 pub const USE_RESOLUTION_MS: i64 = 1_000;
 
 /// Before there was a maximum, this lifetime was the documented way to request no limit. It counts as absent
@@ -339,12 +339,11 @@ impl From<Option<Vec<String>>> for ScopesUpdate {
 }
 
 impl TokenUpdate {
-    /// Reads `{token: {comment, scopes}, update_mask}`: only what the mask names changes, and a
-    /// named field that is absent is cleared, as field masks go.
+    /// Reads `{token: {comment, scopes}, update_mask}`. Only fields that the mask names change; a named field that is
+    /// absent is cleared.
     ///
     /// # Errors
-    /// [`Denial::InvalidParameter`] for an empty mask, a path that cannot be updated, a long
-    /// comment or a bad scope.
+    /// [`Denial::InvalidParameter`] for an empty mask, a field that cannot be updated, or an invalid value.
     pub fn plan(comment: Option<&str>, scopes: Option<&[String]>, update_mask: &str) -> Result<Self, Denial> {
         let mut update = Self::default();
         let paths: Vec<&str> = update_mask.split(',').map(str::trim).filter(|path| !path.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What comes of the checks: the trace, the caller or the refusal, and whom a remedy has to name.
+//! The outcome of the checks: the trace, the caller or the refusal, and the workspace and owner that a remedy names.
 //! `explain`, the log and the audit log read a [`Decision`]; nothing here decides.
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! The bodies of PUT and PATCH: which operations they contain. `draft` carries them out. A PATCH does what it says or is
-//! refused; nothing in it is ignored. Start with [`Change`]. See docs/reference/scim.md#writes.
+//! The bodies of PUT and PATCH: which operations they contain. `draft` carries them out. A PATCH does what it says or
+//! is refused; nothing in it is ignored. Start with [`Change`]. See docs/reference/scim.md#writes.
 
 use serde_json::{Map, Value};
 
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn members_come_and_go_in_every_shape() {
+    fn members_are_added_and_removed_in_every_notation() {
         for (operation, expected) in [
             (json!({"op": "add", "path": "members", "value": [{"value": "3"}]}), vec![1, 2, 3]),
             (json!({"op": "Add", "value": {"members": [{"value": "3"}, {"value": "1"}]}}), vec![1, 2, 3]),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_and_names_come_in_every_shape() {
+    fn active_and_names_are_changed_in_every_notation() {
         for value in
             [json!(false), json!("false"), json!("False"), json!([{"value": "false"}]), json!({"value": false})]
         {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_operations_are_refused() {
         let user_says = |operations: Value| patched(&user(), &operations).unwrap_err();
         for (operations, fault, says) in [
             (json!({}), Fault::InvalidSyntax, "Operations"),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_does_what_it_says_or_says_that_it_does_not() {
+    fn a_patch_does_what_it_says_or_is_refused() {
         let core = "urn:ietf:params:scim:schemas:core:2.0:User";
         let extension = "urn:ietf:params:scim:schemas:extension:workspace:2.0:User";
         let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_resource_holds_has_bounds() {
+    fn resources_have_limits() {
         use crate::domain::scim::{MAX_EMAILS, MAX_MEMBERS_AT_ONCE, MAX_TEXT_CHARS, MAX_VALUES};
         let many = |n: usize| (1..=n).map(|n| json!({ "value": n.to_string() })).collect::<Value>();
         let set = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
@@ -453,7 +453,7 @@ mod tests {
             let body = if path.contains('.') { json!({"name": {&path[5..]: too_much}}) } else { body };
             assert!(Change::Replace(object(&body)).apply(&mut put).is_err(), "PUT {path}");
         }
-        // Step by step it is no more than at once.
+        // The limit also applies to several operations together.
         let one_more = json!([
             {"op": "add", "path": "roles", "value": many(MAX_VALUES)},
             {"op": "add", "path": "roles", "value": "another"},
@@ -470,7 +470,7 @@ mod tests {
         assert!(create(many(MAX_EMAILS + 1)).is_err());
     }
 
-    /// What a user has, as a client that only reads JSON would model it.
+    /// A user, as a client that only reads JSON would model it.
     #[derive(Clone, Debug, Default, PartialEq)]
     struct Model {
         single: std::collections::BTreeMap<&'static str, Option<String>>,
@@ -493,7 +493,7 @@ mod tests {
         }
     }
 
-    /// One operation in one of its spellings, with its verb, path and values for the model.
+    /// An operation in one of its notations, with its verb, path and values for the model.
     fn any_operation() -> impl Strategy<Value = (Value, &'static str, &'static str, Vec<String>)> {
         let verb = prop::sample::select(vec!["add", "remove", "replace"]);
         let path = prop::sample::select(vec![
@@ -534,7 +534,7 @@ mod tests {
         })
     }
 
-    /// What an operation does to the model; `None` where it must be refused.
+    /// The model after an operation; `None` if the operation must be refused.
     fn expected(mut model: Model, verb: &str, path: &str, values: &[String]) -> Option<Model> {
         if path == "active" {
             model.active = verb == "remove" || values.len().is_multiple_of(2);
@@ -575,7 +575,7 @@ mod tests {
         }
 
         #[test]
-        fn a_patch_is_what_a_simple_model_says(operations in prop::collection::vec(any_operation(), 1..6)) {
+        fn a_patch_agrees_with_a_simple_model(operations in prop::collection::vec(any_operation(), 1..6)) {
             let (mut before, mut draft) = (model(&user()), user());
             for (operation, verb, path, values) in operations {
                 let after = patched(&draft, &json!([operation]));

@@ -30,7 +30,7 @@ pub struct Draft {
 
 /// An attribute that a body or a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
+pub(super) enum ResourceField {
     DisplayName,
     ExternalId,
     Active,
@@ -122,7 +122,7 @@ enum UnknownParts {
     Ignore,
 }
 
-impl Slot {
+impl ResourceField {
     /// The attribute of a kind of resource with this lowercase name.
     pub(super) fn of(kind: PrincipalKind, name: &str) -> Option<Self> {
         use PrincipalKind::{Group, ServicePrincipal, User};
@@ -249,12 +249,15 @@ impl Draft {
                 (Some(""), Value::Object(body)) if body.keys().all(|key| !key.starts_with("urn:")) => {
                     self.fill(verb, body)?;
                 }
-                (Some(local), _) => match Slot::of(kind, &local.to_lowercase()) {
-                    None | Some(Slot::Emails | Slot::Id | Slot::Schemas | Slot::ReadOnly) => {}
-                    Some(Slot::Identifier) if value.is_null() => {}
-                    Some(slot) => {
+                (Some(local), _) => match ResourceField::of(kind, &local.to_lowercase()) {
+                    None
+                    | Some(
+                        ResourceField::Emails | ResourceField::Id | ResourceField::Schemas | ResourceField::ReadOnly,
+                    ) => {}
+                    Some(ResourceField::Identifier) if value.is_null() => {}
+                    Some(field) => {
                         let unknown = UnknownParts::Ignore;
-                        self.change(slot, &Write { verb, value, filter: None, unknown })?;
+                        self.change(field, &Write { verb, value, filter: None, unknown })?;
                     }
                 },
                 (None, _) => {}
@@ -268,16 +271,20 @@ impl Draft {
     /// # Errors
     /// As [`Change::apply`](super::Change::apply).
     pub(super) fn change_at(&mut self, verb: Verb, path: &AttributePath<'_>, value: &Value) -> Result<(), Denial> {
-        let slot = Slot::of(self.principal.kind, &path.attribute.to_lowercase());
+        let field = ResourceField::of(self.principal.kind, &path.attribute.to_lowercase());
         let write = Write { verb, value, filter: None, unknown: UnknownParts::Refuse };
-        match slot.ok_or_else(|| no_such_attribute(path.sent))? {
-            Slot::Emails => emails::leave_unchanged(&self.principal, verb, path, value),
-            slot if slot.is_list() => self.change(slot, &Write { filter: path.of_values()?, ..write }),
+        match field.ok_or_else(|| no_such_attribute(path.sent))? {
+            ResourceField::Emails => emails::leave_unchanged(&self.principal, verb, path, value),
+            field if field.is_list() => self.change(field, &Write { filter: path.of_values()?, ..write }),
             _ if path.filter.is_some() => Err(no_such_attribute(path.sent)),
-            Slot::Id if verb != Verb::Remove && text("id", value)? == Some(self.principal.id.to_string()) => Ok(()),
-            Slot::Schemas if verb != Verb::Remove && self.has_schemas(value) => Ok(()),
-            Slot::Id | Slot::Schemas | Slot::ReadOnly => Err(mutability(&format!("{} cannot be changed.", path.sent))),
-            slot => self.change(slot, &write),
+            ResourceField::Id if verb != Verb::Remove && text("id", value)? == Some(self.principal.id.to_string()) => {
+                Ok(())
+            }
+            ResourceField::Schemas if verb != Verb::Remove && self.has_schemas(value) => Ok(()),
+            ResourceField::Id | ResourceField::Schemas | ResourceField::ReadOnly => {
+                Err(mutability(&format!("{} cannot be changed.", path.sent)))
+            }
+            field => self.change(field, &write),
         }
     }
 
@@ -290,27 +297,27 @@ impl Draft {
     }
 
     /// Writes one attribute. Adding to an attribute with a single value replaces it.
-    fn change(&mut self, slot: Slot, write: &Write<'_>) -> Result<(), Denial> {
+    fn change(&mut self, field: ResourceField, write: &Write<'_>) -> Result<(), Denial> {
         let verb = write.verb;
-        let value = if verb == Verb::Remove && !slot.is_list() { &Value::Null } else { write.value };
-        match slot {
-            Slot::DisplayName => self.set_display_name(text("displayName", value)?)?,
-            Slot::ExternalId => self.principal.external_id = text("externalId", value)?,
-            Slot::Active => match boolean("active", value)? {
+        let value = if verb == Verb::Remove && !field.is_list() { &Value::Null } else { write.value };
+        match field {
+            ResourceField::DisplayName => self.set_display_name(text("displayName", value)?)?,
+            ResourceField::ExternalId => self.principal.external_id = text("externalId", value)?,
+            ResourceField::Active => match boolean("active", value)? {
                 Some(active) => self.active = active,
                 None if verb == Verb::Add => {}
                 None => self.active = true,
             },
-            Slot::GivenName => self.principal.attributes.given_name = text("name.givenName", value)?,
-            Slot::FamilyName => self.principal.attributes.family_name = text("name.familyName", value)?,
-            Slot::Name => self.set_name(&Write { value, filter: None, ..*write })?,
-            Slot::Entitlements => {
+            ResourceField::GivenName => self.principal.attributes.given_name = text("name.givenName", value)?,
+            ResourceField::FamilyName => self.principal.attributes.family_name = text("name.familyName", value)?,
+            ResourceField::Name => self.set_name(&Write { value, filter: None, ..*write })?,
+            ResourceField::Entitlements => {
                 change_list(&mut self.entitlements, write, texts("entitlements", value, MAX_VALUES)?)?;
             }
-            Slot::Roles => change_list(&mut self.roles, write, texts("roles", value, MAX_VALUES)?)?,
-            Slot::Members => change_list(&mut self.members, write, ids(value)?)?,
-            Slot::Identifier => self.check_identifier(value)?,
-            Slot::Emails | Slot::Id | Slot::Schemas | Slot::ReadOnly => {}
+            ResourceField::Roles => change_list(&mut self.roles, write, texts("roles", value, MAX_VALUES)?)?,
+            ResourceField::Members => change_list(&mut self.members, write, ids(value)?)?,
+            ResourceField::Identifier => self.check_identifier(value)?,
+            ResourceField::Emails | ResourceField::Id | ResourceField::Schemas | ResourceField::ReadOnly => {}
         }
         Ok(())
     }
@@ -376,7 +383,7 @@ impl Draft {
     }
 }
 
-impl Slot {
+impl ResourceField {
     fn is_list(self) -> bool {
         matches!(self, Self::Entitlements | Self::Roles | Self::Members)
     }

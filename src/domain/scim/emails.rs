@@ -90,7 +90,7 @@ pub(super) fn leave_unchanged(
     }
 }
 
-/// The e-mail addresses of a new user. The user name is the default, and the first address is primary if none is marked.
+/// The e-mail addresses of a new user. The default is the user name; the first address is primary if none is marked.
 pub(super) fn of_new_user(given: Option<&Value>, user_name: &str) -> Result<Vec<Email>, Denial> {
     let mut emails = read_all(given)?;
     if emails.is_empty() {

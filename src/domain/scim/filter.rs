@@ -35,12 +35,12 @@ enum Operator {
 }
 
 impl Operator {
-    fn holds(self, found: &str, wanted: &str) -> bool {
+    fn holds(self, found: &str, expected: &str) -> bool {
         match self {
-            Self::Eq | Self::Ne => found == wanted,
-            Self::Co => found.contains(wanted),
-            Self::Sw => found.starts_with(wanted),
-            Self::Ew => found.ends_with(wanted),
+            Self::Eq | Self::Ne => found == expected,
+            Self::Co => found.contains(expected),
+            Self::Sw => found.starts_with(expected),
+            Self::Ew => found.ends_with(expected),
         }
     }
 }
@@ -54,7 +54,7 @@ enum Node<F> {
     Any(Vec<Self>),
     Not(Box<Self>),
     Present(F),
-    Compare { field: F, operator: Operator, wanted: String },
+    Compare { field: F, operator: Operator, expected: String },
 }
 
 impl<F: Field> Filter<F> {
@@ -101,7 +101,7 @@ impl<F: Field> Node<F> {
     fn requires(&self, is_one: &impl Fn(F) -> bool) -> Option<(F, &str)> {
         match self {
             Self::All(nodes) => nodes.iter().find_map(|node| node.requires(is_one)),
-            Self::Compare { field, operator: Operator::Eq, wanted } if is_one(*field) => Some((*field, wanted)),
+            Self::Compare { field, operator: Operator::Eq, expected } if is_one(*field) => Some((*field, expected)),
             _ => None,
         }
     }
@@ -112,8 +112,8 @@ impl<F: Field> Node<F> {
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(values)),
             Self::Not(node) => !node.matches(values),
             Self::Present(field) => values(*field).iter().any(|value| !value.is_empty()),
-            Self::Compare { field, operator, wanted } => {
-                let holds = values(*field).iter().any(|value| operator.holds(&comparable(*field, value), wanted));
+            Self::Compare { field, operator, expected } => {
+                let holds = values(*field).iter().any(|value| operator.holds(&comparable(*field, value), expected));
                 holds != (*operator == Operator::Ne)
             }
         }
@@ -194,8 +194,8 @@ impl<'a> Parser<'a> {
             return Ok(Node::Present(field));
         }
         let operator = operator.parse().map_err(|_| format!("there is no operator '{}'", excerpt(&operator)))?;
-        let wanted = self.value()?;
-        Ok(Node::Compare { field, operator, wanted: comparable(field, &wanted).into_owned() })
+        let expected = self.value()?;
+        Ok(Node::Compare { field, operator, expected: comparable(field, &expected).into_owned() })
     }
 
     /// A JSON string; text in single quotes, as Terraform sends it; or a bare word, as in the documentation's examples.
@@ -234,18 +234,18 @@ impl<'a> Parser<'a> {
     }
 
     /// Consumes the next word if it is this one.
-    fn keyword(&mut self, wanted: &str) -> bool {
+    fn keyword(&mut self, expected: &str) -> bool {
         let before = self.rest;
-        let found = self.word().eq_ignore_ascii_case(wanted);
+        let found = self.word().eq_ignore_ascii_case(expected);
         if !found {
             self.rest = before;
         }
         found
     }
 
-    fn symbol(&mut self, wanted: char) -> Parsed<()> {
-        let rest = self.rest.trim_start().strip_prefix(wanted);
-        self.rest = rest.ok_or_else(|| format!("'{wanted}' is missing"))?;
+    fn symbol(&mut self, expected: char) -> Parsed<()> {
+        let rest = self.rest.trim_start().strip_prefix(expected);
+        self.rest = rest.ok_or_else(|| format!("'{expected}' is missing"))?;
         Ok(())
     }
 }

@@ -233,8 +233,8 @@ pub struct TokenSeed {
     /// When it was created. Defaults to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Moment>,
-    /// When it expires: `never`, a time, or a duration from now. Without `expires` and `lifetime` the token has the maximum
-    /// lifetime of new tokens.
+    /// When it expires: `never`, a time, or a duration from now. Without `expires` and `lifetime` the token has the
+    /// maximum lifetime of new tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Moment>,
     /// How long after its creation it expires, instead of `expires`. It may exceed the maximum lifetime.
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn errors_name_line_and_field() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("workspaces:\n- colour: red\n", "s.yaml:2: workspaces[0].colour: unknown field `colour`"),
             ("workspaces:\n- tokens:\n  - comment: x\n", "s.yaml:3: workspaces[0].tokens[0]: missing field `owner`"),
             (
@@ -429,7 +429,7 @@ mod tests {
             ("- a\n", "s.yaml:1: "),
         ] {
             let error = parse(text).unwrap_err().in_file("s.yaml").to_string();
-            assert!(error.starts_with(wanted), "{error}");
+            assert!(error.starts_with(expected), "{error}");
         }
     }
 

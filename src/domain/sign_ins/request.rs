@@ -64,7 +64,7 @@ fn is_loopback(uri: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1") && is_port && is_path && uri.len() <= MAX_PARAMETER_BYTES
 }
 
-/// An invalid request, and who is told so.
+/// An invalid request, and who sees the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthorizationError {
     /// The redirect URI is unknown or not trusted, so the browser shows the error.
