@@ -142,7 +142,7 @@ async fn permitted(world: &World) -> BTreeSet<String> {
     let mut reader = world.service.store().read().await.unwrap();
     let mut names = BTreeSet::new();
     for (principal, place) in reader.list_assigned(&workspace).await.unwrap() {
-        let may = reader.standing(&workspace, principal.id).await.unwrap().token_permission().is_some();
+        let may = reader.workspace_memberships(&workspace, principal.id).await.unwrap().token_permission().is_some();
         if principal.kind != PrincipalKind::Group && principal.active && place.active && may {
             names.insert(principal.name);
         }
