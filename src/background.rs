@@ -47,7 +47,7 @@ pub async fn catch_up(service: Service) {
 /// When the database cannot be written.
 pub async fn record(service: &Service) -> Result<(), Error> {
     service.record_late_uses().await?;
-    service.keep_time().await
+    service.persist_time().await
 }
 
 /// Sweeps all workspaces again and again, and removes those that were made for a time.
@@ -59,7 +59,7 @@ pub async fn sweep(service: Service, extra: ExtraListeners, every: Duration) {
             Ok(ended) => tracing::info!(ended, "swept"),
             Err(error) => tracing::warn!("the sweep did not finish, and will be tried again: {error}"),
         }
-        match service.delete_outlived_workspaces().await {
+        match service.delete_expired_workspaces().await {
             Ok(gone) => {
                 for id in gone {
                     tracing::info!("the time of workspace {id} is over");
@@ -71,11 +71,11 @@ pub async fn sweep(service: Service, extra: ExtraListeners, every: Duration) {
         if let Err(error) = service.tidy_journal().await {
             tracing::warn!("the shared journal is tidied later: {error}");
         }
-        match service.forget_removed_workspaces(extra.workspaces()).await {
+        match service.forget_deleted_workspaces(extra.workspaces()).await {
             Ok(removed) => removed.into_iter().for_each(|id| extra.close(id)),
             Err(error) => tracing::warn!("what other processes removed is remembered for now: {error}"),
         }
-        match service.removed_accounts(extra.accounts()).await {
+        match service.deleted_accounts(extra.accounts()).await {
             Ok(removed) => removed.into_iter().for_each(|id| extra.close(id)),
             Err(error) => tracing::warn!("ports of removed accounts stay open for now: {error}"),
         }

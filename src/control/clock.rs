@@ -10,7 +10,7 @@ use super::reply::{Asked, Input, Problem, Reply, instant, ok, show_instant, work
 use crate::domain::clock::ClockMode;
 use crate::domain::lifecycle::EventKind;
 use crate::domain::{AccountId, TokenId, WorkspaceId, durations};
-use crate::service::{Advanced, ClockState, Event, Target};
+use crate::service::{AdvanceOutcome, AdvanceTarget, ClockState, Event};
 
 pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
@@ -62,7 +62,7 @@ async fn admin_token_ended(control: &Control, workspace: WorkspaceId) -> Result<
     })
 }
 
-async fn advanced_json(control: &Control, workspace: WorkspaceId, advanced: &Advanced) -> Result<Value, Problem> {
+async fn advanced_json(control: &Control, workspace: WorkspaceId, advanced: &AdvanceOutcome) -> Result<Value, Problem> {
     let mut out = clock_json(advanced.state);
     let events = events_json(control, workspace, &advanced.events).await?;
     if let Some(object) = out.as_object_mut() {
@@ -116,15 +116,15 @@ pub(super) struct Advance {
 }
 
 impl Advance {
-    fn target(&self) -> Result<Target, Problem> {
+    fn target(&self) -> Result<AdvanceTarget, Problem> {
         match (&self.by, &self.to, &self.until) {
             (Some(by), None, None) => {
-                durations::parse(by).map(Target::By).map_err(|e| Problem::bad_request(format!("by: {e}")))
+                durations::parse(by).map(AdvanceTarget::By).map_err(|e| Problem::bad_request(format!("by: {e}")))
             }
-            (None, Some(to), None) => Ok(Target::To(instant(to)?)),
+            (None, Some(to), None) => Ok(AdvanceTarget::To(instant(to)?)),
             (None, None, Some(until)) => match (EventKind::parse(until), until.strip_prefix("token:")) {
-                (Some(kind), _) => Ok(Target::Next(kind)),
-                (None, Some(id)) => Ok(Target::Token(TokenId::from_text(id))),
+                (Some(kind), _) => Ok(AdvanceTarget::Next(kind)),
+                (None, Some(id)) => Ok(AdvanceTarget::Token(TokenId::from_text(id))),
                 (None, None) => Err(Problem::bad_request(format!(
                     "until: unknown event '{until}': use token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:<token_id>."
                 ))),
@@ -154,7 +154,7 @@ pub(super) async fn advance_account(
     let account = account.parse().map(AccountId);
     let account = account.map_err(|_| Problem::bad_request("The account's id is a UUID."))?;
     let target = body.target()?;
-    if matches!(target, Target::Next(_) | Target::Token(_)) {
+    if matches!(target, AdvanceTarget::Next(_) | AdvanceTarget::Token(_)) {
         return Err(Problem::bad_request("until: an event belongs to one workspace; use by or to for an account."));
     }
     let mut workspaces = Vec::new();

@@ -69,7 +69,7 @@ fn account_port(account: AccountId, base: &str, port: u16) -> Value {
 /// The account of the path: an id, or `default` for that of the default workspace.
 async fn account_id(control: &Control, text: &str) -> Result<AccountId, Problem> {
     Ok(match text {
-        "default" => control.service.home_of_account(None).await?.account,
+        "default" => control.service.workspace_of_account(None).await?.account,
         id => control.service.account_named(id).await?,
     })
 }

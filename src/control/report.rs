@@ -23,11 +23,12 @@ use crate::domain::authorize::{Caller, Demand, NamedWorkspace, Right};
 use crate::domain::identities::PrincipalKind;
 use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
 use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scopes};
-use crate::http::credential::presented;
-use crate::http::error::{ApiError, wire};
-use crate::http::layers::{REQUEST_ID, origin_of};
+use crate::http::context::origin_of;
+use crate::http::credential::Credentials;
+use crate::http::error::wire;
+use crate::http::exchange::REQUEST_ID;
 use crate::http::redaction;
-use crate::service::{Authorized, Call, Counted, Error, NamedRow};
+use crate::service::{Authorized, Call, CountMode, Error, NamedRow};
 
 /// What the account console demands.
 const CONSOLE: Demand =
@@ -46,13 +47,13 @@ impl FromRequestParts<Control> for AccountAdmin {
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
         let service = &control.service;
         let origin = Arc::new(origin_of(service, &parts.headers, &parts.extensions));
-        let shown = presented(&parts.headers);
+        let shown = Credentials::of(&parts.headers, &parts.uri).presented;
         let Authorized { decision, origin, .. } =
             service.authorize(&shown, &NamedWorkspace::Unnamed, CONSOLE, &origin).await?;
         let caller = decision.outcome.map_err(|denial| {
             let because = decision.trace.last().map(|step| redaction::line(&step.because)).unwrap_or_default();
             tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
-            let wire = wire(&ApiError::Denied(denial), &origin.request_id, service.error_texts());
+            let wire = wire(&denial.into(), service.error_texts());
             Problem::new(wire.status, wire.message)
         })?;
         let segments = Path::<HashMap<String, String>>::from_request_parts(parts, control).await;
@@ -124,9 +125,9 @@ pub(super) async fn page(State(control): State<Control>, admin: AccountAdmin, As
         return Err(Problem::bad_request(format!("limit: use 1 to {MAX_LIMIT}.")));
     }
     let counted = match wanted.count {
-        _ if wanted.counts => Counted::Buttons,
-        None | Some(true) => Counted::Total,
-        Some(false) => Counted::No,
+        _ if wanted.counts => CountMode::Buttons,
+        None | Some(true) => CountMode::Total,
+        Some(false) => CountMode::Skip,
     };
     let query = wanted.query()?;
     let page_token = wanted.page_token.as_deref();
@@ -134,10 +135,10 @@ pub(super) async fn page(State(control): State<Control>, admin: AccountAdmin, As
     let mut body = json!({ "tokens": page.rows.iter().map(row_json).collect::<Vec<_>>() });
     if let Some(body) = body.as_object_mut() {
         let counts = page.counts;
-        if counted != Counted::No {
+        if counted != CountMode::Skip {
             body.insert("total".to_owned(), counts.total.into());
         }
-        if counted == Counted::Buttons {
+        if counted == CountMode::Buttons {
             let counts = json!({ "inactive_principals": counts.inactive_principals, "no_expiry": counts.no_expiry });
             body.insert("counts".to_owned(), counts);
         }

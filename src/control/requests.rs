@@ -18,7 +18,7 @@ use super::explain::{not_kept, why_refused};
 use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::authorize::Check;
 use crate::domain::faults::path_fits;
-use crate::domain::journal::{CredentialKind, Wanted};
+use crate::domain::journal::{CredentialKind, RequestFilter};
 use crate::domain::{Millis, TokenId, Workspace};
 use crate::http::redaction;
 use crate::http::routes::{self, ROUTES};
@@ -54,7 +54,7 @@ struct Listing {
 #[expect(dead_code, reason = "only described")]
 pub(super) struct ListParameters {
     #[serde(flatten)]
-    wanted: Wanted,
+    wanted: RequestFilter,
     #[serde(flatten)]
     listing: Listing,
 }
@@ -65,7 +65,7 @@ async fn workspace(control: &Control, named: &str) -> Result<Workspace, Problem>
 }
 
 /// What is asked for. It is told again in answers, so it may hold no secret.
-fn words(wanted: &Wanted) -> Result<String, Problem> {
+fn words(wanted: &RequestFilter) -> Result<String, Problem> {
     let words = wanted.words();
     if redaction::line(&words) == words {
         Ok(words)
@@ -114,7 +114,7 @@ pub(super) async fn consume(
     let (wanted, listing) = read(parameters)?;
     let selection = select(&control, &workspace, &wanted, &listing).await?;
     let numbers: HashSet<u64> = selection.found.iter().map(|exchange| exchange.number).collect();
-    control.service.take_out_exchanges(&workspace, &numbers).await?;
+    control.service.delete_journal_entries(&workspace, &numbers).await?;
     Ok(listed(&listing, &selection))
 }
 
@@ -128,11 +128,11 @@ struct Selection {
 async fn select(
     control: &Control,
     workspace: &Workspace,
-    wanted: &Wanted,
+    wanted: &RequestFilter,
     listing: &Listing,
 ) -> Result<Selection, Problem> {
     words(wanted)?;
-    let mut found = control.service.exchanges(workspace, listing.since).await?;
+    let mut found = control.service.journal_entries(workspace, listing.since).await?;
     found.retain(|exchange| {
         listing.before.is_none_or(|before| exchange.number < before) && wanted.takes(&exchange.seen())
     });
@@ -154,7 +154,7 @@ fn listed(listing: &Listing, Selection { found, has_older }: &Selection) -> Resp
 }
 
 /// Tells the parameters that are about which requests from the others.
-fn read(parameters: BTreeMap<String, String>) -> Result<(Wanted, Listing), Problem> {
+fn read(parameters: BTreeMap<String, String>) -> Result<(RequestFilter, Listing), Problem> {
     let wrong = |error: &dyn std::fmt::Display| Problem::bad_request(error.to_string());
     let (mut wanted, mut listing) = (Map::new(), Map::new());
     for (name, text) in parameters {
@@ -185,7 +185,7 @@ pub(super) async fn show(
     Asked(one): Asked<One>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    let found = control.service.find_exchange(&request_id, Some(&workspace)).await?;
+    let found = control.service.find_journal_entry(&request_id, Some(&workspace)).await?;
     let found = found.ok_or_else(|| not_kept(&format!("The workspace has no request '{request_id}'")))?;
     Ok(match one.format {
         Format::Json => ok(&exchange_json(&found).into()),
@@ -196,7 +196,7 @@ pub(super) async fn show(
 /// Empties the journal of a workspace.
 pub(super) async fn clear(State(control): State<Control>, Path(named): Path<String>) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    control.service.empty_journal(&workspace).await?;
+    control.service.clear_journal(&workspace).await?;
     Ok(ok(&json!({})))
 }
 
@@ -204,11 +204,11 @@ pub(super) async fn clear(State(control): State<Control>, Path(named): Path<Stri
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "RequestExpectation")]
 pub(super) struct Expectation {
-    r#match: Option<Wanted>,
+    r#match: Option<RequestFilter>,
     at_least: Option<usize>,
     at_most: Option<usize>,
     exactly: Option<usize>,
-    in_order: Option<Vec<Wanted>>,
+    in_order: Option<Vec<RequestFilter>>,
 }
 
 /// `{"match", "at_least"?, "at_most"?, "exactly"?}` or `{"in_order": [match, …]}`: 200 when the journal agrees,
@@ -219,7 +219,7 @@ pub(super) async fn verify(
     Input(expected): Input<Expectation>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
-    let kept = control.service.exchanges(&workspace, 0).await?;
+    let kept = control.service.journal_entries(&workspace, 0).await?;
     let counts = [expected.at_least, expected.at_most, expected.exactly];
     let has_counts = counts.iter().any(Option::is_some);
     match (expected.r#match, expected.in_order) {
@@ -236,7 +236,7 @@ pub(super) async fn verify(
     }
 }
 
-fn counted(kept: &[Arc<JournalEntry>], wanted: &Wanted, least: usize, most: usize) -> Reply {
+fn counted(kept: &[Arc<JournalEntry>], wanted: &RequestFilter, least: usize, most: usize) -> Reply {
     let words = words(wanted)?;
     let matching: Vec<&Arc<JournalEntry>> = kept.iter().filter(|exchange| wanted.takes(&exchange.seen())).collect();
     if (least..=most).contains(&matching.len()) {
@@ -252,7 +252,7 @@ fn counted(kept: &[Arc<JournalEntry>], wanted: &Wanted, least: usize, most: usiz
     Ok(unmet(&error, &matching, kept, wanted))
 }
 
-fn in_order(kept: &[Arc<JournalEntry>], steps: &[Wanted]) -> Reply {
+fn in_order(kept: &[Arc<JournalEntry>], steps: &[RequestFilter]) -> Reply {
     let mut rest = kept.iter();
     let mut found: Vec<&Arc<JournalEntry>> = Vec::new();
     for (index, wanted) in steps.iter().enumerate() {
@@ -273,7 +273,7 @@ fn met(matching: &[&Arc<JournalEntry>]) -> Response {
 }
 
 /// The requests that fit, and those that fit but for the least.
-fn unmet(error: &str, matching: &[&Arc<JournalEntry>], kept: &[Arc<JournalEntry>], wanted: &Wanted) -> Response {
+fn unmet(error: &str, matching: &[&Arc<JournalEntry>], kept: &[Arc<JournalEntry>], wanted: &RequestFilter) -> Response {
     let brief = |exchange: &JournalEntry, differs: &[String]| {
         json!({
             "number": exchange.number, "request_id": exchange.request_id, "method": exchange.method,
@@ -481,7 +481,7 @@ pub(super) async fn census(
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for exchange in control.service.exchanges(&workspace, 0).await? {
+    for exchange in control.service.journal_entries(&workspace, 0).await? {
         let (client, credential) = (exchange.client().label(), exchange.credential.as_str());
         let key = match census.by {
             By::Client => client.clone(),

@@ -16,7 +16,7 @@ pub(super) async fn change_conf(
     Input(body): Input<Map<String, Value>>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    control.service.change_conf_from_outside(id, &changes_from(body)).await?;
+    control.service.change_conf_as_operator(id, &changes_from(body)).await?;
     Ok(ok(&json!({})))
 }
 

@@ -96,7 +96,7 @@ pub(super) async fn list(
         name.as_ref().is_none_or(|name| fate.owner.as_ref().is_some_and(|owner| Principal::is_same_name(owner, name)))
     };
     let wanted = HistoryFilter { one: one.as_ref(), owner: owner.transpose()? };
-    let fates = control.service.token_fates(id, wanted).await?;
+    let fates = control.service.token_histories(id, wanted).await?;
     let shown = fates.iter().filter(|fate| is_wanted(fate)).filter(|fate| match (state, fate.end.as_ref()) {
         (None, _) | (Some("live"), None) | (Some("ended"), Some(_)) => true,
         (Some(state), Some(end)) => end.cause.as_str() == state,

@@ -43,7 +43,7 @@ pub(super) async fn make_decoy(
     if redaction::line(&wanted.comment) != wanted.comment {
         return Err(Problem::bad_request("The comment holds a token or secret."));
     }
-    let (decoy, value) = control.service.make_decoy(id, &wanted.comment).await?;
+    let (decoy, value) = control.service.create_decoy(id, &wanted.comment).await?;
     let mut out = decoy_json(&decoy);
     if let Some(out) = out.as_object_mut() {
         out.insert("token_value".into(), value.reveal().into());

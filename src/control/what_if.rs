@@ -13,7 +13,7 @@ use crate::domain::PrincipalId;
 use crate::domain::conf::plan_change;
 use crate::domain::identities::Principal;
 use crate::domain::permissions::RequestedEntry;
-use crate::service::{Broken, Hypothesis};
+use crate::service::{Hypothesis, Impact};
 
 /// Most principals that the answer names of those that would lose or gain the permission.
 const PRINCIPALS_NAMED: usize = 100;
@@ -66,7 +66,7 @@ pub(super) async fn what_if(
     Ok(ok(&render(&broken)))
 }
 
-fn render(broken: &Broken) -> Value {
+fn render(broken: &Impact) -> Value {
     let tokens: Vec<Value> = broken
         .tokens
         .iter()

@@ -240,7 +240,7 @@ pub(super) async fn remove(State(control): State<Control>, Path(workspace): Path
     if let Some(doors) = &control.doors {
         doors.close(id);
         // The account goes with its last workspace.
-        for account in control.service.removed_accounts(doors.accounts()).await? {
+        for account in control.service.deleted_accounts(doors.accounts()).await? {
             doors.close(account);
         }
     }

@@ -8,7 +8,9 @@ use tokio::time::timeout;
 
 use super::{Call, Error, InFlightGuard, Service};
 use crate::domain::audit::{Action, NewEvent, Origin};
-use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Use};
+use crate::domain::authorize::{
+    self, Caller, CredentialRecord, Decision, Demand, Facts, NamedWorkspace, Owner, PresentedCredential, Use,
+};
 use crate::domain::{TokenId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError};
@@ -101,16 +103,16 @@ impl Service {
     /// [`Error::Store`]; a refusal is a decision, not an error.
     pub async fn authorize(
         &self,
-        presented: &Presented,
+        presented: &PresentedCredential,
         named: &NamedWorkspace,
         demand: Demand,
         origin: &Arc<Origin>,
     ) -> Result<Authorized, Error> {
         loop {
-            let seen = self.gates.exchanges();
+            let seen = self.in_flight.replacements();
             let facts = self.facts(presented, named, demand).await?;
             let inside = match &facts.workspace {
-                Some(workspace) => match self.gates.enter(workspace.id, seen).await {
+                Some(workspace) => match self.in_flight.enter(workspace.id, seen).await {
                     Some(inside) => Some(inside),
                     None => continue,
                 },
@@ -120,14 +122,14 @@ impl Service {
             let faults_of = facts.workspace.as_ref().filter(|place| place.has_faults).map(|place| place.id);
             let incarnation = facts.workspace.as_ref().map_or(0, |place| place.incarnation);
             let decoy_of = match facts.found {
-                Found::Decoy(id) => Some(id),
+                CredentialRecord::Decoy(id) => Some(id),
                 _ => None,
             };
             let system = self.clock.now();
-            unless_unwritable(self.keep_time_of_end(&facts, system).await)?;
+            unless_unwritable(self.persist_time_of_end(&facts, system).await)?;
             let decision = authorize::authorize(presented, named, demand, facts, system);
             match self.record_login(&decision, &origin).await {
-                // Through another process, where this one's gates are not closed.
+                // Through another process, where this one does not hold requests back.
                 Err(StoreError::Replaced) => {}
                 recorded => {
                     unless_unwritable(recorded)?;
@@ -155,7 +157,7 @@ impl Service {
         let Some(token) = &caller.token else { return Ok(()) };
         let mut writer = self.store.write_in(&caller.workspace, Lock::Owner(caller.workspace.id, caller.id)).await?;
         writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
-        self.record(&mut writer, Call { caller, origin }, Action::token_login(Some(&caller.name), token)).await?;
+        self.record(&mut writer, Call { caller, origin }.entry(Action::token_login(Some(&caller.name), token))).await?;
         writer.commit().await
     }
 
@@ -217,12 +219,17 @@ impl Service {
         writer.commit().await
     }
 
-    async fn facts(&self, presented: &Presented, named: &NamedWorkspace, demand: Demand) -> Result<Facts, Error> {
-        let nothing = Facts { workspace: None, token_belongs_to: None, found: Found::Nothing, owner: None };
+    async fn facts(
+        &self,
+        presented: &PresentedCredential,
+        named: &NamedWorkspace,
+        demand: Demand,
+    ) -> Result<Facts, Error> {
+        let nothing = Facts { workspace: None, token_belongs_to: None, found: CredentialRecord::Nothing, owner: None };
         let id = match presented {
-            Presented::Token(id) => id,
-            Presented::AccessToken(token) => return self.access_token_facts(token, named, demand).await,
-            Presented::Nothing | Presented::Malformed => return Ok(nothing),
+            PresentedCredential::Token(id) => id,
+            PresentedCredential::AccessToken(token) => return self.access_token_facts(token, named, demand).await,
+            PresentedCredential::Nothing | PresentedCredential::Malformed => return Ok(nothing),
         };
         let mut reader = self.store.read().await?;
         let mut picked = pick(reader.find_presented(id).await?, named);
@@ -243,8 +250,8 @@ impl Service {
                     None => None,
                 };
                 let found = match ended {
-                    Some(ended) => Found::Ended(token, ended),
-                    None => Found::Token(token),
+                    Some(ended) => CredentialRecord::Ended(token, ended),
+                    None => CredentialRecord::Token(token),
                 };
                 Facts { workspace: Some(workspace), token_belongs_to: None, found, owner }
             }
@@ -258,7 +265,7 @@ impl Service {
                     Facts {
                         workspace,
                         token_belongs_to: named_other.then_some(own),
-                        found: Found::Decoy(own),
+                        found: CredentialRecord::Decoy(own),
                         ..nothing
                     }
                 }

@@ -64,7 +64,7 @@ impl Default for FirstStart {
 
 /// What a start finds or makes.
 #[derive(Clone, Debug)]
-pub struct Started {
+pub struct StartOutcome {
     /// The default workspace's id; that of an earlier start when there was one.
     pub workspace: WorkspaceId,
     /// The admin's token, when this start made it or was told it. Only its hash is stored, so a
@@ -80,7 +80,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::InvalidParameter`] when one of them is wanted but nobody is there who could use it.
-    pub async fn start(&self, wanted: &FirstStart) -> Result<Started, Error> {
+    pub async fn start(&self, wanted: &FirstStart) -> Result<StartOutcome, Error> {
         let mut writer = self.store.write(Lock::Database).await?;
         self.raise_time(writer.find_shown_at().await?);
         let (workspace, fresh) = match writer.find_default_workspace().await? {
@@ -111,7 +111,7 @@ impl Service {
             self.keep(&mut writer, &workspace, EMPTY).await?;
         }
         writer.commit().await?;
-        Ok(Started { workspace: id, admin_token: value, admin_client_secret: secret })
+        Ok(StartOutcome { workspace: id, admin_token: value, admin_client_secret: secret })
     }
 
     /// Gives an admin another token, for whoever lost the one that the first start showed; answers whose it is too.

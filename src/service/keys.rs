@@ -8,7 +8,7 @@ use rsa::pkcs8::EncodePrivateKey;
 
 use super::{Error, Service};
 use crate::domain::AccountId;
-use crate::domain::jwt::{AccessToken, Claims, SigningKey, Unsigned, VerifyingKey};
+use crate::domain::jwt::{AccessToken, Claims, SigningKey, UnsignedToken, VerifyingKey};
 use crate::entropy::Entropy;
 use crate::store::Lock;
 
@@ -19,7 +19,7 @@ impl Service {
     pub async fn verifying_keys(&self, account: Option<AccountId>) -> Result<Vec<VerifyingKey>, Error> {
         let at_least = match account {
             Some(account) => account,
-            None => self.default_account().await?,
+            None => self.workspace_of_account(None).await?.account,
         };
         self.signing_key(at_least).await?;
         Ok(self.store.read().await?.list_keys(account).await?)
@@ -40,7 +40,7 @@ impl Service {
         if let Some(key) = self.store.read().await?.find_signing_key(account).await? {
             return Ok(key);
         }
-        let _one_at_a_time = self.key_making.lock().await;
+        let _one_at_a_time = self.key_creation.lock().await;
         if let Some(key) = self.store.read().await?.find_signing_key(account).await? {
             return Ok(key);
         }
@@ -71,7 +71,7 @@ fn make_key(entropy: &dyn Entropy) -> Result<SigningKey, Error> {
 
 /// The access token with these claims.
 pub(super) fn sign(key: &SigningKey, claims: &Claims) -> Result<AccessToken, Error> {
-    let unsigned = Unsigned::new(key.public.kid(), claims).map_err(|_| Error::Key("cannot write the claims"))?;
+    let unsigned = UnsignedToken::new(key.public.kid(), claims).map_err(|_| Error::Key("cannot write the claims"))?;
     let pair = key_pair(&key.pkcs8)?;
     let mut signature = vec![0; pair.public().modulus_len()];
     // PKCS#1 v1.5 signatures are not random: ring asks for the generator and does not draw from it.

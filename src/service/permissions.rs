@@ -48,7 +48,7 @@ impl Service {
         for principal in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
             let level = new.get(principal).copied();
             if old.get(principal).copied() != level {
-                self.record(&mut writer, call, Action::change_token_acl(*principal, level)).await?;
+                self.record(&mut writer, call.entry(Action::change_token_acl(*principal, level))).await?;
             }
             if level.is_none() {
                 removed.insert(*principal);

@@ -9,7 +9,7 @@ use super::{Call, Error, Service};
 use crate::domain::authorize::Caller;
 use crate::domain::identities::PrincipalKind;
 use crate::domain::lifecycle::as_of;
-use crate::domain::report::{Filter, Key, Order, Place, Query, Row, SortBy, Turn};
+use crate::domain::report::{Filter, Key, Order, PageCursor, Position, Query, Row, SortBy};
 use crate::domain::tokens::{EndCause, Visibility};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Lock, Part, Reader, Reported};
@@ -41,9 +41,9 @@ impl ReportCounts {
 
 /// What is told of a page besides its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
+pub enum CountMode {
     /// Nothing, which saves time.
-    No,
+    Skip,
     /// How many rows there are.
     Total,
     /// Also how many there would be with each of the report's two buttons pressed.
@@ -54,7 +54,7 @@ pub enum Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// One page.
-    Page(Counted),
+    Page(CountMode),
     /// All of them.
     Export,
 }
@@ -112,7 +112,7 @@ pub struct FoundTokens {
 
 /// What became of tokens that were to be revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Revoked {
+pub struct RevocationOutcome {
     /// These are.
     pub revoked: Vec<(WorkspaceId, TokenId)>,
     /// The account has none such, or no longer.
@@ -130,7 +130,7 @@ impl Service {
         query: &Query,
         page_token: Option<&str>,
         limit: usize,
-        counted: Counted,
+        counted: CountMode,
     ) -> Result<ReportPage, Error> {
         let turn = page_token.map(|text| query.turn(text)).transpose()?;
         let (is_turned, back) = (turn.is_some(), turn.as_ref().is_some_and(|turn| turn.back));
@@ -148,7 +148,7 @@ impl Service {
         // There is a page where one comes from.
         let (has_earlier, has_later) = if back { (has_more, true) } else { (is_turned, has_more) };
         let page_token = |row: Option<&NamedRow>, back| {
-            row.map(|(row, _)| query.page_token(Turn { from: query.order.place(row), back }))
+            row.map(|(row, _)| query.page_token(PageCursor { from: query.order.place(row), back }))
         };
         Ok(ReportPage {
             next_page_token: page_token(rows.last().filter(|_| has_later), false),
@@ -198,9 +198,13 @@ impl Service {
     /// # Errors
     /// [`Error::Store`]: a workspace's tokens are revoked in one transaction, so those of others may be by
     /// then. To ask again does no harm.
-    pub async fn revoke_reported(&self, call: Call<'_>, tokens: &[(WorkspaceId, TokenId)]) -> Result<Revoked, Error> {
+    pub async fn revoke_reported(
+        &self,
+        call: Call<'_>,
+        tokens: &[(WorkspaceId, TokenId)],
+    ) -> Result<RevocationOutcome, Error> {
         let ours = self.workspaces_of(call.caller.account()).await?;
-        let mut outcome = Revoked::default();
+        let mut outcome = RevocationOutcome::default();
         for (id, tokens) in by_workspace(tokens) {
             if ours.contains(&id) {
                 self.revoke_in(call, id, tokens, &mut outcome).await?;
@@ -216,7 +220,7 @@ impl Service {
         call: Call<'_>,
         id: WorkspaceId,
         tokens: BTreeSet<&TokenId>,
-        outcome: &mut Revoked,
+        outcome: &mut RevocationOutcome,
     ) -> Result<(), Error> {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -281,7 +285,7 @@ impl Service {
         reader: &mut Reader,
         account: AccountId,
         query: Query,
-        after: Option<Place>,
+        after: Option<Position>,
         purpose: Purpose,
         rows: usize,
     ) -> Result<Merge, Error> {
@@ -308,9 +312,9 @@ impl Service {
             let is_selective = merge.query.filter.is_selective();
             source.by_order = !is_selective;
             let at_most = match purpose {
-                Purpose::Page(Counted::Total | Counted::Buttons) => Some(None),
+                Purpose::Page(CountMode::Total | CountMode::Buttons) => Some(None),
                 Purpose::Export if is_selective => Some(Some(FEW + 1)),
-                Purpose::Page(Counted::No) | Purpose::Export => None,
+                Purpose::Page(CountMode::Skip) | Purpose::Export => None,
             };
             if let Some(at_most) = at_most {
                 let count = self.count_reported(reader, merge.asked(&source), at_most).await?;
@@ -318,7 +322,7 @@ impl Service {
                 merge.counts.total += count;
                 if count == 0 {
                     source.rest = None;
-                } else if purpose == Purpose::Page(Counted::Buttons) {
+                } else if purpose == Purpose::Page(CountMode::Buttons) {
                     self.count_buttons(reader, &mut merge, &source, count).await?;
                 }
             }
@@ -361,7 +365,7 @@ struct Source {
     now: Millis,
     horizon: Visibility,
     by_order: bool,
-    fetched: VecDeque<(Place, Row)>,
+    fetched: VecDeque<(Position, Row)>,
     /// What is still to be fetched, after which key and token; `None` when nothing is.
     rest: Option<(Part, Option<(Key, String)>)>,
 }
@@ -385,7 +389,7 @@ impl Source {
         }
     }
 
-    fn go_on_after(&mut self, place: &Place, order: Order) {
+    fn go_on_after(&mut self, place: &Position, order: Order) {
         if self.rest.is_none() {
             return;
         }
@@ -426,7 +430,7 @@ impl Merge {
     }
 
     /// Leaves out what comes up to a place.
-    fn skip_to(&mut self, place: &Place) -> Result<(), Denial> {
+    fn skip_to(&mut self, place: &Position) -> Result<(), Denial> {
         let order = self.query.order;
         if order.by != SortBy::Workspace {
             self.sources.iter_mut().for_each(|source| source.go_on_after(place, order));

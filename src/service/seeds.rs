@@ -22,8 +22,8 @@ use crate::domain::ids::DAY_MS;
 use crate::domain::lifecycle::as_of;
 use crate::domain::oauth::{ClientSecret, Secret, SecretHash, plan_secret, secret_scopes};
 use crate::domain::seeds::{
-    AccountSeed, AssignedSeed, Chance, DecoySeed, GroupSeed, Moment, SecretSeed, Seed, SeedError, ServicePrincipalSeed,
-    Span, Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
+    AccountSeed, AssignedSeed, DecoySeed, GroupSeed, Moment, SecretSeed, Seed, SeedError, SeededRandom,
+    ServicePrincipalSeed, Span, Text, TokenSeed, UserSeed, WorkspaceSeed, instant,
 };
 use crate::domain::settings::{BehaviourChange, ConfValue};
 use crate::domain::tokens::{AUTOSCOPE_BACKFILLED, AUTOSCOPE_STATES, MAX_COMMENT_CHARS, Token, TokenValue, Visibility};
@@ -50,7 +50,7 @@ pub struct Progress {
 
 /// How much a seed added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seeded {
+pub struct SeedCounts {
     /// Workspaces.
     pub workspaces: usize,
     /// Users, service principals and groups.
@@ -65,7 +65,7 @@ impl Service {
     /// # Errors
     /// [`Error::Seed`] for what it says that cannot be. After [`Error::Store`] a part of it may be there, which applying
     /// it again completes.
-    pub async fn apply_seed(&self, seed: &Seed) -> Result<Seeded, Error> {
+    pub async fn apply_seed(&self, seed: &Seed) -> Result<SeedCounts, Error> {
         self.apply_seed_with(seed, |_| {}).await
     }
 
@@ -73,7 +73,11 @@ impl Service {
     ///
     /// # Errors
     /// As [`apply_seed`](Self::apply_seed).
-    pub async fn apply_seed_with(&self, seed: &Seed, tell: impl Fn(Progress) + Send + Sync) -> Result<Seeded, Error> {
+    pub async fn apply_seed_with(
+        &self,
+        seed: &Seed,
+        tell: impl Fn(Progress) + Send + Sync,
+    ) -> Result<SeedCounts, Error> {
         refuse_nul(seed)?;
         let default = self.default_workspace().await?;
         let mut reader = self.store.read().await?;
@@ -213,7 +217,7 @@ struct Sower<'a> {
     service: &'a Service,
     ground: Ground<'a>,
     number: u32,
-    added: Seeded,
+    added: SeedCounts,
     done: usize,
     planned: Planned,
     /// The workspace that is filled is a new one: when it deletes itself once it is full.
@@ -279,7 +283,7 @@ fn account_id(text: Option<&Text>, field: &str, default: Option<&Workspace>) -> 
 
 impl<'a> Sower<'a> {
     fn new(service: &'a Service, ground: Ground<'a>, number: u32) -> Self {
-        let (added, planned) = (Seeded::default(), Planned::default());
+        let (added, planned) = (SeedCounts::default(), Planned::default());
         Self { service, ground, number, added, done: 0, planned, new_workspace: None }
     }
 
@@ -297,7 +301,7 @@ impl<'a> Sower<'a> {
         Ok(())
     }
 
-    async fn finish(self) -> Result<Seeded, Error> {
+    async fn finish(self) -> Result<SeedCounts, Error> {
         if let Ground::Sow(mut batches) = self.ground {
             batches.commit().await?;
         }
@@ -336,8 +340,8 @@ impl<'a> Sower<'a> {
         self.planned.principals.insert((account, local_to, principal.kind, key));
     }
 
-    fn chance(&self, purpose: &str) -> Chance {
-        Chance::new(self.number, purpose)
+    fn chance(&self, purpose: &str) -> SeededRandom {
+        SeededRandom::new(self.number, purpose)
     }
 
     async fn ensure_account(&mut self, id: AccountId) -> Result<(), Error> {
@@ -733,7 +737,7 @@ impl<'a> Sower<'a> {
         &mut self,
         workspace: &Workspace,
         seed: &TokenSeed,
-        values: &mut Chance,
+        values: &mut SeededRandom,
         now: Millis,
         field: &str,
     ) -> Result<(), Error> {

@@ -79,7 +79,7 @@ impl Service {
         writer.put_setting(workspace, RESTRICT_WORKSPACE_ADMINS, &versioned(new.status.clone())).await?;
         let tags = versioned(new.disable_gov_tag_creation.to_string());
         writer.put_setting(workspace, DISABLE_GOV_TAG_CREATION, &tags).await?;
-        self.record(&mut writer, call, Action::set_setting(RESTRICT_WORKSPACE_ADMINS, &new.status)).await?;
+        self.record(&mut writer, call.entry(Action::set_setting(RESTRICT_WORKSPACE_ADMINS, &new.status))).await?;
         writer.commit().await?;
         Ok(new)
     }

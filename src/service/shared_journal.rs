@@ -59,7 +59,7 @@ fn count(amounts: &mut Amounts, exchange: &JournalEntry) -> (usize, usize) {
 
 impl Service {
     /// Keeps an exchange, so that it can be found and explained.
-    pub fn keep_exchange(&self, exchange: JournalEntry) {
+    pub fn record_entry(&self, exchange: JournalEntry) {
         self.journal.keep(exchange);
         if self.may_have_replicas() && self.journal.is_on() && !self.sharing.is_due.swap(true, Ordering::AcqRel) {
             tokio::spawn(share_in_time(self.clone()));
@@ -70,7 +70,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
-    pub async fn exchanges(&self, workspace: &Workspace, since: u64) -> Result<Vec<Arc<JournalEntry>>, Error> {
+    pub async fn journal_entries(&self, workspace: &Workspace, since: u64) -> Result<Vec<Arc<JournalEntry>>, Error> {
         if !self.may_have_replicas() {
             return Ok(self.journal.of_workspace(workspace, since));
         }
@@ -84,7 +84,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal, unless this one's memory has it and any workspace will do.
-    pub async fn find_exchange(
+    pub async fn find_journal_entry(
         &self,
         request_id: &str,
         of: Option<&Workspace>,
@@ -109,7 +109,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal and this one's memory has nothing.
-    pub async fn last_exchange(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
+    pub async fn last_journal_entry(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
         let own = self.journal.last();
         if !self.may_have_replicas() {
             return Ok(own);
@@ -129,7 +129,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
-    pub async fn take_out_exchanges(&self, workspace: &Workspace, numbers: &HashSet<u64>) -> Result<(), Error> {
+    pub async fn delete_journal_entries(&self, workspace: &Workspace, numbers: &HashSet<u64>) -> Result<(), Error> {
         if !self.may_have_replicas() {
             self.journal.take_out(workspace, numbers);
             return Ok(());
@@ -144,7 +144,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
-    pub async fn empty_journal(&self, workspace: &Workspace) -> Result<(), Error> {
+    pub async fn clear_journal(&self, workspace: &Workspace) -> Result<(), Error> {
         if !self.may_have_replicas() {
             self.journal.begin_anew(workspace);
             return Ok(());

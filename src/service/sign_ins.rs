@@ -7,14 +7,14 @@ use crate::domain::authorize::NamedWorkspace;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::oauth::Refusal;
 use crate::domain::sign_ins::{
-    AuthorizationRequest, Issuer, PEOPLE_SHOWN, PendingSignIn, Person, Place, Proof, Redemption, ReturnAddress, Search,
-    SignIn, Ticket, TicketKind, Verdict,
+    AuthorizationRequest, Issuer, PEOPLE_SHOWN, PendingSignIn, Person, Proof, Redemption, ReturnAddress, Search,
+    SignIn, SignInTarget, Ticket, TicketKind, Verdict,
 };
 use crate::domain::{Denial, Millis, PrincipalId};
 use crate::service::keys::sign;
-use crate::service::oauth::{AccessGrant, Issued};
+use crate::service::oauth::{AccessGrant, TokenResponse};
 use crate::service::seal::{Purpose, Seal, sealed_payload};
-use crate::service::{Error, Service};
+use crate::service::{AuditEntry, Error, Service};
 use crate::store::{Lock, Population, Reader, StoreError};
 
 /// How many users a search looks at with one statement.
@@ -25,7 +25,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when there is no such workspace.
-    pub async fn sign_in_place(&self, issuer: &Issuer) -> Result<Place, Error> {
+    pub async fn sign_in_place(&self, issuer: &Issuer) -> Result<SignInTarget, Error> {
         let mut reader = self.store.read().await?;
         let (workspace, whole_account) = match issuer {
             Issuer::Account(account) => (reader.find_workspace_of_account(*account).await?, true),
@@ -35,11 +35,11 @@ impl Service {
         };
         let missing = || Refusal::InvalidRequest("There is no such workspace to sign in to".into());
         let workspace = workspace.ok_or_else(|| Denial::from(missing()))?;
-        Ok(Place { workspace, whole_account })
+        Ok(SignInTarget { workspace, whole_account })
     }
 
     /// The first of the active users there whose names hold `text`, admins before others, and whether there are more.
-    pub async fn people(&self, place: &Place, text: &str) -> Result<(Vec<Person>, bool), Error> {
+    pub async fn people(&self, place: &SignInTarget, text: &str) -> Result<(Vec<Person>, bool), Error> {
         let (workspace, kind, search) = (&place.workspace, PrincipalKind::User, Search::new(text));
         let there = if place.whole_account {
             Population::Account(workspace.account, kind)
@@ -69,12 +69,17 @@ impl Service {
     }
 
     /// Begins a sign-in that the page asks about; nothing is stored.
-    pub fn ask_who(&self, place: &Place, request: AuthorizationRequest) -> PendingSignIn {
+    pub fn begin_sign_in(&self, place: &SignInTarget, request: AuthorizationRequest) -> PendingSignIn {
         PendingSignIn::new(self.entropy.uuid(), place, request, self.now_at(place))
     }
 
     /// The ticket of the page, for its form.
-    pub async fn page_ticket(&self, place: &Place, pending: &PendingSignIn, policy: Seal) -> Result<String, Error> {
+    pub async fn page_ticket(
+        &self,
+        place: &SignInTarget,
+        pending: &PendingSignIn,
+        policy: Seal,
+    ) -> Result<String, Error> {
         let payload = serde_json::to_vec(pending).map_err(|_| Error::Key("cannot write a page's ticket"))?;
         self.seal(place.workspace.account, (Purpose::SignInPage, policy), &payload).await
     }
@@ -82,7 +87,7 @@ impl Service {
     /// Signs somebody in by name, without a question. `None` when nobody active there has it.
     pub async fn sign_in_as(
         &self,
-        place: &Place,
+        place: &SignInTarget,
         request: AuthorizationRequest,
         name: &str,
         origin: &Origin,
@@ -95,7 +100,7 @@ impl Service {
         let sign_in = SignIn::approved(place, request, user.id, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
         Ok(Some(code))
     }
@@ -104,7 +109,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when it was answered, or is too old.
-    pub async fn asked(&self, issuer: &Issuer, ticket: &str, policy: Seal) -> Result<(PendingSignIn, Place), Error> {
+    pub async fn pending_sign_in(
+        &self,
+        issuer: &Issuer,
+        ticket: &str,
+        policy: Seal,
+    ) -> Result<(PendingSignIn, SignInTarget), Error> {
         let payload = sealed_payload(ticket).ok_or_else(too_old)?;
         let pending: PendingSignIn = serde_json::from_slice(&payload).map_err(|_| too_old())?;
         let id = pending.id().ok_or_else(too_old)?;
@@ -124,9 +134,9 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when the page was answered, or is too old, or they are not active there.
-    pub async fn choose(
+    pub async fn approve_sign_in(
         &self,
-        place: &Place,
+        place: &SignInTarget,
         pending: PendingSignIn,
         person: PrincipalId,
         origin: &Origin,
@@ -143,7 +153,7 @@ impl Service {
         let sign_in = SignIn::approved(place, pending.request, person, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
         Ok((code, sign_in.request.back))
     }
@@ -155,7 +165,7 @@ impl Service {
         iss: &str,
         presented: &Redemption,
         origin: &Origin,
-    ) -> Result<Issued, Error> {
+    ) -> Result<TokenResponse, Error> {
         let id = presented.ticket.sign_in();
         let invalid = |cause| {
             Error::from(Denial::from(match presented.proof {
@@ -199,12 +209,12 @@ impl Service {
         };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         let action = Action::mint_oauth_token(&presented.client_id, presented.grant_type(), &scope);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
-        Ok(Issued { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
+        Ok(TokenResponse { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
     }
 
-    fn now_at(&self, place: &Place) -> Millis {
+    fn now_at(&self, place: &SignInTarget) -> Millis {
         place.workspace.clock.at(self.clock.now())
     }
 }
@@ -217,16 +227,16 @@ pub(super) fn no_longer_active() -> Denial {
     Refusal::AccessDenied("This user is deactivated, or not assigned here any more".into()).into()
 }
 
-async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<Place, StoreError> {
+async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<SignInTarget, StoreError> {
     let missing = || StoreError::Unreadable("a sign-in's workspace".into());
     let workspace = reader.find_workspace(sign_in.workspace).await?.ok_or_else(missing)?;
-    Ok(Place { workspace, whole_account: sign_in.whole_account })
+    Ok(SignInTarget { workspace, whole_account: sign_in.whole_account })
 }
 
 /// The name of a user who is active there.
 pub(super) async fn active_user(
     reader: &mut Reader,
-    place: &Place,
+    place: &SignInTarget,
     id: PrincipalId,
 ) -> Result<Option<Principal>, StoreError> {
     let found = if place.whole_account {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::explain::owner_of;
 use super::{Error, JournalEntry, Service};
 use crate::domain::access::USERS_SIGN_IN;
-use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
+use crate::domain::authorize::{
+    CredentialRecord, Demand, Facts, NamedWorkspace, Owner, PresentedCredential, Step, authorize,
+};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply};
@@ -42,10 +44,10 @@ impl Hypothesis {
 
 /// What works now and would fail then.
 #[derive(Clone, Debug, Default)]
-pub struct Broken {
+pub struct Impact {
     /// Tokens, with the owner's name and the check that would refuse them.
     pub tokens: Vec<(Token, Option<String>, Step)>,
-    /// StoredBody requests that were answered without a refusal, and why they would be refused.
+    /// Journalled requests that were answered without a refusal, and why they would be refused.
     pub requests: Vec<(Arc<JournalEntry>, String)>,
     /// Admins of the workspace that would not get in any more, by name.
     pub locked_out: Vec<String>,
@@ -74,8 +76,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; those of the permissions that are imagined.
-    pub async fn what_if(&self, id: WorkspaceId, hypothesis: &Hypothesis) -> Result<Broken, Error> {
-        let requests = self.exchanges(&self.workspace(id).await?, 0).await?;
+    pub async fn what_if(&self, id: WorkspaceId, hypothesis: &Hypothesis) -> Result<Impact, Error> {
+        let requests = self.journal_entries(&self.workspace(id).await?, 0).await?;
         let mut reader = self.store.read().await?;
         let present = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = present.clock.at(self.system_now());
@@ -86,7 +88,7 @@ impl Service {
             None => None,
         };
 
-        let mut broken = Broken::default();
+        let mut broken = Impact::default();
         let mut decided: HashMap<TokenId, Option<Step>> = HashMap::new();
         let mut owners: HashMap<PrincipalId, Option<Owner>> = HashMap::new();
         let live = Visibility::new(&present.behaviour, now);
@@ -247,9 +249,9 @@ fn with_entries(mut owner: Owner, entries: Option<&Entries>) -> Owner {
 
 /// The check that refuses a token's use, if one does.
 fn refusal(workspace: &Workspace, token: &Token, owner: Option<Owner>) -> Option<Step> {
-    let found = Found::Token(token.clone());
+    let found = CredentialRecord::Token(token.clone());
     let facts = Facts { workspace: Some(workspace.clone()), token_belongs_to: None, found, owner };
-    let presented = Presented::Token(token.id.clone());
+    let presented = PresentedCredential::Token(token.id.clone());
     let decision = authorize(&presented, &NamedWorkspace::Unnamed, Demand::UNROUTED, facts, token.creation_time);
     decision.trace.into_iter().last().filter(|step| !step.passed)
 }

@@ -136,9 +136,9 @@ async fn a_removed_workspace_leaves_nothing(world: World) {
 async fn a_workspace_with_a_ttl_is_deleted_when_it_expires(world: World) {
     let made = create(&world, &json!({"ttl": "1h"})).await;
     assert_eq!(text(&made, "delete_at"), "2026-11-24T09:00:00.000Z");
-    assert_eq!(world.service.delete_outlived_workspaces().await.unwrap(), []);
+    assert_eq!(world.service.delete_expired_workspaces().await.unwrap(), []);
     world.clock.advance(3_600_000);
-    assert_eq!(world.service.delete_outlived_workspaces().await.unwrap().len(), 1);
+    assert_eq!(world.service.delete_expired_workspaces().await.unwrap().len(), 1);
     world.client(text(&made, "admin_token")).get(LIST).await.refused(403, 403, "Invalid access token.");
 }
 

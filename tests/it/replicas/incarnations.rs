@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dapi_mock::domain::audit::{Filter, Origin};
-use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, Presented};
+use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, PresentedCredential};
 use dapi_mock::domain::tokens::{TokenRequest, TokenValue};
 use dapi_mock::domain::{CheckpointName, WorkspaceId};
 use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, StoreError};
@@ -26,7 +26,7 @@ struct Checked {
 
 impl Checked {
     async fn by(world: &World, token: &str) -> Self {
-        let presented = Presented::Token(TokenValue::parse(token).unwrap().id());
+        let presented = PresentedCredential::Token(TokenValue::parse(token).unwrap().id());
         let origin = Arc::new(Origin::default());
         let authorized = world.service.authorize(&presented, &NamedWorkspace::Unnamed, Demand::UNROUTED, &origin);
         let authorized = authorized.await.unwrap();

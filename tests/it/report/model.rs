@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::Method;
 use dapi_mock::domain::WorkspaceId;
-use dapi_mock::domain::report::{Filter, Order, Place, Range, SortBy};
+use dapi_mock::domain::report::{Filter, Order, Position, Range, SortBy};
 use dapi_mock::domain::tokens::Visibility;
 use dapi_mock::store::{Part, Reported};
 use rand::{RngExt, SeedableRng};
@@ -84,7 +84,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
                 };
                 let filter = Filter { created: range(), expires: range(), last_used: range(), ..Filter::default() };
                 let asked = Reported { workspace: &workspace, horizon, filter: &filter, owners: None, tokens: None };
-                let mut after: Option<Place> = None;
+                let mut after: Option<Position> = None;
                 loop {
                     let place = after.as_ref().map(|place| (&place.key, place.token.as_str()));
                     let mut find =

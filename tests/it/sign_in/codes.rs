@@ -1,6 +1,6 @@
 //! Codes and refresh tokens: what they are bound to, and what a second use revokes.
 
-use dapi_mock::domain::sign_ins::{AuthorizationRequest, Place, SignIn, Ticket, TicketKind};
+use dapi_mock::domain::sign_ins::{AuthorizationRequest, SignIn, SignInTarget, Ticket, TicketKind};
 use dapi_mock::service::ADMIN_USER;
 use dapi_mock::store::Lock;
 use futures_util::future::join_all;
@@ -203,7 +203,7 @@ async fn sign_ins_do_not_pile_up(world: World) {
     assert_eq!(world.sign_ins().await, 1);
 
     // With a frozen clock none expires.
-    let place = Place { workspace: world.workspace().await, whole_account: false };
+    let place = SignInTarget { workspace: world.workspace().await, whole_account: false };
     let pairs: Vec<(String, String)> = form_urlencoded::parse(query(&[]).as_bytes()).into_owned().collect();
     let request = AuthorizationRequest::read(&pairs).unwrap();
     let (admin, eva) = (world.admin_id().await, world.add_user(EVA).await);

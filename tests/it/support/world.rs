@@ -144,7 +144,7 @@ impl World {
 
     /// Uses other settings of the journal and the tripwire.
     pub(crate) fn watch(&mut self, limits: JournalLimits, reaction: Reaction) {
-        self.service = self.service.clone().watching(limits, reaction);
+        self.service = self.service.clone().with_journal(limits, reaction);
         self.set_policy(SignInPolicy::Open(None));
     }
 

@@ -2,19 +2,19 @@
 
 use dapi_mock::domain::CheckpointName;
 use dapi_mock::domain::faults::{self, Rule};
-use dapi_mock::domain::journal::{self, Client, CredentialKind, Seen, path_distance};
+use dapi_mock::domain::journal::{self, Client, CredentialKind, ReceivedRequest, path_distance};
 use dapi_mock::http::extract::parse_object;
 
 const PATH: &str = "/api/2.0/token/list";
 
 pub(super) fn run(data: &[u8]) {
     let request = faults::Request { method: "GET", path: PATH, principal: Some("a"), token: None, client: "curl/8" };
-    if let Ok(Ok(rule)) = parse_object::<faults::Wanted>(data).map(faults::Wanted::checked) {
+    if let Ok(Ok(rule)) = parse_object::<faults::FaultRequest>(data).map(faults::FaultRequest::checked) {
         holds(&rule);
         rule.takes(&request);
     }
-    if let Ok(wanted) = parse_object::<journal::Wanted>(data) {
-        let seen = Seen { request, status: 200, credential: CredentialKind::None, operation: None };
+    if let Ok(wanted) = parse_object::<journal::RequestFilter>(data) {
+        let seen = ReceivedRequest { request, status: 200, credential: CredentialKind::None, operation: None };
         assert_eq!(wanted.takes(&seen), wanted.differences(&seen).is_empty());
         assert!(!wanted.words().is_empty());
     }

@@ -2,9 +2,9 @@
 
 use crate::domain::Denial;
 use crate::domain::authorize::{Demand, Parties, Step};
-use crate::domain::explain::{Change, Refused, Remedy, Why};
+use crate::domain::explain::{Explanation, RefusedRequest, Remedy, RemedyStep};
 use crate::domain::settings::ErrorTexts;
-use crate::http::error::{ApiError, wire};
+use crate::http::error::wire;
 use crate::http::redaction;
 
 /// Why a request was refused whose checks these are; with the request's id and the texts in which it was told.
@@ -14,21 +14,21 @@ pub fn why(
     demand: Demand,
     parties: &Parties,
     (request_id, texts): (&str, ErrorTexts),
-) -> Why {
+) -> Explanation {
     let step = trace.last().filter(|step| !step.passed);
-    let message = redaction::line(&wire(&ApiError::Denied(denial.clone()), request_id, texts).text());
+    let message = redaction::line(&wire(&denial.clone().into(), texts).text(request_id));
     let because = match denial {
         Denial::OAuth(refusal) => refusal.cause(),
         _ => step.map(|step| step.because.as_str()),
     };
     let because = because.unwrap_or(&message).to_owned();
-    let Remedy { text, steps } = Refused { denial, step, demand, parties }.remedy();
+    let Remedy { text, steps } = RefusedRequest { denial, step, demand, parties }.remedy();
     let steps = if holds_secret(&steps) { Vec::new() } else { steps };
-    Why { message, because, remedy: redaction::line(&text), steps }
+    Explanation { message, because, remedy: redaction::line(&text), steps }
 }
 
 /// Somebody may have a secret for a name, which the steps repeat.
-fn holds_secret(steps: &[Change]) -> bool {
+fn holds_secret(steps: &[RemedyStep]) -> bool {
     let text = serde_json::to_string(steps).unwrap_or_default();
     redaction::line(&text) != text
 }
