@@ -121,7 +121,7 @@ fn client_and_secrets(context: &RequestContext) -> (Option<String>, Vec<String>)
 
 /// Gives up what takes too long, so that no request waits for ever; what it began is undone.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::OutOfTime)))
+    timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::TimedOut)))
 }
 
 /// Lets the handler answer, in time.

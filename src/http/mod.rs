@@ -35,9 +35,9 @@ use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use host::HostType;
-pub use oauth::authorize::SignInPolicy;
 
 use crate::service::Service;
+use crate::web::access::SignInPolicy;
 
 /// What every handler gets.
 #[derive(Clone, Debug)]

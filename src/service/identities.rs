@@ -139,7 +139,7 @@ impl Service {
             stored.map_err(|error| exists(error, directory, kind, name))?;
         }
         if directory == Directory::Workspace && after.assignment() != before.assignment() {
-            writer.put_place(workspace.id, principal.id, &after.assignment()).await?;
+            writer.put_assignment_attributes(workspace.id, principal.id, &after.assignment()).await?;
         }
         if after.active != before.active {
             self.record(writer, call.entry_in(directory, Action::set_active(principal, after.active))).await?;
@@ -374,8 +374,10 @@ pub(super) async fn load(
 ) -> Result<Entry, Error> {
     let workspace = &call.caller.workspace;
     let (everybody, reach) = match directory {
-        Directory::Workspace => (Some(workspace.users_group), reader.standing(workspace, found.0.id).await?.reach),
-        Directory::Account => (None, reader.reach_in_account(workspace.account, found.0.id).await?),
+        Directory::Workspace => {
+            (Some(workspace.users_group), reader.workspace_memberships(workspace, found.0.id).await?.reach)
+        }
+        Directory::Account => (None, reader.account_memberships(workspace.account, found.0.id).await?),
     };
     let members = if with_members { list_members(reader, call, directory, &found.0).await? } else { Vec::new() };
     Ok(Entry::surrounded(everybody, found, &reach, members))

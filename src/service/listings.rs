@@ -7,7 +7,7 @@ use crate::domain::scim::{Attribute, OnlyMatch, Page, Query, REFERENCES_OF_A_PAG
 use crate::domain::{PrincipalId, Workspace};
 use crate::service::identities::find_any;
 use crate::service::{Call, Error, Service};
-use crate::store::{AgedPrincipal, Batch, Population, Reader, StoreError};
+use crate::store::{Batch, CreationKey, PrincipalScope, Reader, StoreError};
 
 /// How many principals are read at once.
 const BATCH: usize = 500;
@@ -98,11 +98,11 @@ struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    fn population(&self) -> Population<'a> {
+    fn population(&self) -> PrincipalScope<'a> {
         let workspace: &'a Workspace = &self.call.caller.workspace;
         match self.directory {
-            Directory::Workspace => Population::Workspace(workspace, self.kind),
-            Directory::Account => Population::Account(workspace.account, self.kind),
+            Directory::Workspace => PrincipalScope::Workspace(workspace, self.kind),
+            Directory::Account => PrincipalScope::Account(workspace.account, self.kind),
         }
     }
 
@@ -248,11 +248,7 @@ impl<'a> Listing<'a> {
     }
 
     /// A batch of principals with what is needed of their surroundings.
-    async fn read(
-        &mut self,
-        batch: Batch,
-        needed: RelatedAttributes,
-    ) -> Result<Vec<(AgedPrincipal, Entry)>, StoreError> {
+    async fn read(&mut self, batch: Batch, needed: RelatedAttributes) -> Result<Vec<(CreationKey, Entry)>, StoreError> {
         let population = self.population();
         let rows = self.reader.list_principals_by_age(population, batch).await?;
         let (Some((first, ..)), Some((last, ..))) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
@@ -268,7 +264,7 @@ impl<'a> Listing<'a> {
             (true, None) => Some(self.reader.list_group_names(self.population()).await?.into_iter().collect()),
         };
         if let (true, Some(names)) = (needed.groups, &names) {
-            let mut pairs: HashSet<_> = self.reader.list_nested(self.population()).await?.into_iter().collect();
+            let mut pairs: HashSet<_> = self.reader.list_nested_groups(self.population()).await?.into_iter().collect();
             pairs.extend(self.reader.list_memberships_between(self.population(), span).await?);
             let mut pairs: Vec<_> = pairs.into_iter().filter(|(group, _)| names.contains_key(group)).collect();
             pairs.sort_unstable();

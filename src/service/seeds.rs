@@ -170,7 +170,7 @@ impl<'a> Batches<'a> {
     }
 
     fn writer(&mut self) -> Result<&mut Writer, StoreError> {
-        self.current.as_mut().ok_or(StoreError::OutOfTime)
+        self.current.as_mut().ok_or(StoreError::TimedOut)
     }
 
     /// One more is done; the batch is committed when it is full.
@@ -711,7 +711,7 @@ impl<'a> Sower<'a> {
             }
         }
         let kind = PrincipalKind::ServicePrincipal;
-        let displayed = self.reader()?.list_displayed(account, kind, name.as_str()).await?;
+        let displayed = self.reader()?.list_principals_by_display_name(account, kind, name.as_str()).await?;
         let planned = self.planned.displayed.get(&(account, name.as_str().to_owned()));
         let more = planned.into_iter().flatten().filter(|key| !displayed.iter().any(|it| it.name == **key));
         let more = more.map(|key| Named { id: PrincipalId(0), kind, name: key.clone() }).collect::<Vec<_>>();
@@ -783,7 +783,7 @@ impl<'a> Sower<'a> {
         }
         let backfilled = || seed.backfill_scopes.as_ref().map(|_| AUTOSCOPE_BACKFILLED.to_owned());
         let Some(writer) = self.writer()? else { return Ok(()) };
-        let ended = writer.find_ended(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
+        let ended = writer.find_ended_tokens(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
         if ended || writer.find_token(workspace.id, &id).await?.is_some() {
             return Ok(());
         }
@@ -943,7 +943,7 @@ fn by_name(members: &[Member], names: &HashMap<PrincipalId, String>) -> Vec<Text
 async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<WorkspaceSeed, Error> {
     let account = workspace.account;
     let of_account = reader.list_principals(account).await?;
-    let local = reader.list_own_groups(workspace).await?;
+    let local = reader.list_local_groups(workspace).await?;
     let names: HashMap<PrincipalId, String> =
         of_account.iter().chain(&local).map(|it| (it.id, it.name.clone())).collect();
     let name = |id: PrincipalId| names.get(&id).map(|name| Text::from(name.clone()));

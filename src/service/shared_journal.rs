@@ -76,7 +76,7 @@ impl Service {
         }
         self.gather().await?;
         let after = i64::try_from(since).unwrap_or(i64::MAX);
-        let found = self.store.read().await?.list_exchanges(workspace, after).await?;
+        let found = self.store.read().await?.list_journal_entries(workspace, after).await?;
         Ok(newest(found.into_iter().filter_map(read).collect(), self.journal.limits()))
     }
 
@@ -95,12 +95,12 @@ impl Service {
             return Ok(own);
         }
         self.share_journal().await?;
-        let mut found = self.store.read().await?.find_exchange(request_id, of).await?;
+        let mut found = self.store.read().await?.find_journal_entry(request_id, of).await?;
         for _ in 0..LOOKS_AGAIN {
             if found.is_some() || !self.gather().await? {
                 break;
             }
-            found = self.store.read().await?.find_exchange(request_id, of).await?;
+            found = self.store.read().await?.find_journal_entry(request_id, of).await?;
         }
         Ok(found.and_then(read))
     }
@@ -122,7 +122,7 @@ impl Service {
 
     async fn find_last_shared(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
         self.gather().await?;
-        Ok(self.store.read().await?.find_last_exchange().await?.and_then(read))
+        Ok(self.store.read().await?.find_last_journal_entry().await?.and_then(read))
     }
 
     /// Takes exchanges of a workspace out, by number.
@@ -136,7 +136,7 @@ impl Service {
         }
         let numbers: Vec<i64> = numbers.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
-        writer.take_out_exchanges(workspace, &numbers).await?;
+        writer.delete_journal_entries(workspace, &numbers).await?;
         Ok(writer.commit().await?)
     }
 
@@ -152,7 +152,7 @@ impl Service {
         self.gather().await?;
         self.journal.begin_anew(workspace);
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
-        writer.delete_exchanges(workspace).await?;
+        writer.clear_journal(workspace).await?;
         Ok(writer.commit().await?)
     }
 
@@ -178,9 +178,9 @@ impl Service {
         };
         let due: Vec<_> = untrimmed.iter().filter(|(_, amount)| is_due(amount)).map(|(id, _)| *id).collect();
         let mut writer = self.store.write(Lock::Journal).await?;
-        writer.insert_exchanges(self.store.process(), &rows).await?;
+        writer.insert_journal_entries(self.store.process(), &rows).await?;
         for workspace in &due {
-            writer.trim_exchanges(*workspace, number(limits.requests), number(limits.bytes)).await?;
+            writer.trim_journal(*workspace, number(limits.requests), number(limits.bytes)).await?;
         }
         writer.commit().await?;
         self.journal.drop_up_to(last.number);
@@ -198,7 +198,7 @@ impl Service {
             return Ok(());
         }
         let mut writer = self.store.write(Lock::Journal).await?;
-        writer.tidy_exchanges(number(ALL_BYTES)).await?;
+        writer.tidy_journal(number(ALL_BYTES)).await?;
         Ok(writer.commit().await?)
     }
 

@@ -203,8 +203,11 @@ impl Service {
         if workspace.is_default {
             return Err(ControlDenial::DefaultWorkspaceStays.into());
         }
-        let alone = is_alone(&mut writer, &workspace).await?;
-        writer.delete_workspace(&workspace, alone).await?;
+        if is_alone(&mut writer, &workspace).await? {
+            writer.delete_workspace_and_account(&workspace).await?;
+        } else {
+            writer.delete_workspace(&workspace).await?;
+        }
         writer.commit().await?;
         self.journal.forget(id);
         replacement.finish_deletion();
@@ -213,7 +216,7 @@ impl Service {
 
     /// Removes the workspaces whose time is over; answers which.
     pub async fn delete_expired_workspaces(&self) -> Result<Vec<WorkspaceId>, Error> {
-        let outlived = self.store.read().await?.list_outlived_workspaces(self.clock.now()).await?;
+        let outlived = self.store.read().await?.list_expired_workspaces(self.clock.now()).await?;
         for id in &outlived {
             match self.delete_workspace(*id).await {
                 // Another process was quicker.
@@ -304,7 +307,7 @@ impl Service {
         let found = named(to.as_str()).or_else(|| named(EMPTY).filter(|_| to.as_str() == SEED));
         let mut found = found.ok_or_else(|| ControlDenial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
-        writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
+        writer.restore_checkpoint(&workspace, &found).await?;
         writer.update_incarnation(id, self.incarnation()).await?;
         writer.clear_decoy_uses(id).await?;
         writer.commit().await?;
@@ -333,8 +336,9 @@ impl Service {
     ) -> Result<Checkpoint, Error> {
         let name = CheckpointName::parse(name).ok_or_else(|| ControlDenial::CheckpointNotFound(name.to_owned()))?;
         let (created_at, has_account) = (self.clock.now(), is_alone(writer, workspace).await?);
-        writer.put_checkpoint(workspace, &name, has_account, created_at).await?;
-        Ok(Checkpoint { name, created_at, has_account })
+        let checkpoint = Checkpoint { name, created_at, has_account };
+        writer.put_checkpoint(workspace, &checkpoint).await?;
+        Ok(checkpoint)
     }
 
     /// Where the first ids and values of a new workspace come from, each purpose once.
@@ -354,7 +358,7 @@ impl Service {
     ) -> Result<Arc<dyn Entropy>, StoreError> {
         Ok(match workspace.entropy_seed {
             Some(seed) => {
-                let count = writer.count_draw(workspace.id).await?;
+                let count = writer.increment_draws(workspace.id).await?;
                 Arc::new(SeededEntropy::of(seed, workspace.id, "transaction", count))
             }
             None => self.entropy.clone(),
@@ -370,5 +374,5 @@ fn refuse_reserved(name: &CheckpointName) -> Result<(), Denial> {
 }
 
 async fn is_alone(writer: &mut Writer, workspace: &Workspace) -> Result<bool, StoreError> {
-    Ok(writer.list_workspaces_of(workspace.account).await?.len() == 1)
+    Ok(writer.list_workspace_ids_of(workspace.account).await?.len() == 1)
 }
