@@ -90,9 +90,9 @@ fn requests_are_shown_verified_and_counted_by_commands() {
     follower.wait().unwrap();
 }
 
-/// Whoever disables tokens is told which admins that locks out, and how they come back.
+/// Disabling tokens logs which admins are locked out, and how they get back in.
 #[test]
-fn a_lock_out_is_in_the_log() {
+fn locking_admins_out_is_logged() {
     let server = start(&MEMORY);
     let ask = |method: &str, path: &str, body: &Value| -> Value {
         let headers = format!("Host: {}\r\nAuthorization: Bearer {ADMIN}", server.address());
@@ -118,7 +118,7 @@ fn a_lock_out_is_in_the_log() {
 
 /// A child of `exec` inherits the variable, and is refused with another workspace's token.
 #[test]
-fn an_inherited_workspace_id_is_found_out() {
+fn an_inherited_workspace_id_is_explained() {
     let server = start(&MEMORY);
     let made = server.run(&["call", "workspaces.create", "--json", r#"{"id": 42, "port": 0}"#]).unwrap();
     let fork = server.run(&["call", "workspaces.fork", "--json", r#"{"id": 43}"#]).unwrap();
