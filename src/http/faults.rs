@@ -1,75 +1,55 @@
-//! What faults do to an exchange: delay it, answer in its place, break its connection (spec §7).
+//! Carries out armed faults: they delay a request, answer in its place, or break its connection. Which faults a request
+//! meets is decided in `domain::faults`. See docs/faults.md.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::credential::{basic, named_workspace};
+use super::context::{Interruption, Outcome};
 use super::error::ApiError;
-use super::guard::{Decided, answer_in_time};
-use super::routes::Route;
 use super::{App, redaction};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, PresentedCredential};
 use crate::domain::faults::{self, Fault, Kind, MAX_DELAY_MS, When};
 use crate::domain::{TokenId, WorkspaceId};
-use crate::http::layers::Received;
 use crate::service::Error;
+use crate::web::connection::drop_connection;
 
-/// The header with the numbers of the faults that fired in an exchange.
+/// The header with the numbers of the faults that fired.
 pub const FAULT: HeaderName = HeaderName::from_static("x-dapi-mock-fault");
 
-/// The log-in page, as research/api-identity-auth.md §4.3 has it (databrickslabs/dbx#85).
+/// The real service's log-in page, as clients meet it (databrickslabs/dbx#85). See
+/// docs/reference/errors.md#how-clients-read-errors.
 const LOGIN_PAGE: &str = "<!doctype html><html><head><meta charset=\"utf-8\"/>\
     <meta http-equiv=\"Content-Language\" content=\"en\"/><title>Databricks - Sign In</title>\
     <meta name=\"viewport\" content=\"width=960\"/></head><body class=\"light-mode\">\
     <div id=\"login-page\"></div></body></html>";
 
-/// How long the first half of a truncated body has to go out.
+/// How long the first half of a truncated body has to be sent.
 const TRUNCATED_AFTER: Duration = Duration::from_millis(10);
 
-/// What breaks an answer on its way; goes with it, the first to the server, the others to
-/// [`interrupted`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interruption {
-    /// The connection ends before the first byte.
-    Drop,
-    /// The connection ends in the middle of the body.
-    Truncate,
-    /// The body pauses in its middle.
-    Pause(Duration),
-}
-
-/// Whether a fault drops the connection in place of this answer.
-pub fn is_dropped(response: &Response) -> bool {
-    response.extensions().get() == Some(&Interruption::Drop)
-}
-
-/// The faults that fired at a request, in order; only the last one can decide about the answer.
+/// The faults that fired at a request, in order. Only the last one can replace the answer.
 #[derive(Clone, Debug, Default)]
 pub struct ArmedFaults(pub Vec<Fault>);
 
 impl ArmedFaults {
-    /// Lets a request meet the faults of its workspace.
+    /// Counts a request at the faults of its workspace, and takes those that fire.
     pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
         let fired = app.service.match_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
             let path = redaction::line(request.path);
-            tracing::info!(fault = fault.id, name, method = request.method, path, "a fault fires");
+            tracing::info!(fault = fault.id, name, method = request.method, path, "a fault fired");
         }
         Ok(Self(fired))
     }
@@ -82,13 +62,13 @@ impl ArmedFaults {
         self.0.iter().filter(move |fault| fault.rule.effect.kind == Some(kind))
     }
 
-    /// How long the handler, or its answer, is delayed.
+    /// How long the handler, or its answer, is to be delayed.
     pub fn delay(&self, when: When) -> Duration {
         let ms: u32 = self.at_time(when).map(|fault| fault.rule.delay_ms()).fold(0, u32::saturating_add);
         Duration::from_millis(ms.min(MAX_DELAY_MS).into())
     }
 
-    /// The answer in place of the handler's, or of the answer that it gave.
+    /// The answer that replaces the handler's.
     pub fn answer(&self, when: When) -> Option<Response> {
         let effect = &self.at_time(when).find(|fault| fault.rule.answers())?.rule.effect;
         match effect.kind {
@@ -99,14 +79,14 @@ impl ArmedFaults {
             }
             Some(Kind::DropConnection) => {
                 let mut response = Response::new(Body::empty());
-                response.extensions_mut().insert(Interruption::Drop);
+                Outcome::of_mut(&mut response).interruption = Some(Interruption::Drop);
                 Some(response)
             }
             Some(_) => None,
         }
     }
 
-    /// Revokes the presented token where a fault says so.
+    /// Revokes the presented token if a fault says so.
     pub async fn revoke(
         &self,
         app: &App,
@@ -123,14 +103,14 @@ impl ArmedFaults {
         }
     }
 
-    /// Slows down what the caller is about to configure.
+    /// Delays the effect of what the caller configures.
     pub fn slow_down(&self, caller: &mut Caller) {
         if let Some(fault) = self.of_kind(Kind::DelayPropagation).last() {
             caller.workspace.behaviour.propagation_delay_ms = fault.rule.effect.delay_ms.unwrap_or(0).into();
         }
     }
 
-    /// The answer as it leaves: late, replaced, or marked to be broken on its way.
+    /// The answer that is sent: late, replaced, or marked to be broken on its way.
     pub async fn end(&self, response: Response) -> Response {
         if self.0.is_empty() {
             return response;
@@ -141,11 +121,11 @@ impl ArmedFaults {
         }
         let mut response = self.answer(When::After).unwrap_or(response);
         if self.of_kind(Kind::TruncateBody).next().is_some() {
-            response.extensions_mut().insert(Interruption::Truncate);
+            Outcome::of_mut(&mut response).interruption = Some(Interruption::Truncate);
         }
         if let Some(fault) = self.of_kind(Kind::SlowBody).last() {
             let pause = Duration::from_millis(fault.rule.effect.delay_ms.unwrap_or(0).into());
-            response.extensions_mut().insert(Interruption::Pause(pause));
+            Outcome::of_mut(&mut response).interruption = Some(Interruption::Pause(pause));
         }
         let ids: Vec<String> = self.0.iter().map(|fault| fault.id.to_string()).collect();
         if let Ok(ids) = HeaderValue::from_str(&ids.join(", ")) {
@@ -155,7 +135,7 @@ impl ArmedFaults {
     }
 }
 
-/// What rules ask about a request.
+/// What the rules of faults look at.
 pub fn described<'a>(
     method: &'a str,
     path: &'a str,
@@ -170,73 +150,28 @@ pub fn described<'a>(
     faults::Request { method, path, principal, token, client: &origin.user_agent }
 }
 
-/// An OAuth endpoint, which is open: the faults of the workspace that the request names, else of the
-/// default one. The principal is the client.
-pub async fn at_oauth_endpoint(
-    app: &App,
-    route: &'static Route,
-    origin: Arc<Origin>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Error> {
-    let named = named_workspace(request.headers(), request.uri());
-    let workspace = app.service.answering_workspace(&named).await?;
-    let (client, secrets) = shown_to_oauth(&request);
-    let mut met = ArmedFaults::default();
-    if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let asked = described(method.as_str(), &path, client.as_deref(), &PresentedCredential::Nothing, &origin);
-        met = ArmedFaults::at(app, workspace.id, &asked).await?;
-        sleep(met.delay(When::Before)).await;
-    }
-    let response = match met.answer(When::Before) {
-        Some(response) => response,
-        None => answer_in_time(next, request).await,
-    };
-    let mut response = met.end(response).await;
-    if response.extensions().get::<ApiError>().is_some() {
-        for secret in secrets {
-            app.service.check_real_credential(&secret, &origin).await?;
-        }
-    }
-    let incarnation = workspace.as_ref().map_or(0, |workspace| workspace.incarnation);
-    let workspace = workspace.map(|workspace| workspace.id);
-    let owner = client.as_deref().map(redaction::line);
-    let open = Decided::open(route, workspace, origin);
-    response.extensions_mut().insert(Arc::new(Decided { incarnation, owner, met, ..open }));
-    Ok(response)
-}
-
-/// The client that asks for an access token, whether it is one or not, and all that may be its secret.
-fn shown_to_oauth(request: &Request) -> (Option<String>, Vec<String>) {
-    let basic = request.headers().get(AUTHORIZATION).and_then(basic);
-    let body = request.extensions().get().and_then(|Received(body)| body.as_ref().ok());
-    let form: Vec<_> = form_urlencoded::parse(body.map_or(&[][..], |body| body)).into_owned().collect();
-    let in_form = form.iter().find(|(key, _)| key == "client_id").map(|(_, client)| client.clone());
-    let client = basic.as_ref().map(|(client, _)| client.clone()).or(in_form);
-    let secrets = basic.into_iter().chain(form).map(|(_, value)| value).collect();
-    (client, secrets)
-}
-
-/// An answer that is to break in its middle, with the body that does. Where there is no body to break, the
-/// connection is dropped.
-pub async fn interrupted(response: Response) -> Response {
-    let Some(interruption) = response.extensions().get().copied() else { return response };
+/// The answer with a body that breaks in its middle, or pauses there. Where there is no body to break, the connection
+/// is dropped.
+pub async fn interrupted(mut response: Response, interruption: Interruption) -> Response {
     let (pause, breaks) = match interruption {
-        Interruption::Drop => return response,
+        Interruption::Drop => {
+            drop_connection(&mut response);
+            return response;
+        }
         Interruption::Truncate => (TRUNCATED_AFTER, true),
         Interruption::Pause(pause) => (pause, false),
     };
-    let (mut parts, body) = response.into_parts();
+    let (parts, body) = response.into_parts();
     let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    if whole.is_empty() && breaks {
-        parts.extensions.insert(Interruption::Drop);
+    let is_empty = whole.is_empty();
+    let mut response = Response::from_parts(parts, Body::new(Halves::new(whole, pause, breaks)));
+    if is_empty && breaks {
+        drop_connection(&mut response);
     }
-    let body = Body::new(Halves::new(whole, pause, breaks));
-    Response::from_parts(parts, body)
+    response
 }
 
-/// A body that is announced in full, and stops in its middle.
+/// A body whose full length is announced, and that stops or pauses in its middle.
 struct Halves {
     first: Option<Bytes>,
     rest: Option<Bytes>,
@@ -262,11 +197,11 @@ impl hyper::body::Body for Halves {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
         if this.rest.is_some() {
-            // While it waits, the first half goes out.
+            // Meanwhile the first half is sent.
             ready!(this.pause.as_mut().poll(context));
         }
         Poll::Ready(match this.rest.take() {
-            Some(_) if this.breaks => Some(Err(io::Error::other("a fault ends the body"))),
+            Some(_) if this.breaks => Some(Err(io::Error::other("a fault ended the body"))),
             rest => rest.map(|rest| Ok(Frame::data(rest))),
         })
     }

@@ -1,54 +1,44 @@
-//! Which host of the real service a request came to: at the real service each workspace has a host, and so
-//! have all accounts together. Here one server is both, and tells them by its port or by the `Host` header.
+//! Which host of the real service a request was sent to. There, each workspace has a host, and all accounts share one;
+//! here one server is both, and tells them apart by its port or by the `Host` header.
 
 use std::net::IpAddr;
 
-use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::HOST;
-use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap};
 
-use super::App;
-use super::error::ApiError;
 use crate::domain::AccountId;
+use crate::web::connection::Connection;
 
-/// The first label of the names that the account's host answers to.
+/// The first label of the names of the account's host.
 const ACCOUNTS_LABEL: &str = "accounts";
 
-/// What the server's shared port says it is to clients that name no workspace.
+/// What the shared port says about itself to clients that name no workspace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum HostType {
-    /// A workspace's host.
     #[default]
     Workspace,
-    /// A host for the account and its workspaces, which a client signs in to by way of the account.
+    /// A host for the account and its workspaces, to which clients sign in through the account.
     Unified,
 }
 
-/// Put into each request that came to an account's own port, by the server.
-#[derive(Clone, Copy, Debug)]
-pub struct ByAccountPort(pub AccountId);
-
-/// The host that a request was sent to.
+/// The host that a request was sent to, in the real service's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedHost {
+pub enum TargetHost {
     /// A workspace's, or the shared port.
     Workspace,
-    /// The account's; the account is known by its port, and is the default one where only the name says so.
+    /// The account's. The id is known from the account's own port; without it, the default account is meant.
     Account(Option<AccountId>),
 }
 
-impl AskedHost {
-    /// That of a request.
-    pub fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
-        if let Some(ByAccountPort(account)) = extensions.get() {
-            return Self::Account(Some(*account));
+impl TargetHost {
+    pub(super) fn of(headers: &HeaderMap, connection: Connection) -> Self {
+        if connection.account.is_some() {
+            return Self::Account(connection.account);
         }
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         if is_accounts_name(host) { Self::Account(None) } else { Self::Workspace }
     }
 
-    /// Whether it is the account's.
     pub const fn is_account(self) -> bool {
         matches!(self, Self::Account(_))
     }
@@ -61,20 +51,12 @@ fn is_accounts_name(host: &str) -> bool {
     name.parse::<IpAddr>().is_err() && label.eq_ignore_ascii_case(ACCOUNTS_LABEL)
 }
 
-impl FromRequestParts<App> for AskedHost {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        Ok(Self::of(&parts.headers, &parts.extensions))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_first_label_names_the_accounts_host() {
+    fn the_first_label_tells_the_accounts_host() {
         for name in ["accounts", "accounts:3274", "accounts.localhost", "Accounts.Cloud.Example.com:80"] {
             assert!(is_accounts_name(name), "{name}");
         }

@@ -1,25 +1,21 @@
-//! The emulated surface as an OpenAPI document, made from the route table.
+//! The OpenAPI document of the emulated API, made from the route table.
 
 use std::collections::HashSet;
 
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::routes::{Answer, Body, Parameter, ROUTES, Route};
+use super::route::{Answer, Envelope, Parameter, RequestBody, Role, Route};
+use super::routes::ROUTES;
 use crate::domain::authorize::Right;
 use crate::web::openapi::{self, Paths, in_path, names_in_path};
 
-/// An object without members: done, and nothing to tell.
-#[derive(Debug, JsonSchema)]
-pub(super) struct Empty {}
-
-/// The OpenAPI 3.1 document.
 pub fn document() -> Value {
     let mut generator = openapi::generator();
     let mut paths = Paths::default();
     let mut names = HashSet::new();
-    for route in ROUTES {
-        // Some operations have two addresses; the names in a document differ.
+    for route in ROUTES.iter() {
+        // Some operations have two addresses, and names in a document are unique.
         let alias = if names.insert(route.operation) { "" } else { ".alias" };
         let operation = operation(route, &format!("{}{alias}", route.operation), &mut generator);
         paths.insert(route.path.to_owned(), &route.method, operation);
@@ -34,25 +30,25 @@ pub fn document() -> Value {
         } },
     });
     let description = "The part of the Databricks API that dapi-mock emulates. Bodies are read whatever their \
-        Content-Type is; unknown members and parameters are ignored. docs/compatibility.md tells how faithful each \
-        operation is. Faults that are armed on purpose may answer with any status.";
+        Content-Type; unknown members and parameters are ignored. docs/compatibility.md says how faithful each \
+        operation is. Armed faults may answer with any status.";
     openapi::document("dapi-mock: emulated API", description, &json!([{ "token": [] }]), &paths, &components)
 }
 
 fn operation(route: &Route, name: &str, generator: &mut SchemaGenerator) -> Value {
-    let described = names_in_path(route.path).map(|name| in_path(name, what_is(name)));
+    let described = names_in_path(route.path).map(|name| in_path(name, purpose_of(name)));
     let parameters: Vec<Value> = described.chain(route.parameters.iter().map(in_query)).collect();
     let mut operation = json!({
         "operationId": name,
-        "summary": format!("{}; {}", route.level, route.evidence),
+        "summary": format!("{}; {}", route.level, without_links(route.evidence)),
         "parameters": parameters,
         "responses": responses(route, generator),
     });
     if let Some(operation) = operation.as_object_mut() {
         if let Some(body) = &route.body {
             let (media_type, schema) = match body {
-                Body::Json(schema) => ("application/json", schema(generator).into()),
-                Body::Form(members) => ("application/x-www-form-urlencoded", form(members)),
+                RequestBody::Json(schema) => ("application/json", schema(generator).into()),
+                RequestBody::Form(members) => ("application/x-www-form-urlencoded", form(members)),
             };
             operation.insert("requestBody".into(), json!({ "content": { media_type: { "schema": schema } } }));
         }
@@ -61,6 +57,19 @@ fn operation(route: &Route, name: &str, generator: &mut SchemaGenerator) -> Valu
         }
     }
     operation
+}
+
+/// Links of the evidence are relative to `docs/`, where this document may not be.
+fn without_links(evidence: &str) -> String {
+    let mut parts = evidence.split("](");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let text = match text.rsplit_once('[') {
+            Some((before, name)) => format!("{before}{name}"),
+            None => text,
+        };
+        format!("{text}{}", part.split_once(')').map_or("", |(_, rest)| rest))
+    })
 }
 
 fn in_query(parameter: &Parameter) -> Value {
@@ -75,18 +84,18 @@ fn form(members: &[Parameter]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-fn what_is(name: &str) -> &'static str {
+fn purpose_of(name: &str) -> &'static str {
     match name {
         "account_id" => "The account's UUID.",
-        "id" | "sp_id" | "principal_id" => "The principal's number, as SCIM gives it.",
+        "id" | "sp_id" | "principal_id" => "The principal's number, as in SCIM.",
         "workspace_id" => "The workspace's number.",
-        "token_id" => "The token's id, which is not its value.",
+        "token_id" => "The token's id (not its value).",
         "secret_id" => "The secret's id.",
         _ => "",
     }
 }
 
-/// The statuses of a route: its success, and the refusals that its kind of routes can come to.
+/// The statuses of a route: its success, and the refusals of its kind of routes.
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let redirect = json!({ "description": "Back to the client.", "headers": { "Location": {
@@ -104,12 +113,15 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
             responses.insert("302".into(), redirect);
         }
     }
-    let (envelope, refused): (_, &[u16]) = match route.demand.right {
-        Right::Open if matches!(route.answer, Answer::Page) => ("PageRefused", &[400, 401, 403, 404]),
-        Right::Open if route.path.starts_with("/oidc/") => ("OAuthRefused", &[400, 401, 403, 404]),
-        Right::Open => ("Refused", &[]),
-        _ if route.path.contains("/scim/v2/") => ("ScimRefused", &[400, 401, 403, 404]),
-        _ => ("Refused", &[400, 401, 403, 404]),
+    let envelope = match route.envelope {
+        Envelope::Rest => "Refused",
+        Envelope::Scim => "ScimRefused",
+        Envelope::OAuth => "OAuthRefused",
+        Envelope::Page => "PageRefused",
+    };
+    let refused: &[u16] = match (route.role, route.envelope) {
+        (Role::Discovery | Role::Health, Envelope::Rest) => &[],
+        _ => &[400, 401, 403, 404],
     };
     let with_body: &[u16] = if route.body.is_some() { &[408, 409, 413] } else { &[] };
     let with_etag: &[u16] = if route.method == "DELETE" { &[409] } else { &[] };
@@ -119,7 +131,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     responses.into()
 }
 
-/// The envelopes of `error`, by name.
+/// The envelopes of refusals, by name.
 fn envelopes() -> Map<String, Value> {
     let text = json!({ "type": "string" });
     let envelopes = json!({
@@ -127,7 +139,7 @@ fn envelopes() -> Map<String, Value> {
             "type": "object", "required": ["error_code", "message"],
             "properties": {
                 "error_code": { "anyOf": [text, { "type": "integer" }],
-                    "description": "A name; a number where authentication refuses." },
+                    "description": "A name; a number if authentication failed." },
                 "message": text,
                 "details": { "type": "array", "items": { "type": "object" } },
             },

@@ -62,7 +62,7 @@ impl Service {
         let presented = PresentedCredential::Token(TokenId::from_text(""));
         let decision = authorize::authorize(&presented, &NamedWorkspace::Unnamed, run.demand, facts, self.system_now());
         let Decision { trace, outcome, parties, .. } = decision;
-        let denial = outcome.err().or_else(|| {
+        let denial = outcome.err().map(Denial::from).or_else(|| {
             let request = run.creates.as_ref()?;
             plan_create(request, TokenFacts { cap_days, live_tokens, autoscope_days: AUTOSCOPE_DAYS }, now).err()
         });

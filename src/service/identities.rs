@@ -19,7 +19,7 @@ impl Service {
     /// The caller itself.
     ///
     /// # Errors
-    /// [`Denial::InvalidAccessToOrg`] when the principal went since the request was authorized.
+    /// [`AccessDenial::InvalidAccessToOrg`] when the principal went since the request was authorized.
     pub async fn me(&self, call: Call<'_>) -> Result<Entry, Error> {
         let caller = call.caller;
         let found = self.store.read().await?.find_assigned(&caller.workspace, caller.id).await?;

@@ -8,6 +8,7 @@ use super::{ADMIN_TOKEN_COMMENT, Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::authorize::{CredentialRecord, Facts};
 use crate::domain::clock::{ClockMode, WorkspaceClock};
+use crate::domain::denial::ControlDenial;
 use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
 use crate::domain::tokens::{EndCause, Token, TokenState, Visibility};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
@@ -136,7 +137,7 @@ impl Service {
     /// nothing that happened is undone.
     ///
     /// # Errors
-    /// [`Denial::TimeGoesForward`]
+    /// [`ControlDenial::TimeGoesForward`]
     pub async fn set_clock(
         &self,
         id: WorkspaceId,
@@ -158,7 +159,7 @@ impl Service {
     /// Advances a clock and carries out what is due on the way before it answers.
     ///
     /// # Errors
-    /// [`Denial::TimeGoesForward`]; [`Denial::NothingComes`] when no such event is to come.
+    /// [`ControlDenial::TimeGoesForward`]; [`ControlDenial::NothingComes`] when no such event is to come.
     pub async fn advance(&self, id: WorkspaceId, target: &AdvanceTarget) -> Result<AdvanceOutcome, Error> {
         for _ in 0..MOVE_TRIES {
             let mut reader = self.store.read().await?;
@@ -167,7 +168,7 @@ impl Service {
             let now = workspace.clock.at(system);
             let at = instant_of(target, &mut reader, &workspace, now).await?;
             if at < now {
-                return Err(Denial::TimeGoesForward { now, wanted: at }.into());
+                return Err(ControlDenial::TimeGoesForward { now, wanted: at }.into());
             }
             let clock = workspace.clock.advanced(at.since(now));
             if let Some(advanced) = self.move_clock(reader, &workspace, clock, now, system).await? {
@@ -189,7 +190,7 @@ impl Service {
     ) -> Result<Option<AdvanceOutcome>, Error> {
         let after = clock.at(system);
         if after < now {
-            return Err(Denial::TimeGoesForward { now, wanted: after }.into());
+            return Err(ControlDenial::TimeGoesForward { now, wanted: after }.into());
         }
         let mut events = upcoming(&mut reader, workspace, now).await?;
         events.retain(|event| event.at <= after);
@@ -342,13 +343,13 @@ async fn instant_of(
         AdvanceTarget::Next(kind) => {
             let coming = upcoming(reader, workspace, now).await?;
             let next = coming.into_iter().find(|event| event.kind == *kind);
-            next.ok_or_else(|| Denial::NothingComes(kind.as_str().to_owned()))?.at
+            next.ok_or_else(|| ControlDenial::NothingComes(kind.as_str().to_owned()))?.at
         }
         AdvanceTarget::Token(token) => {
             let found = reader.find_token(workspace.id, token).await?;
             let events = found.map(|token| events_of(&token, &workspace.behaviour)).unwrap_or_default();
             let next = events.into_iter().find(|(_, at)| *at > now);
-            next.ok_or_else(|| Denial::NothingComes(format!("token {token}")))?.1
+            next.ok_or_else(|| ControlDenial::NothingComes(format!("token {token}")))?.1
         }
     })
 }

@@ -124,7 +124,7 @@ async fn what_if_tells_who_would_fail_and_changes_nothing(world: World) {
     let later = what_if(json!({"at": world.now().0 + 60_000})).await;
     assert_eq!(owners(&later), ["bob@example.com"]);
     for (body, says) in [
-        (json!({}), "Say what would be different"),
+        (json!({}), "Give at least one of maxTokenLifetimeDays"),
         (json!({"maxTokenLifetimeDays": 731}), "Some values are not allowed"),
         (json!({"access_control_list": [{"user_name": "x", "permission_level": "CAN_USE"}]}), "does not exist"),
         (json!({"cap": 90}), "unknown field"),

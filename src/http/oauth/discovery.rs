@@ -1,11 +1,11 @@
-//! What clients ask before they authenticate (spec §2, research/api-identity-auth.md §2).
+//! The host metadata, which clients read before they authenticate, and the addresses in it. See
+//! docs/reference/identity-and-oauth.md#host-metadata.
 
 use std::convert::Infallible;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,16 +13,15 @@ use serde::Serialize;
 use crate::domain::Workspace;
 use crate::domain::authorize::NamedWorkspace;
 use crate::http::App;
-use crate::http::credential::named_workspace;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::extract::ok;
-use crate::http::host::{AskedHost, HostType};
-use crate::http::layers::ByTls;
+use crate::http::host::{HostType, TargetHost};
 use crate::service::issuer_of;
+use crate::web::connection::Connection;
 
-/// The host metadata. `oidc_endpoint` is always there, without which the Python SDK cannot do client
-/// credentials; `workspace_id` only while the host serves one workspace, or on a port that is one's own, and
-/// `account_id` with it, or on an account's host.
+/// `oidc_endpoint` is always there, because the Python SDK requires it for client credentials. `workspace_id` is there
+/// if the host serves one workspace or the port belongs to one, and `account_id` with it or on an account's host.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(in crate::http) struct HostMetadata {
     oidc_endpoint: String,
@@ -37,8 +36,7 @@ pub(in crate::http) struct HostMetadata {
 }
 
 impl HostMetadata {
-    /// That of the account's host, or of one for the account and its workspaces, whose access tokens are the
-    /// account's.
+    /// On the account's host, or one for the account and its workspaces: access tokens are the account's.
     fn of_account(base: &str, host_type: &'static str, home: &Workspace) -> Self {
         Self {
             oidc_endpoint: issuer_of(base, Some(home.account)),
@@ -51,28 +49,25 @@ impl HostMetadata {
     }
 }
 
-/// `GET /.well-known/databricks-config`: the first call of every current client; open, and never
-/// limited, delayed or faulted.
+/// The first call of every current client.
 pub async fn host_metadata(
     State(app): State<App>,
     BaseUrl(base): BaseUrl,
-    host: AskedHost,
-    uri: Uri,
-    headers: HeaderMap,
+    Extension(context): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
+    let (host, named) = (context.host, &context.credentials.workspace);
     let account = match host {
-        AskedHost::Account(account) => Some((account, "account")),
-        AskedHost::Workspace if app.host_type == HostType::Unified => Some((None, "unified")),
-        AskedHost::Workspace => None,
+        TargetHost::Account(account) => Some((account, "account")),
+        TargetHost::Workspace if app.host_type == HostType::Unified => Some((None, "unified")),
+        TargetHost::Workspace => None,
     };
-    let is_unnamed = named_workspace(&headers, &uri) == NamedWorkspace::Unnamed;
-    if let Some((account, host_type)) = account.filter(|_| host.is_account() || is_unnamed) {
+    if let Some((account, host_type)) = account.filter(|_| host.is_account() || *named == NamedWorkspace::Unnamed) {
         let home = app.service.workspace_of_account(account).await?;
         return Ok(ok(&HostMetadata::of_account(&base, host_type, &home)));
     }
-    // Only the port of a workspace names one here; clients know of none yet.
-    let named = match named_workspace(&headers, &uri) {
-        NamedWorkspace::Id(id) => app.service.find_workspace(id).await?,
+    // Only a workspace's own port names one here; clients do not know any yet.
+    let named = match named {
+        NamedWorkspace::Id(id) => app.service.find_workspace(*id).await?,
         NamedWorkspace::Unnamed | NamedWorkspace::Unusable(_) => app.service.only_workspace().await?,
     };
     Ok(ok(&HostMetadata {
@@ -85,15 +80,14 @@ pub async fn host_metadata(
     }))
 }
 
-/// The address by which this client reached the server: containers and hosts use different ones.
+/// The address by which this client reached the server. Containers and their host use different ones.
 #[derive(Debug)]
 pub struct BaseUrl(pub String);
 
 impl BaseUrl {
-    /// That of a request.
     pub fn of(parts: &Parts) -> Self {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
-        let scheme = if parts.extensions.get::<ByTls>().is_some() { "https" } else { "http" };
+        let scheme = if Connection::of(&parts.extensions).by_tls { "https" } else { "http" };
         Self(format!("{scheme}://{host}"))
     }
 }
@@ -106,7 +100,7 @@ impl<S: Sync> FromRequestParts<S> for BaseUrl {
     }
 }
 
-/// The same host at another port.
+/// The same host with another port.
 pub fn at_port(host: &str, port: u16) -> String {
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
     let name = match rest.rsplit_once(':') {

@@ -1,10 +1,10 @@
-//! `/oidc/*`: OAuth's discovery and token endpoint (research/api-identity-auth.md §3). Open, as clients
-//! come here to get a credential.
+//! `/oidc/*`: OAuth's discovery and token endpoint. They are open, because clients come here for a credential. See
+//! docs/reference/identity-and-oauth.md.
 
 use axum::extract::{Extension, FromRequestParts, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,21 +14,18 @@ use crate::domain::jwt::{LIFETIME_SECONDS, VerifyingKey};
 use crate::domain::oauth::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN, TokenRequest};
 use crate::domain::sign_ins::{Issuer, OFFLINE_ACCESS, S256};
 use crate::http::App;
-use crate::http::credential::{basic, named_workspace};
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
-use crate::http::extract::{Called, Segments, ok};
-use crate::http::host::AskedHost;
-use crate::http::layers::{Received, RequestOrigin};
+use crate::http::extract::{ApiCall, Segments, ok};
+use crate::http::host::TargetHost;
 use crate::http::oauth::discovery::BaseUrl;
 use crate::service::issuer_of;
 
-/// The authorization server that a path speaks of: the workspace's, or the account's where the path
-/// names one.
+/// The authorization server of a path: the account's if the path names one, else the workspace's.
 #[derive(Debug)]
 pub struct Server {
-    /// Which.
     pub issuer: Issuer,
-    /// Its issuer identifier, by the address that the client reached.
+    /// Its issuer identifier, under the address that the client used.
     pub url: String,
 }
 
@@ -46,18 +43,19 @@ impl FromRequestParts<App> for Server {
             Some(text) => Some(app.service.account_named(&text).await?),
             None => None,
         };
-        let issuer = match (account, AskedHost::of(&parts.headers, &parts.extensions)) {
+        let context = parts.extensions.get::<RequestContext>().ok_or(ApiError::Internal)?;
+        let issuer = match (account, context.host) {
             (Some(account), _) => Issuer::Account(account),
-            (None, AskedHost::Account(account)) => {
+            (None, TargetHost::Account(account)) => {
                 Issuer::Account(app.service.workspace_of_account(account).await?.account)
             }
-            (None, AskedHost::Workspace) => Issuer::Workspace(named_workspace(&parts.headers, &parts.uri)),
+            (None, TargetHost::Workspace) => Issuer::Workspace(context.credentials.workspace.clone()),
         };
         Ok(Self { issuer, url: issuer_of(&BaseUrl::of(parts).0, account) })
     }
 }
 
-/// RFC 8414's metadata with the real service's members. What it announces is what works here.
+/// The metadata of RFC 8414 with the real service's members. It announces only what is emulated.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct ServerMetadata {
     authorization_endpoint: String,
@@ -75,7 +73,6 @@ pub(in crate::http) struct ServerMetadata {
     claims_supported: [&'static str; 6],
 }
 
-/// `GET …/.well-known/oauth-authorization-server` and `openid-configuration`.
 pub async fn metadata(Server { url: issuer, .. }: Server) -> Response {
     ok(&ServerMetadata {
         authorization_endpoint: format!("{issuer}/v1/authorize"),
@@ -122,8 +119,7 @@ impl From<&VerifyingKey> for Jwk {
     }
 }
 
-/// `GET …/jwks.json`: the account's keys, or without one those of all, as their workspaces may share
-/// this address.
+/// The account's keys, or those of all accounts, whose workspaces may share this address.
 pub async fn jwks(State(app): State<App>, server: Server) -> Result<Response, ApiError> {
     let account = match server.issuer {
         Issuer::Account(account) => Some(account),
@@ -143,18 +139,14 @@ pub(in crate::http) struct Tokens<'a> {
     expires_in: i64,
 }
 
-/// `POST …/v1/token`
 pub async fn token(
     State(app): State<App>,
     server: Server,
-    headers: HeaderMap,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
-    Extension(Received(body)): Extension<Received>,
+    Extension(context): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
-    let form: Vec<(String, String)> = form_urlencoded::parse(&body?).into_owned().collect();
-    let client = headers.get(AUTHORIZATION).and_then(basic);
-    let request = TokenRequest::read(client, &form).map_err(Denial::from)?;
-    let issued = app.service.issue_access_token(&server.issuer, &server.url, &request, &origin).await?;
+    let form: Vec<(String, String)> = form_urlencoded::parse(&context.body?).into_owned().collect();
+    let request = TokenRequest::read(context.credentials.basic.clone(), &form).map_err(Denial::from)?;
+    let issued = app.service.issue_access_token(&server.issuer, &server.url, &request, &context.origin).await?;
     let mut response = ok(&Tokens {
         access_token: issued.access_token.reveal(),
         refresh_token: issued.refresh_token.map(|token| token.reveal()),
@@ -166,7 +158,6 @@ pub async fn token(
     Ok(response)
 }
 
-/// Where a credential is good.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct Introspection {
     principal_context: PrincipalContext,
@@ -183,10 +174,9 @@ struct AuthenticationScope {
     workspace_id: i64,
 }
 
-/// `GET /api/2.0/tokens/introspect`: where the credential is good, as the CLI asks after
-/// `auth login` without a host.
-pub async fn introspect(caller: Called) -> Response {
-    let caller = caller.call().caller;
+/// Where the credential is valid. The CLI asks after `auth login` without a host.
+pub async fn introspect(call: ApiCall) -> Response {
+    let caller = call.as_call().caller;
     let authentication_scope =
         AuthenticationScope { account_id: caller.account().to_string(), workspace_id: caller.workspace.id.0 };
     ok(&Introspection { principal_context: PrincipalContext { authentication_scope } })

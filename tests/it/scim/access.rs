@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::authorize::{Demand, NamedWorkspace, PresentedCredential, Right};
+use dapi_mock::domain::denial::AccessDenial;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::tokens::{EndCause, TokenEnd, TokenRequest, TokenValue};
 use dapi_mock::domain::{Denial, PrincipalId};
@@ -222,7 +223,10 @@ async fn nothing_is_created_for_who_is_gone(world: World) {
         }
         let call = Call { caller: &caller, origin: &origin };
         let outcome = world.service.create_token(call, &TokenRequest::default()).await;
-        assert!(matches!(outcome, Err(Error::Denied(Denial::InvalidAccessToOrg(_)))), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(Error::Denied(Denial::Access(AccessDenial::InvalidAccessToOrg(_))))),
+            "{outcome:?}"
+        );
     }
 }
 
