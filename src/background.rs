@@ -12,6 +12,7 @@ use tokio::fs::{File, OpenOptions, rename};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 
+use crate::Failure;
 use crate::domain::WorkspaceId;
 use crate::domain::audit::shape::Shape;
 use crate::domain::audit::{Event, Filter};
@@ -23,8 +24,6 @@ use crate::service::{Error, Service};
 const FILE_INTERVAL: Duration = Duration::from_millis(250);
 /// How many full files are kept beside the one that is written.
 const FILES_KEPT: u32 = 5;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often what requests did not wait for is recorded.
 const TIME_INTERVAL: Duration = Duration::from_secs(1);
@@ -52,7 +51,7 @@ pub async fn record(service: &Service) -> Result<(), Error> {
 }
 
 /// Sweeps all workspaces again and again, and removes those that were made for a time.
-pub async fn sweep(service: Service, doors: ExtraListeners, every: Duration) {
+pub async fn sweep(service: Service, extra: ExtraListeners, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         match service.sweep_all().await {
@@ -64,7 +63,7 @@ pub async fn sweep(service: Service, doors: ExtraListeners, every: Duration) {
             Ok(gone) => {
                 for id in gone {
                     tracing::info!("the time of workspace {id} is over");
-                    doors.close(id);
+                    extra.close(id);
                 }
             }
             Err(error) => tracing::warn!("workspaces whose time is over stay for now: {error}"),
@@ -72,12 +71,12 @@ pub async fn sweep(service: Service, doors: ExtraListeners, every: Duration) {
         if let Err(error) = service.tidy_journal().await {
             tracing::warn!("the shared journal is tidied later: {error}");
         }
-        match service.forget_deleted_workspaces(doors.workspaces()).await {
-            Ok(removed) => removed.into_iter().for_each(|id| doors.close(id)),
+        match service.forget_deleted_workspaces(extra.workspaces()).await {
+            Ok(removed) => removed.into_iter().for_each(|id| extra.close(id)),
             Err(error) => tracing::warn!("what other processes removed is remembered for now: {error}"),
         }
-        match service.deleted_accounts(doors.accounts()).await {
-            Ok(removed) => removed.into_iter().for_each(|id| doors.close(id)),
+        match service.deleted_accounts(extra.accounts()).await {
+            Ok(removed) => removed.into_iter().for_each(|id| extra.close(id)),
             Err(error) => tracing::warn!("ports of removed accounts stay open for now: {error}"),
         }
     }

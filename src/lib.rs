@@ -17,3 +17,6 @@ mod platform;
 pub mod service;
 pub mod store;
 pub mod web;
+
+/// Why a command failed, worded for the terminal.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

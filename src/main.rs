@@ -8,13 +8,13 @@ use dapi_mock::log::write_last_words;
 fn main() -> ExitCode {
     let cli = dapi_mock::config::parse();
     let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
-        let ended = runtime.block_on(dapi_mock::cli::serve::run(cli));
+        let ended = runtime.block_on(dapi_mock::cli::run(cli));
         // What still hangs in a file that does not answer must not keep the process.
         runtime.shutdown_background();
         ended
     });
     ended.unwrap_or_else(|failure| {
         write_last_words(&format!("dapi-mock: {failure}\n"));
-        dapi_mock::cli::serve::exit_code(&failure)
+        dapi_mock::cli::exit_code(&failure)
     })
 }

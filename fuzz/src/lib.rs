@@ -5,7 +5,7 @@ mod targets;
 /// Runs a target on an input.
 ///
 /// # Panics
-/// When something is not as it must be, which is a finding.
+/// If a check fails, which is a finding.
 pub fn run(name: &str, data: &[u8]) {
     let (_, target) = targets::TARGETS.iter().find(|(known, _)| *known == name).expect("a target");
     target(data);

@@ -1,6 +1,6 @@
 "use strict";
 
-// Starts the server, which stays until post.js stops it.
+// Starts the server, which runs until post.js stops it.
 
 const { spawn } = require("node:child_process");
 const fs = require("node:fs");
@@ -45,13 +45,13 @@ run(async () => {
   let binary = input("binary");
   if (!binary) {
     binary = await download(input("version") || version, input("releases"), folder);
-    // For commands of later steps, such as `dapi-mock explain --last`.
+    // Lets later steps run commands such as `dapi-mock explain --last`.
     fs.appendFileSync(process.env.GITHUB_PATH, `${path.dirname(binary)}\n`);
   }
   const readyFile = path.join(folder, "ready.json");
   const logFile = path.join(folder, "log");
   const output = fs.openSync(logFile, "a");
-  // The banner has the admin's token, so it goes nowhere.
+  // The banner has the admin token, so it is not logged.
   const server = spawn(binary, serveArguments(readyFile), {
     detached: true,
     env: { ...process.env, ...(key && { DAPI_MOCK_CONTROL_KEY: key }) },

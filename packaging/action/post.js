@@ -1,7 +1,6 @@
 "use strict";
 
-// Reports what the server refused and why, fails the job if a production-looking credential was sent, and stops the
-// server.
+// Reports what the server refused and why, fails the job if a suspected real credential was sent, and stops the server.
 
 const fs = require("node:fs");
 const { setTimeout: sleep } = require("node:timers/promises");
@@ -12,7 +11,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const MAX_REQUESTS = 1000;
 const MAX_ROWS = 50;
 
-/** Every refusal that a journal still has; alike ones are one row. */
+/** Every refusal that a journal still has. Equal refusals are one row. */
 async function refusals(control) {
   const { workspaces } = await control.call("GET", "/workspaces");
   const rows = new Map();
@@ -85,7 +84,7 @@ async function stop(pid) {
 
 run(async () => {
   const { STATE_pid: pid, STATE_host: host, STATE_log: logFile } = process.env;
-  // main.js has said why nothing was started.
+  // main.js has already reported why the server did not start.
   if (!host) return;
   try {
     const control = new Control(host, controlKey());
@@ -93,7 +92,7 @@ run(async () => {
     fs.appendFileSync(process.env.GITHUB_STEP_SUMMARY, await summary(control, suspects));
     if (suspects.length > 0) {
       const count = suspects.reduce((sum, suspect) => sum + suspect.count, 0);
-      const message = `dapi-mock got ${count} production-looking credential(s): revoke them if they are real`;
+      const message = `dapi-mock received ${count} suspected real credential(s): revoke them if they are real`;
       if (input("fail-on-suspected-credentials") === "false") log("warning", message);
       else fail(message);
     }

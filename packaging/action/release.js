@@ -1,6 +1,6 @@
 "use strict";
 
-// Downloads the program of a release, and checks it against the release's checksums.
+// Downloads the program of a release and verifies its checksum.
 
 const { execFileSync } = require("node:child_process");
 const { createHash } = require("node:crypto");
@@ -10,11 +10,11 @@ const platforms = require("../npm/platforms.json");
 
 const TIMEOUT_MS = 120_000;
 
-/** Downloads a version for this machine into a folder; returns the path of the program. */
+/** Downloads a version for this machine into a folder and returns the path of the program. */
 async function download(version, releases, folder) {
-  // On Linux the first one is musl's, which is linked statically and runs in every container.
+  // On Linux the first platform is musl, whose program is linked statically and runs in every container.
   const platform = Object.values(platforms).find(({ os, cpu }) => os === process.platform && cpu === process.arch);
-  if (!platform) throw new Error(`there is no release of dapi-mock for ${process.platform} on ${process.arch}`);
+  if (!platform) throw new Error(`no release of dapi-mock for ${process.platform} on ${process.arch}`);
   const isWindows = platform.os === "win32";
   const name = `dapi-mock-${version}-${platform.target}`;
   const archive = `${name}${isWindows ? ".zip" : ".tar.gz"}`;
@@ -22,11 +22,11 @@ async function download(version, releases, folder) {
 
   const sums = (await fetched(`${base}/SHA256SUMS`)).toString();
   const expected = sums.split("\n").find((line) => line.trim().split(/\s+\*?/)[1] === archive);
-  if (!expected) throw new Error(`${base}/SHA256SUMS has no checksum of ${archive}`);
+  if (!expected) throw new Error(`${base}/SHA256SUMS has no checksum for ${archive}`);
   const content = await fetched(`${base}/${archive}`);
   const actual = createHash("sha256").update(content).digest("hex");
   if (actual !== expected.trim().split(/\s+/)[0].toLowerCase()) {
-    throw new Error(`${base}/${archive} is not the file of SHA256SUMS: its checksum is ${actual}`);
+    throw new Error(`${base}/${archive} does not have the checksum in SHA256SUMS: ${actual}`);
   }
 
   fs.writeFileSync(path.join(folder, archive), content);

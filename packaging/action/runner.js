@@ -1,6 +1,6 @@
 "use strict";
 
-// What the runner and an action tell each other: variables, files and lines on standard output.
+// How an action and GitHub's runner communicate: variables, files and lines on standard output.
 
 const fs = require("node:fs");
 
@@ -14,8 +14,8 @@ function controlKey() {
 
 function append(variable, entries) {
   const lines = Object.entries(entries).map(([name, value]) => {
-    // A value of several lines would let whoever chose it set other variables.
-    if (/[\r\n]/.test(value)) throw new Error(`the value of ${name} has several lines`);
+    // A line break would let the author of the value set other variables.
+    if (/[\r\n]/.test(value)) throw new Error(`the value of ${name} has more than one line`);
     return `${name}=${value}\n`;
   });
   fs.appendFileSync(process.env[variable], lines.join(""));
@@ -26,7 +26,7 @@ function log(command, message) {
   process.stdout.write(`::${command}::${escaped}\n`);
 }
 
-/** Runs a step of the action; an error fails the job. */
+/** Runs a step of the action. An error fails the job. */
 async function run(step) {
   try {
     await step();

@@ -1,4 +1,4 @@
-"""Runs the action's two steps as GitHub's runner does: test_action.py BINARY RELEASES"""
+"""Runs the action's two steps as GitHub's runner would: test_action.py BINARY RELEASES"""
 
 import functools
 import hashlib
@@ -25,7 +25,7 @@ BINARY, RELEASES = Path(sys.argv[1]), Path(sys.argv[2])
 DEFINITION = YAML(typ="safe").load(ACTION / "action.yml")
 VERSION = json.loads((ACTION / "../npm/package.json").read_text())["version"]
 ARCHIVE = next((RELEASES / f"v{VERSION}").glob("*.tar.gz")).name
-# It lacks the mark that dapi-mock gives its own tokens.
+# Lacks the mark of dapi-mock's own tokens, so it looks real.
 REAL_LOOKING = "dapi" + hashlib.md5(b"production").hexdigest()
 SECONDS = 60
 
@@ -36,7 +36,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 class Job:
-    """The variables and files of a job, and what its steps told the runner."""
+    """The variables and files of a job, and what its steps reported to the runner."""
 
     def __init__(self, folder: Path, **inputs: str):
         self.folder = folder
@@ -144,7 +144,7 @@ class ActionTest(unittest.TestCase):
         self.assertEqual(job.step("main"), 1)
         self.assertRegex(job.text, f"(?m)^::error::.*{message}")
         self.assertEqual((job.env, job.outputs, job.state), ({}, {}, {}))
-        self.assertEqual(job.step("post"), 0, "nothing was started, so post has nothing to say")
+        self.assertEqual(job.step("post"), 0, "nothing was started, so post has nothing to report")
         self.assertEqual((job.text, job.summary), ("", ""))
 
     def test_a_release_is_downloaded_started_reported_and_stopped(self):
@@ -196,13 +196,13 @@ class ActionTest(unittest.TestCase):
         shutil.copytree(RELEASES, releases)
         with (releases / f"v{VERSION}" / ARCHIVE).open("ab") as archive:
             archive.write(b"\0")
-        self.refused("is not the file of SHA256SUMS", releases=self.serve(releases))
+        self.refused("does not have the checksum in SHA256SUMS", releases=self.serve(releases))
 
     def test_an_archive_without_a_checksum_is_refused(self):
         releases = self.folder / "releases"
         shutil.copytree(RELEASES, releases)
         (releases / f"v{VERSION}" / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  another.tar.gz\n")
-        self.refused("has no checksum of", releases=self.serve(releases))
+        self.refused("has no checksum for", releases=self.serve(releases))
 
     def test_a_missing_release_is_reported(self):
         self.refused("could not download .*/v9.9.9/SHA256SUMS: 404", version="9.9.9", releases=self.serve(RELEASES))
@@ -246,7 +246,7 @@ class ActionTest(unittest.TestCase):
         job = self.start(binary=str(BINARY))
         job.ask("api/2.0/token/list", token=REAL_LOOKING)
         self.assertEqual(job.step("post"), 1)
-        self.assertRegex(job.text, "(?m)^::error::dapi-mock got 1 production-looking credential")
+        self.assertRegex(job.text, "(?m)^::error::dapi-mock received 1 suspected real credential")
         self.assertIn("### Suspected real credentials", job.summary)
         self.assertNotIn(REAL_LOOKING, job.summary + job.text)
         self.assertTrue(job.is_gone())
@@ -255,7 +255,7 @@ class ActionTest(unittest.TestCase):
         job = self.start(binary=str(BINARY), fail_on_suspected_credentials="false")
         job.ask("api/2.0/token/list", token=REAL_LOOKING)
         self.assertEqual(job.step("post"), 0)
-        self.assertRegex(job.text, "(?m)^::warning::dapi-mock got 1 production-looking credential")
+        self.assertRegex(job.text, "(?m)^::warning::dapi-mock received 1 suspected real credential")
 
     def test_a_server_that_is_gone_fails_the_job(self):
         job = self.start(binary=str(BINARY))

@@ -1,6 +1,6 @@
-"""The GitLab job of a page: job.py extract PAGE prints it, job.py run FILE BINARY runs it.
+"""Prints the GitLab job of a page (job.py extract PAGE), or runs it (job.py run FILE BINARY).
 
-The program stands for the service's image, with the variables that the image and the job set.
+The program takes the place of the service's image, with the variables that the image and the job set.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ def extract(page: str) -> None:
 
 
 def image_variables() -> dict[str, str]:
-    """What the image sets by ENV; its folder for data exists only in the image."""
+    """Returns what the image sets with ENV. The data folder in it exists only in the image."""
     text = re.search(r"^ENV (.*?[^\\])$", (ROOT / "Dockerfile").read_text(), re.M | re.S)[1]
     return dict(pair.split("=", 1) for pair in text.replace("\\\n", " ").split())
 
@@ -52,7 +52,7 @@ def run(file: str, binary: str) -> None:
 
 
 def reach_by_alias(alias: str, port: str, key: str) -> None:
-    """The control API answers to the name that the service has on GitLab."""
+    """Checks that the control API accepts the name that the service has on GitLab."""
     headers = {"Host": f"{alias}:3274", "Authorization": f"Bearer {key}"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/_mock/v1/workspaces", headers=headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -62,14 +62,14 @@ def reach_by_alias(alias: str, port: str, key: str) -> None:
 
 def steps(job: dict, alias: str, port: str, folder: str) -> None:
     variables = {name: value.replace(f"{alias}:3274", f"127.0.0.1:{port}") for name, value in job["variables"].items()}
-    assert variables != job["variables"], "no variable names the service"
+    assert variables != job["variables"], "no variable has the name of the service"
     env = {"PATH": os.environ["PATH"], "HOME": folder, "NO_PROXY": "127.0.0.1", **variables}
 
     def passes(token: str) -> bool:
         tests = Path(folder, "run-tests")
         tests.write_text(f'#!/bin/sh\ncurl -sS -H "Authorization: Bearer {token}" "$DATABRICKS_HOST/api/2.0/token/list"\n')
         tests.chmod(0o755)
-        # The runner runs all lines in one shell, and stops at the first that fails.
+        # GitLab's runner runs all lines in one shell and stops at the first failure.
         script = "set -eo pipefail\n" + "\n".join(job["script"])
         ended = subprocess.run(["bash", "-c", script], cwd=folder, env=env, stdout=subprocess.PIPE, text=True, timeout=SECONDS)
         assert ("token_infos" in ended.stdout) == (token == variables["DATABRICKS_TOKEN"]), ended.stdout

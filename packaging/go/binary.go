@@ -18,23 +18,23 @@ import (
 	"time"
 )
 
-// Version is the version of this package and of the program that it downloads: the one in Cargo.toml.
+// Version is the version in Cargo.toml: that of this package and of the program that it downloads.
 const Version = "0.1.0"
 
 const (
 	releases        = "https://github.com/dapi-mock/dapi-mock/releases/download"
 	downloadTimeout = 5 * time.Minute
-	// What a download may be at most: a program has about 20 MB.
+	// The largest download that is accepted; a program is about 20 MB.
 	maxDownload = 200 << 20
 )
 
-// FindBinary returns the path of the dapi-mock program: the one that DAPI_MOCK_BIN names, the first one on PATH, or
-// the one of the release of this package's version, which it downloads once into the user's cache folder and compares
-// with the release's checksums. DAPI_MOCK_RELEASES names another place for releases; "off" downloads nothing.
+// FindBinary returns the path of the dapi-mock program: the one that DAPI_MOCK_BIN names, or else the first one on
+// PATH. If there is none, it downloads the release of this package's version into the user's cache folder, once, and
+// verifies its checksum. DAPI_MOCK_RELEASES names another place for releases; "off" turns downloads off.
 func FindBinary() (string, error) {
 	if named := os.Getenv("DAPI_MOCK_BIN"); named != "" {
 		if _, err := exec.LookPath(named); err != nil {
-			return "", fmt.Errorf("DAPI_MOCK_BIN names a file that cannot be run: %w", err)
+			return "", fmt.Errorf("DAPI_MOCK_BIN is not an executable file: %w", err)
 		}
 		return named, nil
 	}
@@ -50,7 +50,7 @@ func FindBinary() (string, error) {
 	}
 	program, err := download(strings.TrimRight(base, "/"))
 	if err != nil {
-		return "", fmt.Errorf("no dapi-mock program on PATH, and none could be downloaded: %w", err)
+		return "", fmt.Errorf("no dapi-mock program on PATH, and could not download one: %w", err)
 	}
 	return program, nil
 }
@@ -65,7 +65,7 @@ var targets = map[string]string{
 func download(base string) (string, error) {
 	target, ok := targets[runtime.GOOS+"/"+runtime.GOARCH]
 	if !ok {
-		return "", fmt.Errorf("no release is made for %s/%s: set DAPI_MOCK_BIN", runtime.GOOS, runtime.GOARCH)
+		return "", fmt.Errorf("no release for %s/%s: set DAPI_MOCK_BIN", runtime.GOOS, runtime.GOARCH)
 	}
 	name := fmt.Sprintf("dapi-mock-%s-%s", Version, target)
 	caches, err := os.UserCacheDir()
@@ -74,7 +74,7 @@ func download(base string) (string, error) {
 	}
 	folder := filepath.Join(caches, "dapi-mock", "bin", name)
 	program := filepath.Join(folder, "dapi-mock")
-	// It is moved there complete and compared, so what is there is right.
+	// The program is moved here only when it is complete and verified.
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
@@ -114,14 +114,14 @@ func get(url string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(response.Body, maxDownload))
 }
 
-// compare looks for a file's line in the output of sha256sum.
+// compare verifies a file's checksum against the output of sha256sum.
 func compare(content, sums []byte, name string) error {
 	sum := sha256.Sum256(content)
 	for _, line := range strings.Split(string(sums), "\n") {
 		fields := strings.Fields(line)
 		if len(fields) == 2 && strings.TrimPrefix(fields[1], "*") == name {
 			if fields[0] != hex.EncodeToString(sum[:]) {
-				return fmt.Errorf("%s does not have the checksum that SHA256SUMS has for it", name)
+				return fmt.Errorf("%s does not have the checksum in SHA256SUMS", name)
 			}
 			return nil
 		}

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// JSON is an object of the control API. Numbers are float64, as encoding/json makes them.
+// JSON is a JSON object of the control API. Its numbers are float64, as encoding/json decodes them.
 type JSON = map[string]any
 
-// ControlError says that the control API refused a call.
+// ControlError is a call that the control API refused.
 type ControlError struct {
 	// Status is the HTTP status.
 	Status int
-	// Message is the server's own sentence.
+	// Message is the server's message.
 	Message string
-	// Answer is the whole answer.
+	// Answer is the whole response.
 	Answer JSON
 }
 
@@ -28,7 +28,7 @@ func (e *ControlError) Error() string { return e.Message }
 
 const callTimeout = time.Minute
 
-// control calls one server's control API. It connects directly: proxy settings do not apply.
+// control calls the control API of one server. It connects directly and ignores proxy settings.
 type control struct {
 	url  string
 	http *http.Client
@@ -37,12 +37,12 @@ type control struct {
 func newControl(url string) *control {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
-	// Parallel tests keep their connections.
+	// Lets parallel tests keep their connections.
 	transport.MaxIdleConnsPerHost = 64
 	return &control{url, &http.Client{Transport: transport, Timeout: callTimeout}}
 }
 
-// call calls a path under /_mock/v1 and puts the answer into result: JSON, or text if it is a *string.
+// call calls a path under /_mock/v1 and decodes the response into result: as JSON, or as text if result is a *string.
 func (c *control) call(method, path string, query url.Values, body, result any) error {
 	target := c.url + "/_mock/v1" + path
 	if len(query) > 0 {
@@ -78,7 +78,7 @@ func (c *control) call(method, path string, query url.Values, body, result any) 
 	}
 	if response.StatusCode >= 400 {
 		refusal := &ControlError{Status: response.StatusCode}
-		_ = json.Unmarshal(text, &refusal.Answer) // An answer that is not JSON has its text below.
+		_ = json.Unmarshal(text, &refusal.Answer) // The message of a response that is not JSON is set below.
 		message, ok := refusal.Answer["error"].(string)
 		if !ok {
 			message = strings.TrimSpace(fmt.Sprintf("%s %s answered %d: %s", method, path, response.StatusCode, text))

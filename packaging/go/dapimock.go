@@ -2,12 +2,12 @@
 //
 //	func TestATokenExpires(t *testing.T) {
 //		mock := dapimock.Start(t)
-//		mock.SetEnv(t) // or hand on mock.Host and mock.Token
+//		mock.SetEnv(t) // or pass mock.Host and mock.Token to your client
 //		...
 //		mock.Clock.Advance("90d")
 //	}
 //
-// The first Start starts a dapi-mock server, which all tests of the test binary share and which ends with it.
+// The first Start starts a dapi-mock server. All tests of the test binary share it, and it stops when the binary exits.
 package dapimock
 
 import (
@@ -32,13 +32,13 @@ type description struct {
 	conf   map[string]string
 }
 
-// Template puts a world into the workspace that comes with the server, such as "leaky".
+// Template fills the workspace with a world that comes with the server, such as "leaky".
 func Template(name string) Option { return func(d *description) { d.create["template"] = name } }
 
-// Seed puts a world into the workspace that you describe: a seed of one workspace.
+// Seed fills the workspace with the world that you describe: a seed for one workspace.
 func Seed(seed JSON) Option { return func(d *description) { d.create["seed"] = seed } }
 
-// Tier chooses the plan: "premium" or "standard".
+// Tier sets the plan: "premium" or "standard".
 func Tier(name string) Option {
 	return func(d *description) { d.create["behaviour"] = JSON{"tier": name} }
 }
@@ -55,11 +55,11 @@ func Conf(conf JSON) Option {
 // With sets any other option of the control API, such as With("port", 0) or With("entropy_seed", 7).
 func With(name string, value any) Option { return func(d *description) { d.create[name] = value } }
 
-// Start gives the test a fresh workspace and deletes it after the test. If the test fails, it logs what the mock
-// refused, and why; if a production-looking credential was sent to the mock, it fails the test.
+// Start gives the test a fresh workspace and deletes it after the test. If the test fails, Start logs what the mock
+// refused, and why. If the test sent a suspected real credential to the mock, Start fails it.
 //
-// Tests may run in parallel. The methods of the workspace end the test where a call fails, so call them from the test's
-// own goroutine.
+// Tests may run in parallel. The workspace's methods end the test if a call fails, so call them from the test's own
+// goroutine.
 func Start(t testing.TB, options ...Option) *Workspace {
 	t.Helper()
 	server, err := shared()
@@ -69,7 +69,7 @@ func Start(t testing.TB, options ...Option) *Workspace {
 	return server.Start(t, options...)
 }
 
-// Start is as the function Start, on this server.
+// Start does the same as the function Start, on this server.
 func (s *Server) Start(t testing.TB, options ...Option) *Workspace {
 	t.Helper()
 	before, err := suspectCount(s)
@@ -100,9 +100,9 @@ func (s *Server) Start(t testing.TB, options ...Option) *Workspace {
 	return w
 }
 
-// SetEnv points official clients at the workspace for the length of the test: it sets DATABRICKS_HOST,
-// DATABRICKS_TOKEN and DATABRICKS_WORKSPACE_ID, unsets all other variables that such clients read credentials from, and
-// keeps ~/.databrickscfg out. As with t.Setenv, the test may not be parallel.
+// SetEnv points official clients at the workspace during the test: it sets DATABRICKS_HOST, DATABRICKS_TOKEN and
+// DATABRICKS_WORKSPACE_ID, unsets all other variables from which such clients read credentials, and hides
+// ~/.databrickscfg. As with t.Setenv, the test must not be parallel.
 func (w *Workspace) SetEnv(t testing.TB) {
 	t.Helper()
 	for _, variable := range os.Environ() {
@@ -166,7 +166,7 @@ func suspects(s *Server) string {
 	lines := []string{
 		"A credential that looks like a real one was sent to dapi-mock. It was not stored; revoke it if it is real.",
 	}
-	found, _ := s.SuspectedCredentials() // The first line is enough to know.
+	found, _ := s.SuspectedCredentials() // If this call fails, the line above is enough.
 	for _, suspect := range found {
 		lines = append(lines, fmt.Sprintf("  %v by %v, last at %v", suspect["kind"], suspect["client"], suspect["last"]))
 	}

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// api calls the emulated API as a client does.
+// api calls the emulated API as a client would.
 func api(t testing.TB, w *Workspace, token, method, path string, body any) (int, JSON) {
 	t.Helper()
 	text, err := json.Marshal(body)
@@ -40,7 +40,7 @@ func api(t testing.TB, w *Workspace, token, method, path string, body any) (int,
 	}
 	defer response.Body.Close()
 	var answer JSON
-	_ = json.NewDecoder(response.Body).Decode(&answer) // An empty answer is none.
+	_ = json.NewDecoder(response.Body).Decode(&answer) // The body may be empty.
 	return response.StatusCode, answer
 }
 
@@ -71,7 +71,7 @@ func TestParallelTestsHaveWorkspacesOfTheirOwn(t *testing.T) {
 				create(t, w, JSON{"comment": comment})
 				for _, token := range w.Tokens.List() {
 					if other, _ := token["comment"].(string); strings.HasPrefix(other, "token ") && other != comment {
-						t.Errorf("%s is in the workspace of %s", other, comment)
+						t.Errorf("found %s in the workspace of %s", other, comment)
 					}
 				}
 				w.Requests.VerifyExactly(1, JSON{"operation": "tokens.create"})
@@ -89,14 +89,14 @@ func TestParallelTestsHaveWorkspacesOfTheirOwn(t *testing.T) {
 	if err := server.control.call("GET", "/workspaces", nil, nil, &left); err != nil {
 		t.Fatal(err)
 	}
-	want(t, "workspaces that are left", left.Total, 1)
+	want(t, "remaining workspaces", left.Total, 1)
 }
 
 func TestClock(t *testing.T) {
 	w := Start(t)
 	_, token := create(t, w, JSON{"lifetime_seconds": 3600})
 	id := token["token_info"].(JSON)["token_id"].(string)
-	want(t, "what is to come", w.Clock.Upcoming()[0]["event"], any("token.expired"))
+	want(t, "next event", w.Clock.Upcoming()[0]["event"], any("token.expired"))
 	want(t, "the token", w.Clock.AdvanceUntil("token.expired")[0]["token_id"], any(id))
 	want(t, "its state", w.Tokens.Get(id)["state"], any("expired"))
 	want(t, "expired tokens", len(w.Tokens.List("state", "ended")), 1)
@@ -174,7 +174,7 @@ func TestCheckpointAndFork(t *testing.T) {
 	want(t, "kept", has(w, "kept"), true)
 	want(t, "undone", has(w, "undone"), false)
 	want(t, "undone, in the copy", has(copied, "undone"), true)
-	w.Delete() // The cleanup does not mind.
+	w.Delete() // The cleanup must not fail because of it.
 }
 
 func TestOptions(t *testing.T) {
@@ -185,7 +185,7 @@ func TestOptions(t *testing.T) {
 	}
 	want(t, "tier", behaviour.Tier, "standard")
 	if found := len(Start(t, Template("leaky")).Tokens.List()); found <= 5 {
-		t.Errorf("the leaky world has %d tokens", found)
+		t.Errorf("unexpected number of tokens in the leaky world: %d", found)
 	}
 	w = Start(t, Seed(JSON{
 		"users":  []JSON{{"user_name": "ann@example.com"}},
@@ -212,7 +212,7 @@ func TestSetEnv(t *testing.T) {
 	})
 	want(t, "after it", os.Getenv("DATABRICKS_CLIENT_ID"), "a developer's own")
 	_, isSet := os.LookupEnv("DATABRICKS_TOKEN")
-	want(t, "token set after it", isSet, false)
+	want(t, "DATABRICKS_TOKEN is set after the test", isSet, false)
 }
 
 func TestAServerOfOnesOwn(t *testing.T) {
@@ -224,7 +224,7 @@ func TestAServerOfOnesOwn(t *testing.T) {
 	t.Run("with a workspace", func(t *testing.T) { create(t, server.Start(t), JSON{}) })
 	server.Stop()
 	if _, err := server.SuspectedCredentials(); err == nil {
-		t.Error("it answers after Stop")
+		t.Error("the server answers after Stop")
 	}
 	_, err = StartServer("--no-such-option")
 	if err == nil || !strings.Contains(err.Error(), "--no-such-option") {
@@ -232,7 +232,7 @@ func TestAServerOfOnesOwn(t *testing.T) {
 	}
 }
 
-// another runs one test of this binary, which is skipped otherwise, in a process of its own.
+// another runs one test of this binary in another process. That test is skipped otherwise.
 func another(name string) *exec.Cmd {
 	command := exec.Command(os.Args[0], "-test.run=^"+name+"$", "-test.v", "-test.count=1")
 	command.Env = append(os.Environ(), "DAPIMOCK_TEST="+name)
@@ -242,7 +242,7 @@ func another(name string) *exec.Cmd {
 func inAnother(t *testing.T) {
 	t.Helper()
 	if os.Getenv("DAPIMOCK_TEST") != t.Name() {
-		t.Skip("another test runs it in a process of its own")
+		t.Skip("another test runs this one in a process of its own")
 	}
 }
 
@@ -255,7 +255,7 @@ func TestInAnotherRefused(t *testing.T) {
 
 func TestInAnotherRealCredential(t *testing.T) {
 	inAnother(t)
-	// In parts, so that no scanner for secrets takes it for one.
+	// Split, so that no secret scanner reports it.
 	api(t, Start(t), "dapi"+"3f9c1e7a"+"5b2d8046"+"a1c7e95d"+"20b4f863", "GET", "token/list", nil)
 }
 
@@ -316,10 +316,10 @@ func TestAKilledTestBinaryLeavesNoServer(t *testing.T) {
 			if err := newControl(url).call("GET", "/tripwire", nil, nil, nil); err != nil {
 				t.Errorf("before: %v", err)
 			}
-			_ = command.Process.Kill() // SIGKILL; nothing can be cleaned up.
+			_ = command.Process.Kill() // SIGKILL leaves no time to clean up.
 		}
 	})
-	_ = command.Wait() // It was killed.
+	_ = command.Wait() // The error says that it was killed.
 	if url == "" {
 		t.Fatal("the test did not start a server")
 	}
@@ -329,7 +329,7 @@ func TestAKilledTestBinaryLeavesNoServer(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Errorf("the server at %s is still there", url)
+	t.Errorf("the server at %s is still running", url)
 }
 
 func archive(t *testing.T, name, script string) []byte {
@@ -349,7 +349,7 @@ func archive(t *testing.T, name, script string) []byte {
 func TestDownload(t *testing.T) {
 	target, ok := targets[runtime.GOOS+"/"+runtime.GOARCH]
 	if !ok {
-		t.Skip("no release is made for this platform")
+		t.Skip("no release for this platform")
 	}
 	name := "dapi-mock-" + Version + "-" + target
 	good := archive(t, name, "#!/bin/sh\necho downloaded\n")
@@ -394,7 +394,7 @@ func TestDownload(t *testing.T) {
 	refused("no downloads", "set DAPI_MOCK_BIN or install dapi-mock on PATH")
 	files, err := filepath.Glob(filepath.Join(caches, "dapi-mock", "bin", "*", "*"))
 	if err != nil || len(files) > 0 {
-		t.Errorf("left after refused downloads: %q, %v", files, err)
+		t.Errorf("files left after refused downloads: %q, %v", files, err)
 	}
 
 	t.Setenv("DAPI_MOCK_RELEASES", releases.URL)
@@ -421,10 +421,10 @@ func TestDownload(t *testing.T) {
 		t.Errorf("on PATH: %q, %v", found, err)
 	}
 	t.Setenv("DAPI_MOCK_BIN", "/nowhere")
-	refused("a wrong DAPI_MOCK_BIN", "DAPI_MOCK_BIN names a file that cannot be run")
+	refused("a wrong DAPI_MOCK_BIN", "DAPI_MOCK_BIN is not an executable file")
 }
 
-// TestFigures prints what things cost, each the median of its runs: go test -run Figures -v, with DAPIMOCK_FIGURES=1.
+// TestFigures prints the median times of a start and of a workspace: DAPIMOCK_FIGURES=1 go test -run Figures -v.
 func TestFigures(t *testing.T) {
 	if os.Getenv("DAPIMOCK_FIGURES") == "" {
 		t.Skip("DAPIMOCK_FIGURES is not set")

@@ -19,9 +19,10 @@ const (
 	maxComplaints = 100
 )
 
-// Server is a dapi-mock server that this process started. It ends with the process, even if the process is killed.
+// Server is a dapi-mock server that this process started. It stops when the process ends, even if the process is
+// killed.
 type Server struct {
-	// URL is where it answers, such as http://127.0.0.1:3274.
+	// URL is the server's URL, such as http://127.0.0.1:3274.
 	URL string
 	// PID is its process id.
 	PID int
@@ -32,8 +33,8 @@ type Server struct {
 	ended    chan struct{}
 }
 
-// StartServer starts a server of its own with options of "dapi-mock serve": data in memory, on a free port, unless the
-// options say otherwise. Tests rather use Start, which shares one.
+// StartServer starts another server with options of "dapi-mock serve", on a free port and in memory unless the options
+// say otherwise. Tests usually use Start, which shares one server.
 func StartServer(options ...string) (*Server, error) {
 	program, err := FindBinary()
 	if err != nil {
@@ -48,7 +49,7 @@ func StartServer(options ...string) (*Server, error) {
 
 	command := exec.Command(program, append([]string{"serve", "--profile", "test", "--port", "0",
 		"--until-stdin-closes", "--ready-file", readyFile}, options...)...)
-	// Settings that a developer's shell exports for other servers must not reach this one.
+	// Keeps settings away that the developer's shell exports for other servers.
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); !strings.HasPrefix(name, "DAPI_MOCK_") && name != "PORT" {
 			command.Env = append(command.Env, variable)
@@ -75,7 +76,7 @@ func StartServer(options ...string) (*Server, error) {
 	var complaints []string
 	var readers sync.WaitGroup
 	readers.Add(2)
-	// Both are read to the end so that no pipe fills.
+	// Reads both to the end, so that no pipe fills up.
 	go func() {
 		defer readers.Done()
 		var once sync.Once
@@ -95,14 +96,14 @@ func StartServer(options ...string) (*Server, error) {
 	}()
 	go func() {
 		readers.Wait()
-		_ = command.Wait() // Its state says what came of it.
+		_ = command.Wait() // ProcessState tells how it exited.
 		close(s.ended)
 	}()
 
 	select {
 	case <-ready:
 	case <-s.ended:
-		return nil, fmt.Errorf("dapi-mock ended with %s: %s", command.ProcessState, strings.Join(complaints, "\n"))
+		return nil, fmt.Errorf("dapi-mock exited with %s: %s", command.ProcessState, strings.Join(complaints, "\n"))
 	case <-time.After(startTimeout):
 		s.Stop()
 		return nil, fmt.Errorf("dapi-mock was not ready after %s", startTimeout)
@@ -114,7 +115,7 @@ func StartServer(options ...string) (*Server, error) {
 	}
 	if err != nil {
 		s.Stop()
-		return nil, fmt.Errorf("dapi-mock did not say where it answers: %w", err)
+		return nil, fmt.Errorf("could not read dapi-mock's ready file: %w", err)
 	}
 	s.URL, s.control = described.Host, newControl(described.Host)
 	return s, nil
@@ -133,19 +134,19 @@ func eachLine(stream io.Reader, do func(string)) {
 	}
 }
 
-// Stop stops the server and waits until it has ended.
+// Stop stops the server and waits until it has exited.
 func (s *Server) Stop() {
 	s.lifeline.Close()
 	select {
 	case <-s.ended:
 	case <-time.After(stopTimeout):
-		_ = s.command.Process.Kill() // An error says that it has ended.
+		_ = s.command.Process.Kill() // An error means that it has already exited.
 		<-s.ended
 	}
 }
 
-// SuspectedCredentials returns the production-looking credentials that were sent here: kind, client, count, first and
-// last time.
+// SuspectedCredentials returns the suspected real credentials that were sent here: kind, client, count, first and last
+// time.
 func (s *Server) SuspectedCredentials() ([]JSON, error) {
 	var answer struct{ Strangers []JSON }
 	err := s.control.call("GET", "/tripwire", nil, nil, &answer)

@@ -16,11 +16,11 @@ type Workspace struct {
 	ID        string `json:"id"`
 	AccountID string `json:"account_id"`
 	Name      string `json:"name"`
-	// Host is where it answers.
+	// Host is its URL.
 	Host string `json:"host"`
 	// Token is a workspace admin's token.
 	Token string `json:"admin_token"`
-	// ClientID and ClientSecret are those of a service principal that administers workspace and account.
+	// ClientID and ClientSecret belong to a service principal that is an admin of the workspace and of the account.
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
 	// Env has the variables that point an official client at it.
@@ -42,16 +42,16 @@ func newWorkspace(t testing.TB, server *Server) *Workspace {
 	return w
 }
 
-// Server returns the server that the workspace is on.
+// Server returns the workspace's server.
 func (w *Workspace) Server() *Server { return w.server }
 
-// Call calls the control API below this workspace: Call("POST", "/decoys", JSON{}, &answer). An error is a
-// *ControlError where the API refused the call.
+// Call calls a path of the control API under this workspace: Call("POST", "/decoys", JSON{}, &answer). The error is a
+// *ControlError if the API refused the call.
 func (w *Workspace) Call(method, path string, body, result any) error {
 	return w.server.control.call(method, w.path(path), nil, body, result)
 }
 
-// Explain explains the newest refusal of this workspace.
+// Explain explains this workspace's latest refusal.
 func (w *Workspace) Explain() JSON {
 	w.t.Helper()
 	refusals := w.Requests.List("refused", "true", "limit", "1")
@@ -61,7 +61,7 @@ func (w *Workspace) Explain() JSON {
 	return w.ExplainRequest(fmt.Sprint(refusals[0]["request_id"]))
 }
 
-// ExplainRequest explains the decision on the request whose answer had this X-Request-Id.
+// ExplainRequest explains the decision on the request whose response had this X-Request-Id.
 func (w *Workspace) ExplainRequest(id string) JSON {
 	w.t.Helper()
 	var answer JSON
@@ -69,7 +69,7 @@ func (w *Workspace) ExplainRequest(id string) JSON {
 	return answer
 }
 
-// WouldBe explains what would be decided on a request that was never sent:
+// WouldBe explains the decision on a request that was never sent:
 // JSON{"as": "ann@example.com", "method": "POST", "path": "/api/2.0/token/create"}.
 func (w *Workspace) WouldBe(request JSON) JSON {
 	w.t.Helper()
@@ -78,7 +78,7 @@ func (w *Workspace) WouldBe(request JSON) JSON {
 	return answer
 }
 
-// Checkpoint keeps the workspace as it is now, for Reset(name).
+// Checkpoint saves the workspace as it is now, to restore it with Reset(name).
 func (w *Workspace) Checkpoint(name string) {
 	w.t.Helper()
 	w.must(w.Call("PUT", "/checkpoints/"+url.PathEscape(name), nil, nil))
@@ -90,7 +90,7 @@ func (w *Workspace) Reset(to string) {
 	w.must(w.Call("POST", "/reset", JSON{"to": to}, nil))
 }
 
-// Fork copies the workspace with everything in it. The copy, too, is deleted after the test.
+// Fork copies the workspace and everything in it. The copy is deleted after the test, too.
 func (w *Workspace) Fork() *Workspace {
 	w.t.Helper()
 	copied := newWorkspace(w.t, w.server)
@@ -115,7 +115,7 @@ func (w *Workspace) Delete() {
 	w.must(w.Call("DELETE", "", nil, nil))
 }
 
-// deleted deletes the workspace unless the test has.
+// deleted deletes the workspace unless the test has deleted it.
 func (w *Workspace) deleted() {
 	w.t.Helper()
 	err := w.Call("DELETE", "", nil, nil)
@@ -134,7 +134,7 @@ func (w *Workspace) must(err error) {
 	}
 }
 
-// expect fails the test with the server's own sentence, and lets it go on.
+// expect fails the test with the server's message, but does not end it.
 func (w *Workspace) expect(path string, question JSON) bool {
 	w.t.Helper()
 	err := w.Call("POST", path, question, nil)
@@ -147,7 +147,7 @@ func (w *Workspace) expect(path string, question JSON) bool {
 	return true
 }
 
-// rows returns one member of an answer. Filters are names and values in turn.
+// rows returns one member of a response. Filters are pairs of a name and a value.
 func (w *Workspace) rows(path, member string, filters []string) []JSON {
 	w.t.Helper()
 	var answer map[string]json.RawMessage
@@ -160,7 +160,7 @@ func (w *Workspace) rows(path, member string, filters []string) []JSON {
 func (w *Workspace) query(filters []string) url.Values {
 	w.t.Helper()
 	if len(filters)%2 != 0 {
-		w.t.Fatalf("dapimock: filters are names and values in turn: %q", filters)
+		w.t.Fatalf("dapimock: filters must be pairs of a name and a value: %q", filters)
 	}
 	query := url.Values{}
 	for i := 0; i < len(filters); i += 2 {
@@ -169,7 +169,7 @@ func (w *Workspace) query(filters []string) url.Values {
 	return query
 }
 
-// Clock is the workspace's clock. It only moves forward; whatever is due on the way happens.
+// Clock is the workspace's clock. It only moves forward, and events that become due on the way happen.
 type Clock struct{ w *Workspace }
 
 // Now returns the workspace's time.
@@ -180,7 +180,7 @@ func (c Clock) Now() time.Time {
 	return time.UnixMilli(answer.Now.MS)
 }
 
-// Advance advances by a span, such as "90d", and returns the events that happened on the way, in order.
+// Advance advances by a duration, such as "90d", and returns the events that happened on the way, in order.
 func (c Clock) Advance(by string) []JSON {
 	c.w.t.Helper()
 	return c.advance(JSON{"by": by})
@@ -217,7 +217,7 @@ func (c Clock) Resume() {
 	c.w.must(c.w.Call("POST", "/clock", JSON{"mode": "offset"}, nil))
 }
 
-// Upcoming returns what will happen next if nobody does anything.
+// Upcoming returns the upcoming events, in order.
 func (c Clock) Upcoming() []JSON {
 	c.w.t.Helper()
 	return c.w.rows("/clock/upcoming", "events", nil)
@@ -226,7 +226,7 @@ func (c Clock) Upcoming() []JSON {
 // Faults are failures on demand.
 type Faults struct{ w *Workspace }
 
-// Arm arms a fault of the catalogue, such as "rate_limited", for a number of requests.
+// Arm arms a fault from the catalogue, such as "rate_limited", for a number of requests.
 func (f Faults) Arm(name string, times int) JSON {
 	f.w.t.Helper()
 	return f.ArmRule(JSON{"name": name, "times": times})
@@ -240,7 +240,7 @@ func (f Faults) ArmRule(rule JSON) JSON {
 	return answer
 }
 
-// List returns the armed faults, each with how many requests it has "seen" and how often it has "fired".
+// List returns the armed faults. Each has the number of requests "seen" and how often it has "fired".
 func (f Faults) List() []JSON {
 	f.w.t.Helper()
 	return f.w.rows("/faults", "faults", nil)
@@ -255,37 +255,37 @@ func (f Faults) Clear() {
 // Requests is the request journal.
 type Requests struct{ w *Workspace }
 
-// List returns the newest requests, oldest first. Filters are names and values in turn: List("status", "403").
+// List returns the newest requests, oldest first. Filters are pairs of a name and a value: List("status", "403").
 func (r Requests) List(filters ...string) []JSON {
 	r.w.t.Helper()
 	return r.w.rows("/requests", "requests", filters)
 }
 
-// Verify fails the test unless a request that matches came: Verify(JSON{"operation": "tokens.create"}).
+// Verify fails the test unless a matching request was received: Verify(JSON{"operation": "tokens.create"}).
 func (r Requests) Verify(match JSON) bool {
 	r.w.t.Helper()
 	return r.w.expect("/requests/verify", JSON{"match": match, "at_least": 1})
 }
 
-// VerifyAtLeast fails the test unless at least so many matching requests came.
+// VerifyAtLeast fails the test unless at least this many matching requests were received.
 func (r Requests) VerifyAtLeast(count int, match JSON) bool {
 	r.w.t.Helper()
 	return r.w.expect("/requests/verify", JSON{"match": match, "at_least": count})
 }
 
-// VerifyAtMost fails the test unless at most so many matching requests came.
+// VerifyAtMost fails the test unless at most this many matching requests were received.
 func (r Requests) VerifyAtMost(count int, match JSON) bool {
 	r.w.t.Helper()
 	return r.w.expect("/requests/verify", JSON{"match": match, "at_most": count})
 }
 
-// VerifyExactly fails the test unless exactly so many matching requests came.
+// VerifyExactly fails the test unless exactly this many matching requests were received.
 func (r Requests) VerifyExactly(count int, match JSON) bool {
 	r.w.t.Helper()
 	return r.w.expect("/requests/verify", JSON{"match": match, "exactly": count})
 }
 
-// VerifyInOrder fails the test unless matching requests came in this order; others may be between them.
+// VerifyInOrder fails the test unless matching requests were received in this order; others may be between them.
 func (r Requests) VerifyInOrder(matches ...JSON) bool {
 	r.w.t.Helper()
 	return r.w.expect("/requests/verify", JSON{"in_order": matches})
@@ -297,16 +297,16 @@ func (r Requests) Clear() {
 	r.w.must(r.w.Call("DELETE", "/requests", nil, nil))
 }
 
-// Tokens says what became of each token, expired and revoked ones included.
+// Tokens is the history of each token, including expired and revoked ones.
 type Tokens struct{ w *Workspace }
 
-// List returns the tokens, oldest first. Filters are names and values in turn: List("state", "ended").
+// List returns the tokens, oldest first. Filters are pairs of a name and a value: List("state", "ended").
 func (k Tokens) List(filters ...string) []JSON {
 	k.w.t.Helper()
 	return k.w.rows("/tokens", "tokens", filters)
 }
 
-// Get returns one token with its state; it ends the test if the workspace never had it.
+// Get returns a token and its state; it ends the test if the workspace never had the token.
 func (k Tokens) Get(tokenID string) JSON {
 	k.w.t.Helper()
 	found := k.List("token_id", tokenID)
@@ -319,7 +319,7 @@ func (k Tokens) Get(tokenID string) JSON {
 // Audit is the audit log.
 type Audit struct{ w *Workspace }
 
-// List returns audit entries in the order of writing. Filters are names and values in turn:
+// List returns audit entries in the order they were written. Filters are pairs of a name and a value:
 // List("action", "generateDbToken").
 func (a Audit) List(filters ...string) []JSON {
 	a.w.t.Helper()
@@ -343,7 +343,7 @@ func (a Audit) Expect(action string) bool {
 	return a.ExpectEntry(JSON{"action": action})
 }
 
-// ExpectEntry fails the test unless the audit log has what is asked: action, actor, count, within.
+// ExpectEntry fails the test unless the audit log has matching entries: action, actor, count, within.
 func (a Audit) ExpectEntry(question JSON) bool {
 	a.w.t.Helper()
 	return a.w.expect("/audit/expect", question)

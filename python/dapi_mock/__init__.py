@@ -7,7 +7,7 @@
         workspace.env          # DATABRICKS_HOST, DATABRICKS_TOKEN, DATABRICKS_WORKSPACE_ID
         workspace.clock.advance(by="90d")
 
-The pytest plugin is in `dapi_mock.pytest_plugin`; pytest finds it by itself.
+The pytest plugin is in `dapi_mock.pytest_plugin`; pytest loads it automatically.
 """
 
 from ._binary import BinaryNotFound, find_binary

@@ -11,20 +11,20 @@ from pathlib import Path
 
 
 class BinaryNotFound(FileNotFoundError):
-    """No `dapi-mock` program was found."""
+    """The `dapi-mock` program is not installed, or DAPI_MOCK_BIN is wrong."""
 
 
 def find_binary() -> str:
     """Return the path of the `dapi-mock` program.
 
-    `DAPI_MOCK_BIN` wins. Otherwise it is the program that this package installed, and failing that, the first
-    one on PATH.
+    `DAPI_MOCK_BIN` takes precedence. Otherwise this is the program that the package installed, or else the first
+    `dapi-mock` on PATH.
     """
     named = os.environ.get("DAPI_MOCK_BIN")
     if named:
         if os.access(named, os.X_OK):
             return named
-        raise BinaryNotFound(f"DAPI_MOCK_BIN names a file that cannot be run: {named}")
+        raise BinaryNotFound(f"DAPI_MOCK_BIN is not an executable file: {named}")
     for folder in _script_folders():
         program = folder / f"dapi-mock{sysconfig.get_config_var('EXE') or ''}"
         if program.is_file():

@@ -1,4 +1,4 @@
-"""Calls to the control API, by the standard library alone."""
+"""Calls the control API with nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 
 class ControlError(Exception):
-    """The control API refused a call. `status` is the HTTP status; the text is the server's own sentence."""
+    """The control API refused a call. `status` is the HTTP status; the text is the server's message."""
 
     def __init__(self, status: int, message: str, answer: Any = None):
         super().__init__(message)
@@ -24,7 +24,7 @@ class ServerUnreachable(ConnectionError):
 
 
 class Control:
-    """One server's control API. It connects directly: proxy settings do not apply."""
+    """The control API of one server. It connects directly and ignores proxy settings."""
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 60.0):
         parts = urlsplit(url)
@@ -43,7 +43,7 @@ class Control:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call a path under `/_mock/v1` and return the JSON answer; raise `ControlError` unless it is 2xx."""
+        """Call a path under `/_mock/v1` and return the JSON response; raise `ControlError` unless it is 2xx."""
         status, _, answer = self.exchange(method, path, body, query)
         if status >= 400:
             message = answer.get("error") if isinstance(answer, dict) else None
@@ -57,7 +57,7 @@ class Control:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> tuple[int, Mapping[str, str], Any]:
-        """Call a path and return status, headers and answer: JSON, or text where it is not JSON."""
+        """Call a path and return status, headers and body, which is parsed if it is JSON."""
         given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
         target = f"/_mock/v1{path}" + (f"?{urlencode(given)}" if given else "")
         headers = {"Accept": "application/json"}

@@ -1,4 +1,4 @@
-"""A dapi-mock server: one that this process starts, or one that runs already."""
+"""A dapi-mock server: one that this process starts, or one that is already running."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ if hasattr(os, "register_at_fork"):
 
 
 class StartFailed(RuntimeError):
-    """The server did not start. The text has what it printed."""
+    """The server did not start. The text includes what it printed."""
 
 
 class Server:
-    """A server for as long as the `with` block lasts; data in memory, on a free port, unless `options` say otherwise.
+    """A server that runs during the `with` block, on a free port and in memory unless `options` say otherwise.
 
-    `options` are those of `dapi-mock serve`, such as `["--profile", "lab"]`. The server's log goes to the file `log`,
-    or nowhere. The server ends with this process, even if the process is killed.
+    `options` are those of `dapi-mock serve`, such as `["--profile", "lab"]`. The server appends its log to the file
+    `log`, if given. It stops when this process ends, even if the process is killed.
 
-    With `url` it starts nothing and speaks to the server that runs there.
+    With `url` it starts nothing and uses the server that runs there.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Server:
         start_timeout: float = 60.0,
     ):
         if url and options:
-            raise ValueError("give either url or options: a running server has its options already")
+            raise ValueError("give either url or options: a running server already has its options")
         self._options = list(options)
         self._key = control_key
         self._log = log
@@ -86,16 +86,16 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where the server answers, such as `http://127.0.0.1:3274`."""
+        """The server's URL, such as `http://127.0.0.1:3274`."""
         return self._running().url
 
     @property
     def pid(self) -> int | None:
-        """The server's process id; None where this process did not start it."""
+        """The server's process id; None if this process did not start it."""
         return self._process.pid if self._process else None
 
     def start(self) -> Server:
-        """Start the server and wait until it is ready. Raises `StartFailed`."""
+        """Start the server and wait until it is ready; raise `StartFailed` if it does not start."""
         if self._control:
             return self
         with tempfile.TemporaryDirectory(prefix="dapi-mock-") as folder:
@@ -109,7 +109,7 @@ class Server:
         command += [*self._options, "--ready-file", ready_file]
         if self._key:
             command += ["--control-key", self._key]
-        # Settings that a developer's shell exports for other servers must not reach this one.
+        # Keeps settings away that the developer's shell exports for other servers.
         env = {name: value for name, value in os.environ.items() if not name.startswith("DAPI_MOCK_")}
         env.pop("PORT", None)
         stderr: int | IO[bytes] = open(self._log, "ab") if self._log else subprocess.PIPE
@@ -139,7 +139,7 @@ class Server:
 
         def read_stderr() -> None:
             assert process.stderr
-            # It is read to the end so that the pipe never fills; only the beginning is kept.
+            # Reads to the end, so that the pipe never fills up, but keeps only the beginning.
             with process.stderr as stderr:
                 for line in stderr:
                     if len(complaints) < _MAX_COMPLAINTS:
@@ -163,7 +163,7 @@ class Server:
             raise StartFailed(f"dapi-mock exited with {process.returncode}: {said}")
 
     def stop(self) -> int | None:
-        """Stop the server and return its exit code; None where this process did not start it."""
+        """Stop the server and return its exit code; None if this process did not start it."""
         process, self._process = self._process, None
         if not process:
             return None
@@ -189,10 +189,10 @@ class Server:
         conf: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Workspace:
-        """Create an isolated workspace with an account of its own.
+        """Create an isolated workspace in its own account.
 
-        `template` is a world that comes with the server (`"leaky"`), `seed` one that you describe. `tier` is
-        `"premium"` or `"standard"`, `conf` workspace configuration. Other options are those of the control API, such as
+        `template` names a world that comes with the server (`"leaky"`), `seed` describes one. `tier` is `"premium"` or
+        `"standard"`, `conf` is workspace configuration. Other options are those of the control API, such as
         `ttl="1h"`, `port=0` or `entropy_seed=7`.
         """
         body: Json = {name: value for name, value in (("template", template), ("seed", seed)) if value is not None}
@@ -220,7 +220,7 @@ class Server:
         return Workspace(self._running(), {**workspace, **known, "env": env})
 
     def suspected_credentials(self) -> list[Json]:
-        """Return the production-looking credentials that were sent here: kind, client, count, first and last time."""
+        """Return the suspected real credentials that were sent here: kind, client, count, first and last time."""
         suspects: list[Json] = self._running().call("GET", "/tripwire")["strangers"]
         return suspects
 

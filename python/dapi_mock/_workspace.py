@@ -1,4 +1,4 @@
-"""A workspace of a running server, and what a test does with it."""
+"""A workspace of a running server, and what a test can do with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ._control import Control
 
 Json = dict[str, Any]
-# Classes below have a method `list`, which hides the type of that name.
+# The method `list` of the classes below hides the type `list`.
 Rows = list[Json]
 
 
@@ -18,7 +18,7 @@ class Workspace:
     """One isolated workspace. No test in another workspace can see or disturb it.
 
     `env` has the variables that point an official client at it. `admin_token`, `client_id` and `client_secret`
-    are those of its admins; they are None where the server does not know them any more.
+    belong to its admins; they are None if the server no longer knows them.
     """
 
     def __init__(self, control: Control, workspace: Json):
@@ -47,14 +47,14 @@ class Workspace:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call the control API below this workspace: `call("GET", "/census")`."""
+        """Call a path of the control API under this workspace: `call("GET", "/census")`."""
         return self._control.call(method, f"/workspaces/{self.id}{path}", body, query)
 
     def explain(self, request: str | Mapping[str, Any] = "last") -> Json:
         """Explain a decision.
 
-        Give the `X-Request-Id` of an answer, `"last"` for the newest refusal of this workspace, or a request that was
-        never sent: `{"as": "ann@example.com", "method": "POST", "path": "/api/2.0/token/create"}`.
+        Give the `X-Request-Id` of a response, `"last"` for this workspace's latest refusal, or a request that was never
+        sent: `{"as": "ann@example.com", "method": "POST", "path": "/api/2.0/token/create"}`.
         """
         if not isinstance(request, str):
             answer: Json = self.call("POST", "/explain", request)
@@ -72,12 +72,12 @@ class Workspace:
         self.call("POST", "/reset", {"to": to})
 
     def checkpoint(self, name: str = "checkpoint") -> str:
-        """Keep the workspace as it is now, for `reset(to=name)`."""
+        """Save the workspace as it is now, to restore it with `reset(to=name)`."""
         self.call("PUT", f"/checkpoints/{quote(name, safe='')}")
         return name
 
     def fork(self, **options: Any) -> Workspace:
-        """Copy the workspace with everything in it. Options are those of the control API, such as `ttl="1h"`."""
+        """Copy the workspace and everything in it. Options are those of the control API, such as `ttl="1h"`."""
         return Workspace(self._control, self.call("POST", "/fork", options))
 
     def configure(self, conf: Mapping[str, Any]) -> None:
@@ -86,7 +86,7 @@ class Workspace:
         self.call("PATCH", "/conf", texts)
 
     def delete(self) -> None:
-        """Delete the workspace with everything in it."""
+        """Delete the workspace and everything in it."""
         self.call("DELETE", "")
 
 
@@ -96,7 +96,7 @@ class _Part:
 
 
 class Clock(_Part):
-    """The workspace's clock. It only moves forward; whatever is due on the way happens."""
+    """The workspace's clock. It only moves forward, and events that become due on the way happen."""
 
     def get(self) -> Json:
         """Return mode, offset and the current time."""
@@ -109,7 +109,7 @@ class Clock(_Part):
         return int(self.get()["now"]["ms"])
 
     def advance(self, by: str | None = None, to: str | int | None = None, until: str | None = None) -> Rows:
-        """Advance by a span (`"90d"`), to an instant, or until the next event of a kind (`"token.expired"`).
+        """Advance by a duration (`"90d"`), to an instant, or until the next event of a kind (`"token.expired"`).
 
         Returns the events that happened on the way, in order.
         """
@@ -126,7 +126,7 @@ class Clock(_Part):
         self._workspace.call("POST", "/clock", {"mode": "offset"})
 
     def upcoming(self, limit: int = 100) -> Rows:
-        """Return what will happen next if nobody does anything."""
+        """Return the upcoming events, in order."""
         events: Rows = self._workspace.call("GET", "/clock/upcoming", query={"limit": limit})["events"]
         return events
 
@@ -144,7 +144,7 @@ class Faults(_Part):
         when: str | None = None,
         effect: Mapping[str, Any] | None = None,
     ) -> Json:
-        """Arm a fault of the catalogue (`"rate_limited"`) or one that you describe by `effect`."""
+        """Arm a fault from the catalogue (`"rate_limited"`), or one that `effect` describes."""
         given = (
             ("name", name),
             ("times", times),
@@ -157,7 +157,7 @@ class Faults(_Part):
         return fault
 
     def list(self) -> Rows:
-        """Return the armed faults, each with how many requests it has `seen` and how often it has `fired`."""
+        """Return the armed faults. Each has the number of requests `seen` and how often it has `fired`."""
         faults: Rows = self._workspace.call("GET", "/faults")["faults"]
         return faults
 
@@ -170,7 +170,7 @@ class Requests(_Part):
     """The request journal."""
 
     def list(self, **filters: Any) -> Rows:
-        """Return the newest requests that match, oldest first: `list(path="/api/2.0/token/*", status=403)`."""
+        """Return the newest matching requests, oldest first: `list(path="/api/2.0/token/*", status=403)`."""
         entries: Rows = self._workspace.call("GET", "/requests", query=filters)["requests"]
         return entries
 
@@ -182,7 +182,7 @@ class Requests(_Part):
         in_order: Sequence[Mapping[str, Any]] | None = None,
         **match: Any,
     ) -> Json:
-        """Raise `ControlError` with the server's own sentence unless the requests came that were expected."""
+        """Raise `ControlError` with the server's message unless the expected requests were received."""
         counts = (("at_least", at_least), ("at_most", at_most), ("exactly", exactly))
         question: Json = {name: value for name, value in counts if value is not None}
         if in_order is not None:
@@ -198,15 +198,15 @@ class Requests(_Part):
 
 
 class Tokens(_Part):
-    """What became of each token, expired and revoked ones included."""
+    """The history of each token, including expired and revoked ones."""
 
     def list(self, **filters: Any) -> Rows:
-        """Return the tokens that match, oldest first: `list(state="ended", owner="ann@example.com")`."""
+        """Return the matching tokens, oldest first: `list(state="ended", owner="ann@example.com")`."""
         tokens: Rows = self._workspace.call("GET", "/tokens", query=filters)["tokens"]
         return tokens
 
     def get(self, token_id: str) -> Json:
-        """Return one token with its state; raise `LookupError` if the workspace never had it."""
+        """Return a token and its state; raise `LookupError` if the workspace never had it."""
         for token in self.list(token_id=token_id):
             return token
         raise LookupError(f"workspace {self._workspace.id} never had the token {token_id}")
@@ -216,14 +216,14 @@ class Audit(_Part):
     """The audit log."""
 
     def list(self, **filters: Any) -> Rows:
-        """Return audit entries in the order of writing: `list(action="generateDbToken", shape="system_table")`."""
+        """Return audit entries, oldest first: `list(action="generateDbToken", shape="system_table")`."""
         lines: str = self._workspace.call("GET", "/audit", query=filters)
         return [json.loads(line) for line in _lines(lines)]
 
     def expect(
         self, action: str, actor: str | None = None, count: int | None = None, within: str | None = None
     ) -> Json:
-        """Raise `ControlError` with the server's own sentence unless the action is in the audit log."""
+        """Raise `ControlError` with the server's message unless the action is in the audit log."""
         given = (("action", action), ("actor", actor), ("count", count), ("within", within))
         question = {name: value for name, value in given if value is not None}
         verdict: Json = self._workspace.call("POST", "/audit/expect", question)

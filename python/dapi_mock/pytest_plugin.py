@@ -25,10 +25,10 @@ from ._workspace import Clock, Faults, Json, Workspace
 if TYPE_CHECKING:
     from databricks.sdk import AccountClient, WorkspaceClient
 
-# What may point a client elsewhere than DATABRICKS_HOST: the SDKs read the clouds' own credentials, too.
+# These variables can point a client elsewhere than DATABRICKS_HOST: the SDKs also read cloud credentials.
 _FOREIGN_PREFIXES = ("DATABRICKS_", "ARM_")
 _FOREIGN_NAMES = ("GOOGLE_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS")
-# An abandoned workspace, of a killed run against a shared server, deletes itself.
+# A killed run leaves its workspace on a shared server, which deletes it after this time.
 _TIME_TO_LIVE = "6h"
 _MAX_REFUSALS = 10
 _MARKER_OPTIONS = ("template", "seed", "tier", "conf")
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--databricks-mock-url",
         metavar="URL",
-        help="Use the dapi-mock server that runs at URL instead of starting one (DAPI_MOCK_CONTROL_KEY has its key)",
+        help="Use the dapi-mock server at URL instead of starting one (set DAPI_MOCK_CONTROL_KEY to its control key)",
     )
     group.addoption(
         "--databricks-mock-log",
@@ -68,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand the shared server on to a pytest-xdist worker."""
+    """Tell a pytest-xdist worker about the shared server."""
     config = node.config
     if not config.getoption("databricks_mock_shared") or config.getoption("databricks_mock_url"):
         return
@@ -93,7 +93,7 @@ def _log(config: pytest.Config) -> str | None:
     path: str | None = config.getoption("databricks_mock_log")
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if path and worker:
-        # Each worker has its own server, and so its own file.
+        # Each worker has its own server, and therefore its own log.
         file = Path(path)
         return str(file.with_name(f"{file.stem}-{worker}{file.suffix}"))
     return path
@@ -131,7 +131,7 @@ def databricks_workspace(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Workspace]:
-    """A workspace for this test alone, and the environment variables that point official clients at it."""
+    """A workspace for this test alone. Sets the environment variables that point official clients at it."""
     options = _marker_options(request)
     workspace = databricks_mock.create_workspace(ttl=_TIME_TO_LIVE, **options)
     for name in list(os.environ):
@@ -139,7 +139,7 @@ def databricks_workspace(
             monkeypatch.delenv(name)
     for name, value in workspace.env.items():
         monkeypatch.setenv(name, value)
-    # A profile of the developer's must not take part, not even [DEFAULT].
+    # Keeps the developer's own profiles away, even [DEFAULT].
     monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path_factory.getbasetemp() / "no-databrickscfg"))
     request.node.stash[_workspace_key] = workspace
     yield workspace
@@ -186,7 +186,7 @@ def account_client(databricks_workspace: Workspace) -> AccountClient:
         account_id=databricks_workspace.account_id,
         client_id=databricks_workspace.client_id,
         client_secret=databricks_workspace.client_secret,
-        # The environment has a token as well, and the SDK refuses to choose.
+        # The environment also has a token, and the SDK rejects an ambiguous configuration.
         auth_type="oauth-m2m",
     )
     client: AccountClient = sdk.AccountClient(config=config)
@@ -203,7 +203,7 @@ def _retry_clock(workspace: Workspace) -> Any:
     from databricks.sdk.clock import Clock as SdkClock
 
     class RetryClock(SdkClock):
-        """Waits by advancing the workspace's clock, so that a retry takes no real time."""
+        """Advance the workspace's clock instead of waiting, so that a retry takes no real time."""
 
         def __init__(self) -> None:
             self._slept = 0.0

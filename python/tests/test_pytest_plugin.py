@@ -1,4 +1,4 @@
-"""The pytest plugin, in runs of its own."""
+"""Tests of the pytest plugin. Each runs pytest in a process of its own."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ pytest.importorskip("databricks.sdk")
 def run(pytester, monkeypatch):
     """Run a test file in a pytest process of its own; return its result."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    # This run may be a worker of pytest-xdist; the one inside is not.
+    # This process may be a pytest-xdist worker; the one it starts is not.
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(name, raising=False)
 
@@ -203,7 +203,7 @@ def test_retries_take_no_real_time(run):
             assert workspace_client.current_user.me().user_name
             (fault,) = databricks_faults.list()
             assert fault["fired"] == 3
-            # Each answer asked for at least a second.
+            # Each response asked for a wait of at least a second.
             assert databricks_workspace.clock.now_ms - before >= 3000
         """
     )

@@ -1,4 +1,4 @@
-"""The server and its workspaces, by the standard library alone."""
+"""Tests of the server and its workspaces, with nothing but the standard library."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def workspace(server):
 
 
 def ask(workspace, path, body=None, token=None):
-    """Call the emulated API as a client would; return status and answer."""
+    """Call the emulated API as a client would; return status and response."""
     request = urllib.request.Request(
         f"{workspace.env['DATABRICKS_HOST']}/api/2.0/{path}",
         data=None if body is None else json.dumps(body).encode(),
@@ -144,7 +144,7 @@ def test_the_program_is_found_by_variable_and_by_path(monkeypatch, tmp_path):
     program = tmp_path / "dapi-mock"
     program.write_text("#!/bin/sh\n")
     monkeypatch.setenv("DAPI_MOCK_BIN", str(program))
-    with pytest.raises(BinaryNotFound, match="cannot be run"):
+    with pytest.raises(BinaryNotFound, match="not an executable file"):
         find_binary()
     program.chmod(0o755)
     assert find_binary() == str(program)

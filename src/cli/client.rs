@@ -21,10 +21,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::config::ServerUrl;
-
-/// What went wrong, worded for the terminal.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::Failure;
+use crate::config::{Secret, ServerArgs, ServerUrl};
 
 /// How long a server has to take a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -33,32 +31,40 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(330);
 
 /// A server, and what it asks for.
 #[derive(Clone, Debug)]
-pub struct OwnClient {
+pub(super) struct ControlClient {
     /// Its address.
-    pub server: ServerUrl,
+    pub(super) server: ServerUrl,
     /// Files with the certificates of the CAs that are trusted for https.
-    pub trusted: Vec<PathBuf>,
+    pub(super) trusted: Vec<PathBuf>,
     /// Its control key.
-    pub key: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub struct OwnAnswer {
+pub(super) struct Answer {
     /// The status.
-    pub status: StatusCode,
+    pub(super) status: StatusCode,
     /// The headers.
-    pub headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     /// The body.
-    pub text: String,
+    pub(super) text: String,
 }
 
-impl OwnClient {
+impl ControlClient {
+    /// A client of the server that flags and variables name.
+    ///
+    /// # Errors
+    /// A sentence that names the variable whose value is wrong.
+    pub(super) fn of(server: &ServerArgs, key: Option<&Secret>) -> Result<Self, Failure> {
+        Ok(Self { trusted: server.certificates(), server: server.server()?, key: key.map(|key| key.0.clone()) })
+    }
+
     /// Sends one request.
     ///
     /// # Errors
     /// When there is no server, or it does not answer.
-    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<OwnAnswer, Failure> {
+    pub(super) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let mut sender = self.connect().await?;
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.server.authority());
         if let Some(key) = &self.key {
@@ -76,7 +82,7 @@ impl OwnClient {
             let (parts, body) = sender.send_request(request).await?.into_parts();
             let bytes = body.collect().await?.to_bytes();
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            Ok::<_, hyper::Error>(OwnAnswer { status: parts.status, headers: parts.headers, text })
+            Ok::<_, hyper::Error>(Answer { status: parts.status, headers: parts.headers, text })
         };
         let server = &self.server;
         match timeout(ANSWER_LIMIT, answer).await {
@@ -128,7 +134,7 @@ impl OwnClient {
     ///
     /// # Errors
     /// As [`send`](Self::send), and every refusal.
-    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<OwnAnswer, Failure> {
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let answer = self.send(method, &format!("/_mock/v1/{path}"), body).await?;
         if answer.status.is_success() {
             return Ok(answer);

@@ -7,7 +7,8 @@ use std::{fmt, io};
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::cli::client::{Failure, OwnAnswer, OwnClient};
+use crate::Failure;
+use crate::cli::client::{Answer, ControlClient};
 use crate::cli::progress::with_spinner;
 use crate::cli::show::{Cell, Look, Table, Tone, cell, plain, show, warn};
 use crate::config::{
@@ -39,8 +40,8 @@ impl fmt::Display for Usage {
 
 impl Error for Usage {}
 
-fn client(running: &RunningArgs) -> Result<OwnClient, Failure> {
-    running.server.client(running.control_key.as_ref())
+fn client(running: &RunningArgs) -> Result<ControlClient, Failure> {
+    ControlClient::of(&running.server, running.control_key.as_ref())
 }
 
 /// A path below the workspace of the command.
@@ -64,12 +65,12 @@ fn or_dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
 }
 
-fn read(answer: &OwnAnswer) -> Result<Value, Failure> {
+fn read(answer: &Answer) -> Result<Value, Failure> {
     serde_json::from_str(&answer.text).map_err(|error| format!("the server's answer is not JSON: {error}").into())
 }
 
 /// Prints an answer as it came, on one line.
-fn show_json(answer: &OwnAnswer) -> Result<(), Failure> {
+fn show_json(answer: &Answer) -> Result<(), Failure> {
     Ok(show(&format!("{}\n", answer.text.trim_end()))?)
 }
 

@@ -5,8 +5,11 @@ use std::process::{Command, ExitCode};
 
 use tokio::sync::oneshot;
 
-use crate::cli::client::Failure;
-use crate::cli::serve::{begin, sentence, serve_until, verdict};
+use super::assemble::tls;
+use super::logging::begin;
+use super::sentence;
+use super::serve::{ReadyServer, serve_until, verdict};
+use crate::Failure;
 use crate::config::{EXEC_PORT, ExecArgs};
 use crate::domain::WorkspaceId;
 use crate::domain::tokens::TokenValue;
@@ -43,21 +46,22 @@ pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode, Failure> {
     let log = begin(&args.serve)?;
     args.check()?;
     let mut signals = Signals::to_forward()?;
-    let listeners = Listeners::bind(&args.serve.hosts(), args.port(), args.serve.tls()?).await?;
+    let listeners = Listeners::bind(&args.serve.hosts(), args.port(), tls(&args.serve)?).await?;
     let mut command = command(&args, &listeners)?;
     let (tell, told) = oneshot::channel();
     let (finish, finished) = oneshot::channel::<()>();
     let stop = async { drop(finished.await) };
-    let server = serve_until(&args.serve, log.output(), listeners, stop, async |service, started, _| {
-        // An earlier start's token is known by its hash alone, and the command must not use the one it may inherit.
-        let token = match started.admin_token {
-            Some(token) => token,
-            None => service.mint_admin_token().await.map_err(sentence)?.0,
-        };
-        // Nobody waits for it where a signal came first.
-        let _ = tell.send(Ready { workspace: started.workspace, token });
-        Ok(())
-    });
+    let server =
+        serve_until(&args.serve, log.output(), listeners, stop, async |ReadyServer { service, started, .. }| {
+            // An earlier start's token is known by its hash alone, and the command must not use the one it may inherit.
+            let token = match started.admin_token {
+                Some(token) => token,
+                None => service.mint_admin_token().await.map_err(sentence)?.0,
+            };
+            // Nobody waits for it where a signal came first.
+            let _ = tell.send(Ready { workspace: started.workspace, token });
+            Ok(())
+        });
     let run = async move {
         // The server stops when this is dropped.
         let _finish = finish;

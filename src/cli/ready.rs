@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::client::Failure;
+use crate::Failure;
 use crate::domain::AccountId;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::tokens::TokenValue;

@@ -7,7 +7,8 @@ use clap::builder::styling::Style;
 use clap::builder::{OsStr, Resettable};
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{Cli, EXEC_PORT, is_empty_variable, running};
+use super::environment::is_empty_variable;
+use super::{Cli, EXEC_PORT, running};
 
 /// The groups in which the help lists the commands.
 const GROUPS: &[(&str, &[&str])] = &[

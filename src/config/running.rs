@@ -7,7 +7,7 @@ use axum::http::Uri;
 use clap::{Args, ValueEnum};
 
 use super::{DEFAULT_PORT, Secret, values, variable};
-use crate::cli::client::{Failure, OwnClient};
+use crate::Failure;
 use crate::store::Database;
 
 /// Variables that these commands read beside the flags. Not through clap: a flag has to win over a variable of the
@@ -136,14 +136,10 @@ impl ServerArgs {
         }
     }
 
-    /// A client of that server.
-    ///
-    /// # Errors
-    /// As [`server`](Self::server).
-    pub fn client(&self, key: Option<&Secret>) -> Result<OwnClient, Failure> {
+    /// Files with the CA certificates to trust for https.
+    pub fn certificates(&self) -> Vec<PathBuf> {
         let given = self.ca.clone().or_else(|| variable("DAPI_MOCK_CA").map(PathBuf::from));
-        let trusted = given.map_or_else(usual_certificates, |path| vec![path]);
-        Ok(OwnClient { server: self.server()?, trusted, key: key.map(|key| key.0.clone()) })
+        given.map_or_else(usual_certificates, |path| vec![path])
     }
 }
 

@@ -110,7 +110,7 @@ pub struct Listeners {
     sockets: Vec<TcpListener>,
     port: u16,
     gate: Gate,
-    doors: ExtraListeners,
+    extra: ExtraListeners,
     accepted: mpsc::Receiver<Accepted>,
 }
 
@@ -184,7 +184,7 @@ impl ExtraListeners {
         let counted = self.free_ports.clone().try_acquire_owned().map_err(|_| self.none_left())?;
         let (sockets, port) = bind(&self.hosts, port).await?;
         let acceptors = sockets.into_iter().map(|socket| self.accept_on(socket, Some(of))).collect();
-        let earlier = self.doors().insert(of, ExtraListener { port, _counted: counted, acceptors });
+        let earlier = self.by_owner().insert(of, ExtraListener { port, _counted: counted, acceptors });
         shut(earlier);
         Ok(port)
     }
@@ -203,7 +203,7 @@ impl ExtraListeners {
 
     /// The port of a workspace or an account, if it has one of its own.
     pub fn port_of(&self, of: impl Into<PortOf>) -> Option<u16> {
-        self.doors().get(&of.into()).map(|door| door.port)
+        self.by_owner().get(&of.into()).map(|listener| listener.port)
     }
 
     /// The workspaces that have a port of their own.
@@ -226,14 +226,14 @@ impl ExtraListeners {
 
     /// Every port, by number, and whose it is.
     pub fn all(&self) -> Vec<(PortOf, u16)> {
-        let mut all: Vec<_> = self.doors().iter().map(|(of, door)| (*of, door.port)).collect();
+        let mut all: Vec<_> = self.by_owner().iter().map(|(of, listener)| (*of, listener.port)).collect();
         all.sort_by_key(|(_, port)| *port);
         all
     }
 
     /// Closes the port of a workspace or an account.
     pub fn close(&self, of: impl Into<PortOf>) {
-        shut(self.doors().remove(&of.into()));
+        shut(self.by_owner().remove(&of.into()));
     }
 
     /// The TLS that is spoken on all ports, where it is.
@@ -246,13 +246,13 @@ impl ExtraListeners {
         tokio::spawn(accept(socket, port_of, places, tls, connections)).abort_handle()
     }
 
-    fn doors(&self) -> MutexGuard<'_, HashMap<PortOf, ExtraListener>> {
+    fn by_owner(&self) -> MutexGuard<'_, HashMap<PortOf, ExtraListener>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn shut(door: Option<ExtraListener>) {
-    for acceptor in door.into_iter().flat_map(|door| door.acceptors) {
+fn shut(listener: Option<ExtraListener>) {
+    for acceptor in listener.into_iter().flat_map(|listener| listener.acceptors) {
         acceptor.abort();
     }
 }
@@ -273,8 +273,8 @@ impl Listeners {
         let (sender, accepted) = mpsc::channel(64);
         let (hosts, tls) = (hosts.into(), tls.map(Arc::new));
         let (places, free_ports) = (Places::new(budget.connections), Arc::new(Semaphore::new(budget.ports)));
-        let doors = ExtraListeners { hosts, tls, accepted: sender, places, budget, free_ports, open: Arc::default() };
-        Ok(Self { sockets, port, gate: Gate::default(), doors, accepted })
+        let extra = ExtraListeners { hosts, tls, accepted: sender, places, budget, free_ports, open: Arc::default() };
+        Ok(Self { sockets, port, gate: Gate::default(), extra, accepted })
     }
 
     /// The port.
@@ -295,8 +295,8 @@ impl Listeners {
     }
 
     /// What opens further ports while [`serve`](Self::serve) runs.
-    pub fn doors(&self) -> ExtraListeners {
-        self.doors.clone()
+    pub fn extra(&self) -> ExtraListeners {
+        self.extra.clone()
     }
 
     /// What opens the gate, also while [`serve`](Self::serve) runs: from then on its router answers.
@@ -308,8 +308,8 @@ impl Listeners {
     /// Serves until `stop` completes, then lets open requests end, for [`DRAIN`] at most.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
-        let (doors, mut accepted) = (self.doors, self.accepted);
-        let acceptors: Vec<_> = self.sockets.into_iter().map(|socket| doors.accept_on(socket, None)).collect();
+        let (extra, mut accepted) = (self.extra, self.accepted);
+        let acceptors: Vec<_> = self.sockets.into_iter().map(|socket| extra.accept_on(socket, None)).collect();
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {

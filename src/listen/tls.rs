@@ -21,7 +21,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 use tokio_rustls::rustls::server::{Acceptor, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use crate::cli::client::Failure;
+use crate::Failure;
 use crate::clock::Clock;
 use crate::domain::Millis;
 use crate::domain::ids::DAY_MS;

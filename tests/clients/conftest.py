@@ -24,7 +24,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard > 0 else 819
 
 
 class Server:
-    """One `dapi-mock serve`. Its database may outlive it: `kill` and `start` again."""
+    """A `dapi-mock serve` process. A test can `kill` it and `start` it again on the same database."""
 
     def __init__(self, folder: Path, database: str, options: list[str], port: int):
         self.admin_token = new_token_value()
@@ -42,12 +42,12 @@ class Server:
         while not (ready := READY.search(out.read_text())):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                pytest.fail(f"The server did not get ready.\n{out.read_text()}\n{err.read_text()}")
+                pytest.fail(f"The server did not start.\n{out.read_text()}\n{err.read_text()}")
             time.sleep(0.005)
         self.host, self.port = ready[1], int(ready[2])
 
     def ask(self, method: str, path: str, body: dict | None = None):
-        """Asks the mock's control API about workspaces; answers status and body."""
+        """Calls the control API under `/workspaces`; returns status and body."""
         request = urllib.request.Request(
             f"{self.host}/_mock/v1/workspaces{path}",
             method=method,
@@ -61,13 +61,13 @@ class Server:
             return error.code, json.load(error)
 
     def own(self, method: str, path: str, body: dict | None = None):
-        """The same for what has to succeed."""
+        """Calls the control API; the test fails unless the call succeeds."""
         status, answer = self.ask(method, path, body)
         assert status < 300, answer
         return answer
 
     def kill(self):
-        """Ends it as a power cut would."""
+        """Kills the server, as a power cut would."""
         self._process.kill()
         self._process.wait()
 
@@ -79,7 +79,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
                 pytest.fail("The server did not stop on SIGTERM.")
-            assert code == 0, "SIGTERM is a normal end"
+            assert code == 0, "the server must exit with 0 on SIGTERM"
 
 
 def new_token_value() -> str:
@@ -88,7 +88,7 @@ def new_token_value() -> str:
 
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path, monkeypatch):
-    """Neither a developer's Databricks profile nor a proxy may take part."""
+    """Keeps the developer's Databricks profile and proxy away."""
     for name in list(os.environ):
         if name.startswith(("DATABRICKS_", "DAPI_MOCK_")) or name == "NETRC":
             monkeypatch.delenv(name)
@@ -117,7 +117,7 @@ def start_server(tmp_path):
 
 @pytest.fixture
 def server(start_server, monkeypatch):
-    """A new server for each test: it starts in milliseconds, and no test meets another's tokens."""
+    """A new server for each test. It starts in milliseconds, and no test sees another test's tokens."""
     server = start_server()
     monkeypatch.setenv("DATABRICKS_HOST", server.host)
     monkeypatch.setenv("DATABRICKS_TOKEN", server.admin_token)
@@ -126,7 +126,7 @@ def server(start_server, monkeypatch):
 
 @pytest.fixture
 def own(server):
-    """Asks the control API about the default workspace; answers status and body."""
+    """Calls the control API of the default workspace; returns status and body."""
     return lambda method, path, body=None: server.ask(method, f"/default/{path}", body)
 
 
@@ -137,7 +137,7 @@ def binary() -> str:
 
 @pytest.fixture
 def examples():
-    """examples(CLIENT, LANGUAGE): the fenced blocks in docs/clients/CLIENT.md, which must work as they stand."""
+    """examples(CLIENT, LANGUAGE): returns the fenced blocks in docs/clients/CLIENT.md, which must work unchanged."""
 
     def blocks(client: str, language: str) -> list[str]:
         page = (REPOSITORY / f"docs/clients/{client}.md").read_text()
@@ -150,7 +150,7 @@ def examples():
 
 @pytest.fixture
 def shell_examples(examples):
-    """shell_examples(CLIENT, VARIABLE=…) runs the shell's blocks, one after the other, and answers what they print."""
+    """shell_examples(CLIENT, VARIABLE=…): runs the shell blocks in order and returns what they print."""
 
     def run(client: str, **variables: str) -> str:
         script = "".join(examples(client, "sh"))

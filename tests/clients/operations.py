@@ -1,6 +1,6 @@
-"""operations.py SUITE RECORD: which operations of docs/compatibility.md a client has used, as JSON, and how often.
+"""Prints which operations of docs/compatibility.md a client has used, and how often: operations.py SUITE RECORD
 
-Told from the server's log. `refused` counts its answers of 400 and more."""
+It reads the server's log and prints JSON. `refused` counts the responses of 400 and above."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DOCUMENTS = HERE.parents[1] / "docs"
-# Where a suite pins its client. The pages must name what is tested.
+# Where a suite pins the version of its client. The pages must name the tested version.
 PINS = {
     "cli": ("cli/go.mod", r"require github.com/databricks/cli v(\S+)"),
     "go": ("go/go.mod", r"databricks-sdk-go v(\S+)"),
@@ -29,19 +29,19 @@ def version(suite):
     pinned = re.search(pattern, (HERE / file).read_text())[1]
     page = DOCUMENTS / "clients" / f"{suite}.md"
     tested = page.read_text().split("Tested: ")[1].split(",")[0]
-    assert pinned in tested, f"{page} has {tested!r}, but {pinned} is what is tested"
+    assert pinned in tested, f"{page} names version {tested!r}, but the tests use {pinned}"
     return pinned
 
 
 def routes():
-    """(method, pattern of its path, operation), those without parameters first."""
+    """Returns (method, path pattern, operation) for each route, those without parameters first."""
     rows = re.findall(r"^\| (\w+) \| `(\S+)` \| (\S+) \|", (DOCUMENTS / "compatibility.md").read_text(), re.MULTILINE)
     for method, path, operation in sorted(rows, key=lambda row: row[1].count("{")):
         yield method, re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))), operation
 
 
 def answers(record):
-    """The answered requests of a log; a kill may have cut a line short."""
+    """Yields the answered requests of a log. A kill may have truncated a line."""
     for line in Path(record).read_text().splitlines():
         if '"message":"answered"' in line:
             with contextlib.suppress(ValueError):
@@ -49,7 +49,7 @@ def answers(record):
 
 
 def operation_of(table, answer):
-    """The operation that an answered request was about, if it has one."""
+    """Returns the operation of an answered request, if it has one."""
     for method, path, operation in table:
         if method == answer["method"] and path.fullmatch(answer["path"]):
             return operation

@@ -108,7 +108,7 @@ async fn the_accounts_host_issues_tokens_for_the_account(world: World) {
 }
 
 async fn one_host_for_the_account_and_its_workspaces_says_so(mut world: World) {
-    world.router = dapi_mock::cli::serve::surface_as(
+    world.router = dapi_mock::cli::surface_as(
         HostType::Unified,
         &world.service,
         dapi_mock::control::Access::Open,

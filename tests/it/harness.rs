@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
 use base64::Engine;
-use dapi_mock::cli::serve::surface;
+use dapi_mock::cli::surface;
 use dapi_mock::clock::{Clock, ManualClock};
 use dapi_mock::control::Access;
 use dapi_mock::domain::access::PermissionLevel;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use axum::http::Method;
-use dapi_mock::cli::serve::surface;
+use dapi_mock::cli::surface;
 use dapi_mock::control::Access;
 use dapi_mock::control::routes::{ROUTES, Who};
 use dapi_mock::domain::clock::WorkspaceClock;

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""PostgreSQL itself is stopped, crashed, killed, paused, restarted and full, and three processes serve from it.
+"""Stops, crashes, kills, pauses, restarts and fills up PostgreSQL while three processes serve from it.
 
     tests/load/outages.py
 
-It is a cluster of this run's own. Clients create, use, list and revoke tokens all the while, and make and remove
-workspaces: each answer has to be a good one, or while PostgreSQL is away 503 with Retry-After in the envelope of its
-API, within the limits that docs/replicas.md names. Readiness follows. In the end all that was acknowledged is there on
-all processes, tokens and audit log agree, and nothing is half-written.
+The run starts a cluster of its own. Meanwhile, clients create, use, list and revoke tokens, and create and delete
+workspaces. Each response must be a success or, while PostgreSQL is unavailable, a 503 with Retry-After in the envelope
+of its API, within the limits in docs/replicas.md. Readiness must follow. At the end every acknowledged change must be
+visible on all processes, the tokens must match the audit log, and nothing may be half-written.
 """
 
 import base64
@@ -27,30 +27,30 @@ from servers import CREATE, DELETE, LIST, ROOT, Client, Counts, run_threads, run
 
 REPLICAS = 3
 USERS = 10
-#: The most tokens that a user keeps, and the most workspaces that a founder does.
+#: The most tokens that a user keeps, and the most workspaces that a founder keeps.
 MOST_LIVE, MOST_WORKSPACES = 60, 5
-#: Seconds, as docs/replicas.md names them: for a connection, for a statement of which nothing is heard, for readiness,
-#: and for all of a request.
+#: The limits of docs/replicas.md in seconds: to connect, to wait for a silent statement, to report readiness, and to
+#: answer a request.
 CONNECTION, STATEMENT, READINESS, REQUEST = 3, 11, 1, 40
-#: The workspaces that a founder makes, with many rows.
+#: The seed of a founder's workspaces, which has many rows.
 SEEDED = {"template": "leaky"}
-#: How much later an answer may be for a busy machine.
+#: How many seconds later a response may be on a busy machine.
 SLACK = 4
-#: Connections that were in use more lately than this are not tried before they are given out.
+#: The server does not test a pooled connection that was used within this time.
 TRIED_AFTER = 1
-#: How long an outage goes on once every process has noticed, and how long all is well between two of them.
+#: How long an outage lasts after every process has noticed it, and how long the pause between two outages is.
 LASTS, CALM = 1, 1
-#: The settings of the cluster, over those of .ci/postgres. It acknowledges before it writes, unless `--durable` asks.
+#: What the cluster sets beyond .ci/postgres. It acknowledges a commit before it is on disk, unless `--durable` is set.
 SETTINGS = {
     "fsync": "on", "full_page_writes": "on", "synchronous_commit": "off", "unix_socket_directories": "''",
     "max_connections": 60, "superuser_reserved_connections": 3,
 }
-#: For all but superusers.
+#: The connections that are left for users other than superusers.
 MOST_CONNECTIONS = SETTINGS["max_connections"] - SETTINGS["superuser_reserved_connections"]
 
 
 class Postgres:
-    """A cluster of our own, with a role and a database that are no superuser's."""
+    """A cluster for this run, with a database whose owner is not a superuser."""
 
     def __init__(self, folder):
         self.environment = {**os.environ, "CI_POSTGRES_STATE": str(folder / "state")}
@@ -78,7 +78,7 @@ class Postgres:
             raise SystemExit("\n".join([f"pg_ctl {' '.join(words)}: {ran.stderr}", *log]))
 
     def sql(self, *statements):
-        """As superuser, for whom some connections are kept."""
+        """Runs statements as the superuser, for whom some connections are reserved."""
         url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
         words = [word for statement in statements for word in ("--command", statement)]
         psql = [f"{self.bin}/psql", "--quiet", "--no-psqlrc", "--tuples-only", *words, url]
@@ -89,12 +89,12 @@ class Postgres:
         return subprocess.run(ask).returncode == 0
 
     def processes(self):
-        """The postmaster, then its children."""
+        """Returns the postmaster's process id, then those of its children."""
         postmaster = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         children = pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         return [postmaster, *map(int, children)]
 
-    # Outages: each lasts as long as it is held.
+    # Outages that last as long as their context manager is open.
 
     @contextlib.contextmanager
     def stopped(self):
@@ -110,14 +110,14 @@ class Postgres:
 
     @contextlib.contextmanager
     def killed(self):
-        # So that it has no more children meanwhile.
+        # A stopped postmaster starts no more children.
         os.kill(self.processes()[0], signal.SIGSTOP)
         processes = self.processes()
         os.kill(processes[0], signal.SIGKILL)
         yield
-        # Its children notice, and end by themselves.
-        wait_until(lambda: not any(map(is_running, processes)), 20, "PostgreSQL's processes outlive their parent")
-        # As the pid in it may stay for a while, a zombie's.
+        # The children notice that it is gone, and exit.
+        wait_until(lambda: not any(map(is_running, processes)), 20, "PostgreSQL's children outlive the postmaster")
+        # The process id in this file may belong to a zombie for a while, which would prevent the start.
         (self.folder / "data" / "postmaster.pid").unlink()
         self.control("start")
 
@@ -135,9 +135,9 @@ class Postgres:
 
     @contextlib.contextmanager
     def full(self):
-        """Others have all connections that are not a superuser's."""
+        """Lets another client take all connections that are not reserved for superusers."""
         with contextlib.ExitStack() as taken:
-            # They would not get them while the servers try again and again.
+            # Keeps the servers, which try to reconnect all the time, from taking them.
             self.sql("ALTER DATABASE mock ALLOW_CONNECTIONS false")
             self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mock'")
             others = []
@@ -147,26 +147,26 @@ class Postgres:
                     others.append(taken.enter_context(other))
                 return len(others) == MOST_CONNECTIONS
 
-            wait_until(take, 20, "not all connections can be taken")
+            wait_until(take, 20, "could not take all connections")
             self.sql("ALTER DATABASE mock ALLOW_CONNECTIONS true")
             yield
 
-    # What is over as soon as it has happened.
+    # Outages that are over at once.
 
     def restart(self):
         self.control("restart")
 
     def kill_a_backend(self):
-        """All other connections end with it, and PostgreSQL recovers by itself."""
+        """Kills one backend, which makes PostgreSQL close all connections and recover."""
         backends = [int(pid) for pid in self.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'mock'").split()]
         os.kill(random.choice(backends), signal.SIGKILL)
-        wait_until(lambda: not any(map(is_running, backends)), 20, "PostgreSQL's other processes go on")
-        # It cannot always be stopped in the middle of that.
-        wait_until(self.is_up, 30, "PostgreSQL does not recover")
+        wait_until(lambda: not any(map(is_running, backends)), 20, "PostgreSQL's other backends did not exit")
+        # `pg_ctl stop` may fail during the recovery.
+        wait_until(self.is_up, 30, "PostgreSQL did not recover")
 
 
 def connect(port):
-    """Another client's connection; `None` where it gets none."""
+    """Opens another client's connection; returns `None` if PostgreSQL refuses it."""
     other = socket.create_connection(("127.0.0.1", port), timeout=10)
     message = struct.pack("!i", 3 << 16) + b"user\0others\0database\0postgres\0\0"
     other.sendall(struct.pack("!i", len(message) + 4) + message)
@@ -176,7 +176,7 @@ def connect(port):
         answer.read(length - 4)
         if kind == b"Z":
             return other
-        # Also after it has been let in.
+        # An error may come even after the authentication.
         if kind == b"E":
             break
     other.close()
@@ -191,7 +191,7 @@ def is_running(process):
 
 
 def wait_until(holds, seconds, otherwise):
-    """How long it took."""
+    """Waits until the condition holds; returns how many seconds it took."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() < began + seconds, otherwise
@@ -199,7 +199,7 @@ def wait_until(holds, seconds, otherwise):
     return time.monotonic() - began
 
 
-REFUSED = "answers 503, with Retry-After, each in the envelope of its API"
+REFUSED = "responses 503 with Retry-After, each in the envelope of its API"
 
 
 def assert_envelope(path, answer):
@@ -214,15 +214,15 @@ def assert_envelope(path, answer):
 
 
 class Proof:
-    """What all clients share, and the outages that they meet."""
+    """What all clients share, and the outages."""
 
     def __init__(self, postgres, servers):
         self.postgres, self.servers, self.counts = postgres, servers, Counts()
-        #: When each process was asked for the last time, if it said that it is ready.
+        #: When each process last reported that it is ready; `None` if its last report was another.
         self.ready = [None] * len(servers)
-        #: Another object whenever PostgreSQL is well again; `None` while it is not.
+        #: A new object each time PostgreSQL is available again; `None` during an outage.
         self.well = None
-        #: How many seconds an answer may take.
+        #: How many seconds a response may take.
         self.limit = REQUEST
         self.slowest = 0
         self.over = threading.Event()
@@ -231,36 +231,36 @@ class Proof:
         return not any(self.ready)
 
     def outage(self, name, outage, limit=REQUEST, lasts=LASTS):
-        """Holds an outage for as long as it says, once all processes have noticed."""
+        """Starts an outage, and ends it `lasts` seconds after all processes have noticed it."""
 
         def hold():
             with outage():
-                wait_until(self.is_away, READINESS + SLACK, f"{name}: a process says that it is ready")
+                wait_until(self.is_away, READINESS + SLACK, f"{name}: a process still reports that it is ready")
                 self.limit = limit + SLACK
                 time.sleep(lasts)
-                assert self.is_away(), f"{name}: a process says that it is ready"
+                assert self.is_away(), f"{name}: a process reports that it is ready during the outage"
                 self.limit = REQUEST
 
         self.jolt(name, hold)
 
     def jolt(self, name, happen):
-        """Lets it happen, and waits until all is well again."""
+        """Causes an outage, and waits until all processes are ready again."""
         self.well, self.slowest = None, 0
         before = self.counts[REFUSED]
         happen()
         took = self.settle(name)
         refused = self.counts[REFUSED] - before
-        slowest = f"the slowest answer after {self.slowest:.1f} s"
-        print(f"{name}: {refused} answers 503, {slowest}, ready {took:.1f} s after it", flush=True)
+        slowest = f"slowest response after {self.slowest:.1f} s"
+        print(f"{name}: {refused} responses 503, {slowest}, ready again after {took:.1f} s", flush=True)
         self.counts.add("outages of PostgreSQL")
         time.sleep(CALM)
 
     def settle(self, name):
-        """Waits until all is well; how long it took."""
+        """Waits until all processes are ready; returns how many seconds it took."""
         over = time.monotonic()
         are_ready = lambda: all(at and at > over for at in self.ready)
-        took = wait_until(are_ready, 30, f"{name}: not all processes are ready after it")
-        # Connections that broke in the last moment show by then.
+        took = wait_until(are_ready, 30, f"{name}: not all processes became ready again")
+        # By then the servers have noticed every connection that broke at the last moment.
         time.sleep(TRIED_AFTER + 0.5)
         self.well = object()
         return took
@@ -275,15 +275,15 @@ class Proof:
             lambda: self.jolt("kill -9 of a backend", postgres.kill_a_backend),
             lambda: self.jolt("pg_ctl restart", postgres.restart),
             lambda: self.outage("SIGSTOP, SIGCONT", postgres.paused, silent),
-            lambda: self.outage("SIGSTOP, SIGCONT after the limit of statements", postgres.paused, silent, STATEMENT + 1),
-            lambda: self.outage("all connections taken by others", postgres.full, CONNECTION),
+            lambda: self.outage("SIGSTOP, SIGCONT after the statement limit", postgres.paused, silent, STATEMENT + 1),
+            lambda: self.outage("all connections taken by another client", postgres.full, CONNECTION),
         ):
             if go_on():
                 happens()
         self.over.set()
 
     def watch(self, server):
-        """Readiness follows PostgreSQL, and the process lives on."""
+        """Checks that readiness follows PostgreSQL and that the process stays alive."""
         client = Client(self.servers)
 
         def work(go_on):
@@ -294,33 +294,33 @@ class Proof:
                 assert status in (200, 503) and took < READINESS + SLACK, f"readiness: {status} after {took:.1f} s"
                 self.ready[server] = began if status == 200 else None
                 assert client.call(server, "GET", "/livez", None)[0] == 200
-                self.counts.add("probes of readiness and of life")
+                self.counts.add("probes of readiness and liveness")
                 time.sleep(0.05)
 
         return work
 
 
 class Person:
-    """A client of all processes, that knows what it was told."""
+    """A client of all processes that remembers what was acknowledged."""
 
     def __init__(self, proof):
         self.proof, self.client = proof, Client(proof.servers)
 
     def ask(self, method, path, token=None, body=None, expected=200, **rest):
-        """The answer; `None` when PostgreSQL is away."""
+        """Sends a request to any process; returns the response, or `None` if PostgreSQL is unavailable."""
         proof, began = self.proof, time.monotonic()
         well, limit = proof.well, proof.limit
         server = random.randrange(REPLICAS)
         status, answer = self.client.call(server, method, path, token, body, **rest)
         took, what = time.monotonic() - began, f"{method} {path} by process {server}"
         proof.slowest = max(proof.slowest, took)
-        assert took < limit, f"{what}: an answer after {took:.1f} s, where {limit} s are allowed"
+        assert took < limit, f"{what}: answered after {took:.1f} s, but the limit is {limit} s"
         if status == expected:
             proof.counts.add(f"answers {status}")
             return answer
         assert status == 503, f"{what}: {status} instead of {expected}: {answer}"
-        # Where an outage began or ended meanwhile, either may be.
-        assert well is None or well is not proof.well, f"{what}: 503 while PostgreSQL is well: {answer}"
+        # If an outage began or ended during the request, either response is right.
+        assert well is None or well is not proof.well, f"{what}: 503 while PostgreSQL is available: {answer}"
         assert self.client.headers["Retry-After"] == "1", f"{what}: {self.client.headers}"
         assert_envelope(path, answer)
         proof.counts.add(REFUSED)
@@ -332,24 +332,25 @@ class Person:
             time.sleep(random.random() / 50)
 
     def everywhere(self, token, expected):
-        """A token's fate, by each of the processes."""
+        """Checks that each process accepts or refuses a token."""
         for server in range(REPLICAS):
             status, answer = self.client.call(server, "GET", LIST, token)
-            assert status == expected, f"in the end: {status} instead of {expected}: {answer}"
-            self.proof.counts.add("uses of tokens in the end, each as it was told")
+            assert status == expected, f"at the end: {status} instead of {expected}: {answer}"
+            self.proof.counts.add("uses of tokens at the end, each as acknowledged")
 
 
 class User(Person):
-    """Has a workspace alone: creates tokens there, uses, lists and revokes them."""
+    """Creates, uses, lists and revokes tokens in a workspace of its own."""
 
     def __init__(self, proof):
         super().__init__(proof)
         made = self.client.own(0, "POST", "workspaces")
         self.place, self.admin = f"workspaces/{made['id']}", made["admin_token"]
         self.own_id = self.rows()[0]["token_id"]
-        #: Values by id: tokens that were told to be created, and of those, told to be revoked, or not told of it.
+        #: Token values by id: tokens whose creation was acknowledged, those whose revocation was acknowledged too, and
+        #: those whose revocation was answered 503.
         self.live, self.revoked, self.unclear = {}, {}, {}
-        #: Creations that were not told to have happened.
+        #: How many creations were answered 503.
         self.untold = 0
 
     def rows(self):
@@ -380,8 +381,8 @@ class User(Person):
         answer = self.ask("GET", LIST, self.admin)
         if answer:
             shown = {info["token_id"] for info in answer["token_infos"]}
-            assert self.live.keys() <= shown, f"the list lacks {self.live.keys() - shown}"
-            assert not self.revoked.keys() & shown, "the list has revoked tokens"
+            assert self.live.keys() <= shown, f"missing from the list: {self.live.keys() - shown}"
+            assert not self.revoked.keys() & shown, "the list shows revoked tokens"
 
     def revoke(self):
         if self.live:
@@ -391,7 +392,7 @@ class User(Person):
             (self.unclear if told is None else self.revoked)[id] = value
 
     def told_of(self, action):
-        """The ids of the tokens for which the audit log has an action."""
+        """Returns the ids of the tokens for which the audit log has this action."""
         self.client.own(0, "GET", f"{self.place}/audit?action={action}")
         events = map(json.loads, self.client.text.splitlines())
         return sorted(event["requestParams"]["tokenId"] for event in events)
@@ -402,24 +403,24 @@ class User(Person):
         rows, ended = states.keys(), {id for id, state in states.items() if state != "live"}
         assert self.live.keys() <= rows - ended, "a created token is lost"
         assert self.revoked.keys() <= ended, "a revocation is lost"
-        # Each change with its event, and each once.
-        assert self.told_of("generateDbToken") == sorted(rows), "the audit log has other creations"
-        assert self.told_of("revokeDbToken") == sorted(ended), "the audit log has other revocations"
+        # Every change has exactly one audit event.
+        assert self.told_of("generateDbToken") == sorted(rows), "the audit log does not match the created tokens"
+        assert self.told_of("revokeDbToken") == sorted(ended), "the audit log does not match the revoked tokens"
         told = self.live.keys() | self.revoked.keys() | self.unclear.keys()
         assert told <= rows and len(rows) - len(told) <= self.untold
         for id, value in (self.live | self.revoked | self.unclear).items():
             self.everywhere(value, 403 if id in ended else 200)
-        counts.add("tokens created, and told so", len(told))
-        counts.add("tokens revoked, and told so", len(self.revoked))
+        counts.add("tokens created and acknowledged", len(told))
+        counts.add("tokens revoked and acknowledged", len(self.revoked))
         counts.add("revocations answered 503", len(self.unclear))
-        counts.add("revocations answered 503, and done", len(self.unclear.keys() & ended))
+        counts.add("revocations answered 503 but done", len(self.unclear.keys() & ended))
         counts.add("creations answered 503", self.untold)
-        counts.add("creations answered 503, and done", len(rows) - len(told))
+        counts.add("creations answered 503 but done", len(rows) - len(told))
         counts.add("tokens compared with the audit log", len(rows))
 
 
 class Founder(Person):
-    """Makes whole workspaces, and removes them."""
+    """Creates and deletes whole workspaces."""
 
     def __init__(self, proof):
         super().__init__(proof)
@@ -445,18 +446,18 @@ class Founder(Person):
         rows = self.client.own(0, "GET", "workspaces")["workspaces"]
         seeded = {row["id"] for row in rows if row["name"] == SEEDED["template"]}
         assert self.there.keys() <= seeded, "a workspace is lost"
-        assert not self.gone & seeded, "a removed workspace is there"
+        assert not self.gone & seeded, "a deleted workspace is still there"
         for id in seeded:
             held = self.held(id)
             assert held == self.whole, f"workspace {id} is half-written: {set(held) ^ set(self.whole)}"
         for token in self.there.values():
             self.everywhere(token, 200)
-        self.proof.counts.add("workspaces found whole", len(seeded))
-        self.proof.counts.add("workspaces removed, and told so", len(self.gone))
+        self.proof.counts.add("workspaces found complete", len(seeded))
+        self.proof.counts.add("workspaces deleted and acknowledged", len(self.gone))
 
 
 class Visitor(Person):
-    """Asks the APIs that have other envelopes."""
+    """Calls the APIs whose error envelopes differ."""
 
     def __init__(self, proof):
         super().__init__(proof)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The limits on slow clients, as SECURITY.md has them: 30 s for a body, 75 s for a head, and for taking an answer.
+"""Checks the limits on slow clients in SECURITY.md: 30 s to send a body, 75 s to send a head or to read a response.
 
     tests/load/patience.py
 
-All are waited for at once: it takes some 80 s, and nearly no processor time.
+All clients wait at the same time, so the run takes about 80 s and almost no processor time.
 """
 
 import pathlib
@@ -14,18 +14,18 @@ from servers import ADMIN_TOKEN, CREATE, run_threads, running
 
 #: Seconds.
 BODY, HEAD, TAKEN = 30, 75, 75
-#: How much later the server may be, on a busy machine.
+#: How many seconds later the server may be on a busy machine.
 SLACK = 5
-#: 117 kB, and so often that all buffers on the way hold a part of it only.
+#: A response of 117 kB, requested often enough that the buffers on the way cannot hold all responses.
 LONG, TIMES = "/_mock/v1/compat/openapi.json", 200
 
 
 class Slow:
-    """A connection of its own."""
+    """A slow client's connection."""
 
     def __init__(self, server):
         self.socket = socket.socket()
-        # Before it connects, or the system makes it larger.
+        # Set before connecting, or else the system makes the buffer larger.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         self.socket.connect(("127.0.0.1", server.port))
         self.socket.settimeout(HEAD + SLACK)
@@ -36,17 +36,17 @@ class Slow:
         try:
             self.socket.sendall(text.encode("latin-1"))
         except OSError:
-            # The server has ended it.
+            # The server has closed the connection.
             pass
 
     def trickle(self, text, seconds):
-        """A character each second."""
+        """Sends one character a second."""
         for character in text[:seconds]:
             self.send(character)
             time.sleep(1)
 
     def hear(self):
-        """What comes next; nothing at the end."""
+        """Returns what the server sends next; empty at the end."""
         try:
             return self.socket.recv(64 * 1024)
         except ConnectionResetError:
@@ -59,7 +59,7 @@ class Slow:
         return bytes(heard)
 
     def is_open(self):
-        """Whether the server has it still, whatever of it is on its way."""
+        """Tells whether the server still holds the connection, even if data is on its way."""
         mine, its = (f":{port:04X}" for port in self.ends)
         rows = (row.split() for row in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:])
         established = "01"
@@ -67,8 +67,8 @@ class Slow:
 
     def assert_over(self, what, limit):
         took = time.monotonic() - self.began
-        assert limit - 0.5 < took < limit + SLACK, f"{what}: over after {took:.1f} s, where the limit is {limit} s"
-        print(f"{what}: over after {took:.1f} s\n", end="", flush=True)
+        assert limit - 0.5 < took < limit + SLACK, f"{what}: closed after {took:.1f} s, but the limit is {limit} s"
+        print(f"{what}: closed after {took:.1f} s\n", end="", flush=True)
 
 
 def head(method, path, rest=""):
@@ -79,7 +79,7 @@ def post(path):
     return head("POST", path, "Content-Type: application/json\r\nContent-Length: 1000\r\n")
 
 
-# What clients do that are too slow, and what then comes.
+# The slow clients. Each returns a function that checks what the server does with it.
 
 
 def body(what, path, says, trickle):
@@ -95,7 +95,7 @@ def body(what, path, says, trickle):
 
 
 def beginning(what, first, trickle=""):
-    """Of a connection on which no request comes to its end."""
+    """A connection on which no request is ever complete."""
 
     def work(server):
         slow = Slow(server)
@@ -121,9 +121,9 @@ def untaken(server):
     slow.send(head("GET", LONG) * TIMES)
     while slow.is_open() and time.monotonic() < slow.began + TAKEN + SLACK:
         time.sleep(0.1)
-    slow.assert_over("an answer of which nothing is taken", TAKEN)
+    slow.assert_over("a response that is not read", TAKEN)
     heard = slow.hear_all()
-    assert 0 < heard.count(b"HTTP/1.1 200 ") < TIMES, "all of it was sent"
+    assert 0 < heard.count(b"HTTP/1.1 200 ") < TIMES, "the server sent all responses"
 
 
 def taken_slowly(server):
@@ -134,17 +134,17 @@ def taken_slowly(server):
         heard += slow.hear().count(b"HTTP/1.1 200 ")
         time.sleep(0.5)
     assert slow.is_open() and heard < TIMES, heard
-    print(f"an answer that is taken slowly: goes on after {TAKEN + 2} s\n", end="", flush=True)
+    print(f"a response that is read slowly: still sent after {TAKEN + 2} s\n", end="", flush=True)
 
 
 WORK = [
     body("a body", CREATE, b"MALFORMED_REQUEST", trickle=False),
-    body("a body that trickles", CREATE, b"MALFORMED_REQUEST", trickle=True),
+    body("a body that arrives slowly", CREATE, b"MALFORMED_REQUEST", trickle=True),
     body("a body of the control API", "/_mock/v1/workspaces", b'{"error":', trickle=False),
-    beginning("a connection on which nothing comes", ""),
-    beginning("half a handshake of TLS", "\x16\x03\x01"),
+    beginning("a connection without a request", ""),
+    beginning("half a TLS handshake", "\x16\x03\x01"),
     beginning("half a head", "GET /livez HTTP/1.1\r\nHost: "),
-    beginning("a head that trickles", "GET /livez HTTP/1.1\r\nHost: ", "x" * 1000),
+    beginning("a head that arrives slowly", "GET /livez HTTP/1.1\r\nHost: ", "x" * 1000),
     idle,
     untaken,
     taken_slowly,
@@ -153,9 +153,9 @@ WORK = [
 
 def main():
     with running("sqlite::memory:", 1) as [server]:
-        # One thread each; nothing of it is done twice.
+        # Each client has one thread and runs once.
         run_threads([lambda _, work=work: work(server) for work in WORK], 0)
-    print(f"\n{len(WORK)} slow clients: each had its time, and no more")
+    print(f"\n{len(WORK)} slow clients: each was closed at its limit, not before")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Three processes on one PostgreSQL are one server, under load: what was acknowledged by one is in force on all.
+"""Checks under load that three processes on one PostgreSQL act as one server: each change applies to all at once.
 
     TEST_POSTGRES_URL=postgres://… tests/load/replicas.py [SECONDS]
 
-Tokens are used through all while others are revoked; beside it toggles are flipped, clocks advanced, principals
-deactivated, faults armed and workspaces put back, each in a workspace of its own. It ends with the first answer that
-is wrong, and prints how many were looked at.
+Clients use tokens on every process while others revoke them. Meanwhile they flip toggles, advance clocks, deactivate
+principals, arm faults and restore workspaces, each in a workspace of its own. The run ends at the first wrong response,
+and prints how many it checked.
 """
 
 import random
@@ -16,7 +16,7 @@ import time
 from servers import ADMIN_TOKEN, DELETE, LIST, Client, Counts, postgres_database, run_threads, running
 
 REPLICAS = 3
-#: Uses of a revoked token after its revocation was acknowledged that a run has to see.
+#: How many uses of a revoked token, after its revocation was acknowledged, a run must see.
 CHECKS = 10_000
 
 
@@ -31,11 +31,11 @@ class Proof:
 
     def uses(self, client, server, token, expected, what):
         status, answer = client.call(server, "GET", LIST, token)
-        assert status == expected, f"{what}, by replica {server}: {status} {answer}"
+        assert status == expected, f"{what}, on replica {server}: {status} {answer}"
         self.counts.add(what)
 
     def everywhere(self, client, token, expected, what):
-        """By all replicas, in any order."""
+        """Uses the token on all replicas, in random order."""
         for server in random.sample(range(REPLICAS), REPLICAS):
             self.uses(client, server, token, expected, what)
 
@@ -47,7 +47,7 @@ class Proof:
             made = random.randrange(REPLICAS)
             token, id = client.create(made, ADMIN_TOKEN, lifetime_seconds=3600)
             assert token, f"create: {id}"
-            self.everywhere(client, token, 200, "uses of a live token, accepted")
+            self.everywhere(client, token, 200, "uses of a live token: accepted")
             with self.lock:
                 self.live[id] = token
             time.sleep(random.random() / 50)
@@ -55,18 +55,18 @@ class Proof:
                 del self.live[id]
             status, answer = client.call(random.randrange(REPLICAS), "POST", DELETE, ADMIN_TOKEN, {"token_id": id})
             assert status == 200, answer
-            # From here on nobody may accept it.
+            # From here on no replica may accept the token.
             self.revoked.append(token)
             self.counts.add("tokens revoked")
-            self.everywhere(client, token, 403, "uses after the revocation was acknowledged, refused")
+            self.everywhere(client, token, 403, "uses after an acknowledged revocation: refused")
 
     def use(self, go_on):
         client = self.client()
         while go_on():
-            # The newest have most often something left of them somewhere, if anything has.
+            # If a replica still accepts a revoked token, it is most likely a recent one.
             for token in random.sample(self.revoked[-20:], min(5, len(self.revoked[-20:]))):
                 server = random.randrange(REPLICAS)
-                self.uses(client, server, token, 403, "uses after the revocation was acknowledged, refused")
+                self.uses(client, server, token, 403, "uses after an acknowledged revocation: refused")
             with self.lock:
                 id, token = random.choice(list(self.live.items())) if self.live else (None, None)
             if id is None:
@@ -75,9 +75,9 @@ class Proof:
             with self.lock:
                 if id in self.live:
                     assert status == 200, f"a live token: {status} {answer}"
-                    self.counts.add("uses of a live token, accepted")
+                    self.counts.add("uses of a live token: accepted")
 
-    # The rest, each in a workspace of its own.
+    # Everything else, each in a workspace of its own.
 
     def workspace(self, client):
         made = client.own(random.randrange(REPLICAS), "POST", "workspaces")
@@ -97,9 +97,9 @@ class Proof:
         while go_on():
             short, id = client.create(random.randrange(REPLICAS), token, lifetime_seconds=60)
             assert short, f"create: {id}"
-            self.everywhere(client, short, 200, "uses before and after a clock was advanced")
+            self.everywhere(client, short, 200, "uses before and after a clock advanced")
             client.own(random.randrange(REPLICAS), "POST", f"{place}/clock/advance", {"by": "61s"})
-            self.everywhere(client, short, 403, "uses before and after a clock was advanced")
+            self.everywhere(client, short, 403, "uses before and after a clock advanced")
 
     def fault(self, go_on):
         client = self.client()
@@ -120,8 +120,8 @@ class Proof:
             for thread in threads:
                 thread.join()
             assert statuses.count(503) == times and statuses.count(200) == 3 * REPLICAS - times, (times, statuses)
-            self.counts.add("faults, each fired as often as it says", times)
-            # A workspace has a hundred at most, those that are used up included.
+            self.counts.add("faults, each fired as often as armed", times)
+            # A workspace holds at most a hundred faults, exhausted ones included.
             client.own(random.randrange(REPLICAS), "DELETE", f"{place}/faults")
 
     def restrict(self, go_on):
@@ -150,16 +150,16 @@ class Proof:
             for (method, path, body), expected in changes:
                 status, answer = client.call(random.randrange(REPLICAS), method, path, admin, body)
                 assert status == 200, answer
-                self.everywhere(client, token, expected, "uses after a user or the permissions were changed")
+                self.everywhere(client, token, expected, "uses after a user or permissions changed")
 
     def put_back(self, go_on):
-        """Requests that were checked against the old state write nothing into the new one."""
+        """Checks that a request that was authorized before a reset writes nothing after it."""
         client = self.client()
         place, admin = self.workspace(client)
         client.own(0, "PUT", f"{place}/checkpoints/before")
         before = client.own(0, "GET", f"{place}/tokens")["tokens"]
         while go_on():
-            # Of the state that goes: whoever is let in by it belongs to that.
+            # This token belongs to the state before the reset, and so does every request that it authorizes.
             late, id = client.create(random.randrange(REPLICAS), admin)
             assert late, f"create: {id}"
             outcomes = Counts()
@@ -183,10 +183,10 @@ class Proof:
             for server in range(REPLICAS):
                 tokens = client.own(server, "GET", f"{place}/tokens")["tokens"]
                 ids = [[row["token_id"] for row in rows] for rows in (tokens, before)]
-                assert ids[0] == ids[1], f"after the reset there are {ids[0]}, not {ids[1]}"
+                assert ids[0] == ids[1], f"the reset left {ids[0]}, expected {ids[1]}"
             self.counts.add("resets under load")
-            self.counts.add("tokens created by requests that a reset met", outcomes["created"])
-            self.counts.add("requests refused since their workspace was exchanged", outcomes[503])
+            self.counts.add("tokens created by requests during a reset", outcomes["created"])
+            self.counts.add("requests refused because their workspace was replaced", outcomes[503])
 
 
 def main():
@@ -194,9 +194,9 @@ def main():
     with postgres_database("replicas") as database, running(database, REPLICAS) as servers:
         proof = Proof(servers)
         others = [proof.toggle, proof.advance, proof.fault, proof.restrict, proof.put_back]
-        checked = "uses after the revocation was acknowledged, refused"
+        checked = "uses after an acknowledged revocation: refused"
         run_threads([proof.revoke] * 4 + [proof.use] * 4 + others, seconds)
-        # A slow machine gets the time that it needs.
+        # Gives a slow machine the time it needs.
         while proof.counts[checked] < CHECKS:
             run_threads([proof.revoke] * 4 + [proof.use] * 4, 5)
     print(f"{proof.counts}\n\n{REPLICAS} replicas: no wrong answer; {proof.counts[checked]} uses of revoked tokens, 0 accepted")

@@ -1,6 +1,6 @@
-"""Servers under load: processes of the built binary on one database, and clients of them.
+"""Starts processes of the built binary on one database, and clients that put load on them.
 
-Only the standard library, so that it runs wherever Python does.
+This module uses only the standard library, so that the load tests run wherever Python does.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ DELETE = "/api/2.0/token/delete"
 
 @contextlib.contextmanager
 def postgres_database(name):
-    """A new database on the PostgreSQL of TEST_POSTGRES_URL, dropped in the end."""
+    """Creates a database on the PostgreSQL of TEST_POSTGRES_URL, and drops it at the end."""
     base = os.environ["TEST_POSTGRES_URL"]
     server, database = base.rsplit("/", 1)
     name = f"{database}_{name}"
@@ -42,12 +42,12 @@ def postgres_database(name):
 
 
 class Server:
-    """One process."""
+    """One server process."""
 
     def __init__(self, database, folder, number, settings):
         self.log = open(folder / f"log-{number}", "w+b")
         args = [BINARY, "--database", database, "--admin-token", ADMIN_TOKEN, "--sweep-interval", "1"]
-        # A short journal is soon full, and memory then still.
+        # With a short journal, memory soon stops growing.
         args += ["--port", "0", "--log-level", "warn", "--journal-requests", "100", *settings]
         environment = {"PATH": os.environ["PATH"]}
         self.process = subprocess.Popen(args, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=self.log)
@@ -57,7 +57,7 @@ class Server:
             if line.startswith(b"dapi-mock ready host=http://127.0.0.1:"):
                 self.port = int(line.split(b":")[2].split()[0])
                 return
-        raise SystemExit(f"the server ended before it was ready: {self.said()}")
+        raise SystemExit(f"the server exited before it was ready: {self.said()}")
 
     def said(self):
         self.log.seek(0)
@@ -70,12 +70,12 @@ class Server:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(30)
-        assert code == 0, f"a server ended with {code}: {self.said()}"
+        assert code == 0, f"a server exited with {code}: {self.said()}"
 
 
 @contextlib.contextmanager
 def running(database, count, *settings):
-    """Servers on one database, started at the same moment, and stopped in order."""
+    """Runs servers on one database: starts all at the same time and stops them one after the other."""
     with tempfile.TemporaryDirectory() as folder:
         servers = [Server(database, pathlib.Path(folder), number, settings) for number in range(count)]
         try:
@@ -92,16 +92,16 @@ def running(database, count, *settings):
 
 
 class Client:
-    """Speaks to any of the servers, with a connection to each. For one thread."""
+    """Talks to any of the servers, with one connection to each. Only one thread may use it."""
 
-    #: The headers and the text of the last answer.
+    #: The headers and the text of the last response.
     headers, text = {}, b""
 
     def __init__(self, servers):
         self.connections = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=60) for server in servers]
 
     def call(self, server, method, path, token=ADMIN_TOKEN, body=None, form=None, basic=None):
-        """The status, and the answer as far as it is JSON."""
+        """Sends a request; returns the status, and the response if it is JSON."""
         headers = {"Content-Type": "application/x-www-form-urlencoded" if form else "application/json"}
         if basic or token:
             headers["Authorization"] = f"Basic {basic}" if basic else f"Bearer {token}"
@@ -117,13 +117,13 @@ class Client:
             return answer.status, {}
 
     def own(self, server, method, path, body=None):
-        """Asks the control API; anything but success is a failure of the test."""
+        """Calls the control API; the test fails unless the call succeeds."""
         status, answer = self.call(server, method, f"/_mock/v1/{path}", None, body if body is not None else {})
         assert status < 300, f"{method} {path}: {status} {answer}"
         return answer
 
     def create(self, server, token, **request):
-        """A new token's value and id; `None` and the status where it is refused."""
+        """Creates a token; returns its value and id, or `None` and the status if it was refused."""
         status, answer = self.call(server, "POST", CREATE, token, request)
         if status != 200:
             return None, status
@@ -131,7 +131,7 @@ class Client:
 
 
 class Counts:
-    """What happened how often, over all threads."""
+    """Counts what happened, over all threads."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -149,7 +149,7 @@ class Counts:
 
 
 def run_threads(work, seconds):
-    """Calls each of the functions with a `go_on` that is true for so long; the first failure ends all."""
+    """Runs each function in a thread, with a `go_on` that is true until the time is over or one of them fails."""
     failures, until = [], time.monotonic() + seconds
 
     def go_on():
@@ -158,7 +158,7 @@ def run_threads(work, seconds):
     def run(function):
         try:
             function(go_on)
-        except BaseException as failure:  # whatever it is, the others have to stop
+        except BaseException as failure:  # The other threads must stop after any failure.
             failures.append(failure)
 
     threads = [threading.Thread(target=run, args=(function,)) for function in work]

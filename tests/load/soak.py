@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Mixed traffic for a time, against a model of what it has to come to.
+"""Runs mixed traffic for a while and compares the result with a model.
 
-    tests/load/soak.py [SECONDS]        first on a SQLite file, then, with TEST_POSTGRES_URL, on three replicas
+    tests/load/soak.py [SECONDS]        on a SQLite file, then on three replicas if TEST_POSTGRES_URL is set
 
-Every thread has a workspace of its own and knows what is in it: tokens made, used, listed, changed and revoked, some that
-expire, toggles, clocks, faults, OAuth, and now and then the workspace is put back or replaced. Two more threads share the
-default workspace and its admin. In the end nothing that was acknowledged may be lost, no revoked or expired token work,
-every list and the audit log have as many entries as the model, no answer have been a failure of the server (but armed
-faults), and memory not have grown.
+Each thread has a workspace and a model of it. It creates, uses, lists, changes and revokes tokens, lets some expire,
+flips toggles, advances the clock, arms faults, uses OAuth, and sometimes restores or replaces the workspace. Two more
+threads share the default workspace and its admin. At the end no acknowledged change may be lost, no revoked or expired
+token may work, every list and the audit log must have as many entries as the model, the server must not have failed
+except by armed faults, and its memory must not have grown.
 """
 
 import base64
@@ -22,14 +22,14 @@ from servers import ADMIN_TOKEN, CREATE, DELETE, LIST, Client, Counts, postgres_
 
 MANAGED = "/api/2.0/token-management/tokens"
 HOUR = 3600
-#: By how much the last third of a run may take more memory than the second: allocators and caches are never quite still.
+#: How much more memory the last third of a run may use than the second, because allocators and caches vary.
 GROWTH, GROWTH_KIB = 1.10, 8 * 1024
-#: Clocks advance by so much at most, so that nothing goes for want of use.
+#: Clocks advance by at most this much, so that no token is revoked because it was not used.
 MOST_ADVANCED = 60 * 24 * HOUR
 
 
 class Model:
-    """What a workspace has to hold."""
+    """The expected content of a workspace."""
 
     def __init__(self):
         self.live, self.dead = {}, []
@@ -38,7 +38,7 @@ class Model:
 
 
 class Worker:
-    """A thread with its workspace."""
+    """A thread and its workspace."""
 
     def __init__(self, servers, counts):
         self.client, self.servers, self.counts = Client(servers), servers, counts
@@ -54,7 +54,7 @@ class Worker:
         return answer
 
     def own(self, method, path, body=None):
-        self.counts.add("calls of the control API")
+        self.counts.add("calls to the control API")
         return self.client.own(self.any(), method, f"{self.place}/{path}" if path else self.place, body)
 
     def begin(self):
@@ -64,11 +64,11 @@ class Worker:
         self.own("POST", "clock", {"mode": "frozen"})
         self.model, self.kept = Model(), None
 
-    # What may happen.
+    # What a thread does.
 
     def create(self):
         if len(self.model.live) > 200:
-            # The quota is no part of this.
+            # This test must not reach the quota.
             return self.revoke()
         lifetime = random.choice([2 * HOUR, 8 * HOUR, 400 * 24 * HOUR])
         comment = f"soak {random.getrandbits(32)}"
@@ -89,7 +89,7 @@ class Worker:
         shown = {info["token_id"]: info["comment"] for info in self.call("GET", LIST).get("token_infos", [])}
         known = {id: comment for id, (_, comment, _) in self.model.live.items()}
         missing = known.items() - shown.items()
-        assert not missing, f"the list lacks {missing}"
+        assert not missing, f"missing from the list: {missing}"
         managed = self.call("GET", MANAGED).get("token_infos", [])
         assert known.keys() <= {info["token_id"] for info in managed}
 
@@ -142,7 +142,7 @@ class Worker:
     def reset(self):
         if self.kept:
             self.own("POST", "reset", {"to": "soak"})
-            # What came after it is not known any more.
+            # The model cannot know what happened after the checkpoint.
             gone = [token for id, (token, _, _) in self.model.live.items() if id not in self.kept.live]
             self.model = copy.deepcopy(self.kept)
             if gone:
@@ -164,20 +164,20 @@ class Worker:
             random.choices([*self.WEIGHTS], [*self.WEIGHTS.values()])[0](self)
         self.check()
 
-    # What must hold.
+    # What is checked at the end.
 
     def check(self):
-        """By every replica: what was acknowledged is there, and nothing else."""
+        """Checks on every replica that exactly the acknowledged changes are there."""
         self.list()
         for server in range(len(self.servers)):
             for tokens, expected in ([row[0] for row in self.model.live.values()], 200), (self.model.dead[-20:], 403):
                 for token in tokens:
                     status, answer = self.client.call(server, "GET", LIST, token)
-                    assert status == expected, f"in the end: {status} instead of {expected}: {answer}"
-                    self.counts.add(f"tokens looked at in the end, answered {expected}")
+                    assert status == expected, f"at the end: {status} instead of {expected}: {answer}"
+                    self.counts.add(f"tokens used at the end, answered {expected}")
             rows = self.client.own(server, "GET", f"{self.place}/tokens?state=live")["tokens"]
-            # And the admin's own.
-            assert len(rows) == len(self.model.live) + 1, f"{len(rows)} live tokens, not {len(self.model.live) + 1}"
+            # The list also has the admin token.
+            assert len(rows) == len(self.model.live) + 1, f"expected {len(self.model.live) + 1} live tokens: {len(rows)}"
         for action, expected in ("generateDbToken", self.model.created), ("revokeDbToken", self.model.revoked):
             event = {"action": action, "count": expected}
             status, answer = self.client.call(self.any(), "POST", f"/_mock/v1/{self.place}/audit/expect", None, event)
@@ -186,7 +186,7 @@ class Worker:
 
 
 class Neighbour:
-    """One of several threads that use the same workspace by the same user."""
+    """One of several threads that use the same workspace as the same user."""
 
     def __init__(self, servers, counts):
         self.client, self.servers, self.counts = Client(servers), servers, counts
@@ -204,7 +204,7 @@ class Neighbour:
                 assert status == 200, answer
                 status, answer = self.client.call(random.randrange(len(self.servers)), "GET", LIST, token)
                 assert status == 403, answer
-                self.counts.add("tokens of one user, made and revoked by several threads")
+                self.counts.add("tokens of one user, created and revoked by several threads")
         for server in range(len(self.servers)):
             for token in mine.values():
                 assert self.client.call(server, "GET", LIST, token)[0] == 200

@@ -1,4 +1,4 @@
-//! `Authorization`, and what names a workspace: each a line.
+//! Fuzzes `Authorization` and the headers and URL that name a workspace. The input has one per line.
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue, Uri};

@@ -1,4 +1,4 @@
-//! JSON bodies, as the handlers read them.
+//! Fuzzes JSON bodies, parsed as the handlers parse them.
 
 use dapi_mock::domain::settings::{ErrorTexts, PLATFORM_MAX_LIFETIME_DAYS};
 use dapi_mock::domain::tokens::{TokenFacts, TokenUpdate, plan_create};
@@ -13,7 +13,7 @@ use dapi_mock::http::tokens::{CreateToken, DeleteToken, UpdateToken, token_reque
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// Caps in days at which a creation is tried.
+/// The maximum lifetimes, in days, with which to plan a token.
 const CAPS: [i64; 3] = [1, 90, PLATFORM_MAX_LIFETIME_DAYS];
 const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -45,7 +45,7 @@ fn read_as<T: DeserializeOwned>(data: &[u8]) -> Result<(), Denial> {
     parse_object::<T>(data).map(drop)
 }
 
-/// A creation is within the cap, or refused with a sentence.
+/// A new token is within the maximum lifetime, or the create is refused with a 4xx.
 fn is_planned(data: &[u8]) {
     if let Ok(request) = token_request(data) {
         for cap_days in CAPS {

@@ -1,4 +1,4 @@
-//! Access tokens: no bytes but those that the key signed are one.
+//! Fuzzes access tokens: only the bytes that the key signed may verify.
 
 use dapi_mock::domain::jwt::{AccessToken, Claims, VerifyingKey};
 

@@ -1,6 +1,5 @@
-//! What each fuzz target does with its bytes: parse them, and hold what came of it against what must be true of
-//! it. Pure functions of the bytes, so that an input that failed once fails again; `tests/it/fuzz_corpus.rs` runs
-//! the same over the corpus, without libFuzzer.
+//! The fuzz targets. Each parses its input and asserts what must be true of the result. They are pure functions, so
+//! that an input that failed once fails again. `tests/it/fuzz_corpus.rs` runs them over the corpus without libFuzzer.
 
 mod credentials;
 mod json_bodies;
@@ -19,7 +18,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 pub(crate) type Target = fn(&[u8]);
 
-/// Every target, by the name of its corpus.
+/// Every target, under the name of its corpus.
 pub(crate) const TARGETS: [(&str, Target); 12] = [
     ("credentials", credentials::run),
     ("json_bodies", json_bodies::run),
@@ -35,18 +34,18 @@ pub(crate) const TARGETS: [(&str, Target); 12] = [
     ("workspace_conf", workspace_conf::run),
 ];
 
-/// The lines of the input; a missing one is empty.
+/// Splits the input into lines. A missing line is empty.
 fn lines<const COUNT: usize>(data: &[u8]) -> [&[u8]; COUNT] {
     let mut rest = data.split(|byte| *byte == b'\n');
     std::array::from_fn(|_| rest.next().unwrap_or_default())
 }
 
-/// The same, as text.
+/// Splits the input into lines of text. A line that is not UTF-8 is empty.
 fn texts<const COUNT: usize>(data: &[u8]) -> [&str; COUNT] {
     lines(data).map(|line| std::str::from_utf8(line).unwrap_or_default())
 }
 
-/// 32 hex digits that the input cannot hold but by chance, as they follow from it.
+/// 32 hex digits that are derived from the input, so that the input contains them only by chance.
 fn digits_of(data: &[u8]) -> String {
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();

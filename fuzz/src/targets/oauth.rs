@@ -1,4 +1,4 @@
-//! The forms of OAuth's token endpoint, and the queries of the page where people sign in.
+//! Fuzzes the forms of OAuth's token endpoint and the queries of its authorize endpoint.
 
 use axum::http::{HeaderValue, Uri};
 use dapi_mock::domain::oauth::TokenRequest;
@@ -28,7 +28,7 @@ pub(super) fn run(data: &[u8]) {
     }
 }
 
-/// There is no open redirect, and no header that the client wrote.
+/// Checks that there is no open redirect and no header injection.
 fn goes_to_loopback(back: &ReturnAddress) {
     let url = back.url(&[("code", "doac")], ISSUER);
     assert!(HeaderValue::from_str(&url).is_ok(), "{url:?}");

@@ -1,4 +1,4 @@
-//! What the control API takes: faults, questions about the journal, names.
+//! Fuzzes input of the control API: faults, journal queries and names.
 
 use dapi_mock::domain::CheckpointName;
 use dapi_mock::domain::faults::{self, Rule};
@@ -29,7 +29,7 @@ pub(super) fn run(data: &[u8]) {
     }
 }
 
-/// A rule that is accepted is stored and read again, and counts.
+/// Checks that an accepted rule survives storage, and that its counts are consistent.
 fn holds(rule: &Rule) {
     let stored = serde_json::to_string(rule).unwrap();
     assert_eq!(&serde_json::from_str::<Rule>(&stored).unwrap(), rule);

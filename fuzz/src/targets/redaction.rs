@@ -1,10 +1,10 @@
-//! Redaction: a secret that is put anywhere into any text is not in what is kept of it.
+//! Fuzzes redaction: a secret anywhere in any text must not be in the redacted text.
 
 use dapi_mock::http::redaction::{body, line, start};
 
-/// What a secret may follow: it begins a word, or a value, or is put right behind another.
+/// What may precede a secret: the start of a word or of a value, or another secret.
 const BEFORE: [&str; 8] = [" ", "/", "\"", "=", "&", "?", "\n", "=dapi0123456789abcdef"];
-/// So much of a secret may not be seen.
+/// The length of the piece of a secret that must not be visible.
 const PIECE: usize = 12;
 
 pub(super) fn run(data: &[u8]) {
@@ -32,6 +32,6 @@ fn holds_back(text: &str, digits: &str) {
     let cut = digits.bytes().fold(0, |sum, byte| sum + usize::from(byte)) % (text.len() + 1);
     for kept in [line(text), start(text, cut), body(text.as_bytes()).text] {
         let seen = (0..=digits.len() - PIECE).any(|at| kept.contains(&digits[at..at + PIECE]));
-        assert!(!seen, "{text:?} is kept as {kept:?}");
+        assert!(!seen, "{text:?} is redacted to {kept:?}");
     }
 }

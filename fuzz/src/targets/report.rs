@@ -1,4 +1,4 @@
-//! What the token report is asked, and the cells of its export.
+//! Fuzzes queries of the token report and the cells of its CSV export.
 
 use dapi_mock::domain::WorkspaceId;
 use dapi_mock::domain::report::{Key, Order, Place, Query, Range, SortBy, Turn, cell};

@@ -1,11 +1,11 @@
-//! SCIM's filters: read within bounds, and logical.
+//! Fuzzes SCIM filters: their size is bounded, and their logic is consistent.
 
 use std::borrow::Cow;
 
 use dapi_mock::domain::Denial;
 use dapi_mock::domain::scim::{Attribute, Fault, Filter};
 
-/// Values of a resource: as if it had every attribute, with one, two or no values.
+/// The values of a resource that has every attribute, with no, one or two values.
 fn values(attribute: Attribute) -> Vec<Cow<'static, str>> {
     let all = ["ann@example.com", "1", "true", ""];
     all.iter().skip(attribute as usize % 4).step_by(2).map(|value| (*value).into()).collect()
@@ -20,7 +20,7 @@ pub(super) fn run(data: &[u8]) {
                 (format!("not ({text})"), !holds),
                 (format!("({text}) or id pr"), holds || !values(Attribute::Id).is_empty()),
             ] {
-                // One more could be too many.
+                // Negating could exceed the bound.
                 if let Ok(other) = Filter::<Attribute>::parse(&around) {
                     assert_eq!(other.matches(&values), expected, "{around}");
                 }

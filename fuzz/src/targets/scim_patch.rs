@@ -1,4 +1,4 @@
-//! SCIM's POST, PUT and PATCH: whatever they say, what is left is a principal of the same kind, id and name.
+//! Fuzzes SCIM's POST, PUT and PATCH: the result must be a principal of the same kind, id and name.
 
 use dapi_mock::domain::PrincipalId;
 use dapi_mock::domain::identities::{Directory, MAX_NAME_CHARS, Principal, PrincipalKind};
@@ -40,7 +40,7 @@ fn applies(before: &Draft, change: &Change) {
         Change::Patch(operations) => operations.len() == 1,
     };
     if is_one {
-        // What a filter selected the first time may be gone the second time.
+        // The first patch may have removed what the filter selects.
         let mut twice = once.clone();
         if change.apply(&mut twice).is_ok() {
             assert_eq!(twice, once);
@@ -57,7 +57,7 @@ fn holds(before: &Draft, after: &Draft) {
         assert_eq!(was.name, is.name);
     }
     assert!(!is.name.trim().is_empty() && is.name.chars().count() <= MAX_NAME_CHARS);
-    // PostgreSQL takes no text with it.
+    // PostgreSQL refuses text with a NUL.
     let attributes = &is.attributes;
     let optional = [&is.external_id, &attributes.given_name, &attributes.family_name];
     let emails = attributes.emails.iter().flat_map(|email| email.kind.iter().chain([&email.value]));

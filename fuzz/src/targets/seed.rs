@@ -1,8 +1,8 @@
-//! Seeds, YAML and JSON: what is read is written and read again as the same.
+//! Fuzzes seeds in YAML and JSON: a seed that is parsed, written and parsed again must not change.
 
 use dapi_mock::domain::seeds::{Seed, parse, parse_workspace, to_yaml};
 
-/// Larger populations take their time, as they should.
+/// Skips larger populations, which are slow by nature.
 const MOST: usize = 1000;
 
 pub(super) fn run(data: &[u8]) {

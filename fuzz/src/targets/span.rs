@@ -1,4 +1,4 @@
-//! Spans of time, the lifetimes of secrets, and instants.
+//! Fuzzes durations, the lifetimes of secrets, and instants.
 
 use dapi_mock::domain::oauth::plan_secret;
 use dapi_mock::domain::{Millis, durations};
@@ -12,7 +12,7 @@ pub(super) fn run(data: &[u8]) {
     }
     if let Ok(expiry) = plan_secret(Some(text), 0, Millis(0)) {
         assert!(0 < expiry.0 && text.ends_with('s'));
-        // No later than two years, whatever was asked for.
+        // At most two years, regardless of the request.
         assert!(expiry <= plan_secret(None, 0, Millis(0)).unwrap());
     }
     if let Some(instant) = Millis::parse(text) {

@@ -1,4 +1,4 @@
-//! Bodies of the workspace configuration.
+//! Fuzzes bodies of the workspace configuration.
 
 use dapi_mock::domain::conf::{known_keys, plan_change};
 use dapi_mock::domain::settings::{PLATFORM_MAX_LIFETIME_DAYS, effective_cap_days};

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the program of a release into /usr/local/bin, after a check of its checksum. The options of
-# devcontainer-feature.json come as variables; DESTDIR is for tests.
+# Installs the program of a release into /usr/local/bin after verifying its checksum. The environment variables are the
+# options of devcontainer-feature.json; DESTDIR is for tests.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +16,7 @@ fail() {
 case $(uname -s)-$(uname -m) in
   Linux-x86_64 | Linux-amd64) cpu=x86_64 ;;
   Linux-aarch64 | Linux-arm64) cpu=aarch64 ;;
-  *) fail "there is no release for $(uname -s) on $(uname -m)" ;;
+  *) fail "no release for $(uname -s) on $(uname -m)" ;;
 esac
 
 # fetch URL FILE
@@ -26,7 +26,7 @@ fetch() {
   elif command -v wget >/dev/null; then
     wget -q -O "$2" "$1"
   else
-    fail "install curl or wget first"
+    fail "curl or wget is required"
   fi || fail "could not download $1"
 }
 
@@ -36,7 +36,7 @@ if ! command -v curl >/dev/null && ! command -v wget >/dev/null && command -v ap
   rm -rf /var/lib/apt/lists/*
 fi
 
-# The static program runs with either C library.
+# The static program runs with any C library.
 name=dapi-mock-$version-$cpu-unknown-linux-musl
 archive=$name.tar.gz
 work=$(mktemp -d)
@@ -45,13 +45,13 @@ cd "$work"
 
 fetch "$releases/v$version/SHA256SUMS" SHA256SUMS
 fetch "$releases/v$version/$archive" "$archive"
-grep " [ *]$archive\$" SHA256SUMS >expected || fail "SHA256SUMS has no checksum of $archive"
-sha256sum -c expected >/dev/null || fail "$archive is not the file of SHA256SUMS"
+grep " [ *]$archive\$" SHA256SUMS >expected || fail "SHA256SUMS has no checksum for $archive"
+sha256sum -c expected >/dev/null || fail "$archive does not have the checksum in SHA256SUMS"
 
 tar -xzf "$archive"
 mkdir -p "$bin"
-# Over a running program, too.
+# Replaces a running program, too.
 cp "$name/dapi-mock" "$bin/.dapi-mock.new"
 chmod 755 "$bin/.dapi-mock.new"
 mv "$bin/.dapi-mock.new" "$bin/dapi-mock"
-echo "$("$bin/dapi-mock" --version) is installed in $bin"
+echo "installed $("$bin/dapi-mock" --version) in $bin"

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 "use strict";
 
-// Runs the program in this command's place: the same streams, signals and exit code.
+// Runs the program in place of this command, with the same streams, signals and exit code.
 
 const { spawn } = require("node:child_process");
 const { closeSync, openSync } = require("node:fs");
@@ -9,7 +9,7 @@ const { constants } = require("node:os");
 const { findBinary } = require("../lib/binary.js");
 
 const FORWARDED = ["SIGHUP", "SIGTERM", "SIGUSR2"];
-// A terminal sends these to the child as well. A second Ctrl-C would make many programs give up their clean-up.
+// A terminal also sends these to the child. A second SIGINT would make many programs abort their clean-up.
 const FROM_TERMINAL = ["SIGINT", "SIGQUIT", "SIGWINCH"];
 
 function main() {
@@ -21,7 +21,7 @@ function main() {
     return;
   }
   const ignored = hasTerminal() ? FROM_TERMINAL : [];
-  // The handlers are there before the child, which may ask for a signal as soon as it runs.
+  // Installed before the child starts, because it may request a signal at once.
   let child;
   for (const signal of [...FORWARDED, ...FROM_TERMINAL].filter((name) => name in constants.signals)) {
     process.on(signal, () => ignored.includes(signal) || child.kill(signal));
@@ -34,7 +34,7 @@ function main() {
     }
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
-    // Signals that Node or the system ignores leave this process running: say what a shell would.
+    // A signal that Node or the system ignores leaves this process running, so exit with the code of a shell.
     setTimeout(() => process.exit(128 + constants.signals[signal]), 100);
   });
 }

@@ -13,14 +13,14 @@ class BinaryNotFound extends Error {
 }
 
 /**
- * Returns the path of the `dapi-mock` program: the one that DAPI_MOCK_BIN names, else the one of the installed
- * platform package, else the first one on PATH.
+ * Returns the path of the `dapi-mock` program: the file that DAPI_MOCK_BIN names, or else the program of the installed
+ * platform package, or else the first one on PATH.
  */
 function findBinary() {
   const named = process.env.DAPI_MOCK_BIN;
   if (named) {
     if (isExecutable(named)) return named;
-    throw new BinaryNotFound(`DAPI_MOCK_BIN names a file that cannot be run: ${named}`);
+    throw new BinaryNotFound(`DAPI_MOCK_BIN is not an executable file: ${named}`);
   }
   const found = installed() ?? onPath();
   if (found) return found;
@@ -32,8 +32,8 @@ function findBinary() {
 }
 
 function installed() {
-  // Where an old npm installed the packages of both C libraries, the first one has to run with either: musl's, which
-  // is linked statically.
+  // An old npm installs the packages for both C libraries. musl's comes first, because it is linked statically and runs
+  // with either.
   for (const [name, { os, cpu }] of Object.entries(platforms)) {
     if (os !== process.platform || cpu !== process.arch) continue;
     try {
@@ -62,7 +62,7 @@ function isExecutable(file) {
   }
 }
 
-// A script of this name is this package's own command, as package managers install it: it would call itself for ever.
+// A script of this name is this package's own command, as package managers install it. It would call itself forever.
 function isScript(file) {
   const start = Buffer.alloc(2);
   const descriptor = fs.openSync(file, "r");

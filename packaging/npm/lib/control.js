@@ -1,13 +1,13 @@
 "use strict";
 
-// Calls to the control API, by Node's own modules alone.
+// Calls the control API with nothing but Node's own modules.
 
 const http = require("node:http");
 const https = require("node:https");
 
 const TIMEOUT_MS = 60_000;
 
-/** The control API refused a call. `status` is the HTTP status; the message is the server's own sentence. */
+/** The control API refused a call. `status` is the HTTP status; the error has the server's message. */
 class ControlError extends Error {
   name = "ControlError";
 
@@ -23,7 +23,7 @@ class ServerUnreachable extends Error {
   name = "ServerUnreachable";
 }
 
-/** One server's control API. It connects directly: proxy settings do not apply. */
+/** The control API of one server. It connects directly and ignores proxy settings. */
 class Control {
   #key;
 
@@ -32,7 +32,7 @@ class Control {
     try {
       parts = new URL(url);
     } catch {
-      // The sentence below is for both.
+      // The message below covers both errors.
     }
     if (!parts || !["http:", "https:"].includes(parts.protocol)) {
       throw new TypeError(`invalid URL '${url}': expected http://HOST:PORT or https://HOST:PORT`);
@@ -41,7 +41,7 @@ class Control {
     this.#key = key;
   }
 
-  /** Calls a path under `/_mock/v1` and returns the answer: JSON, or text where it is not JSON. */
+  /** Calls a path under `/_mock/v1` and returns the response: JSON, or text if it is not JSON. */
   async call(method, path, body, query) {
     const target = new URL(`/_mock/v1${path}`, this.url);
     for (const [name, value] of Object.entries(query ?? {})) {
@@ -68,7 +68,7 @@ class Control {
 function send(target, options, body) {
   const { request } = target.protocol === "https:" ? https : http;
   return new Promise((resolve, reject) => {
-    // `agent: false` is also what keeps a proxy of the environment out.
+    // `agent: false` also ignores a proxy set in the environment.
     const sent = request(target, { ...options, agent: false, timeout: TIMEOUT_MS }, (response) => {
       const chunks = [];
       response.on("data", (chunk) => chunks.push(chunk));
@@ -81,7 +81,7 @@ function send(target, options, body) {
         });
       });
     });
-    sent.on("timeout", () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    sent.on("timeout", () => sent.destroy(new Error(`no response within ${TIMEOUT_MS / 1000} s`)));
     sent.on("error", reject);
     sent.end(body);
   });

@@ -1,6 +1,6 @@
 "use strict";
 
-// A dapi-mock server: one that this process starts, or one that runs already.
+// A dapi-mock server: one that this process starts, or one that is already running.
 
 const { spawn } = require("node:child_process");
 const { once } = require("node:events");
@@ -15,12 +15,12 @@ const READY = /^dapi-mock ready /m;
 const STOP_TIMEOUT_MS = 10_000;
 const MAX_COMPLAINTS = 64 * 1024;
 
-/** The server did not start. The message has what it printed. */
+/** The server did not start. The message includes what it printed. */
 class StartFailed extends Error {
   name = "StartFailed";
 }
 
-/** A server, until `stop()` or the end of this process, even if the process is killed. */
+/** A server. It runs until `stop()` or until this process ends, even if the process is killed. */
 class Server {
   #control;
   #child;
@@ -65,7 +65,7 @@ class Server {
     return (await this.#running().call("GET", "/tripwire")).strangers;
   }
 
-  /** Stops the server and returns its exit code; null where this process did not start it. */
+  /** Stops the server and returns its exit code; null if this process did not start it. */
   stop() {
     this.#control = undefined;
     this.#stopped ??= this.#child ? stopChild(this.#child) : Promise.resolve(null);
@@ -78,14 +78,14 @@ class Server {
   }
 }
 
-// Node 18 has the symbol since 18.18, and `await using` works where it is.
+// Node has this symbol since 18.18. `await using` requires it.
 Server.prototype[Symbol.asyncDispose] = async function dispose() {
   await this.stop();
 };
 
 async function start({ options = [], url, controlKey, log, startTimeout = 60_000 } = {}) {
   if (url !== undefined) {
-    if (options.length > 0) throw new TypeError("give either url or options: a running server has its options already");
+    if (options.length > 0) throw new TypeError("give either url or options: a running server already has its options");
     return new Server(new Control(url, controlKey));
   }
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "dapi-mock-"));
@@ -93,7 +93,7 @@ async function start({ options = [], url, controlKey, log, startTimeout = 60_000
     const readyFile = path.join(folder, "ready.json");
     const child = spawnServer(["--ready-file", readyFile, ...options], { controlKey, log });
     await waitUntilReady(child, log, startTimeout);
-    // A test runner has to be able to end without stop(); the server ends with it.
+    // A test runner must be able to exit without stop(). The server then stops with it.
     for (const handle of [child, child.stdin, child.stdout, child.stderr]) handle?.unref();
     const ready = JSON.parse(fs.readFileSync(readyFile, "utf8"));
     return new Server(new Control(ready.host, controlKey), child, ready);
@@ -104,7 +104,7 @@ async function start({ options = [], url, controlKey, log, startTimeout = 60_000
 
 function spawnServer(options, { controlKey, log }) {
   const args = ["serve", "--profile", "test", "--port", "0", "--until-stdin-closes", ...options];
-  // Settings that a developer's shell exports for other servers must not reach this one.
+  // Keeps settings away that the developer's shell exports for other servers.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith("DAPI_MOCK_") && name !== "PORT"),
   );
@@ -119,11 +119,11 @@ function spawnServer(options, { controlKey, log }) {
 
 async function waitUntilReady(child, log, startTimeout) {
   let complaints = "";
-  // Both are read to the end so that no pipe fills; only the beginning of the log is kept.
+  // Reads both to the end, so that no pipe fills up, but keeps only the beginning of the log.
   child.stderr?.setEncoding("utf8").on("data", (text) => {
     if (complaints.length < MAX_COMPLAINTS) complaints += text;
   });
-  // The server may end before its input does.
+  // The server may exit before its input is closed.
   child.stdin.on("error", () => {});
   let timer;
   try {
@@ -137,7 +137,7 @@ async function waitUntilReady(child, log, startTimeout) {
       };
       child.stdout.setEncoding("utf8").on("data", read);
       child.on("error", (error) => reject(new StartFailed(`could not run dapi-mock: ${error.message}`)));
-      // After `exit` there may still be something to read.
+      // Output may still arrive after `exit`.
       child.on("close", (code, signal) => {
         reject(new StartFailed(`dapi-mock exited with ${signal ?? code}: ${log ? `see ${log}` : complaints}`));
       });

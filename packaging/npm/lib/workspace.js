@@ -1,6 +1,6 @@
 "use strict";
 
-// A workspace of a running server, and what a test does with it.
+// A workspace of a running server, and what a test can do with it.
 
 /** One isolated workspace. No test in another workspace can see or disturb it. */
 class Workspace {

@@ -39,7 +39,7 @@ test("streams and exit codes pass through", () => {
   assert.deepEqual([status, stdout], [7, "hello"]);
 });
 
-test("SIGTERM stops the server in order", async () => {
+test("SIGTERM stops the server gracefully", async () => {
   const args = ["serve", "--profile", "test", "--port", "0"];
   const child = spawn(COMMAND, args, { stdio: ["ignore", "pipe", "pipe"] });
   child.stderr.resume();
@@ -54,7 +54,7 @@ test("every forwarded signal reaches the program", async () => {
   const program = script("traps", 'trap "echo got; exit 3" HUP INT QUIT USR2\necho pid $$\nwhile :; do sleep 0.05; done');
   for (const signal of ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR2"]) {
     const env = { ...process.env, DAPI_MOCK_BIN: program };
-    // In a session of its own the command has no terminal, which would send SIGINT and SIGQUIT itself.
+    // In its own session the command has no terminal that would itself send SIGINT and SIGQUIT.
     const child = spawn(COMMAND, [], { detached: true, env, stdio: ["ignore", "pipe", 2] });
     const pid = Number((await printed(child, /^pid (\d+)$/m))[1]);
     assert.ok(isAlive(pid));
@@ -70,7 +70,7 @@ test("Ctrl-C at a terminal reaches the program once", async () => {
     'trap "echo interrupted" INT\necho ready\nfor i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done\necho done',
   );
   const env = { ...process.env, DAPI_MOCK_BIN: program };
-  // `script` gives the command a terminal, and types what it reads.
+  // `script` gives the command a terminal and types its own input there.
   const child = spawn("script", ["-qec", COMMAND, "/dev/null"], { env, stdio: ["pipe", "pipe", 2] });
   await printed(child, /ready/);
   child.stdin.write("\x03");
@@ -79,7 +79,7 @@ test("Ctrl-C at a terminal reaches the program once", async () => {
   await ended(child);
 });
 
-test("the end by a signal passes through", () => {
+test("the command dies of the signal that killed the program", () => {
   const program = script("kills-itself", 'kill -"$1" $$');
   const env = { ...process.env, DAPI_MOCK_BIN: program };
   for (const signal of ["KILL", "TERM", "INT", "ABRT"]) {
@@ -87,21 +87,21 @@ test("the end by a signal passes through", () => {
   }
 });
 
-test("DAPI_MOCK_BIN wins, and has to name a program", () => {
+test("DAPI_MOCK_BIN takes precedence and must name a program", () => {
   process.env.DAPI_MOCK_BIN = script("mine", "echo mine");
   try {
     assert.equal(findBinary(), process.env.DAPI_MOCK_BIN);
     fs.chmodSync(process.env.DAPI_MOCK_BIN, 0o644);
-    assert.throws(findBinary, (error) => error instanceof BinaryNotFound && /cannot be run/.test(error.message));
+    assert.throws(findBinary, (error) => error instanceof BinaryNotFound && /not an executable/.test(error.message));
     const { status, stderr } = run(["--version"]);
     assert.equal(status, 127);
-    assert.match(stderr, /^dapi-mock: DAPI_MOCK_BIN names a file that cannot be run: /);
+    assert.match(stderr, /^dapi-mock: DAPI_MOCK_BIN is not an executable file: /);
   } finally {
     delete process.env.DAPI_MOCK_BIN;
   }
 });
 
-test("without the platform's package the program is looked up on PATH, and never the command itself", () => {
+test("without the platform's package the program on PATH is used, but never the command itself", () => {
   const lone = path.join(folder, "lone");
   fs.cpSync("node_modules/dapi-mock", path.join(lone, "node_modules/dapi-mock"), { recursive: true });
   const command = path.join(lone, "node_modules/dapi-mock/bin/dapi-mock.js");

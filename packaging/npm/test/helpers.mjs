@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const DEADLINE_MS = 20_000;
 
-/** Calls the emulated API as a client would; returns status and answer. */
+/** Calls the emulated API as a client would; returns status and response. */
 export async function ask(workspace, path, { body, token = workspace.env.DATABRICKS_TOKEN } = {}) {
   const response = await fetch(`${workspace.env.DATABRICKS_HOST}/api/2.0/${path}`, {
     method: body ? "POST" : "GET",
@@ -29,10 +29,10 @@ export async function isGone(pid) {
   return !isAlive(pid);
 }
 
-/** Reads what a child prints until a pattern is in it; returns the match. */
+/** Reads what a child prints until it matches a pattern; returns the match. */
 export async function printed(child, pattern) {
   let text = "";
-  // The child may go on to print, so its pipe stays open.
+  // The child may print more, so its pipe stays open.
   for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
     text += chunk;
     const match = pattern.exec(text);
@@ -44,7 +44,7 @@ export async function printed(child, pattern) {
   throw new Error(`the output ended without ${pattern}:\n${text}`);
 }
 
-/** Waits for the end of a child; returns its exit code or the signal. */
+/** Waits until a child exits; returns its exit code or the signal. */
 export async function ended(child) {
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   return child.exitCode ?? child.signalCode;

@@ -12,7 +12,7 @@ before(async () => {
 
 after(() => server.stop());
 
-test("a token is created, listed, used and expires", async () => {
+test("a token can be created, listed and used until it expires", async () => {
   const workspace = await server.createWorkspace();
   const host = workspace.env.DATABRICKS_HOST;
   const admin = new WorkspaceClient({ host, token: workspace.env.DATABRICKS_TOKEN });

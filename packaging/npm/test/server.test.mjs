@@ -28,15 +28,15 @@ test("a server runs until it is stopped", async () => {
   assert.ok(isAlive(own.pid));
   await own[Symbol.asyncDispose]();
   assert.ok(await isGone(own.pid));
-  assert.equal(await own.stop(), 0, "a second stop changes nothing");
+  assert.equal(await own.stop(), 0, "a second stop has no effect");
   await assert.rejects(own.createWorkspace(), /not running/);
 });
 
-test("CommonJS has the same names", () => {
+test("CommonJS exports the same names", () => {
   assert.equal(createRequire(import.meta.url)("dapi-mock").start, start);
 });
 
-test("options are those of serve", async () => {
+test("options are passed to serve", async () => {
   const token = "dapi00000000000000000000000000000001";
   const own = await start({ options: ["--admin-token", token, "--profile", "lab"] });
   assert.equal(own.adminToken, token);
@@ -55,7 +55,7 @@ test("settings of another server do not apply", async () => {
   }
 });
 
-test("a proxy of the environment is not asked for this machine", async () => {
+test("a proxy set in the environment is not used", async () => {
   const script = `
     import { start } from "dapi-mock";
     const server = await start();
@@ -118,10 +118,10 @@ test("a missing server is reported", async () => {
   });
 });
 
-test("a suspected real credential is listed, and fails the run if the server says so", async () => {
+test("a suspected real credential is listed, and fails the run if the server is set up so", async () => {
   const own = await start({ options: ["--tripwire", "fail"] });
   assert.deepEqual(await own.suspectedCredentials(), []);
-  // It lacks the mark that dapi-mock gives its own tokens.
+  // Lacks the mark of dapi-mock's own tokens, so it looks real.
   await ask(await own.defaultWorkspace(), "token/list", { token: `dapi${createHash("md5").update("production").digest("hex")}` });
   const [suspect] = await own.suspectedCredentials();
   assert.equal(suspect.count, 1);
@@ -134,7 +134,7 @@ const STARTS = `
   console.log("pid " + server.pid);
 `;
 
-test("a server dies with the process that started it, even by SIGKILL", async () => {
+test("a server stops when the process that started it is killed", async () => {
   const script = `${STARTS} setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", 2] });
   const pid = Number((await printed(child, /^pid (\d+)$/m))[1]);
@@ -144,7 +144,7 @@ test("a server dies with the process that started it, even by SIGKILL", async ()
   assert.ok(await isGone(pid));
 });
 
-test("a process that never calls stop() ends, and its server with it", async () => {
+test("a process that never calls stop() can exit, and its server stops with it", async () => {
   const child = spawn(process.execPath, ["--input-type=module", "-e", STARTS], { stdio: ["ignore", "pipe", 2] });
   const pid = Number((await printed(child, /^pid (\d+)$/m))[1]);
   assert.equal(await ended(child), 0);

@@ -18,7 +18,7 @@ afterEach(() => workspace.delete());
 
 after(() => server.stop());
 
-test("a workspace is one test's own", async () => {
+test("a workspace belongs to one test", async () => {
   const other = await server.createWorkspace({ tier: "standard", conf: { maxTokenLifetimeDays: 7 } });
   assert.equal((await ask(workspace, "token/create", { body: { comment: "mine" } })).status, 200);
   assert.deepEqual((await other.tokens.list()).map((token) => token.comment), ["dapi-mock admin token"]);
@@ -68,7 +68,7 @@ test("time moves on command", async () => {
   await assert.rejects(workspace.tokens.get("0".repeat(64)), /never had the token/);
 });
 
-test("state is kept, restored and copied", async () => {
+test("state is saved, restored and copied", async () => {
   await ask(workspace, "token/create", { body: { comment: "before" } });
   const name = await workspace.checkpoint("before");
   await ask(workspace, "token/create", { body: { comment: "after" } });
@@ -107,7 +107,7 @@ test("requests are listed and verified", async () => {
   await assert.rejects(workspace.explain(), /has refused no request/);
 });
 
-test("the audit log is read and expected", async () => {
+test("the audit log is listed and checked", async () => {
   await ask(workspace, "token/create", { body: { comment: "x" } });
   const [entry, ...rest] = await workspace.audit.list({ action: "generateDbToken", shape: "system_table", limit: 1 });
   assert.equal(entry.action_name, "generateDbToken");

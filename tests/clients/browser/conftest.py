@@ -1,4 +1,4 @@
-"""A workspace that an auditor would find, at a fixed time, and Chromium in front of it."""
+"""Starts a server with a realistic workspace at a fixed time, and Chromium to look at it."""
 
 import os
 import shutil
@@ -10,14 +10,14 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 IMAGES = REPOSITORY / "docs/images"
-# What the accounts and the workspace are called at a first start.
+# The accounts and the workspace of a first start.
 WORKSPACE_ADMIN, ACCOUNT_ADMIN = "Workspace Admin", "Account Admin"
 
 
 def follow(link: Locator) -> None:
-    """Clicks what leads to another page, and waits until that is there, its scripts included.
+    """Clicks an element that leads to another page, and waits until that page and its scripts have loaded.
 
-    A click alone returns before, and what comes next, a key or a look, would still meet the page that is left.
+    A click alone returns earlier, so the next key or check could still reach the old page.
     """
     with link.page.expect_navigation():
         link.click()
@@ -25,7 +25,7 @@ def follow(link: Locator) -> None:
 
 @pytest.fixture
 def site(start_server, tmp_path):
-    """The server with the seed for training, whose clock stands still, so that its pages look the same every day."""
+    """Starts a server with the training seed and a frozen clock, so that its pages look the same every day."""
     seed = (REPOSITORY / "docs/seeds/leaky-workspace.yaml").read_text()
     frozen = seed.replace("  - name: leaky\n", '  - name: leaky\n    frozen_at: "2026-12-01T09:30:00Z"\n')
     assert frozen != seed
@@ -36,7 +36,7 @@ def site(start_server, tmp_path):
 @pytest.fixture(scope="session")
 def chromium():
     with sync_playwright() as playwright:
-        # Chromium refuses to be root in its sandbox.
+        # Chromium's sandbox does not work as root.
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
         yield browser
@@ -45,7 +45,7 @@ def chromium():
 
 @pytest.fixture
 def visit(site, chromium):
-    """visit(PATH, …): a page of the site. Whatever its scripts complain of, and any dialog, fails the test."""
+    """visit(PATH, …): opens a page of the site. Any error of its scripts and any dialog fails the test."""
     contexts, complaints = [], []
 
     def open_page(path: str = "/", javascript: bool = True, width: int = 1100, scheme: str = "light") -> Page:
@@ -62,7 +62,7 @@ def visit(site, chromium):
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}") or dialog.dismiss())
-        # Chromium tells of each refusal's status here, too, and those are meant.
+        # Chromium also reports the status of each refusal here; refusals are expected.
         refusals = "Failed to load resource: the server responded with a status of 4"
         page.on("console", lambda said: complaints.append(said.text) if refusals not in said.text else None)
         page.goto(path)
@@ -76,7 +76,7 @@ def visit(site, chromium):
 
 @pytest.fixture
 def sign_in(visit):
-    """sign_in(PERSON, PATH, …): opens a page that asks who one is, and answers."""
+    """sign_in(PERSON, PATH, …): opens a page that requires a sign-in, and signs in."""
 
     def choose(person: str, path: str, **options) -> Page:
         page = visit(path, **options)
@@ -88,7 +88,7 @@ def sign_in(visit):
 
 @pytest.fixture
 def keep():
-    """keep(PAGE, NAME, …): saves a picture of the page in docs/images, for people to look at, if it has changed."""
+    """keep(PAGE, NAME, …): saves a picture of the page in docs/images if it has changed, for people to look at."""
 
     def save(page: Page, name: str, **options) -> None:
         picture, kept = page.screenshot(full_page=True, animations="disabled", **options), IMAGES / f"{name}.png"
@@ -101,11 +101,11 @@ def keep():
 
 @pytest.fixture
 def looks_well(chromium, keep):
-    """looks_well(PAGE, NAME): axe finds nothing serious, nothing sticks out to the right, and its picture is kept."""
+    """looks_well(PAGE, NAME): checks that axe finds nothing serious and the page fits; saves its picture."""
     axe = Axe()
 
     def check(page: Page, name: str) -> None:
-        # Without JavaScript axe cannot run; the markup is the same.
+        # axe requires JavaScript. The markup is the same without it.
         violations = axe.run(page).response["violations"]
         serious = [
             f"{found['id']}: {found['help']}: {[node['html'] for node in found['nodes']]}"

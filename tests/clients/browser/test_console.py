@@ -1,4 +1,4 @@
-"""The mock's own console: time, requests and why they were refused, faults, workspaces."""
+"""Tests of the mock's console: clock, requests, refusals, faults and workspaces."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def test_the_clock_moves(site, visit, javascript):
         follow(page.get_by_role("button", name="1 day", exact=True))
         expect(page.get_by_role("status")).to_contain_text("Nothing was due")
         page.reload()
-        assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2027-01-01T09:30:00.000Z", "not twice"
+        assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2027-01-01T09:30:00.000Z", "advanced once"
 
 
 def test_what_is_shown_as_curl_does_the_same(site, visit):

@@ -1,4 +1,4 @@
-"""Every page as people see it: wide, on a telephone, in the dark; for axe, and as pictures in docs/images."""
+"""Checks every page with axe and saves its picture in docs/images: wide, on a phone, and in dark mode."""
 
 import json
 import urllib.error
@@ -42,7 +42,7 @@ def test_settings(visit, sign_in, looks_well, look):
     page = sign_in("erin.engineer", "/settings/user/developer/access-tokens", **LOOKS[look])
     page.get_by_label("Comment").fill("my laptop")
     follow(page.get_by_role("button", name="Generate"))
-    # A random value; the pictures are to be the same each time.
+    # Hides the random value, so that the picture is the same each time.
     page.get_by_label("Token value").evaluate("field => { field.value = 'dapi…' }")
     looks_well(page, f"settings-access-tokens{look}")
 
@@ -50,7 +50,7 @@ def test_settings(visit, sign_in, looks_well, look):
 @looks
 def test_token_report(sign_in, looks_well, look):
     report = "/account-console/security/token-report"
-    # Without the token that the first start made at the real time.
+    # Leaves out the admin token, which the first start created at the real time.
     page = sign_in(ACCOUNT_ADMIN, f"{report}?created_to=2026-11-01&sort=owner", **LOOKS[look])
     looks_well(page, f"token-report{look}")
     page.get_by_role("checkbox").nth(1).check()
@@ -62,7 +62,7 @@ def test_token_report(sign_in, looks_well, look):
 
 @looks
 def test_console(site, visit, looks_well, look):
-    # The first start made a token at the real time. It is revoked, and then used in vain.
+    # The first start created the admin token at the real time. This revokes it and then tries to use it.
     [admin_token] = [token for token in site.own("GET", "/default/tokens")["tokens"] if "admin" in token["comment"]]
     call(site, "/api/2.0/token/delete", json.dumps({"token_id": admin_token["token_id"]}).encode())
     site.own("DELETE", "/default/requests")
@@ -77,13 +77,13 @@ def test_console(site, visit, looks_well, look):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_picture_in_the_readme(site, visit, keep, scheme):
-    """A token that nobody used for 90 days, then its first use: why that is refused."""
+    """Shows why a token that was not used for 90 days is refused."""
     made = call(site, "/api/2.0/token/create", json.dumps({"comment": "nightly job"}).encode())
     site.own("POST", "/default/clock/advance", {"by": "90d"})
     with pytest.raises(urllib.error.HTTPError) as refused:
         call(site, "/api/2.0/token/list", token=made["token_value"])
     page = visit(f"/_mock/console/default/requests/{refused.value.headers['X-Request-Id']}", scheme=scheme)
-    # What differs from run to run: the system's time, the duration, the request's id.
+    # Hides what differs between runs: the system's time, the duration and the request's id.
     page.locator("dl").evaluate("facts => facts.remove()")
     edge = page.get_by_role("region", name="Checks, in order").bounding_box()
     height = edge["y"] + edge["height"] + 16

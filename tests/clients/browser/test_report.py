@@ -1,4 +1,4 @@
-"""The article's procedure for account admins: Security → Token report, its filters, its buttons, export and revoke."""
+"""Follows the article's procedure for account admins: Security → Token report, its filters, buttons, export, revoke."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ def test_tokens_are_found_exported_and_revoked(site, sign_in, javascript):
     with page.expect_download() as started:
         page.get_by_role("link", name="Export CSV").click()
     rows = list(csv.DictReader(io.StringIO(started.value.path().read_text())))
-    assert sorted(row["comment"] for row in rows) == sorted(comments(page)), "the filtered rows"
+    assert sorted(row["comment"] for row in rows) == sorted(comments(page)), "the export must have the filtered rows"
 
     follow(page.get_by_role("link", name="Clear"))
     page.get_by_label("Owner").fill("daniel.analyst@example.com")
@@ -42,7 +42,7 @@ def test_tokens_are_found_exported_and_revoked(site, sign_in, javascript):
     follow(page.get_by_role("button", name="Revoke"))
     expect(page.get_by_role("heading", name="Revoke 1 token?")).to_be_visible()
     follow(page.get_by_role("link", name="Cancel"))
-    assert len(comments(page)) == 2, "nothing changes before Confirm"
+    assert len(comments(page)) == 2, "nothing may change before Confirm"
     page.get_by_label(re.compile("dashboards")).check()
     follow(page.get_by_role("button", name="Revoke"))
     follow(page.get_by_role("button", name="Revoke"))

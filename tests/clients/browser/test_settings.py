@@ -1,4 +1,4 @@
-"""The article's procedures in the workspace, by the labels that it names."""
+"""Follows the article's procedures in the workspace, with the labels that it names."""
 
 import json
 import urllib.request
@@ -31,7 +31,7 @@ def test_personal_access_tokens_are_turned_off_and_on(site, sign_in, javascript)
     follow(page.get_by_role("switch", name="Personal Access Tokens"))
     expect(page.get_by_text("Partner Connect")).to_be_visible()
     expect(page.get_by_text("8 tokens of 5 owners")).to_be_visible()
-    assert works(site, site.admin_token), "nothing changes before Confirm"
+    assert works(site, site.admin_token), "nothing may change before Confirm"
     follow(page.get_by_role("link", name="Cancel"))
     assert works(site, site.admin_token)
 
@@ -53,7 +53,7 @@ def test_who_may_use_tokens_is_chosen(site, sign_in, javascript):
     follow(page.get_by_role("link", name="Permission Settings"))
     follow(page.get_by_role("button", name="Remove users"))
     expect(page.get_by_role("cell", name="erin.engineer@example.com")).to_be_visible()
-    # Also those without a token.
+    # Includes users without a token.
     lost = page.get_by_role("region", name="Who could no longer create or use tokens (5)")
     expect(lost.get_by_text("account-admin@example.com")).to_be_visible()
     assert works(site, laptop)
@@ -103,7 +103,7 @@ def test_a_token_is_generated_shown_once_and_revoked(site, sign_in, javascript):
     follow(page.get_by_role("link", name="Access tokens"))
     assert value not in page.content()
     page.go_back()
-    assert value not in page.content(), "nor has the history it"
+    assert value not in page.content(), "the browser's history must not have the token"
     page.goto(TOKENS)
     follow(page.get_by_role("button", name="Revoke from the page"))
     follow(page.get_by_role("button", name="Revoke"))

@@ -1,4 +1,4 @@
-"""The official Databricks CLI: what an administrator types, and what comes of it."""
+"""Tests of the official Databricks CLI: commands of an administrator, their output and exit codes."""
 
 import configparser
 import json
@@ -18,13 +18,13 @@ DAY = 86_400_000
 
 
 class Failed(Exception):
-    """The CLI's exit code was not 0; says what it wrote on standard error."""
+    """The CLI's exit code was not 0. The message is what it wrote to standard error."""
 
 
 @pytest.fixture
 def cli(tmp_path, monkeypatch):
-    """Runs `databricks ARGUMENTS…` and answers what it printed."""
-    # It remembers for an hour which workspace a host serves; a port may serve another in the next test.
+    """Runs `databricks ARGUMENTS…` and returns what it printed."""
+    # The CLI caches for an hour which workspace a host serves. In the next test, the port may serve another.
     monkeypatch.setenv("DATABRICKS_CACHE_DIR", str(tmp_path / "cache"))
 
     def run(*arguments, **variables):
@@ -55,7 +55,7 @@ def test_the_life_of_a_token(cli):
 
     mine = {"DATABRICKS_TOKEN": created["token_value"]}
     assert cli.json("current-user", "me", **mine)["userName"] == ADMIN
-    # This version has no `tokens update`; `api` calls whatever there is.
+    # This version has no `tokens update`, but `api` can call any route.
     change = {"token": {"comment": "renamed"}, "update_mask": "comment"}
     assert cli("api", "patch", f"/api/2.0/token/{info['token_id']}", "--json", json.dumps(change)) == "{}\n"
     assert "  renamed\n" in cli("tokens", "list")
@@ -70,7 +70,7 @@ def test_the_life_of_a_token(cli):
 
 @pytest.mark.usefixtures("server")
 def test_the_articles_line_sets_the_maximum_lifetime(cli):
-    """R42, literally: exit code 0, no output."""
+    """Requirement R42, literally: exit code 0 and no output."""
     assert cli("workspace-conf", "set-status", "--json", '{"maxTokenLifetimeDays": "90"}') == ""
     keys = "maxTokenLifetimeDays,enableTokensConfig"
     assert cli.json("workspace-conf", "get-status", keys) == {"enableTokensConfig": "", "maxTokenLifetimeDays": "90"}
@@ -86,7 +86,7 @@ def test_the_articles_line_sets_the_maximum_lifetime(cli):
 
 @pytest.mark.usefixtures("server")
 def test_an_administrator_lists_filters_and_deletes(cli):
-    """R49 and R50, with their exit codes."""
+    """Requirements R49 and R50, with their exit codes."""
     robot = cli.json("service-principals", "create", "--display-name", "ci", "--active")
     created = cli.json("token-management", "create-obo-token", robot["applicationId"], "--comment", "nightly")
     token_id = created["token_info"]["token_id"]
@@ -225,7 +225,7 @@ def test_auth_describe_and_profiles(cli, server):
 
 @pytest.fixture
 def browser(tmp_path, monkeypatch):
-    """What `BROWSER` runs: it only follows where it is sent."""
+    """Writes the program that `BROWSER` runs; it only opens the given URL."""
     visit = "import sys, urllib.request\nassert urllib.request.urlopen(sys.argv[1]).status == 200\n"
     program = tmp_path / "browser"
     program.write_text(f"#!{sys.executable}\n{visit}")
@@ -251,14 +251,14 @@ def test_auth_login(cli, start_server):
     by_token = {"DATABRICKS_HOST": server.host, "DATABRICKS_TOKEN": made["token_value"]}
     assert cli.json("current-user", "me", **by_token)["userName"] == ADMIN
 
-    # Told that its access token is over, it takes another with the refresh token.
+    # The cached access token is marked as expired, so the CLI gets another with the refresh token.
     cache = Path("~/.databricks/token-cache.json").expanduser()
     text = cache.read_text()
     assert token["access_token"] in text
     cache.write_text(text.replace(json.loads(text)["tokens"]["mock"]["expiry"], "2020-01-01T00:00:00Z"))
     assert cli.json("auth", "token", "-p", "mock")["access_token"] != token["access_token"]
 
-    # The SDK in Python signs in by the CLI, too.
+    # The Python SDK can also sign in through the CLI.
     code = "from databricks.sdk import WorkspaceClient as W; print(W(profile='mock').current_user.me().user_name)"
     path = {"DATABRICKS_CLI_PATH": CLI}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | path, check=True)
@@ -270,7 +270,7 @@ def test_auth_login(cli, start_server):
 
 
 def test_hosts_that_it_refuses(cli, server):
-    """What the README warns of."""
+    """The README warns of this."""
     with refused("must start with https://"):
         cli("configure", "--host", f"http://127.0.0.1:{server.port}", "--token")
     with pytest.raises(Failed, match="host must start with 'https://'"):
@@ -278,7 +278,7 @@ def test_hosts_that_it_refuses(cli, server):
 
 
 def test_two_workspaces_on_a_host(cli, server, tmp_path):
-    """The first command fills the cache with what the host served when it had one workspace."""
+    """The first command caches which workspace the host serves while there is only one."""
     cli("current-user", "me")
     second = server.own("POST", "", {"id": 42, "ttl": "1h"})
     assert cli.json("tokens", "list", **second["env"]) != cli.json("tokens", "list")
@@ -306,6 +306,6 @@ def test_the_accounts_host(cli, start_server):
     assert [str(workspace["workspace_id"]) for workspace in workspaces] == [WORKSPACE_ID]
     users = cli.json("account", "users", "list", **credentials)
     assert ADMIN in [user["userName"] for user in users]
-    # Without the id too: the host's metadata has it.
+    # The id may also be missing, because the host's metadata has it.
     del credentials["DATABRICKS_ACCOUNT_ID"]
     assert cli.json("account", "users", "list", **credentials) == users

@@ -1,4 +1,4 @@
-"""`curl -n` reads the token from a netrc file and sends it as Basic; `-d` alone sends a form's content type."""
+"""Tests of `curl -n`, which sends a netrc file's token as Basic, and of `-d`, which sends a form's content type."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-# The request's id, at the end of the text, is another each time.
+# The request's id at the end of the text differs each time.
 INVALID = re.compile(r'\{"error_code":403,"message":"Invalid access token\. \[ReqId: [0-9a-f-]{36}\]"\}')
 
 
@@ -86,7 +86,7 @@ def test_the_articles_line_sets_the_maximum_lifetime(server, netrc):
 
 
 def test_the_clis_calls(server):
-    """What `databricks workspace-conf set-status --json …`, `token-management list` and `delete` send."""
+    """Sends what `databricks workspace-conf set-status --json …`, `token-management list` and `delete` send."""
 
     def call(method, path, *more):
         command = ["curl", "-sS", "-X", method, f"{server.host}{path}", "-w", "\n%{http_code}", *more]
@@ -101,7 +101,7 @@ def test_the_clis_calls(server):
         body, _, status = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rpartition("\n")
         return int(status), body
 
-    # Nothing is answered, so the CLI prints nothing.
+    # The response is empty, so the CLI prints nothing.
     assert call("PATCH", "/api/2.0/workspace-conf", "-d", '{"maxTokenLifetimeDays":"90"}') == (204, "")
     path = "/api/2.0/token-management/tokens"
     [token] = json.loads(call("GET", f"{path}?created_by_username=admin%40example.com")[1])["token_infos"]

@@ -1,5 +1,5 @@
-"""Schemathesis makes requests of the OpenAPI document, valid and invalid ones: no answer is a 5xx, and all have
-a status, a content type and a body as the document says. The seed is fixed, and so is the number of examples."""
+"""Schemathesis generates valid and invalid requests from the OpenAPI document. No response may be a 5xx, and each must
+have a status, a content type and a body that the document declares. The seed and the number of examples are fixed."""
 
 import base64
 import json
@@ -13,7 +13,8 @@ import pytest
 
 DOCUMENT = "/_mock/v1/compat/openapi.json"
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-# It also sends what answers have brought, so these may end the caller itself: last, and what then comes are 403s.
+# Schemathesis reuses ids from responses, so these operations may delete the caller, and every later response would be a
+# 403. They come last.
 ENDING = r"\.(delete|patch|update\w*)(\.alias)?$"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
@@ -29,7 +30,7 @@ def by_token(server) -> str:
 
 
 def by_client_credentials(server) -> str:
-    """As the service principal that administers the account, too."""
+    """Also signs in as the service principal that is an account admin."""
     client_id = "32743274-3274-4274-8274-327432743275"
     pair = base64.b64encode(f"{client_id}:{server.client_secret}".encode()).decode()
     form = {"grant_type": "client_credentials", "scope": "all-apis"}
@@ -39,7 +40,7 @@ def by_client_credentials(server) -> str:
 @pytest.mark.parametrize("credential", [by_token, by_client_credentials], ids=lambda credential: credential.__name__)
 def test_answers_are_as_documented(server, tmp_path, credential):
     authorization = credential(server)
-    # Segments that name something, so that more is met than 404.
+    # Existing names for path segments, so that not every response is a 404.
     place = ask(f"{server.host}/api/2.0/tokens/introspect", authorization)["principal_context"]["authentication_scope"]
     robots = ask(f"{server.host}/api/2.0/preview/scim/v2/ServicePrincipals", authorization)["Resources"]
     config = tmp_path / "schemathesis.toml"
@@ -60,4 +61,4 @@ def test_answers_are_as_documented(server, tmp_path, credential):
         assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
         if which == "exclude":
             me = ask(f"{server.host}/api/2.0/preview/scim/v2/Me", authorization)
-            assert me["active"], "it was asked as an admin all along"
+            assert me["active"], "the caller must have been an active admin to the end"

@@ -12,7 +12,7 @@ import (
 	"github.com/databricks/databricks-sdk-go/service/settings"
 )
 
-// arm arms a fault and answers how often it was seen and fired, whenever asked.
+// arm arms a fault and returns a function that tells how often it was seen and fired.
 func (s *server) arm(rule map[string]any) func() [2]any {
 	s.t.Helper()
 	path := "/workspaces/default/faults"
@@ -34,7 +34,7 @@ func TestWhatIsRetriedAndWhatIsNot(t *testing.T) {
 		_, err := w.Tokens.Create(ctx, settings.CreateTokenRequest{Comment: comment})
 		return err
 	}
-	// 429, whose Retry-After this SDK ignores (it would give up after five minutes), and 503, POST included.
+	// This SDK retries 429 and 503, even for POST, but ignores the Retry-After of 429. It gives up after five minutes.
 	counts := s.arm(map[string]any{"name": "rate_limited", "effect": map[string]any{"retry_after": 3600}})
 	must(t, create("after 429"))
 	equal(t, "429", counts(), [2]any{2, 1})
@@ -57,7 +57,7 @@ func TestWhatIsRetriedAndWhatIsNot(t *testing.T) {
 	}
 }
 
-// Unlike Python's, this SDK does not send it again.
+// Unlike the Python SDK, this one does not send the request again.
 func TestALostAnswerLeavesATokenThatNobodyKnows(t *testing.T) {
 	s := serve(t)
 	w := s.with(adminToken)

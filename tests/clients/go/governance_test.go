@@ -70,7 +70,7 @@ func TestWorkspaceConf(t *testing.T) {
 	get := func(keys string) settings.WorkspaceConf {
 		return *need(w.WorkspaceConf.GetStatus(ctx, settings.GetStatusRequest{Keys: keys}))(t)
 	}
-	// Unset is null on the wire, which Go reads as an empty string.
+	// An unset value is null on the wire, which Go reads as an empty string.
 	equal(t, "unset", get("maxTokenLifetimeDays"), settings.WorkspaceConf{"maxTokenLifetimeDays": ""})
 	must(t, w.WorkspaceConf.SetStatus(ctx, settings.WorkspaceConf{"maxTokenLifetimeDays": "90", "enableTokensConfig": "true"}))
 	equal(t, "set", get("maxTokenLifetimeDays,enableTokensConfig"), settings.WorkspaceConf{"maxTokenLifetimeDays": "90", "enableTokensConfig": "true"})

@@ -23,7 +23,7 @@ func TestUsersGroupsAndServicePrincipals(t *testing.T) {
 	equal(t, "list", len(listed), 1)
 	equal(t, "name", listed[0].DisplayName, "Anna")
 	_, err := w.UsersV2.Create(ctx, iam.CreateUserRequest{UserName: "ann@example.com"})
-	// Without a scimType, as Terraform compares the text as a whole.
+	// No scimType in front: Terraform compares the whole text.
 	refused(t, err, apierr.ErrResourceConflict, "SCIM_409", "User with username ann@example.com already exists.")
 
 	ci := robot(t, w)
@@ -56,14 +56,14 @@ func TestUsersGroupsAndServicePrincipals(t *testing.T) {
 	must(t, w.UsersV2.Delete(ctx, iam.DeleteUserRequest{Id: ann.Id}))
 }
 
-// The SDK asks for pages until one is empty, from where the last answer says that it began.
+// The SDK requests pages until one is empty, and continues from the start index of the last response.
 func TestPages(t *testing.T) {
 	s := serve(t)
 	w := s.with(adminToken)
 	for i := range 7 {
 		need(w.UsersV2.Create(ctx, iam.CreateUserRequest{UserName: fmt.Sprintf("user%d@example.org", i)}))(t)
 	}
-	// Not ListAll, for which Count is how many there may be in all.
+	// Not ListAll, for which Count limits the total.
 	pages := w.UsersV2.List(ctx, iam.ListUsersRequest{Filter: `userName ew "example.org"`, Count: 2, SortBy: "userName"})
 	names := ""
 	for pages.HasNext(ctx) {
@@ -89,7 +89,7 @@ func TestOAuthForMachines(t *testing.T) {
 	must(t, proxy.Delete(ctx, oauth2.DeleteServicePrincipalSecretRequest{ServicePrincipalId: self.Id, SecretId: secret.Id}))
 	third := s.configured(&databricks.Config{ClientID: clientID, ClientSecret: secret.Secret, AuthType: "oauth-m2m"})
 	if _, err := third.CurrentUser.Me(ctx, me); err == nil {
-		t.Error("a deleted secret is refused")
+		t.Error("a deleted secret must be refused")
 	}
 }
 
@@ -100,11 +100,11 @@ func TestTheAccount(t *testing.T) {
 	}))(t)
 	workspaces := need(a.Workspaces.List(ctx))(t)
 	equal(t, "workspaces", workspaces[0].WorkspaceId, 3274327432743274)
-	// Unlike Python's, this one stays on the host.
+	// Unlike the Python SDK, this one stays on the host.
 	w := need(a.GetWorkspaceClient(provisioning.Workspace(workspaces[0])))(t)
 	equal(t, "me", need(w.CurrentUser.Me(ctx, me))(t).UserName, clientID)
 	if len(need(a.UsersV2.ListAll(ctx, iam.ListAccountUsersRequest{}))(t)) == 0 {
-		t.Error("the account has users")
+		t.Error("the account must have users")
 	}
 }
 

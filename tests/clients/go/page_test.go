@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The example of the page about this client, docs/clients/go.md.
+// Runs the example in docs/clients/go.md.
 func TestTheExampleOfThePage(t *testing.T) {
 	s := serve(t)
 	page := string(need(os.ReadFile("../../../docs/clients/go.md"))(t))

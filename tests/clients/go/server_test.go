@@ -22,7 +22,7 @@ import (
 const (
 	admin      = "admin@example.com"
 	adminToken = "dapi00000000000000000000000000000001"
-	// The admin service principal: who it is, and its secret.
+	// The id and the secret of the admin service principal.
 	clientID     = "32743274-3274-4274-8274-327432743275"
 	clientSecret = "dose00000000000000000000000000000001"
 	accountID    = "32743274-3274-4274-8274-327432743274"
@@ -34,7 +34,7 @@ var (
 	ready = regexp.MustCompile(`^dapi-mock ready host=(https?://127\.0\.0\.1:\d+) `)
 )
 
-// A developer's profile, variables and proxy may take no part.
+// Keeps the developer's profile, variables and proxy away.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// server is one `dapi-mock serve`: each test has its own, which starts in milliseconds.
+// server is a `dapi-mock serve` process. Each test has its own, which starts in milliseconds.
 type server struct {
 	t    *testing.T
 	host string
@@ -72,11 +72,11 @@ func serve(t *testing.T) *server {
 			return &server{t, found[1]}
 		}
 	}
-	t.Fatal("the server did not get ready")
+	t.Fatal("the server did not start")
 	return nil
 }
 
-// with is a client whose credential is this token.
+// with returns a client whose credential is this token.
 func (s *server) with(token string) *databricks.WorkspaceClient {
 	return s.configured(&databricks.Config{Token: token})
 }
@@ -84,11 +84,11 @@ func (s *server) with(token string) *databricks.WorkspaceClient {
 func (s *server) configured(config *databricks.Config) *databricks.WorkspaceClient {
 	s.t.Helper()
 	config.Host = s.host
-	config.RateLimitPerSecond = 1000 // Else the SDK itself sends no more than 15.
+	config.RateLimitPerSecond = 1000 // By default the SDK sends at most 15 requests a second.
 	return need(databricks.NewWorkspaceClient(config))(s.t)
 }
 
-// own calls the mock's control API.
+// own calls the control API.
 func (s *server) own(method, path string, body any) map[string]any {
 	s.t.Helper()
 	text := need(json.Marshal(body))(s.t)
@@ -127,7 +127,7 @@ func equal[T any](t *testing.T, what string, got, want T) {
 	}
 }
 
-// refused asks for the SDK's own error, by kind, code and text.
+// refused checks the SDK's error: its kind, code and text.
 func refused(t *testing.T, err, kind error, code, text string) {
 	t.Helper()
 	var refusal *apierr.APIError

@@ -96,7 +96,7 @@ func TestRefusalsOfSelfService(t *testing.T) {
 	refused(t, create(settings.CreateTokenRequest{}), apierr.ErrBadRequest, "QUOTA_EXCEEDED", "600")
 }
 
-// Several workspaces on one port: the token alone picks its own.
+// With several workspaces on one port, the token alone selects its workspace.
 func TestEachTokenPicksItsWorkspace(t *testing.T) {
 	s := serve(t)
 	first := s.with(adminToken)

@@ -1,4 +1,4 @@
-"""The command line before the official one, as old pipelines still run it."""
+"""Tests of the legacy command line, which old pipelines still run."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def server(start_server):
 
 @pytest.fixture
 def legacy(clean_environment, server):
-    """legacy(ARGUMENTS…) runs it with the admin's profile and answers its exit code and what it printed."""
+    """legacy(ARGUMENTS…): runs it with the admin's profile; returns its exit code and output."""
 
     def profile(credential):
         (clean_environment / ".databrickscfg").write_text(f"[DEFAULT]\nhost = http://127.0.0.1\n{credential}\n")
@@ -43,7 +43,7 @@ def test_create_list_and_revoke(legacy, server):
 
     legacy.profile(f"token = {created['token_value']}")
     assert legacy("tokens", "list")[0] == 0
-    # As Basic, too: what it calls user name and password.
+    # It also sends a token as Basic, as what it calls user name and password.
     legacy.profile(f"username = token\npassword = {created['token_value']}")
     assert legacy("tokens", "list")[0] == 0
 

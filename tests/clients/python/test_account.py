@@ -1,4 +1,4 @@
-"""The account API, seen through the official SDK: an account admin that signs in by OAuth."""
+"""Tests of the account API with the official SDK, as an account admin that signs in with OAuth."""
 
 from collections import Counter
 
@@ -104,7 +104,7 @@ def test_who_is_assigned(client, server):
 
     secret = a.service_principal_secrets.create(ci.id).secret
     w = client(WorkspaceClient, client_id=ci.application_id, client_secret=secret)
-    assert ann.id in [user.id for user in w.users.list()], "through the team"
+    assert ann.id in [user.id for user in w.users.list()], "assigned through the team"
     token = w.tokens.create(comment="mine")
 
     a.workspace_assignment.delete(WORKSPACE_ID, int(ci.id))
@@ -124,7 +124,7 @@ def test_a_personal_token_is_refused(server, monkeypatch):
 
 
 def test_a_script_counts_tokens_in_every_workspace(client, server):
-    """What account admins run: the account has no list of tokens, so they ask one workspace after another."""
+    """Runs the script of account admins: the account has no list of tokens, so it asks one workspace after another."""
     a = client()
     own = requests.Session()
     second = own.post(f"{server.host}/_mock/v1/workspaces", json={"account_id": ACCOUNT_ID, "template": "leaky"}).json()
@@ -138,10 +138,10 @@ def test_a_script_counts_tokens_in_every_workspace(client, server):
             assert token.workspace_id == workspace.workspace_id
             counts[workspace.workspace_id, token.created_by_username] += 1
     assert {workspace for workspace, _ in counts} == {WORKSPACE_ID, int(second["id"])}
-    assert int(elsewhere["id"]) not in {workspace for workspace, _ in counts}, "another account's"
+    assert int(elsewhere["id"]) not in {workspace for workspace, _ in counts}, "belongs to another account"
     assert counts[WORKSPACE_ID, "admin@example.com"] == 1
     assert counts[WORKSPACE_ID, CLIENT_ID] == counts[int(second["id"]), CLIENT_ID] == 1
-    assert counts[int(second["id"]), "erin.engineer@example.com"] == 2, "a day later, the third is gone"
+    assert counts[int(second["id"]), "erin.engineer@example.com"] == 2, "the third token has expired a day later"
 
     path = f"/_mock/v1/accounts/{ACCOUNT_ID}/token-report"
     report = own.get(server.host + path, headers=a.config.authenticate(), params={"limit": 1000}).json()["tokens"]
@@ -149,7 +149,7 @@ def test_a_script_counts_tokens_in_every_workspace(client, server):
 
 
 def account_port(server, body=None):
-    """The account's host, opened by the control API."""
+    """Opens the account's host through the control API."""
     answer = requests.post(f"{server.host}/_mock/v1/accounts/default/port", json=body or {}, timeout=20)
     assert answer.status_code == 200, answer.text
     return answer.json()["host"]

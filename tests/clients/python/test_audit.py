@@ -1,5 +1,5 @@
-"""The audit log in its three shapes: every action that can be caused is, its lines fit docs/schemas, and
-what public detection rules compute comes out as it should."""
+"""Tests of the audit log in its three shapes: causes every possible action, validates the lines against docs/schemas,
+and checks the results of public detection rules."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ ACCOUNT_SCIM = "/api/2.0/account/scim/v2"
 
 
 def in_the_text(validator, schema, instance, _):
-    """contentSchema: what is in a string, which a validator looks into only when asked."""
+    """Validates contentSchema, which describes a string's content and which validators ignore by default."""
     yield from validator.descend(json.loads(instance), schema)
 
 
@@ -34,7 +34,7 @@ Validator = extend(Draft202012Validator, {"contentSchema": in_the_text})
 
 
 class Mock:
-    """A server with its database's file, and callers of it."""
+    """A server, its database file, and calls to it."""
 
     def __init__(self, server, path):
         self.server, self.path = server, path
@@ -53,7 +53,7 @@ class Mock:
         return made["token_value"], made["token_info"]["token_id"]
 
     def token_of(self, name):
-        """A token behind the API's back, for who cannot get one by it."""
+        """Inserts a token into the database, for a principal that cannot create one through the API."""
         value = f"dapi{secrets.token_hex(16)}"
         token_id = hashlib.sha256(value.encode()).hexdigest()
         with sqlite3.connect(self.path, timeout=10) as database:
@@ -104,7 +104,7 @@ def cause_identities(mock):
 
 
 def cause_refusals(mock, bob):
-    """What is not allowed, or makes no sense: each attempt is in the log with its status."""
+    """Makes forbidden and invalid requests, each of which must be in the log with its status."""
     unknown = "0" * 64
     for method, path, body, status in [
         ("POST", f"{TOKEN}/create", {"lifetime_seconds": 0}, 400),
@@ -125,7 +125,7 @@ def cause_refusals(mock, bob):
 
 
 def cause_oauth(mock):
-    """A sign-in, and a service principal's access token."""
+    """Signs a person in, and gets an access token of a service principal."""
     verifier = "v" * 43
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     client = {"client_id": "databricks-cli", "redirect_uri": "http://localhost:8020"}
@@ -185,7 +185,7 @@ def test_every_action_in_every_shape_fits_its_schema(mock):
     actions = schema_of("delivery")["properties"]["actionName"]["enum"]
     seen = {shape: mock.audit(shape) for shape in SHAPES}
     lines = seen["delivery"]
-    assert {line["actionName"] for line in lines} == set(actions), "each is caused, and no other"
+    assert {line["actionName"] for line in lines} == set(actions), "the log must have every action, and no other"
     succeeded = {line["actionName"] for line in lines if line["response"]["statusCode"] == 200}
     assert succeeded == set(actions) - {"reachMaxQuotaDbToken"}
     refused = {line["actionName"] for line in lines if line["response"]["statusCode"] >= 400}
@@ -202,7 +202,7 @@ def test_every_action_in_every_shape_fits_its_schema(mock):
             assert not errors, f"{shape}: {errors}\n{line}"
     levels = {row["workspace_id"] == "0": row["audit_level"] for row in seen["system_table"]}
     assert levels == {True: "ACCOUNT_LEVEL", False: "WORKSPACE_LEVEL"}
-    # One event three times.
+    # The same event in three shapes.
     for row, line, record in zip(*(seen[shape] for shape in SHAPES)):
         assert row["request_params"] == line["requestParams"] == json.loads(record["properties"]["requestParams"])
         assert row["action_name"] == line["actionName"] == record["properties"]["actionName"]
@@ -212,7 +212,7 @@ def test_every_action_in_every_shape_fits_its_schema(mock):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_schemas_are_strict(mock, shape):
-    """A schema that everything fits would say nothing."""
+    """Checks that the schemas reject wrong lines."""
     mock.create()
     validator = Validator(schema_of(shape))
     [line] = mock.audit(shape, action="generateDbToken")
@@ -231,7 +231,7 @@ def test_the_schemas_are_strict(mock, shape):
 
 
 def long_lifetime(line):
-    """Panther's long_lifetime_token_generated: its severity, or None where it does not fire."""
+    """Panther's rule long_lifetime_token_generated: returns its severity, or None if it does not fire."""
     if line["actionName"] != "generateDbToken" or line["response"]["statusCode"] != 200:
         return None
     lifetime = int(line["requestParams"]["tokenExpirationTime"]) - line["timestamp"]
@@ -246,7 +246,7 @@ def test_long_lifetimes_are_detected_but_for_the_blind_spot(mock):
         mock.create(lifetime_seconds=seconds)
     lines = mock.audit(action="generateDbToken")
     assert [long_lifetime(line) for line in lines] == [None, None, "LOW", "MEDIUM", "HIGH"]
-    # A token without expiry, as there were before December 2024, has -1: the rule takes it for a short one.
+    # A token without expiry, possible until December 2024, has -1, which the rule takes for a short lifetime.
     forever = lines[0]
     forever["requestParams"]["tokenExpirationTime"] = "-1"
     assert Validator(schema_of("delivery")).is_valid(forever)
@@ -267,7 +267,7 @@ def test_repeated_failed_logins_are_counted_by_status(mock):
 
 
 def test_generated_and_never_ended_is_what_the_list_shows(mock):
-    """The join on tokenHash that queries make, over revocation by hand and by time."""
+    """Joins on tokenHash, as queries do, over tokens that were revoked manually or for disuse."""
     [(_, revoked), (_, kept), (_, expired)] = [mock.create(), mock.create(), mock.create(lifetime_seconds=60)]
     mock.ask("POST", f"{TOKEN}/delete", {"token_id": revoked})
     mock.own("POST", "clock/advance", {"by": "31d"})

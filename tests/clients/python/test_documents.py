@@ -1,4 +1,4 @@
-"""The README and docs/, with their Python."""
+"""Runs the README and docs/, including their Python."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ RUN = Path(__file__).resolve().parents[3] / "tests/documents/run"
 
 
 def test_every_command_and_program_does_what_the_text_shows(binary):
-    # The server itself: its log is read, and the one that keeps a record logs otherwise.
+    # Uses the server itself, because the test reads its log and the recording one logs in another format.
     environment = {"DAPI_MOCK_BIN": os.environ.get("RECORDED_BIN", binary), "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, RUN, "--python"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

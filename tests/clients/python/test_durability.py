@@ -1,4 +1,4 @@
-"""What the server has acknowledged survives its death, and its quota holds when a thousand ask at once."""
+"""Tests that acknowledged changes survive a crash, and that the quota holds for a thousand concurrent requests."""
 
 import http.client
 import itertools
@@ -75,7 +75,7 @@ def test_a_kill_in_the_middle_loses_nothing_that_was_acknowledged(server):
         connection = None
         while True:
             try:
-                # It may die before the last of the callers has come to connect.
+                # The server may die before the last caller has connected.
                 connection = connection or connect(server)
                 status, body = create(connection, server)
             except (OSError, http.client.HTTPException):

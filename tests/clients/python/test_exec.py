@@ -1,4 +1,4 @@
-"""The subcommands that wrap other programs: `dapi-mock exec -- CMD` and `dapi-mock healthcheck`."""
+"""Tests of `dapi-mock exec -- COMMAND` and `dapi-mock healthcheck`."""
 
 import json
 import socket
@@ -47,7 +47,7 @@ def test_exec_gives_its_child_a_server_of_its_own(run, tmp_path):
     port = int(seen["host"].removeprefix("http://127.0.0.1:"))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
-    assert not list(tmp_path.glob("*.db*")), "a throw-away server leaves no file behind"
+    assert not list(tmp_path.glob("*.db*")), "a temporary server must not leave a file behind"
 
 
 @pytest.mark.parametrize("code", [0, 1, 7])
@@ -69,7 +69,7 @@ def test_exec_of_an_unknown_command_fails(run):
 def test_healthcheck_tells_a_live_server_from_none(run, server):
     assert run("healthcheck", "--port", str(server.port)).returncode == 0
 
-    # Bound but not listening: nobody else can take the port, and nobody answers.
+    # The port is bound but not listening, so nothing else can take it and nothing answers.
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         assert run("healthcheck", "--port", str(nobody.getsockname()[1])).returncode != 0

@@ -1,4 +1,4 @@
-"""Failures on purpose, and what the official SDK makes of them."""
+"""Tests of armed faults and how the official SDK handles them."""
 
 import json
 import time
@@ -14,7 +14,7 @@ CLIENT_ID = "32743274-3274-4274-8274-327432743275"
 
 @pytest.fixture
 def faults(own):
-    """Arms a fault and answers how often it was seen and fired, whenever asked."""
+    """Arms a fault and returns a function that tells how often it was seen and fired."""
 
     def arm(name=None, **rule):
         status, armed = own("POST", "faults", {"name": name, **rule} if name else rule)
@@ -37,7 +37,7 @@ def w(server):
 
 @pytest.fixture
 def hasty(server):
-    """Gives up at its first failure."""
+    """A client that gives up at its first failure."""
     return WorkspaceClient(config=Config(retry_timeout_seconds=1))
 
 
@@ -80,7 +80,7 @@ def test_a_lost_answer_and_a_retry_make_two_tokens(w, faults):
     counts = faults("reply_lost_after_create")
     w.tokens.create(comment="once")
     assert counts() == (2, 1)
-    assert comments(w) == ["once", "once"], "the one that nobody knows, and the retry's"
+    assert comments(w) == ["once", "once"], "the token whose response was lost, and that of the retry"
 
 
 def test_a_lost_answer_without_a_retry_leaves_a_token(w, hasty, faults):
@@ -129,4 +129,4 @@ def test_a_body_that_breaks(w, faults):
     counts = faults("truncated_body")
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         w.current_user.me()
-    assert counts() == (1, 1), "it is not retried"
+    assert counts() == (1, 1), "the SDK must not retry"

@@ -1,5 +1,4 @@
-"""An administrator governs tokens through the official SDK, as the article "Monitor and manage access to
-personal access tokens" does."""
+"""Manages tokens with the official SDK, following the article "Monitor and manage access to personal access tokens"."""
 
 import time
 
@@ -30,22 +29,22 @@ DAY = 86_400
 CAN_USE = TokenPermissionLevel.CAN_USE
 USE = ("CAN_USE", False)
 MANAGE = ("CAN_MANAGE", False)
-# The SDK's enumeration for tokens lacks CAN_MANAGE, which it then leaves out; its generic one has it.
+# The SDK's enum of token permissions lacks CAN_MANAGE, so the SDK drops it; the generic enum has it.
 UNNAMED = (None, False)
 
 
 @pytest.fixture
 def w(server):
-    """The workspace admin, by token."""
+    """The workspace admin, with a token."""
     return WorkspaceClient()
 
 
 @pytest.fixture
 def by_oauth(server):
-    """The admin service principal, or another one, by OAuth: it is not locked out with the tokens."""
+    """The admin service principal, or another one, with OAuth: disabling tokens does not lock it out."""
 
     def client(client_id=CLIENT_ID, client_secret=server.client_secret):
-        # auth_type, because the variables that the other clients read hold a token.
+        # auth_type is needed because the environment of the other clients has a token.
         return WorkspaceClient(
             host=server.host, client_id=client_id, client_secret=client_secret, auth_type="oauth-m2m"
         )
@@ -76,7 +75,7 @@ def holders(permissions):
 def test_the_articles_listing(w):
     robot = w.service_principals.create(display_name="ci")
     w.token_management.create_obo_token(robot.application_id, lifetime_seconds=7 * DAY)
-    time.sleep(0.002)  # Another millisecond, to be told apart by.
+    time.sleep(0.002)  # Gives the next token another creation time.
     w.tokens.create(comment="second", lifetime_seconds=DAY)
 
     tokens_list = [token.as_dict() for token in w.token_management.list()]
@@ -90,7 +89,7 @@ def test_the_articles_listing(w):
         assert token["created_by_username"] == me.user_name
         assert token["workspace_id"] == w.get_workspace_id()
         assert token["creation_time"] < token["expiry_time"] <= token["creation_time"] + 730 * DAY * 1000
-    # The one that asked is in use; the others never were.
+    # Only the calling token has been used.
     assert [token.get("last_used_day", 1) % (DAY * 1000) for token in tokens] == [0, 1, 1]
 
 
@@ -210,7 +209,7 @@ def test_permissions(w):
     levels = w.token_management.get_permission_levels().permission_levels
     assert [level.permission_level for level in levels] == [CAN_USE, None]
 
-    # Its enumeration of tokens' levels lacks CAN_MANAGE, so that no list with admins can be sent through it.
+    # The SDK's enum of token permissions lacks CAN_MANAGE, so it cannot send a list that includes admins.
     request = [TokenAccessControlRequest(user_name=ann.user_name, permission_level=CAN_USE)]
     with pytest.raises(InvalidParameterValue, match="Cannot change permissions for group 'admins' to None."):
         w.token_management.set_permissions(access_control_list=request)
@@ -229,7 +228,7 @@ def test_permissions(w):
     token = w.token_management.create_obo_token(robot.application_id).token_value
     works(token)
 
-    # The generic API knows the object too.
+    # The generic permissions API also has this object.
     generic = w.permissions.get("authorization", "tokens")
     assert (generic.object_id, generic.object_type) == ("/authorization/tokens", "tokens")
     assert holders(generic) == {ann.user_name: USE, "team": USE, "admins": MANAGE}
@@ -262,7 +261,7 @@ def test_permissions(w):
 def test_permissions_that_are_refused(w, entry, level, kind, text):
     before = w.token_management.get_permissions()
     request = iam.AccessControlRequest(**entry, permission_level=iam.PermissionLevel(level))
-    # A list without the admins would be refused for that alone.
+    # Without the admins, the list would be refused for that reason alone.
     admins = iam.AccessControlRequest(group_name="admins", permission_level=iam.PermissionLevel.CAN_MANAGE)
     entries = [request] if entry.get("group_name") == "admins" else [request, admins]
     with pytest.raises(kind) as caught:
@@ -294,7 +293,7 @@ def test_restricting_workspace_admins(w, by_oauth):
     with pytest.raises(PermissionDenied, match="Service Principal User role"):
         w.token_management.create_obo_token(robot.application_id)
 
-    # As the SDK's documentation has it: the error tells the newest etag, and the next try takes it.
+    # As in the SDK's documentation: the error has the newest etag, which the next attempt uses.
     with pytest.raises(ResourceConflict) as caught:
         update(account_admin, allow, start.etag)
     newest = caught.value.get_error_details().error_info.metadata["etag"]
@@ -325,7 +324,7 @@ def test_an_inactive_owners_tokens_are_blocked_and_come_back(w, by_oauth):
         for token in tokens:
             assert works(token).id == principal.id
 
-    # Who is deleted loses them, and does not get them back.
+    # Deleting a principal deletes its tokens permanently.
     admin.service_principals.delete(robot.id)
     blocked(on_behalf_of, "Invalid access token.")
     again = admin.service_principals.create(application_id=robot.application_id)

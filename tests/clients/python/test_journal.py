@@ -1,4 +1,4 @@
-"""What the journal proves about the official SDK, and what becomes of credentials that are not from here."""
+"""Tests what the journal shows of the official SDK, and what happens to suspected real credentials."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def test_the_sdk_retries_by_itself_and_the_journal_proves_it(server, own):
     assert (status, answer["error"]) == (
         409,
         "Expected exactly 1 of the requests with method POST, path /api/2.0/token/create; found 3 among 4.",
-    ), "the fourth is the discovery"
+    ), "the fourth request is the SDK's discovery"
 
 
 def test_a_census_of_credentials(server, own, monkeypatch):

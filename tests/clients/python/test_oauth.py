@@ -1,5 +1,5 @@
-"""OAuth for machines, seen through the official SDK: a service principal with `client_id` and
-`client_secret` does what a token does."""
+"""Tests of OAuth M2M with the official SDK: a service principal with `client_id` and `client_secret` can do what a
+token can do."""
 
 import pytest
 from databricks.sdk import AccountClient, WorkspaceClient
@@ -92,7 +92,7 @@ def test_a_secret_grants_its_scopes_and_no_others(by_oauth, level):
     listed = {secret.id: secret.scopes for secret in secrets.list(me)}
     assert listed[created.id] == ["sql", "settings"] and list(listed.values()).count(None) == 1
 
-    # The SDK asks for all APIs unless it is told otherwise.
+    # The SDK requests all APIs by default.
     unaware = by_oauth(client_secret=created.secret)
     with pytest.raises(ValueError, match=f"Scopes 'all-apis' are not assigned to the client {CLIENT_ID}"):
         unaware.current_user.me()

@@ -1,4 +1,4 @@
-"""The page about this client, docs/clients/python.md."""
+"""Runs the examples in docs/clients/python.md."""
 
 import subprocess
 import sys

@@ -1,5 +1,5 @@
-"""The account's token report with the credential that the SDK's AccountClient has: JSON, CSV by Python's own
-reader, revocation, and the same numbers as the loop over token management that people write instead."""
+"""Tests of the account's token report with the credential of the SDK's AccountClient: JSON, CSV in Python's own reader,
+revocation, and the same numbers as the usual loop over token management."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ def w(server):
 
 @pytest.fixture
 def ask(server):
-    """Asks the report as `databricks.sdk` would, if it knew it."""
+    """Requests the report as `databricks.sdk` would if it had the method."""
     account = AccountClient(
         host=server.host,
         account_id=ACCOUNT_ID,

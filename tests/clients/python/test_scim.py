@@ -1,4 +1,4 @@
-"""Users, groups and service principals, seen through the official SDK."""
+"""Tests of users, groups and service principals with the official SDK."""
 
 import uuid
 
@@ -70,7 +70,7 @@ def test_the_life_of_a_user():
     with pytest.raises(NotFound, match=f"User with id {made.id} not found."):
         w.users.get(made.id)
     again = w.users.create(user_name="ann@example.com")
-    assert again.id == made.id, "the account knows the user"
+    assert again.id == made.id, "the account must keep the user"
 
 
 def test_the_life_of_a_service_principal():

@@ -1,5 +1,5 @@
-"""OAuth for people, seen through the official SDK: `auth_type="external-browser"`, unmodified, with a
-browser that only follows links and fills in forms."""
+"""Tests of OAuth U2M with the official SDK: `auth_type="external-browser"`, unmodified, with a browser that only
+follows links and fills in forms."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ ACCOUNT_ID = "32743274-3274-4274-8274-327432743274"
 
 
 class Form(HTMLParser):
-    """The page's second form, the first being the search."""
+    """Parses the page's second form; the first is the search."""
 
     def __init__(self, page):
         super().__init__()
@@ -28,7 +28,7 @@ class Form(HTMLParser):
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         if tag == "form":
-            # The last one is that of the choice.
+            # The last one belongs to the choice.
             self.fields = {}
         if tag == "input":
             self.fields[attributes["name"]] = attributes.get("value", "")
@@ -45,7 +45,7 @@ class Form(HTMLParser):
 
 
 class Browser(webbrowser.BaseBrowser):
-    """Chooses `user` on the page, if there is one. It runs beside the client, which waits for the redirect."""
+    """Chooses `user` on the page, if there is one. It runs in a thread, because the client waits for the redirect."""
 
     def __init__(self, user=None, control_key=None):
         super().__init__("test")
@@ -65,7 +65,7 @@ class Browser(webbrowser.BaseBrowser):
         action = urljoin(answer.url, answer.url.split("?")[0])
         form = Form(answer.text)
         if "control_key" in form.fields:
-            assert not form.people, "nobody is named before the key is shown"
+            assert not form.people, "the page must not name anybody before it has the key"
             fields = {**form.fields, "control_key": self.control_key}
             form = Form(requests.post(action, fields, headers=headers, timeout=20).text)
         fields = {**form.fields, "user": form.people[self.user]}
@@ -74,7 +74,7 @@ class Browser(webbrowser.BaseBrowser):
 
 @pytest.fixture
 def sign_in(monkeypatch):
-    """Signs in through a browser that is the only one there is."""
+    """Signs in through the given browser, which replaces the system's."""
 
     def sign_in(server, browser, kind=WorkspaceClient, **settings):
         monkeypatch.setattr(webbrowser, "_tryorder", [])
@@ -97,10 +97,10 @@ def test_a_person_signs_in_by_the_page_and_works(start_server, sign_in):
     w.workspace_conf.set_status({"enableTokensConfig": "false"})
     with pytest.raises(PermissionDenied):
         WorkspaceClient(host=server.host, token=token.token_value).current_user.me()
-    assert w.current_user.me().user_name == ADMIN, "OAuth goes on without tokens"
+    assert w.current_user.me().user_name == ADMIN, "OAuth must work while tokens are disabled"
     with pytest.raises(NotFound, match="Tokens are disabled."):
         w.tokens.create()
-    # Other scopes: the SDK has no cached token for them.
+    # The SDK has no cached token for these scopes.
     other = sign_in(server, Browser("Account Admin"), scopes=["all-apis", "sql"])
     assert other.current_user.me().user_name == ACCOUNT_ADMIN
 
@@ -125,16 +125,16 @@ def test_the_sdk_refreshes_and_signs_in_anew_when_it_cannot(start_server, sign_i
     with pytest.raises(PermissionDenied, match="Invalid access token."):
         first.current_user.me()
 
-    # The SDK goes by its own clock, so its cache is told that the hour is over. It refreshes from there.
+    # The SDK uses its own clock, so the test marks the cached token as expired. The SDK then refreshes it.
     stored = json.loads(cached().read_text())
     stored["token"]["expiry"] = "2020-01-01T00:00:00"
     cached().write_text(json.dumps(stored))
-    no_browser = Browser("nobody may be asked")
+    no_browser = Browser("the browser must not open")
     second = sign_in(server, no_browser)
     assert second.current_user.me().user_name == ADMIN
     assert no_browser.pages == []
 
-    # Again from the same file: the refresh token in it was used, so the sign-in as a whole ends.
+    # The refresh token in this file has already been used. Reusing it revokes everything from that sign-in.
     cached().write_text(json.dumps(stored))
     third = sign_in(server, Browser())
     assert third.current_user.me().user_name == ADMIN

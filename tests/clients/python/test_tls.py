@@ -1,4 +1,4 @@
-"""https through the official SDK, which trusts the mock's own CA by the usual variable."""
+"""Tests of https with the official SDK, which trusts the mock's CA through the usual variable."""
 
 import pytest
 import requests

@@ -1,5 +1,5 @@
-"""The life of a token, seen through the official SDK: `WorkspaceClient()` with nothing set but the two
-variables that the server's banner prints."""
+"""Tests of a token's life with the official SDK: `WorkspaceClient()` with only the two variables that the server's
+banner prints."""
 
 import time
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("server")
 
 @contextmanager
 def refused(kind, error_code, text):
-    """The block raises exactly this class of the SDK, with the service's own words."""
+    """Checks that the block raises exactly this class of the SDK, with the service's text."""
     with pytest.raises(kind) as caught:
         yield caught
     assert caught.type is kind

@@ -1,4 +1,4 @@
-"""Workspaces of one process, each reached by an unmodified SDK with what its creation answers."""
+"""Tests of several workspaces in one process: the unmodified SDK reaches each with what its creation returned."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +19,7 @@ def own(server):
 
 
 def by_environment(made, monkeypatch):
-    """The SDK as a test would start it: from the answer's variables and nothing else."""
+    """Starts the SDK as a test would, with nothing but the variables in the response."""
     with monkeypatch.context() as context:
         for name, value in made["env"].items():
             context.setenv(name, value)
@@ -32,14 +32,14 @@ def test_the_answer_has_all_that_a_client_needs(own, server, monkeypatch):
     assert w.get_workspace_id() == int(made["id"])
     w.tokens.create(comment="theirs")
     assert len(list(w.token_management.list())) == 2
-    assert len(list(WorkspaceClient().token_management.list())) == 1, "the default workspace's own"
+    assert len(list(WorkspaceClient().token_management.list())) == 1, "only the default workspace's token may be listed"
     with pytest.raises(PermissionDenied, match="Invalid access to Org"):
         WorkspaceClient(workspace_id=made["id"]).current_user.me()
 
     monkeypatch.delenv("DATABRICKS_TOKEN")
     robot = WorkspaceClient(client_id=made["client_id"], client_secret=made["client_secret"])
     assert robot.current_user.me().user_name == made["client_id"]
-    assert robot.get_workspace_id() == int(made["id"]), "its secret leads to it, without its id"
+    assert robot.get_workspace_id() == int(made["id"]), "the secret must lead to the workspace without its id"
 
 
 def test_a_port_of_its_own_needs_no_id(own, monkeypatch):

@@ -1,4 +1,4 @@
-"""The official Terraform provider: apply, an empty plan, change, import, drift, destroy."""
+"""Tests of the official Terraform provider: apply, empty plan, change, import, drift, destroy."""
 
 import json
 import os
@@ -24,12 +24,12 @@ PROVIDERS = 'terraform {\n  required_providers {\n    databricks = { source = "d
 
 
 class Failed(Exception):
-    """It ended with an error: what it wrote on standard error, in one line."""
+    """The command failed. The message is what it wrote to standard error, in one line."""
 
 
 @pytest.fixture
 def terraform(tmp_path, monkeypatch):
-    """terraform(CONFIGURATION)(ARGUMENTS…) runs a command on that configuration and answers what it printed."""
+    """terraform(CONFIGURATION)(ARGUMENTS…): runs a command on that configuration and returns what it printed."""
     settings = tmp_path / "settings.tfrc"
     overrides = f'dev_overrides {{ "databricks/databricks" = "{Path(os.environ["PROVIDER"]).parent}" }}'
     settings.write_text(f"provider_installation {{\n  {overrides}\n}}\n")
@@ -64,7 +64,7 @@ def terraform(tmp_path, monkeypatch):
 
 @pytest.fixture
 def by_oauth(server, monkeypatch):
-    """Terraform's credential is the admin service principal's secret, as no token can lock that out."""
+    """Terraform uses the secret of the admin service principal, which disabling tokens cannot lock out."""
     monkeypatch.delenv("DATABRICKS_TOKEN")
     monkeypatch.setenv("DATABRICKS_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", server.client_secret)
@@ -96,7 +96,7 @@ def test_the_whole_life(server, terraform):
     assert holders == {"team of Ann", made["client"], "admins"}
 
     change = {"conf": {"maxTokenLifetimeDays": "30"}, "comment": "changed", "name": "Anna"}
-    # The tokens are replaced, whose comments cannot change in this provider.
+    # This provider cannot change a comment, so it replaces the tokens.
     assert "Resources: 2 added, 5 changed, 2 destroyed." in run("apply", **change)
     assert unchanged(run, **change)
     with pytest.raises(PermissionDenied, match="Invalid access token."):
@@ -117,7 +117,7 @@ def test_by_oauth(terraform):
     assert run.output("me") == CLIENT_ID
     assert unchanged(run, **conf)
     assert "Resources: 9 destroyed." in run("destroy", **conf)
-    # What it had set to a truth value it leaves as "false".
+    # The provider leaves "false" where it had set a boolean.
     assert WorkspaceClient().workspace_conf.get_status("enableTokensConfig") == {"enableTokensConfig": "false"}
 
 
@@ -152,7 +152,7 @@ resource "databricks_access_control_rule_set" "ci" {
 
 
 def test_who_manages_the_toggle_by_token_locks_itself_out(server, terraform):
-    """The provider ends what it set to "true" by "false": the real service locks out as much."""
+    """The provider resets "true" to "false" on destroy, and locks itself out, as on the real service."""
     run = terraform(PROVIDERS + 'resource "databricks_workspace_conf" "this" {\n'
                     '  custom_config = { enableTokensConfig = "true", maxTokenLifetimeDays = "90" }\n}\n')
     run("apply")
@@ -187,7 +187,7 @@ def test_what_others_took_away_is_made_again(server, terraform):
     [robots] = [token for token in w.token_management.list() if token.comment == "on behalf of Ann"]
     w.token_management.delete(robots.token_id)
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in run("plan")
-    # For a token on behalf of another, which stays readable, the provider asks its own machine's clock instead.
+    # A token on behalf of another stays readable after it expires, so the provider uses its own machine's clock.
     server.own("POST", "/default/clock/advance", {"by": "1h"})
     assert "Plan: 2 to add, 0 to change, 0 to destroy." in run("plan")
     w.workspace_conf.set_status({"maxTokenLifetimeDays": "7"})
@@ -271,7 +271,7 @@ def test_the_example_of_the_page(server, terraform, examples):
 
 
 class Tunnel(socketserver.BaseRequestHandler):
-    """A proxy that takes every CONNECT to the server: so that a client reaches it by a name that no resolver knows."""
+    """A proxy that sends every CONNECT to the server, so that a client reaches it by a name that does not resolve."""
 
     def handle(self):
         head = b""
@@ -289,7 +289,7 @@ class Tunnel(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def accounts_host(start_server, tmp_path, monkeypatch):
-    """https://accounts.test is the server: this version of the provider goes by the host's name, not by its metadata."""
+    """Serves as https://accounts.test, because this version of the provider ignores the host's metadata."""
     server = start_server(options=["--tls-name", "accounts.test"])
     with urllib.request.urlopen(f"{server.host}/_mock/v1/tls/ca.pem", timeout=20) as answer:
         ca = tmp_path / "ca.pem"
@@ -307,7 +307,7 @@ def accounts_host(start_server, tmp_path, monkeypatch):
 
 
 def test_the_accounts_host(terraform, accounts_host):
-    """Without `api = "account"` and without an account's id, which the host's metadata has."""
+    """Uses no `api = "account"` and no account id, because the host's metadata has them."""
     run = terraform(
         PROVIDERS
         + """
@@ -337,5 +337,5 @@ output "ids" {
     account = AccountClient(
         host=accounts_host.host, account_id=ACCOUNT_ID, client_id=CLIENT_ID, client_secret=accounts_host.client_secret
     )
-    assert account.users.get(made).user_name == "ann@example.com", "in the account's directory"
+    assert account.users.get(made).user_name == "ann@example.com", "the account must have the user"
     assert "Resources: 3 destroyed" in run("destroy")

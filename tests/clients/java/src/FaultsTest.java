@@ -11,7 +11,7 @@ import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
 class FaultsTest extends OnServer {
-  /** Arms a fault and answers how often it was seen and fired, whenever asked. */
+  /** Arms a fault and returns a function that tells how often it was seen and fired. */
   private Supplier<List<Integer>> arm(String rule) throws Exception {
     String id = server.own("POST", "/faults", rule).get("id").asText();
     return () -> {

@@ -95,7 +95,7 @@ class GovernanceTest extends OnServer {
 
   @Test
   void workspaceConf() throws IOException {
-    // This version forgets to send the keys of `getStatus`.
+    // This version of the SDK does not send the keys of `getStatus`.
     Server.refused(
         InvalidParameterValue.class, "INVALID_PARAMETER_VALUE", "keys is required",
         () -> w.workspaceConf().getStatus("maxTokenLifetimeDays"));
@@ -142,7 +142,7 @@ class GovernanceTest extends OnServer {
   @Test
   void permissions() {
     WorkspaceClient mine = server.with(onBehalfOf().getTokenValue());
-    // The SDK's enumeration for tokens lacks CAN_MANAGE.
+    // The SDK's enum of token permissions lacks CAN_MANAGE.
     assertEquals(
         Map.of("users", List.of("CAN_USE"), "admins", List.of("null")), holders(w.tokenManagement().getPermissions()));
     Server.refused(

@@ -2,7 +2,7 @@ import com.databricks.sdk.WorkspaceClient;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 
-/** What tests share: a server of their own, and its administrator. */
+/** Gives each test its own server and a client of its admin. */
 abstract class OnServer {
   Server server;
   WorkspaceClient w;

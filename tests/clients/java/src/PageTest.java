@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The page about this client, docs/clients/java.md. */
+/** Runs the examples in docs/clients/java.md. */
 class PageTest {
   @Test
   void itsExample(@TempDir Path folder) throws Exception {

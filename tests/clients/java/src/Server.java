@@ -20,12 +20,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.function.Executable;
 
-/** One {@code dapi-mock serve}: each test has its own, which starts in milliseconds. */
+/** A {@code dapi-mock serve} process. Each test has its own, which starts in milliseconds. */
 class Server implements AutoCloseable {
   static final String ADMIN = "admin@example.com";
   static final String ADMIN_TOKEN = "dapi00000000000000000000000000000001";
 
-  /** The admin service principal: who it is, and its secret. */
+  /** The id and the secret of the admin service principal. */
   static final String CLIENT_ID = "32743274-3274-4274-8274-327432743275";
 
   static final String CLIENT_SECRET = "dose00000000000000000000000000000001";
@@ -51,14 +51,14 @@ class Server implements AutoCloseable {
       var ready = READY.matcher(line);
       found = ready.matches() ? ready.group(1) : null;
     }
-    assertTrue(found != null, "the server did not get ready");
+    assertTrue(found != null, "the server did not start");
     host = found;
   }
 
   @Override
   public void close() throws Exception {
     process.destroy();
-    assertTrue(process.waitFor(10, TimeUnit.SECONDS), "it stops on SIGTERM");
+    assertTrue(process.waitFor(10, TimeUnit.SECONDS), "the server must stop on SIGTERM");
     assertEquals(0, process.exitValue(), "SIGTERM is a normal end");
   }
 
@@ -74,7 +74,7 @@ class Server implements AutoCloseable {
     return new DatabricksConfig().setHost(host).setRateLimit(1000);
   }
 
-  /** Calls the mock's control API about the default workspace. */
+  /** Calls the control API of the default workspace. */
   JsonNode own(String method, String path, String body) throws Exception {
     var request =
         HttpRequest.newBuilder(URI.create(host + "/_mock/v1/workspaces/default" + path))
@@ -89,7 +89,7 @@ class Server implements AutoCloseable {
     return w.currentUser().me(new MeRequest());
   }
 
-  /** The call is refused by exactly this class of the SDK, with this code, and says this. */
+  /** Checks that the call fails with exactly this class of the SDK, this code and this text. */
   static <E extends DatabricksError> E refused(Class<E> kind, String code, String text, Executable call) {
     E refusal = assertThrows(kind, call);
     assertEquals(kind, refusal.getClass());

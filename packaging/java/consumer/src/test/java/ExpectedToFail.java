@@ -6,7 +6,7 @@ import com.databricks.sdk.service.settings.CreateTokenRequest;
 import io.github.dapimock.DapiMock;
 import org.junit.jupiter.api.Test;
 
-/** Tests that must fail, and whose reports must say why. Surefire runs them only when they are named. */
+/** Tests that must fail with a report that says why. Surefire runs them only by name. */
 @DapiMock(conf = "maxTokenLifetimeDays=7")
 class ExpectedToFail {
   @Test
@@ -17,12 +17,12 @@ class ExpectedToFail {
   @Test
   void sentAProductionCredential(DatabricksConfig config) {
     try {
-      // In parts, so that no scanner for secrets takes it for one.
+      // Split, so that no secret scanner reports it.
       new WorkspaceClient(config.setToken("dapi" + "3f9c1e7a" + "5b2d8046" + "a1c7e95d" + "20b4f863"))
           .currentUser()
           .me(new MeRequest());
     } catch (PermissionDenied expected) {
-      // Otherwise the test passes.
+      // Otherwise the test would pass.
     }
   }
 }

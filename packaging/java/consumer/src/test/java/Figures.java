@@ -2,7 +2,7 @@ import io.github.dapimock.Server;
 import java.util.Arrays;
 import java.util.concurrent.Callable;
 
-/** Prints what things cost, each the median of its runs: {@code Figures RUNS}. {@code ../bench} runs it. */
+/** Prints the median times of a start and of a workspace: {@code Figures RUNS}. {@code ../bench} runs it. */
 class Figures {
   public static void main(String[] arguments) throws Exception {
     System.out.printf("first start in a JVM, which extracts the program: %.1f ms%n", start());

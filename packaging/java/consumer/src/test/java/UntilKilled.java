@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
-/** Waits to be killed, after it said which process it is and which the server's. Surefire runs it only by name. */
+/** Writes its own and the server's process id to a file, and waits to be killed. Surefire runs it only by name. */
 @DapiMock
 class UntilKilled {
   @Test

@@ -33,7 +33,7 @@ import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
 
-/** What the extension and the client promise, with the official SDK. */
+/** Tests what the extension and the client promise, with the official SDK. */
 @DapiMock(conf = "maxTokenLifetimeDays=90")
 class WorkspaceTest {
   private static final Set<String> WORKSPACES = ConcurrentHashMap.newKeySet();
@@ -62,7 +62,7 @@ class WorkspaceTest {
     SERVERS.add(server.pid());
     assertEquals(1, SERVERS.size());
     w.tokens().create(new CreateTokenRequest().setComment(info.getDisplayName()));
-    // The admin's own token has no comment.
+    // Leaves out the admin token.
     assertTrue(comments(new WorkspaceClient(config)).contains(info.getDisplayName()));
     assertEquals(1, comments(w).stream().filter(comment -> comment.startsWith("repetition")).count());
     assertEquals(workspace.accountId(), config.getAccountId());
@@ -99,7 +99,7 @@ class WorkspaceTest {
     workspace.faults().arm("rate_limited", 2);
     w.currentUser().me(new MeRequest());
     assertEquals(2, workspace.faults().list().get(0).path("fired").asInt());
-    // Nothing else moves a frozen clock.
+    // Only the retry's wait can move a frozen clock.
     Instant after = workspace.clock().now();
     assertFalse(after.isBefore(before.plusSeconds(2)));
     workspace.faults().clear();

@@ -14,8 +14,8 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Locale;
 
 /**
- * Finds the {@code dapi-mock} program: {@code DAPI_MOCK_BIN}, the artifact {@code dapi-mock-binary} on the class path,
- * or the first one on PATH.
+ * Finds the {@code dapi-mock} program: the file that {@code DAPI_MOCK_BIN} names, or else the artifact {@code
+ * dapi-mock-binary} on the class path, or else the first one on PATH.
  */
 final class Binary {
   private Binary() {}
@@ -27,7 +27,7 @@ final class Binary {
       if (Files.isRegularFile(program) && Files.isExecutable(program)) {
         return program;
       }
-      throw new BinaryNotFoundException("DAPI_MOCK_BIN names a file that cannot be run: " + named);
+      throw new BinaryNotFoundException("DAPI_MOCK_BIN is not an executable file: " + named);
     }
     String folder = "/META-INF/dapi-mock/" + platform() + "/";
     try (InputStream checksum = Binary.class.getResourceAsStream(folder + program() + ".sha256")) {
@@ -65,7 +65,7 @@ final class Binary {
   private static Path extract(String resource, String checksum) throws IOException {
     Path folder = cache().resolve(checksum);
     Path program = folder.resolve(program());
-    // It is moved there complete, so what is there is whole.
+    // The program is moved here only when it is complete.
     if (Files.isExecutable(program)) {
       return program;
     }
@@ -74,7 +74,7 @@ final class Binary {
     try {
       String found = copy(resource, part);
       if (!found.equals(checksum)) {
-        throw new IOException(resource + " has the checksum " + found + ", not " + checksum);
+        throw new IOException(resource + " has the checksum " + found + ", expected " + checksum);
       }
       if (!part.toFile().setExecutable(true)) {
         throw new IOException("cannot make " + part + " executable");

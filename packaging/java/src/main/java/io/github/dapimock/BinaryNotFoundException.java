@@ -1,6 +1,6 @@
 package io.github.dapimock;
 
-/** No {@code dapi-mock} program was found. */
+/** The {@code dapi-mock} program is not installed, or DAPI_MOCK_BIN is wrong. */
 public class BinaryNotFoundException extends RuntimeException {
   private static final long serialVersionUID = 1;
 

@@ -17,7 +17,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** Calls one server's control API. It connects directly: proxy settings do not apply. */
+/** Calls the control API of one server. It connects directly and ignores proxy settings. */
 final class Control {
   static final ObjectMapper JSON = new ObjectMapper();
 
@@ -41,7 +41,7 @@ final class Control {
     return call("GET", path, null, query);
   }
 
-  /** Calls a path under {@code /_mock/v1} and returns the answer: JSON, or a text node where it is not JSON. */
+  /** Calls a path under {@code /_mock/v1} and returns the response: JSON, or a text node if it is not JSON. */
   JsonNode call(String method, String path, Object body, Map<String, ?> query) {
     String parameters =
         query.entrySet().stream()
@@ -89,7 +89,7 @@ final class Control {
     try {
       return JSON.writeValueAsString(body);
     } catch (JsonProcessingException error) {
-      throw new IllegalArgumentException("cannot be written as JSON: " + body, error);
+      throw new IllegalArgumentException("not serializable as JSON: " + body, error);
     }
   }
 

@@ -2,7 +2,7 @@ package io.github.dapimock;
 
 import com.fasterxml.jackson.databind.JsonNode;
 
-/** The control API refused a call. The message is the server's own sentence. */
+/** The control API refused a call. The exception has the server's message. */
 public class ControlException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
@@ -20,7 +20,7 @@ public class ControlException extends RuntimeException {
     return status;
   }
 
-  /** The whole answer. */
+  /** The whole response. */
   public JsonNode answer() {
     return answer;
   }

@@ -9,12 +9,12 @@ import java.lang.annotation.Target;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
- * Gives each test a workspace of its own on a dapi-mock server, which this JVM starts once.
+ * Gives each test its own workspace on a dapi-mock server, which this JVM starts once.
  *
  * <p>Test methods and {@code @BeforeEach} and {@code @AfterEach} methods may have parameters of these types: {@link
  * Workspace}, {@link Server}, and, with the Databricks SDK, {@code DatabricksConfig}, {@code WorkspaceClient} and
- * {@code AccountClient}. The annotation of a method, a class and its enclosing classes are taken together; the closest
- * wins, option by option.
+ * {@code AccountClient}. The annotations of a method, its class and the enclosing classes are combined: for each
+ * option, the innermost takes precedence.
  */
 @Documented
 @Inherited

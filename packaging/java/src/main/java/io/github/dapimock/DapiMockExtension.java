@@ -21,17 +21,17 @@ import org.junit.platform.commons.support.AnnotationSupport;
 import org.opentest4j.TestAbortedException;
 
 /**
- * What {@link DapiMock} does: one server for the JVM in the root store, one workspace for each test in the store of the
- * test, made when a parameter first asks for it.
+ * Implements {@link DapiMock}: keeps one server for the JVM in the root store, and one workspace for each test in the
+ * test's store, created when a parameter first needs it.
  */
 public final class DapiMockExtension implements BeforeEachCallback, AfterEachCallback, ParameterResolver {
   private static final Namespace NAMESPACE = Namespace.create(DapiMockExtension.class);
   private static final String SDK = "com.databricks.sdk.";
-  // By name, because the SDK is optional.
+  // Names instead of classes, because the SDK is optional.
   private static final Set<String> SDK_TYPES =
       Set.of(SDK + "core.DatabricksConfig", SDK + "WorkspaceClient", SDK + "AccountClient");
 
-  // An abandoned workspace, of a killed run against a shared server, deletes itself.
+  // A killed run leaves its workspace on a shared server, which deletes it after this time.
   private static final String TIME_TO_LIVE = "6h";
   private static final int MAX_REFUSALS = 10;
 
@@ -104,7 +104,7 @@ public final class DapiMockExtension implements BeforeEachCallback, AfterEachCal
     return Server.start(context.getConfigurationParameter("dapi-mock.log").map(Path::of).orElse(null));
   }
 
-  /** JUnit closes it at the end of the run: before 5.13 as the one type, since then as the other. */
+  /** JUnit closes this at the end of the run: before 5.13 through the one type, since then through the other. */
   private static final class Running implements ExtensionContext.Store.CloseableResource, AutoCloseable {
     private final Server server;
 
@@ -122,9 +122,9 @@ public final class DapiMockExtension implements BeforeEachCallback, AfterEachCal
     Map<String, Object> options = new LinkedHashMap<>();
     options.put("ttl", TIME_TO_LIVE);
     Map<String, String> conf = new LinkedHashMap<>();
-    // From the furthest to the closest, which wins.
+    // From the outermost to the innermost, which takes precedence.
     for (DapiMock annotation : annotations(context)) {
-      // The two are alternatives, so the closer one also replaces the other.
+      // A template and a seed are alternatives, so an inner one also replaces the outer other.
       if (!annotation.template().isEmpty() || !annotation.seed().isEmpty()) {
         options.remove("template");
         options.remove("seed");
@@ -180,7 +180,7 @@ public final class DapiMockExtension implements BeforeEachCallback, AfterEachCal
     }
   }
 
-  /** Where the reports of IDEs, Maven and Gradle show it: as an entry of the test, and below the failure. */
+  /** Reports as an entry of the test and below the failure, where IDEs, Maven and Gradle show it. */
   private static void report(ExtensionContext context, Throwable failure, String refusals) {
     if (!refusals.isEmpty()) {
       context.publishReportEntry("dapi-mock: what was refused, and why", refusals);
@@ -209,7 +209,7 @@ public final class DapiMockExtension implements BeforeEachCallback, AfterEachCal
       because = explanation.path("because").asText(because);
       remedy = explanation.path("remedy").asText("");
     } catch (ControlException error) {
-      // The journal may have lost the request since.
+      // The journal may no longer have the request.
     }
     return refusal.path("method").asText()
         + " "
@@ -245,12 +245,12 @@ public final class DapiMockExtension implements BeforeEachCallback, AfterEachCal
     return text.toString();
   }
 
-  /** What the mock refused during a test that failed, to be shown below its failure. */
+  /** What the mock refused during a failed test; shown below the failure. */
   private static final class Refusals extends RuntimeException {
     private static final long serialVersionUID = 1;
 
     Refusals(String refusals) {
-      // Where it was put together says nothing about the test.
+      // No stack trace: it would say nothing about the test.
       super("what dapi-mock refused during this test, and why:\n" + refusals, null, false, false);
     }
   }

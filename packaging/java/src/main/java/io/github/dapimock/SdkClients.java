@@ -11,7 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Configurations and clients of the Databricks SDK. Nothing else here needs the SDK, which is optional. */
+/** Creates configurations and clients of the Databricks SDK. The SDK is optional, so only this class may use it. */
 final class SdkClients {
   private static final String NO_CONFIG_FILE = "/dapi-mock-uses-no-config-file";
 
@@ -34,7 +34,7 @@ final class SdkClients {
     return new AccountClient(withRetries(workspace, config));
   }
 
-  /** Sets everything that the SDK would otherwise take from the developer's own variables and profile. */
+  /** Sets everything that the SDK would otherwise read from the developer's own variables and profile. */
   private static DatabricksConfig base(Workspace workspace) {
     return new DatabricksConfig()
         .setHost(workspace.host())
@@ -44,8 +44,8 @@ final class SdkClients {
   }
 
   /**
-   * Makes retries take no real time. The SDK waits as long as {@code Retry-After} says, so the wait is taken out of the
-   * answer and the workspace's clock advances by it instead.
+   * Makes retries take no real time. The SDK waits as long as {@code Retry-After} says, so this removes the wait from
+   * the response and advances the workspace's clock instead.
    */
   private static DatabricksConfig withRetries(Workspace workspace, DatabricksConfig config) {
     HttpClient http = new CommonsHttpClient.Builder().withDatabricksConfig(config).build();

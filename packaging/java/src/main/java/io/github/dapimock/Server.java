@@ -21,8 +21,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 
 /**
- * A dapi-mock server: one that this process starts, with its data in memory and on a free port unless options say
- * otherwise, or one that runs already. A started server ends with this process, even if the process is killed.
+ * A dapi-mock server: one that this process starts, on a free port and in memory unless options say otherwise, or one
+ * that is already running. A started server stops when this process ends, even if the process is killed.
  */
 public final class Server implements AutoCloseable {
   private static final long START_SECONDS = 60;
@@ -39,7 +39,7 @@ public final class Server implements AutoCloseable {
     this.ready = ready;
   }
 
-  /** Uses the server that runs at a URL; the key is null where its control API is open. */
+  /** Uses the server at a URL; the key is null if its control API is open. */
   public static Server at(String url, String controlKey) {
     return new Server(new Control(url, controlKey), null, Control.JSON.createObjectNode());
   }
@@ -56,7 +56,7 @@ public final class Server implements AutoCloseable {
       folder = Files.createTempDirectory("dapi-mock");
       return start(folder.resolve("ready.json"), log, options);
     } catch (IOException error) {
-      throw new StartFailedException("dapi-mock could not be started: " + error.getMessage(), error);
+      throw new StartFailedException("could not start dapi-mock: " + error.getMessage(), error);
     } finally {
       if (folder != null) {
         folder.resolve("ready.json").toFile().delete();
@@ -72,7 +72,7 @@ public final class Server implements AutoCloseable {
     Collections.addAll(command, "--ready-file", readyFile.toString());
     Collections.addAll(command, options);
     ProcessBuilder builder = new ProcessBuilder(command);
-    // Settings that a developer's shell exports for other servers must not reach this one.
+    // Keeps settings away that the developer's shell exports for other servers.
     builder.environment().keySet().removeIf(name -> name.startsWith("DAPI_MOCK_") || name.equals("PORT"));
     if (log != null) {
       builder.redirectError(ProcessBuilder.Redirect.appendTo(log.toFile()));
@@ -80,7 +80,7 @@ public final class Server implements AutoCloseable {
     Process process = builder.start();
     CompletableFuture<Boolean> isReady = new CompletableFuture<>();
     List<String> complaints = Collections.synchronizedList(new ArrayList<>());
-    // Both streams are read to the end so that no pipe fills.
+    // Reads both streams to the end, so that no pipe fills up.
     Thread complaining =
         read(
             process.getErrorStream(),
@@ -124,7 +124,7 @@ public final class Server implements AutoCloseable {
               try (BufferedReader lines = new BufferedReader(new InputStreamReader(stream, StandardCharsets.UTF_8))) {
                 lines.lines().forEach(line);
               } catch (IOException | UncheckedIOException error) {
-                // The server's end of the pipe is gone, and so is the server.
+                // The server has exited and closed its end of the pipe.
               } finally {
                 atEnd.run();
               }
@@ -137,7 +137,7 @@ public final class Server implements AutoCloseable {
 
   private static void stop(Process process) {
     try {
-      // The server stops in order when its standard input ends.
+      // The server shuts down gracefully when its standard input ends.
       process.getOutputStream().close();
     } catch (IOException error) {
       process.destroy();
@@ -160,38 +160,38 @@ public final class Server implements AutoCloseable {
     }
   }
 
-  /** Where the server answers, such as {@code http://127.0.0.1:3274}. */
+  /** The server's URL, such as {@code http://127.0.0.1:3274}. */
   public String url() {
     return control.url;
   }
 
-  /** The server's process id; -1 where this process did not start it. */
+  /** The server's process id; -1 if this process did not start it. */
   public long pid() {
     return process == null ? -1 : process.pid();
   }
 
-  /** The default workspace's admin token; null where the server does not know it. */
+  /** The default workspace's admin token; null if it is not known. */
   public String adminToken() {
     return ready.path("token").asText(null);
   }
 
-  /** The client id of the admin service principal; null where it is not known. */
+  /** The client id of the admin service principal; null if it is not known. */
   public String clientId() {
     return ready.path("client_id").asText(null);
   }
 
-  /** The client secret of the admin service principal; null where it is not known. */
+  /** The client secret of the admin service principal; null if it is not known. */
   public String clientSecret() {
     return ready.path("client_secret").asText(null);
   }
 
-  /** Creates an isolated workspace with an account of its own. */
+  /** Creates an isolated workspace in its own account. */
   public Workspace createWorkspace() {
     return createWorkspace(Map.of());
   }
 
   /**
-   * Creates an isolated workspace with an account of its own. Options are those of the control API, such as {@code
+   * Creates an isolated workspace in its own account. Options are those of the control API, such as {@code
    * Map.of("template", "leaky", "ttl", "1h", "port", 0)}.
    */
   public Workspace createWorkspace(Map<String, ?> options) {
@@ -211,7 +211,7 @@ public final class Server implements AutoCloseable {
     return new Workspace(control, workspace);
   }
 
-  /** Returns the production-looking credentials that were sent here: kind, client, count, first and last time. */
+  /** Returns the suspected real credentials that were sent here: kind, client, count, first and last time. */
   public JsonNode suspectedCredentials() {
     return control.get("/tripwire", Map.of()).path("strangers");
   }

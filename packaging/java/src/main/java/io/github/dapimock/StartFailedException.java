@@ -1,6 +1,6 @@
 package io.github.dapimock;
 
-/** The server did not start. The message has what it printed. */
+/** The server did not start. The message includes what it printed. */
 public class StartFailedException extends RuntimeException {
   private static final long serialVersionUID = 1;
 

@@ -36,22 +36,22 @@ public final class Workspace {
     return workspace.path("name").asText();
   }
 
-  /** Where it answers. */
+  /** The workspace's URL. */
   public String host() {
     return workspace.path("host").asText(control.url);
   }
 
-  /** A workspace admin's token; null where the server does not know it any more. */
+  /** A workspace admin's token; null if the server no longer knows it. */
   public String adminToken() {
     return workspace.path("admin_token").asText(null);
   }
 
-  /** The client id of an admin service principal; null where it is not known. */
+  /** The client id of an admin service principal; null if it is not known. */
   public String clientId() {
     return workspace.path("client_id").asText(null);
   }
 
-  /** The client secret of an admin service principal; null where it is not known. */
+  /** The client secret of an admin service principal; null if it is not known. */
   public String clientSecret() {
     return workspace.path("client_secret").asText(null);
   }
@@ -76,7 +76,7 @@ public final class Workspace {
     return new Requests();
   }
 
-  /** What became of each token, expired and revoked ones included. */
+  /** The history of each token, including expired and revoked ones. */
   public Tokens tokens() {
     return new Tokens();
   }
@@ -86,17 +86,17 @@ public final class Workspace {
     return new Audit();
   }
 
-  /** Calls the control API below this workspace: {@code call("POST", "/decoys", Map.of())}. */
+  /** Calls a path of the control API under this workspace: {@code call("POST", "/decoys", Map.of())}. */
   public JsonNode call(String method, String path, Object body) {
     return call(method, path, body, Map.of());
   }
 
-  /** Calls the control API below this workspace, with parameters in the query. */
+  /** Calls a path of the control API under this workspace, with query parameters. */
   public JsonNode call(String method, String path, Object body, Map<String, ?> query) {
     return control.call(method, "/workspaces/" + id() + path, body, query);
   }
 
-  /** Explains this workspace's newest refusal. */
+  /** Explains this workspace's latest refusal. */
   public JsonNode explain() {
     JsonNode refusals = requests().list(Map.of("refused", true, "limit", 1));
     if (refusals.isEmpty()) {
@@ -105,13 +105,13 @@ public final class Workspace {
     return explain(refusals.get(refusals.size() - 1).path("request_id").asText());
   }
 
-  /** Explains the decision on the request whose answer had this {@code X-Request-Id}. */
+  /** Explains the decision on the request whose response had this {@code X-Request-Id}. */
   public JsonNode explain(String requestId) {
     return control.get("/explain/" + Control.encode(requestId), Map.of());
   }
 
   /**
-   * Explains what would be decided on a request that was never sent: {@code Map.of("as", "ann@example.com", "method",
+   * Explains the decision on a request that was never sent: {@code Map.of("as", "ann@example.com", "method",
    * "POST", "path", "/api/2.0/token/create")}.
    */
   public JsonNode explain(Map<String, ?> request) {
@@ -128,12 +128,12 @@ public final class Workspace {
     call("POST", "/reset", Map.of("to", to));
   }
 
-  /** Keeps the workspace as it is now, for {@code reset(name)}. */
+  /** Saves the workspace as it is now, to restore it with {@code reset(name)}. */
   public void checkpoint(String name) {
     call("PUT", "/checkpoints/" + Control.encode(name), null);
   }
 
-  /** Copies the workspace with everything in it. */
+  /** Copies the workspace and everything in it. */
   public Workspace fork() {
     return fork(Map.of());
   }
@@ -150,7 +150,7 @@ public final class Workspace {
     call("PATCH", "/conf", texts);
   }
 
-  /** Deletes the workspace with everything in it. */
+  /** Deletes the workspace and everything in it. */
   public void delete() {
     call("DELETE", "", null);
   }
@@ -160,7 +160,7 @@ public final class Workspace {
     return "workspace " + id() + " at " + host();
   }
 
-  /** The clock only moves forward; whatever is due on the way happens. */
+  /** The clock only moves forward, and events that become due on the way happen. */
   public final class Clock {
     private Clock() {}
 
@@ -174,7 +174,7 @@ public final class Workspace {
       return Instant.ofEpochMilli(get().path("now").path("ms").asLong());
     }
 
-    /** Advances by a span, such as {@code "90d"}; returns the events that happened on the way, in order. */
+    /** Advances by a duration, such as {@code "90d"}; returns the events that happened on the way, in order. */
     public JsonNode advance(String by) {
       return advance(Map.of("by", by));
     }
@@ -203,7 +203,7 @@ public final class Workspace {
       call("POST", "/clock", Map.of("mode", "offset"));
     }
 
-    /** Returns what will happen next if nobody does anything. */
+    /** Returns the upcoming events, in order. */
     public JsonNode upcoming() {
       return call("GET", "/clock/upcoming", null).path("events");
     }
@@ -213,12 +213,12 @@ public final class Workspace {
   public final class Faults {
     private Faults() {}
 
-    /** Arms a fault of the catalogue, such as {@code "rate_limited"}. */
+    /** Arms a fault from the catalogue, such as {@code "rate_limited"}. */
     public JsonNode arm(String name) {
       return arm(Map.of("name", name));
     }
 
-    /** Arms a fault of the catalogue for a number of requests. */
+    /** Arms a fault from the catalogue for a number of requests. */
     public JsonNode arm(String name, int times) {
       return arm(Map.of("name", name, "times", times));
     }
@@ -228,7 +228,7 @@ public final class Workspace {
       return call("POST", "/faults", fault);
     }
 
-    /** Returns the armed faults, each with how many requests it has {@code seen} and how often it has {@code fired}. */
+    /** Returns the armed faults. Each has the number of requests {@code seen} and how often it has {@code fired}. */
     public JsonNode list() {
       return call("GET", "/faults", null).path("faults");
     }
@@ -248,32 +248,32 @@ public final class Workspace {
       return list(Map.of());
     }
 
-    /** Returns the newest requests that match: {@code Map.of("path", "/api/2.0/token/*", "status", 403)}. */
+    /** Returns the newest matching requests: {@code Map.of("path", "/api/2.0/token/*", "status", 403)}. */
     public JsonNode list(Map<String, ?> filters) {
       return call("GET", "/requests", null, filters).path("requests");
     }
 
-    /** Throws {@code ControlException} with the server's own sentence unless a matching request came. */
+    /** Throws {@code ControlException} with the server's message unless a matching request was received. */
     public JsonNode verify(Map<String, ?> match) {
       return verify("at_least", 1, match);
     }
 
-    /** Throws {@code ControlException} unless at least this many matching requests came. */
+    /** Throws {@code ControlException} unless at least this many matching requests were received. */
     public JsonNode verifyAtLeast(int count, Map<String, ?> match) {
       return verify("at_least", count, match);
     }
 
-    /** Throws {@code ControlException} unless at most this many matching requests came. */
+    /** Throws {@code ControlException} unless at most this many matching requests were received. */
     public JsonNode verifyAtMost(int count, Map<String, ?> match) {
       return verify("at_most", count, match);
     }
 
-    /** Throws {@code ControlException} unless exactly this many matching requests came. */
+    /** Throws {@code ControlException} unless exactly this many matching requests were received. */
     public JsonNode verifyExactly(int count, Map<String, ?> match) {
       return verify("exactly", count, match);
     }
 
-    /** Throws {@code ControlException} unless requests that match came in this order; others may be between them. */
+    /** Throws {@code ControlException} unless matching requests were received in this order; others may be between. */
     public JsonNode verifyInOrder(List<? extends Map<String, ?>> matches) {
       return call("POST", "/requests/verify", Map.of("in_order", matches));
     }
@@ -288,7 +288,7 @@ public final class Workspace {
     }
   }
 
-  /** What became of each token, expired and revoked ones included. */
+  /** The history of each token, including expired and revoked ones. */
   public final class Tokens {
     private Tokens() {}
 
@@ -297,12 +297,12 @@ public final class Workspace {
       return list(Map.of());
     }
 
-    /** Returns the tokens that match: {@code Map.of("state", "ended", "owner", "ann@example.com")}. */
+    /** Returns the matching tokens: {@code Map.of("state", "ended", "owner", "ann@example.com")}. */
     public JsonNode list(Map<String, ?> filters) {
       return call("GET", "/tokens", null, filters).path("tokens");
     }
 
-    /** Returns one token with its state. */
+    /** Returns a token and its state. */
     public JsonNode get(String tokenId) {
       JsonNode tokens = list(Map.of("token_id", tokenId));
       if (tokens.isEmpty()) {
@@ -316,12 +316,12 @@ public final class Workspace {
   public final class Audit {
     private Audit() {}
 
-    /** Returns the audit entries in the order of writing. */
+    /** Returns the audit entries in the order they were written. */
     public JsonNode list() {
       return list(Map.of());
     }
 
-    /** Returns the audit entries that match: {@code Map.of("action", "generateDbToken")}. */
+    /** Returns the matching audit entries: {@code Map.of("action", "generateDbToken")}. */
     public JsonNode list(Map<String, ?> filters) {
       ArrayNode entries = Control.JSON.createArrayNode();
       call("GET", "/audit", null, filters)
@@ -333,12 +333,12 @@ public final class Workspace {
       return entries;
     }
 
-    /** Throws {@code ControlException} with the server's own sentence unless the action is in the audit log. */
+    /** Throws {@code ControlException} with the server's message unless the action is in the audit log. */
     public JsonNode expect(String action) {
       return expect(Map.of("action", action));
     }
 
-    /** Throws {@code ControlException} unless the audit log has what is asked: action, actor, count, within. */
+    /** Throws {@code ControlException} unless the audit log has matching entries: action, actor, count, within. */
     public JsonNode expect(Map<String, ?> question) {
       return call("POST", "/audit/expect", question);
     }
