@@ -108,7 +108,7 @@ impl Service {
         let id = workspace.id;
         if fresh {
             let workspace = writer.find_workspace(workspace.id).await?.unwrap_or(workspace);
-            self.keep(&mut writer, &workspace, EMPTY).await?;
+            self.save_checkpoint(&mut writer, &workspace, EMPTY).await?;
         }
         writer.commit().await?;
         Ok(StartOutcome { workspace: id, admin_token: value, admin_client_secret: secret })

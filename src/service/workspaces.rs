@@ -67,7 +67,7 @@ impl Service {
         }
         let workspace = self.create_bare(&mut writer, new).await?;
         let mut created = self.with_credentials(&mut writer, workspace, new).await?;
-        self.keep(&mut writer, &created.workspace, EMPTY).await?;
+        self.save_checkpoint(&mut writer, &created.workspace, EMPTY).await?;
         let Some(seed) = seed else {
             writer.commit().await?;
             return Ok(created);
@@ -78,7 +78,7 @@ impl Service {
         writer.update_delete_at(id, Some(self.clock.now().plus(UNFINISHED_TTL_MS))).await?;
         writer.commit().await?;
         let filled = async {
-            self.fill_workspace(created.workspace.clone(), delete_at, seed, total).await?;
+            self.fill_workspace(&created.workspace, delete_at, seed, total).await?;
             self.workspace(id).await
         };
         match filled.await {
@@ -183,7 +183,7 @@ impl Service {
         writer.insert_workspace(&workspace).await?;
         writer.copy_workspace(&source, &workspace).await?;
         let created = self.with_credentials(&mut writer, workspace, new).await?;
-        self.keep(&mut writer, &created.workspace, SEED).await?;
+        self.save_checkpoint(&mut writer, &created.workspace, SEED).await?;
         writer.commit().await?;
         Ok(created)
     }
@@ -256,7 +256,7 @@ impl Service {
         if known.len() >= MAX_CHECKPOINTS && known.iter().all(|checkpoint| checkpoint.name != *name) {
             return Err(Denial::parameter(format!("A workspace has at most {MAX_CHECKPOINTS} checkpoints.")).into());
         }
-        let kept = self.keep(&mut writer, &workspace, name.as_str()).await?;
+        let kept = self.save_checkpoint(&mut writer, &workspace, name.as_str()).await?;
         writer.commit().await?;
         Ok(kept)
     }
@@ -322,7 +322,7 @@ impl Service {
     }
 
     /// Keeps a workspace under a name that has been checked.
-    pub(super) async fn keep(
+    pub(super) async fn save_checkpoint(
         &self,
         writer: &mut Writer,
         workspace: &Workspace,
