@@ -27,7 +27,7 @@ use crate::http::credential::presented;
 use crate::http::error::{ApiError, wire};
 use crate::http::layers::{REQUEST_ID, origin_of};
 use crate::http::redaction;
-use crate::service::{Authorized, Call, CountMode, Error, NamedRow};
+use crate::service::{Authorized, Call, CountMode, Error, NamedRow, PageRequest};
 
 /// What the account console demands.
 const CONSOLE: Demand =
@@ -129,8 +129,8 @@ pub(super) async fn page(State(control): State<Control>, admin: AccountAdmin, As
         Some(false) => CountMode::Skip,
     };
     let query = wanted.query()?;
-    let page_token = wanted.page_token.as_deref();
-    let page = control.service.token_report(admin.caller.account(), &query, page_token, limit, counted).await?;
+    let request = PageRequest { token: wanted.page_token.as_deref(), limit, count: counted };
+    let page = control.service.token_report(admin.caller.account(), &query, request).await?;
     let mut body = json!({ "tokens": page.rows.iter().map(row_json).collect::<Vec<_>>() });
     if let Some(body) = body.as_object_mut() {
         let counts = page.counts;

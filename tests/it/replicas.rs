@@ -12,7 +12,7 @@ use dapi_mock::domain::tokens::{TokenRequest, TokenValue};
 use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::domain::{CheckpointName, WorkspaceId};
 use dapi_mock::service::{
-    ADMIN_CLIENT_ID, AdminRestrictionChange, Call, Error, JournalLimits, NewWorkspace, StoreError,
+    ADMIN_CLIENT_ID, AdminRestrictionChange, Call, Error, JournalLimits, NewWorkspace, SecretOwner, StoreError,
 };
 use dapi_mock::store::{Database, Lock, Store, TABLES_KEPT, tables_put_back};
 use futures_util::future::join_all;
@@ -284,7 +284,9 @@ async fn what_was_checked_before_an_exchange_writes_nothing_after_it(one: World,
         assert!(is_exchanged(&service.change_conf(call, &[("maxTokenLifetimeDays".into(), Some("1".into()))]).await));
         assert!(is_exchanged(&service.change_admin_restriction(call, &AdminRestrictionChange::reset(), None).await));
         assert!(is_exchanged(&service.replace_rule_set(call, "x", &[], None).await));
-        assert!(is_exchanged(&service.create_secret(call, None, checked.caller.id, None, None).await));
+        assert!(is_exchanged(
+            &service.create_secret(call, SecretOwner { account: None, principal: checked.caller.id }, None, None).await
+        ));
         // Neither a token nor an event more, and whoever comes again is checked against what there is now.
         let again = Checked::by(&other, &token).await;
         assert_eq!(service.own_tokens(again.call()).await.unwrap().len(), 1);

@@ -12,6 +12,7 @@ use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Called, Segments, ok};
+use crate::service::SecretOwner;
 
 /// `SecretInfo`; with `secret` it is the answer to a creation.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -83,7 +84,8 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let (account, principal) = (target.account()?, target.principal()?);
     let (lifetime, scopes) = (body.lifetime.as_deref(), body.scopes.as_deref());
-    let created = app.service.create_secret(called.call(), account, principal, lifetime, scopes).await?;
+    let created =
+        app.service.create_secret(called.call(), SecretOwner { account, principal }, lifetime, scopes).await?;
     Ok(ok(&SecretInfo::new(&created.secret, Some(created.value.reveal()))))
 }
 
@@ -113,8 +115,9 @@ pub async fn list(
     let Query(Paging { page_size, page_token }) =
         paging.map_err(|_| Denial::parameter("page_size is a number and page_token a text."))?;
     let service = &app.service;
-    let (secrets, next_page_token) =
-        service.list_secrets(called.call(), account, principal, page_size, page_token.as_deref()).await?;
+    let (secrets, next_page_token) = service
+        .list_secrets(called.call(), SecretOwner { account, principal }, page_size, page_token.as_deref())
+        .await?;
     let infos = secrets.iter().map(|secret| SecretInfo::new(secret, None)).collect();
     Ok(ok(&SecretList { secrets: infos, next_page_token }))
 }
@@ -127,6 +130,6 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let (account, principal) = (target.account()?, target.principal()?);
     let id = target.secret.as_deref().unwrap_or_default();
-    app.service.delete_secret(called.call(), account, principal, id).await?;
+    app.service.delete_secret(called.call(), SecretOwner { account, principal }, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

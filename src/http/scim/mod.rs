@@ -19,7 +19,7 @@ use super::extract::{Body, Called, Segments, answer, ok};
 use crate::domain::Denial;
 use crate::domain::identities::{Directory, Entry, PrincipalKind};
 use crate::domain::scim::{Change, Page, Sight};
-use crate::service::RelatedAttributes;
+use crate::service::{Collection, IdentityList, RelatedAttributes};
 
 use query::{ListQuery, Projection};
 use resource::resource;
@@ -63,7 +63,14 @@ pub fn list(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
             let shown = RelatedAttributes { groups: projection.shows("groups"), members: projection.shows("members") };
             // Each resource becomes text at once, which takes a tenth of what it is made of.
             let text = |entry: &Entry, sight| Value::from(projection.of(resource(kind, entry, sight))).to_string();
-            let page = app.service.identities(called.call(), directory, kind, &query, shown, text).await?;
+            let page = app
+                .service
+                .identities(
+                    called.call(),
+                    IdentityList { collection: Collection { directory, kind }, query: &query, shown },
+                    text,
+                )
+                .await?;
             Ok::<_, ApiError>(render(page))
         },
     )
@@ -85,7 +92,8 @@ pub fn get(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
                     called: Called,
                     Segments(target): Segments<Target>,
                     projection: Projection| {
-            let (entry, sight) = app.service.identity(called.call(), directory, kind, target.id(&called)?).await?;
+            let (entry, sight) =
+                app.service.identity(called.call(), Collection { directory, kind }, target.id(&called)?).await?;
             Ok::<_, ApiError>(ok(&projection.of(resource(kind, &entry, sight))))
         },
     )
@@ -99,7 +107,7 @@ pub fn create(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
                     Segments(target): Segments<Target>,
                     Body(body): Body<Map<String, Value>>| {
             target.id(&called)?;
-            let entry = app.service.create_identity(called.call(), directory, kind, &body).await?;
+            let entry = app.service.create_identity(called.call(), Collection { directory, kind }, &body).await?;
             Ok::<_, ApiError>(answer(StatusCode::CREATED, &resource(kind, &entry, Sight::Everything)))
         },
     )
@@ -137,14 +145,14 @@ async fn change(
     id: &str,
     change: &Change,
 ) -> Result<Response, ApiError> {
-    let entry = app.service.change_identity(called.call(), directory, kind, id, change).await?;
+    let entry = app.service.change_identity(called.call(), Collection { directory, kind }, id, change).await?;
     Ok(ok(&resource(kind, &entry, Sight::Everything)))
 }
 
 /// `users.delete` and its siblings.
 pub fn delete(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     on_delete(async move |State(app): State<App>, called: Called, Segments(target): Segments<Target>| {
-        app.service.delete_identity(called.call(), directory, kind, target.id(&called)?).await?;
+        app.service.delete_identity(called.call(), Collection { directory, kind }, target.id(&called)?).await?;
         Ok::<_, ApiError>(StatusCode::NO_CONTENT.into_response())
     })
 }
