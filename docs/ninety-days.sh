@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Databricks revokes a token that nobody used for 90 days. Rehearse it in a moment:
+# Databricks revokes a token that nobody used for 90 days. This rehearses it in a moment:
 #
-#   dapi-mock exec -- docs/ninety-days.sh        (MOCK names the binary where it is not in PATH)
+#   dapi-mock exec -- docs/ninety-days.sh        (MOCK names the binary if it is not in PATH)
 set -euo pipefail
 mock=${MOCK:-dapi-mock}
 api() { curl -sS -H "Authorization: Bearer $1" "$DATABRICKS_HOST/api/2.0/$2" "${@:3}"; }
@@ -13,9 +13,9 @@ busy=$(api "$DATABRICKS_TOKEN" token/create -d '{"comment": "busy"}') && used=$(
 idle=$(api "$DATABRICKS_TOKEN" token/create -d '{"comment": "idle"}') && unused=$(field token_value <<<"$idle")
 busy=$(field token_id <<<"$busy") && idle=$(field token_id <<<"$idle")
 api "$unused" token/list | expect "$idle"                                 # used today, and never again
-$mock clock --by 89d && api "$used" token/list | expect "$idle"           # day 89: both live, one is used
-$mock clock --by 1d | expect "token.auto_revoked  $idle"                  # day 90: the other goes
-test "$(lists | grep -o "$busy\|$idle" | sort -u)" = "$busy"              # one is in the lists, one in neither
-test "$(lists | grep -o "$busy" | wc -l)" = 2                             # and in both of them
+$mock clock --by 89d && api "$used" token/list | expect "$idle"           # day 89: both work, and one is used
+$mock clock --by 1d | expect "token.auto_revoked  $idle"                  # day 90: the unused one is revoked
+test "$(lists | grep -o "$busy\|$idle" | sort -u)" = "$busy"              # the lists have only the used one,
+test "$(lists | grep -o "$busy" | wc -l)" = 2                             # and both lists have it
 $mock audit --action revokeDbToken --actor System-User | expect "$idle"   # the audit log says who
 api "$unused" token/list | expect '"error_code":403' && $mock explain --last | tee /dev/stderr | expect 'was last used at'

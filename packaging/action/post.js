@@ -88,7 +88,7 @@ run(async () => {
   if (!host) return;
   try {
     const control = new Control(host, controlKey());
-    const { strangers: suspects } = await control.call("GET", "/tripwire");
+    const suspects = (await control.call("GET", "/tripwire")).strangers;
     fs.appendFileSync(process.env.GITHUB_STEP_SUMMARY, await summary(control, suspects));
     if (suspects.length > 0) {
       const count = suspects.reduce((sum, suspect) => sum + suspect.count, 0);

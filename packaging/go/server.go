@@ -148,7 +148,9 @@ func (s *Server) Stop() {
 // SuspectedCredentials returns the suspected real credentials that were sent here: kind, client, count, first and last
 // time.
 func (s *Server) SuspectedCredentials() ([]JSON, error) {
-	var answer struct{ Strangers []JSON }
+	var answer struct {
+		Suspected []JSON `json:"strangers"`
+	}
 	err := s.control.call("GET", "/tripwire", nil, nil, &answer)
-	return answer.Strangers, err
+	return answer.Suspected, err
 }

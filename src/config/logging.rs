@@ -17,7 +17,6 @@ pub struct LogArgs {
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum LogLevel {
     Off,
     Error,

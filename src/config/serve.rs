@@ -227,7 +227,6 @@ pub struct TripwireArgs {
 
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum OnOff {
     On,
     Off,

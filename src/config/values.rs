@@ -142,7 +142,6 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 /// What a request showed as its credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum CredentialName {
     None,
     PatBearer,
@@ -153,7 +152,6 @@ pub enum CredentialName {
 
 /// What a census groups by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum CensusBy {
     Client,
     Principal,

@@ -11,11 +11,11 @@ use super::faults::fault_json;
 use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
 use super::tokens::fate_json;
 use crate::domain::authorize::{Demand, Step};
-use crate::domain::explain::{Actor, Change, Why};
+use crate::domain::explain::{Actor, Explanation, RemedyStep};
 use crate::domain::faults::{Fault, When};
 use crate::domain::{Denial, TokenId, WorkspaceId};
 use crate::http::error::wire;
-use crate::http::reason::why;
+use crate::http::explanation::why;
 use crate::http::routes;
 use crate::http::tokens::token_request;
 use crate::service::{DryRun, HistoryFilter, JournalEntry};
@@ -91,7 +91,7 @@ fn describe_fault(out: &mut Map<String, Value>, fault: &Fault, workspace: Option
         fault.id
     );
     out.insert("remedy".into(), remedy.into());
-    let clear = workspace.map(|workspace| Change::Call {
+    let clear = workspace.map(|workspace| RemedyStep::Call {
         r#as: Actor::Operator,
         method: "DELETE".into(),
         path: format!("/_mock/v1/workspaces/{workspace}/faults/{}", fault.id),
@@ -101,7 +101,7 @@ fn describe_fault(out: &mut Map<String, Value>, fault: &Fault, workspace: Option
 }
 
 /// The ordered checks, the deciding one, and the smallest change that would allow the request.
-fn decision(trace: &[Step], why: Option<&Why>, status: u16) -> Map<String, Value> {
+fn decision(trace: &[Step], why: Option<&Explanation>, status: u16) -> Map<String, Value> {
     let checks: Vec<Value> = trace
         .iter()
         .map(|step| json!({ "check": step.check.as_str(), "passed": step.passed, "because": step.because }))
@@ -144,7 +144,7 @@ pub(super) async fn dry_run(
     let method: Method = wanted.method.parse().map_err(|_| Problem::bad_request("method: use GET, POST and so on."))?;
     let route = routes::find(&method, wanted.path.split('?').next().unwrap_or_default());
     let body = wanted.body.map(|body| body.to_string()).unwrap_or_default();
-    let creates = route.filter(|route| route.creates_token());
+    let creates = route.filter(|route| route.creates_token);
     let run = DryRun {
         principal: wanted.principal,
         demand: route.map_or(Demand::UNROUTED, |route| route.demand),
@@ -154,7 +154,7 @@ pub(super) async fn dry_run(
     };
     let outcome = control.service.dry_run(id, &run).await?;
     let texts = control.service.error_texts();
-    let status = |denial: &Denial| wire(&denial.clone().into(), "", texts).status.as_u16();
+    let status = |denial: &Denial| wire(&denial.clone().into(), texts).status.as_u16();
     let status = outcome.denial.as_ref().map_or(200, status);
     let reason = |denial: &Denial| why(denial, &outcome.trace, run.demand, &outcome.parties, ("", texts));
     let why = outcome.denial.as_ref().map(reason);

@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use super::Control;
 use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
-use crate::domain::Denial;
-use crate::domain::faults::{CATALOGUE, Fault, Rule, Wanted};
+use crate::domain::denial::ControlDenial;
+use crate::domain::faults::{CATALOGUE, Fault, FaultRequest, Rule};
 use crate::http::{redaction, routes};
 
 /// `{"name"?, "match"?, "offset"?, "times"?, "when"?, "effect"?}`: arms a fault after the others.
 pub(super) async fn arm(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(wanted): Input<Wanted>,
+    Input(wanted): Input<FaultRequest>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let rule = wanted.checked().map_err(Problem::bad_request)?;
-    if rule.requests.path.as_deref().is_some_and(routes::is_never_faulted) {
+    if rule.requests.path.as_deref().is_some_and(|path| path.starts_with("/_mock") || routes::is_never_faulted(path)) {
         return Err(Problem::bad_request("match.path: discovery, keys, health and the control API have no faults."));
     }
     let text = rule_json(&rule).to_string();
@@ -41,7 +41,7 @@ pub(super) async fn show(State(control): State<Control>, Path((workspace, fault)
     let id = workspace_id(&control.service, &workspace).await?;
     let number = number(&fault)?;
     let faults = control.service.faults(id).await?;
-    let found = faults.iter().find(|fault| fault.id == number).ok_or(Denial::FaultNotFound(fault))?;
+    let found = faults.iter().find(|fault| fault.id == number).ok_or(ControlDenial::FaultNotFound(fault))?;
     Ok(ok(&fault_json(found)))
 }
 
@@ -74,8 +74,8 @@ pub(super) async fn catalogue() -> Reply {
     Ok(ok(&json!({ "faults": faults })))
 }
 
-fn number(text: &str) -> Result<i64, Denial> {
-    text.parse().map_err(|_| Denial::FaultNotFound(text.to_owned()))
+fn number(text: &str) -> Result<i64, ControlDenial> {
+    text.parse().map_err(|_| ControlDenial::FaultNotFound(text.to_owned()))
 }
 
 fn rule_json(rule: &Rule) -> Value {

@@ -71,11 +71,6 @@ impl fmt::Display for Access {
     }
 }
 
-/// In a request that our own pages make in the process, which have looked themselves who may use the control API. No
-/// request from outside has it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ByPages;
-
 /// How long a request may take: long enough for a sweep of a million tokens.
 pub const LIMIT: Duration = Duration::from_mins(5);
 

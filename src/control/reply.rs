@@ -13,12 +13,13 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::routes::ROUTES;
+use crate::domain::denial::RequestDenial;
 use crate::domain::plain_words::in_plain_words;
 use crate::domain::settings::ErrorTexts;
 use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::http::body::{BODY_TIMEOUT, decoded};
 use crate::http::error::{ApiError, wire};
 use crate::http::extract::parse_object;
-use crate::http::layers::{BODY_TIMEOUT, decoded};
 use crate::http::oauth::authorize::too_many_wrong_keys;
 use crate::service::{Error, Service};
 
@@ -56,15 +57,15 @@ impl From<Error> for Problem {
     }
 }
 
-impl From<Denial> for Problem {
-    fn from(denial: Denial) -> Self {
-        Self::from(ApiError::from(denial))
+impl<D: Into<Denial>> From<D> for Problem {
+    fn from(denial: D) -> Self {
+        Self::from(ApiError::Denied(denial.into()))
     }
 }
 
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
-        let wire = wire(&error, "", ErrorTexts::default());
+        let wire = wire(&error, ErrorTexts::default());
         Self { retry_after: wire.retry_after, ..Self::new(wire.status, wire.message) }
     }
 }
@@ -108,7 +109,7 @@ pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 /// is closed, and the client's next request meets that.
 pub(super) async fn received(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| Denial::BodyTimeout)?;
+    let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| RequestDenial::BodyTimeout)?;
     let bytes = decoded(Ok(bytes.map_err(|_| too_large())?), &parts.headers)?;
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
@@ -127,7 +128,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| too_large())?;
         parse_object(&bytes).map(Self).map_err(|denial| match denial {
-            Denial::MalformedRequest(detail) => Problem::bad_request(format!("The body is no JSON object: {detail}")),
+            Denial::Request(RequestDenial::MalformedBody(detail)) => {
+                Problem::bad_request(format!("The body is no JSON object: {detail}"))
+            }
             other => other.into(),
         })
     }

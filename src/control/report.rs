@@ -23,9 +23,10 @@ use crate::domain::authorize::{Caller, Demand, NamedWorkspace, Right};
 use crate::domain::identities::PrincipalKind;
 use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
 use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scopes};
-use crate::http::credential::presented;
-use crate::http::error::{ApiError, wire};
-use crate::http::layers::{REQUEST_ID, origin_of};
+use crate::http::context::origin_of;
+use crate::http::credential::Credentials;
+use crate::http::error::wire;
+use crate::http::exchange::REQUEST_ID;
 use crate::http::redaction;
 use crate::service::{Authorized, Call, CountMode, Error, NamedRow, PageRequest};
 
@@ -46,13 +47,13 @@ impl FromRequestParts<Control> for AccountAdmin {
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
         let service = &control.service;
         let origin = Arc::new(origin_of(service, &parts.headers, &parts.extensions));
-        let shown = presented(&parts.headers);
+        let shown = Credentials::of(&parts.headers, &parts.uri).presented;
         let Authorized { decision, origin, .. } =
             service.authorize(&shown, &NamedWorkspace::Unnamed, CONSOLE, &origin).await?;
         let caller = decision.outcome.map_err(|denial| {
             let because = decision.trace.last().map(|step| redaction::line(&step.because)).unwrap_or_default();
             tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
-            let wire = wire(&ApiError::Denied(denial), &origin.request_id, service.error_texts());
+            let wire = wire(&denial.into(), service.error_texts());
             Problem::new(wire.status, wire.message)
         })?;
         let segments = Path::<HashMap<String, String>>::from_request_parts(parts, control).await;

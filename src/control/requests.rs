@@ -18,7 +18,7 @@ use super::explain::{not_kept, why_refused};
 use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::authorize::Check;
 use crate::domain::faults::path_fits;
-use crate::domain::journal::{CredentialKind, Wanted};
+use crate::domain::journal::{CredentialKind, RequestFilter};
 use crate::domain::{Millis, TokenId, Workspace};
 use crate::http::redaction;
 use crate::http::routes::{self, ROUTES};
@@ -54,7 +54,7 @@ struct Listing {
 #[expect(dead_code, reason = "only described")]
 pub(super) struct ListParameters {
     #[serde(flatten)]
-    wanted: Wanted,
+    wanted: RequestFilter,
     #[serde(flatten)]
     listing: Listing,
 }
@@ -65,7 +65,7 @@ async fn workspace(control: &Control, named: &str) -> Result<Workspace, Problem>
 }
 
 /// What is asked for. It is told again in answers, so it may hold no secret.
-fn words(wanted: &Wanted) -> Result<String, Problem> {
+fn words(wanted: &RequestFilter) -> Result<String, Problem> {
     let words = wanted.words();
     if redaction::line(&words) == words {
         Ok(words)
@@ -128,7 +128,7 @@ struct Selection {
 async fn select(
     control: &Control,
     workspace: &Workspace,
-    wanted: &Wanted,
+    wanted: &RequestFilter,
     listing: &Listing,
 ) -> Result<Selection, Problem> {
     words(wanted)?;
@@ -154,7 +154,7 @@ fn listed(listing: &Listing, Selection { found, has_older }: &Selection) -> Resp
 }
 
 /// Tells the parameters that are about which requests from the others.
-fn read(parameters: BTreeMap<String, String>) -> Result<(Wanted, Listing), Problem> {
+fn read(parameters: BTreeMap<String, String>) -> Result<(RequestFilter, Listing), Problem> {
     let wrong = |error: &dyn std::fmt::Display| Problem::bad_request(error.to_string());
     let (mut wanted, mut listing) = (Map::new(), Map::new());
     for (name, text) in parameters {
@@ -204,11 +204,11 @@ pub(super) async fn clear(State(control): State<Control>, Path(named): Path<Stri
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "RequestExpectation")]
 pub(super) struct Expectation {
-    r#match: Option<Wanted>,
+    r#match: Option<RequestFilter>,
     at_least: Option<usize>,
     at_most: Option<usize>,
     exactly: Option<usize>,
-    in_order: Option<Vec<Wanted>>,
+    in_order: Option<Vec<RequestFilter>>,
 }
 
 /// `{"match", "at_least"?, "at_most"?, "exactly"?}` or `{"in_order": [match, …]}`: 200 when the journal agrees,
@@ -236,7 +236,7 @@ pub(super) async fn verify(
     }
 }
 
-fn counted(kept: &[Arc<JournalEntry>], wanted: &Wanted, least: usize, most: usize) -> Reply {
+fn counted(kept: &[Arc<JournalEntry>], wanted: &RequestFilter, least: usize, most: usize) -> Reply {
     let words = words(wanted)?;
     let matching: Vec<&Arc<JournalEntry>> = kept.iter().filter(|exchange| wanted.takes(&exchange.seen())).collect();
     if (least..=most).contains(&matching.len()) {
@@ -252,7 +252,7 @@ fn counted(kept: &[Arc<JournalEntry>], wanted: &Wanted, least: usize, most: usiz
     Ok(unmet(&error, &matching, kept, wanted))
 }
 
-fn in_order(kept: &[Arc<JournalEntry>], steps: &[Wanted]) -> Reply {
+fn in_order(kept: &[Arc<JournalEntry>], steps: &[RequestFilter]) -> Reply {
     let mut rest = kept.iter();
     let mut found: Vec<&Arc<JournalEntry>> = Vec::new();
     for (index, wanted) in steps.iter().enumerate() {
@@ -273,7 +273,7 @@ fn met(matching: &[&Arc<JournalEntry>]) -> Response {
 }
 
 /// The requests that fit, and those that fit but for the least.
-fn unmet(error: &str, matching: &[&Arc<JournalEntry>], kept: &[Arc<JournalEntry>], wanted: &Wanted) -> Response {
+fn unmet(error: &str, matching: &[&Arc<JournalEntry>], kept: &[Arc<JournalEntry>], wanted: &RequestFilter) -> Response {
     let brief = |exchange: &JournalEntry, differs: &[String]| {
         json!({
             "number": exchange.number, "request_id": exchange.request_id, "method": exchange.method,

@@ -100,7 +100,7 @@ pub static ROUTES: &[Route] = &[
     row(Method::GET, "/v1/workspaces/{workspace}/tokens", "tokens.list", "every token, also those that ended, and why", || get(tokens::list)).query::<tokens::Wanted>(),
     row(Method::GET, "/v1/workspaces/{workspace}/audit", "audit.export", "the audit log as JSON lines", || get(audit::export)).query::<audit::Export>(),
     row(Method::POST, "/v1/workspaces/{workspace}/audit/expect", "audit.expect", "assert that something is in the audit log", || post(audit::expect)).body::<audit::Expectation>(),
-    row(Method::POST, "/v1/workspaces/{workspace}/faults", "faults.arm", "arm a fault", || post(faults::arm)).body::<crate::domain::faults::Wanted>(),
+    row(Method::POST, "/v1/workspaces/{workspace}/faults", "faults.arm", "arm a fault", || post(faults::arm)).body::<crate::domain::faults::FaultRequest>(),
     row(Method::GET, "/v1/workspaces/{workspace}/faults", "faults.list", "the faults of a workspace, and how often they fired", || get(faults::list)),
     row(Method::DELETE, "/v1/workspaces/{workspace}/faults", "faults.clear", "clear all faults of a workspace", || delete(faults::clear)),
     row(Method::GET, "/v1/workspaces/{workspace}/faults/{id}", "faults.get", "a fault", || get(faults::show)),

@@ -37,7 +37,7 @@ impl PermissionLevel {
 
 /// One way in which a principal is, or belongs to, the subject of access rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reach {
+pub struct Membership {
     /// The principal itself, or a group that holds it directly or through other groups.
     pub subject: PrincipalId,
     /// The member of `subject` through which it is reached; `None` for the principal itself.
@@ -61,7 +61,7 @@ pub struct Standing {
     /// Whether the principal is deactivated neither in the account nor in the workspace.
     pub active: bool,
     /// The principal and its groups, nested ones included.
-    pub reach: Vec<Reach>,
+    pub reach: Vec<Membership>,
 }
 
 impl Standing {
@@ -116,12 +116,12 @@ mod tests {
 
     use super::*;
 
-    fn reach(subject: i64, via: Option<i64>, level: Option<PermissionLevel>) -> Reach {
+    fn reach(subject: i64, via: Option<i64>, level: Option<PermissionLevel>) -> Membership {
         let (subject, via, name) = (PrincipalId(subject), via.map(PrincipalId), format!("p{subject}"));
-        Reach { subject, via, name, level, assigned: false, account_admin: false }
+        Membership { subject, via, name, level, assigned: false, account_admin: false }
     }
 
-    fn standing(reach: Vec<Reach>) -> Standing {
+    fn standing(reach: Vec<Membership>) -> Standing {
         Standing { admins_group: PrincipalId(100), active: true, reach }
     }
 
@@ -129,7 +129,7 @@ mod tests {
     fn a_group_of_the_account_brings_its_members_along() {
         let mut nested = standing(vec![reach(1, None, None), reach(2, Some(1), None), reach(3, Some(2), None)]);
         assert!(!nested.is_active() && !nested.is_account_admin());
-        nested.reach[2] = Reach { assigned: true, account_admin: true, ..nested.reach[2].clone() };
+        nested.reach[2] = Membership { assigned: true, account_admin: true, ..nested.reach[2].clone() };
         assert!(nested.is_active() && nested.is_account_admin());
         nested.active = false;
         assert!(!nested.is_active() && nested.is_account_admin());
@@ -173,7 +173,7 @@ mod tests {
     proptest! {
         #[test]
         fn another_entry_never_takes_ability_away(levels in proptest::collection::vec(proptest::option::of(Just(PermissionLevel::CanUse)), 1..6), at in 0..6_usize) {
-            let rows: Vec<Reach> = levels.iter().enumerate().map(|(i, level)| {
+            let rows: Vec<Membership> = levels.iter().enumerate().map(|(i, level)| {
                 let i = i64::try_from(i).unwrap();
                 reach(i, (i > 0).then(|| i - 1), *level)
             }).collect();

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::authorize::{Check, Demand, Parties, Party, Right, Step};
-use super::denial::Feature;
+use super::denial::{AccessDenial, Feature, RequestDenial};
 use super::{Denial, WorkspaceId};
 use crate::domain::identities::PrincipalKind;
 
 /// Why a request was refused, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Why {
+pub struct Explanation {
     /// What the wire says.
     pub message: String,
     /// The setting, entry, time or group path behind it; the message where nothing more is known.
@@ -19,7 +19,7 @@ pub struct Why {
     pub remedy: String,
     /// The same as what to do, in order; empty where nothing would allow this request.
     #[serde(default)]
-    pub steps: Vec<Change>,
+    pub steps: Vec<RemedyStep>,
 }
 
 /// Who carries out a change.
@@ -39,7 +39,7 @@ pub enum Actor {
 /// A step of a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
-pub enum Change {
+pub enum RemedyStep {
     /// A call to make first.
     Call {
         /// Who makes it.
@@ -84,16 +84,16 @@ pub struct Remedy {
     /// In words.
     pub text: String,
     /// As steps.
-    pub steps: Vec<Change>,
+    pub steps: Vec<RemedyStep>,
 }
 
 impl Remedy {
-    fn new(text: impl Into<String>, steps: Vec<Change>) -> Self {
+    fn new(text: impl Into<String>, steps: Vec<RemedyStep>) -> Self {
         Self { text: text.into(), steps }
     }
 
     fn resend(text: impl Into<String>, with: Difference) -> Self {
-        Self::new(text, vec![Change::Resend { with }])
+        Self::new(text, vec![RemedyStep::Resend { with }])
     }
 
     /// One that tells what is wrong with the request, and that no change elsewhere helps.
@@ -104,7 +104,7 @@ impl Remedy {
 
 /// A refused request.
 #[derive(Clone, Copy, Debug)]
-pub struct Refused<'a> {
+pub struct RefusedRequest<'a> {
     /// The refusal.
     pub denial: &'a Denial,
     /// The deciding check, when one of the ordered checks decided; otherwise the operation itself refused.
@@ -115,7 +115,7 @@ pub struct Refused<'a> {
     pub parties: &'a Parties,
 }
 
-impl Refused<'_> {
+impl RefusedRequest<'_> {
     /// The smallest change that would allow the request: also what the checks behind the deciding one would find.
     pub fn remedy(self) -> Remedy {
         let Some(check) = self.step.map(|step| step.check) else { return self.of_operation() };
@@ -136,7 +136,7 @@ impl Refused<'_> {
             remedy.steps.extend(other.steps);
         }
         // A credential is made last, once its owner may have one.
-        remedy.steps.sort_by_key(|step| matches!(step, Change::Resend { .. }));
+        remedy.steps.sort_by_key(|step| matches!(step, RemedyStep::Resend { .. }));
         remedy
     }
 
@@ -212,10 +212,10 @@ impl Refused<'_> {
 
     fn has_right(self) -> Remedy {
         match self.denial {
-            Denial::AccountNeedsOauth => self.other_credential(),
-            Denial::NotAccountAdmin(_) => self.make_account_admin(),
-            Denial::TokensDisabled => self.enable_tokens(),
-            Denial::NoTokenPermission => self.permit_owner(),
+            Denial::Access(AccessDenial::AccountNeedsOauth) => self.other_credential(),
+            Denial::Access(AccessDenial::NotAccountAdmin(_)) => self.make_account_admin(),
+            Denial::Access(AccessDenial::TokensDisabled) => self.enable_tokens(),
+            Denial::Access(AccessDenial::NoTokenPermission) => self.permit_owner(),
             _ => self.join_admins(),
         }
     }
@@ -229,17 +229,17 @@ impl Refused<'_> {
             }
             Denial::InvalidTimeout(_) => lifetime("Ask for at least one second, or leave lifetime_seconds out.", 1),
             Denial::QuotaExceeded => {
-                Remedy::new("Revoke one of the owner's live tokens first.", vec![Change::RevokeOneToken])
+                Remedy::new("Revoke one of the owner's live tokens first.", vec![RemedyStep::RevokeOneToken])
             }
             Denial::TokenNotFound(_) | Denial::TokenToUpdateNotFound(_) => Remedy::words(
                 "Nothing brings a token back: name a live one that the caller may see. The tombstones list those that \
                  ended.",
             ),
-            Denial::TokensDisabled => self.enable_tokens(),
-            Denial::NoTokenPermission => self.permit_owner(),
-            Denial::NotAdmin(_) => self.join_admins(),
-            Denial::NotAccountAdmin(_) => self.make_account_admin(),
-            Denial::NotInTier(_) => self.premium(),
+            Denial::Access(AccessDenial::TokensDisabled) => self.enable_tokens(),
+            Denial::Access(AccessDenial::NoTokenPermission) => self.permit_owner(),
+            Denial::Access(AccessDenial::NotAdmin(_)) => self.join_admins(),
+            Denial::Access(AccessDenial::NotAccountAdmin(_)) => self.make_account_admin(),
+            Denial::Access(AccessDenial::NotInTier(_)) => self.premium(),
             Denial::ServicePrincipalMayNotUseTokens(name) => {
                 let text = format!("Give CAN_USE on tokens to '{name}' first.");
                 Remedy::new(text, vec![permit("service_principal_name", name)])
@@ -252,11 +252,13 @@ impl Refused<'_> {
                 "Nothing allows this in a workspace on Azure: there, the service principal creates the token itself, \
                  with its OAuth credential.",
             ),
-            Denial::EndpointNotFound { .. } => {
+            Denial::Request(RequestDenial::EndpointNotFound { .. }) => {
                 Remedy::words("Call a route that is emulated: docs/compatibility.md lists them.")
             }
             Denial::StaleEtag(etag) => Remedy::words(format!("Send the newest etag: {etag}")),
-            Denial::MalformedRequest(detail) => Remedy::words(format!("Send a JSON object: {detail}")),
+            Denial::Request(RequestDenial::MalformedBody(detail)) => {
+                Remedy::words(format!("Send a JSON object: {detail}"))
+            }
             _ => Remedy::words("Change the request as the message says."),
         }
     }
@@ -309,8 +311,8 @@ impl Refused<'_> {
 
     fn premium(self) -> Remedy {
         let feature = match self.denial {
-            Denial::NotInTier(Feature::TokenLifetime) => "A maximum lifetime is",
-            Denial::NotInTier(Feature::TokenPermissions) => "Permissions on tokens are",
+            Denial::Access(AccessDenial::NotInTier(Feature::TokenLifetime)) => "A maximum lifetime is",
+            Denial::Access(AccessDenial::NotInTier(Feature::TokenPermissions)) => "Permissions on tokens are",
             _ => "Token management is",
         };
         let text = format!(
@@ -339,7 +341,7 @@ impl Refused<'_> {
             steps.push(scim(Actor::AccountAdmin, path, &activate));
         }
         if !owner.assigned && self.demand.right != Right::AccountApi {
-            steps.push(Change::Call {
+            steps.push(RemedyStep::Call {
                 r#as: Actor::AccountAdmin,
                 method: "PUT".into(),
                 path: format!(
@@ -387,8 +389,8 @@ impl Refused<'_> {
     }
 
     /// A change by the control API.
-    fn control(self, what: &str, body: Value) -> Vec<Change> {
-        let call = |(id, _, _): (WorkspaceId, _, _)| Change::Call {
+    fn control(self, what: &str, body: Value) -> Vec<RemedyStep> {
+        let call = |(id, _, _): (WorkspaceId, _, _)| RemedyStep::Call {
             r#as: Actor::Operator,
             method: "PATCH".into(),
             path: format!("/_mock/v1/workspaces/{id}/{what}"),
@@ -403,8 +405,8 @@ fn lifetime(text: impl Into<String>, seconds: i64) -> Remedy {
     Remedy::resend(text, Difference::Body(members))
 }
 
-fn permit(member: &str, name: &str) -> Change {
-    Change::Call {
+fn permit(member: &str, name: &str) -> RemedyStep {
+    RemedyStep::Call {
         r#as: Actor::WorkspaceAdmin,
         method: "PATCH".into(),
         path: "/api/2.0/permissions/authorization/tokens".into(),
@@ -412,12 +414,12 @@ fn permit(member: &str, name: &str) -> Change {
     }
 }
 
-fn scim(actor: Actor, path: String, operation: &Value) -> Change {
+fn scim(actor: Actor, path: String, operation: &Value) -> RemedyStep {
     let body = json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
         "Operations": [operation],
     });
-    Change::Call { r#as: actor, method: "PATCH".into(), path, body }
+    RemedyStep::Call { r#as: actor, method: "PATCH".into(), path, body }
 }
 
 fn collection(kind: PrincipalKind) -> &'static str {

@@ -221,7 +221,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Fault")]
-pub struct Wanted {
+pub struct FaultRequest {
     /// See [`Rule::name`].
     pub name: Option<String>,
     /// See [`Rule::requests`].
@@ -244,14 +244,14 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Opti
     T::deserialize(from).map(Some)
 }
 
-impl Wanted {
+impl FaultRequest {
     /// The rule that is asked for.
     ///
     /// # Errors
     /// A sentence that says what would be right.
     pub fn checked(self) -> Result<Rule, String> {
         let base = match &self.name {
-            Some(name) => Named::find(name)?.wanted()?,
+            Some(name) => CatalogueFault::find(name)?.wanted()?,
             None => Self::default(),
         };
         let effect = self.effect.or(base.effect);
@@ -365,7 +365,7 @@ pub struct Fault {
 
 /// A fault of the catalogue.
 #[derive(Clone, Copy, Debug)]
-pub struct Named {
+pub struct CatalogueFault {
     /// Its name.
     pub name: &'static str,
     /// What it stands for.
@@ -376,7 +376,7 @@ pub struct Named {
     wanted: &'static str,
 }
 
-impl Named {
+impl CatalogueFault {
     /// A fault by name.
     ///
     /// # Errors
@@ -391,7 +391,7 @@ impl Named {
         })
     }
 
-    fn wanted(&self) -> Result<Wanted, String> {
+    fn wanted(&self) -> Result<FaultRequest, String> {
         serde_json::from_str(self.wanted).map_err(|error| format!("{}: {error}", self.name))
     }
 
@@ -400,7 +400,7 @@ impl Named {
     /// # Errors
     /// A sentence, if the catalogue were wrong.
     pub fn rule(&self) -> Result<Rule, String> {
-        Wanted { name: Some(self.name.to_owned()), ..Wanted::default() }.checked()
+        FaultRequest { name: Some(self.name.to_owned()), ..FaultRequest::default() }.checked()
     }
 }
 
@@ -409,36 +409,36 @@ const NOT_EMULATED: [(&str, &str); 1] =
     [("cold_workspace", "its text on the wire was never captured; arm an error of your own.")];
 
 /// Failures that clients of the real service have met.
-pub static CATALOGUE: &[Named] = &[
-    Named {
+pub static CATALOGUE: &[CatalogueFault] = &[
+    CatalogueFault {
         name: "rate_limited",
         stands_for: "Too many requests at once; come back in a second.",
         source: "text: databrickslabs/ucx#401; Retry-After as the clients read it",
         wanted: r#"{"effect": {"status": 429, "error_code": "REQUEST_LIMIT_EXCEEDED", "retry_after": 1,
             "message": "Workspace exceeded the concurrent limit of 20 requests."}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "rpc_bucket",
         stands_for: "The limit inside the service, which comes without Retry-After.",
         source: "databrickslabs/pytester#77, ssc-sp/datahub-portal#362; the status is inferred",
         wanted: r#"{"effect": {"status": 429, "error_code": "REQUEST_LIMIT_EXCEEDED",
             "message": "GetUserPermissionsRequest RPC token bucket limit has been exceeded."}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "scim_overloaded",
         stands_for: "SCIM's own lower limit, told as 500: clients retry it by its text or not at all.",
         source: "databricks/databricks-sdk-go#721",
         wanted: r#"{"match": {"path": "/api/2.0/preview/scim/v2/*"}, "effect": {"status": 500,
             "error_code": "REQUEST_LIMIT_EXCEEDED", "message": "Workspace exceeded the concurrent limit of 4 requests."}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "temporarily_unavailable",
         stands_for: "The service cannot authenticate for a moment.",
         source: "Microsoft's Databricks task for Azure DevOps, issue 31 (research/api-identity-auth.md §4.2)",
         wanted: r#"{"effect": {"status": 503, "error_code": "TEMPORARILY_UNAVAILABLE",
             "message": "Authentication is temporarily unavailable. Please try again later."}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "quota_exceeded",
         stands_for: "The caller has 600 tokens, without making them.",
         source: "code: the API reference; the text is ours",
@@ -446,53 +446,53 @@ pub static CATALOGUE: &[Named] = &[
             "error_code": "QUOTA_EXCEEDED",
             "message": "The maximum of 600 tokens per user in this workspace is reached; revoke one first."}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "token_revoked_mid_flight",
         stands_for: "Somebody revokes the token after its check: the request ends as it began, the next one is refused.",
         source: "ours; the token is really revoked, by System-User",
         wanted: r#"{"effect": {"kind": "revoke_token"}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "toggle_takes_seconds",
         stands_for: "A changed workspace configuration takes a few seconds; reads show it at once.",
         source: "the article on monitoring and managing personal access tokens (requirement R35)",
         wanted: r#"{"match": {"method": "PATCH", "path": "/api/2.0/workspace-conf"},
             "effect": {"kind": "delay_propagation", "delay_ms": 3000}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "acl_propagation",
         stands_for: "A permission on tokens that was given is not in force yet; `times` says for how many calls.",
         source: "the text: terraform-databricks-examples#196; that it lasts a few calls is inferred",
         wanted: r#"{"match": {"path": "/api/2.0/token/*"}, "effect": {"status": 403,
             "error_code": "PERMISSION_DENIED", "message": "User does not have permission to use tokens."}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "login_html_page",
         stands_for: "200 with the log-in page where JSON belongs, as a host answers that cannot tell whose request it is.",
         source: "databrickslabs/dbx#85, databricks/cli#5354",
         wanted: r#"{"effect": {"kind": "login_page"}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "oidc_down",
         stands_for: "No access token is to be had.",
         source: "ours; the code is RFC 6749's",
         wanted: r#"{"match": {"path": "/oidc/*"}, "effect": {"status": 503, "error_code": "TEMPORARILY_UNAVAILABLE",
             "message": "Authentication is temporarily unavailable. Please try again later."}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "reply_lost_after_create",
         stands_for: "The token is there, and nobody learns its value; whoever retries makes a second one.",
         source: "databricks/cli libs/testserver/fault.go",
         wanted: r#"{"match": {"method": "POST", "path": "/api/2.0/token/create"}, "when": "after",
             "effect": {"kind": "drop_connection"}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "truncated_body",
         stands_for: "The connection breaks in the middle of the answer.",
         source: "ours",
         wanted: r#"{"effect": {"kind": "truncate_body"}}"#,
     },
-    Named {
+    CatalogueFault {
         name: "slow_body",
         stands_for: "The answer begins at once and stalls for five seconds in its middle.",
         source: "ours",
@@ -507,7 +507,7 @@ mod tests {
     use super::*;
 
     fn wanted(json: &str) -> Result<Rule, String> {
-        serde_json::from_str::<Wanted>(json).map_err(|error| error.to_string())?.checked()
+        serde_json::from_str::<FaultRequest>(json).map_err(|error| error.to_string())?.checked()
     }
 
     #[test]
@@ -517,7 +517,9 @@ mod tests {
             assert_eq!((rule.name.as_deref(), rule.times), (Some(named.name), Some(1)), "bounded");
             let stored = serde_json::to_string(&rule).unwrap();
             assert_eq!(serde_json::from_str::<Rule>(&stored).unwrap(), rule, "it can be kept");
-            assert!(Named::find(named.name).is_ok() && !named.stands_for.is_empty() && !named.source.is_empty());
+            assert!(
+                CatalogueFault::find(named.name).is_ok() && !named.stands_for.is_empty() && !named.source.is_empty()
+            );
         }
     }
 

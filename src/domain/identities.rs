@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-use crate::domain::access::Reach;
+use crate::domain::access::Membership;
 use crate::domain::{PrincipalId, WorkspaceId};
 
 /// What a principal is.
@@ -268,7 +268,7 @@ impl WorkspacePermission {
 
 /// A group that holds a principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
+pub struct ParentGroup {
     /// The group.
     pub group: PrincipalId,
     /// The group's name.
@@ -302,7 +302,7 @@ pub struct Entry {
     /// Its place there.
     pub assignment: Assignment,
     /// The groups that hold it, nearest first.
-    pub groups: Vec<Membership>,
+    pub groups: Vec<ParentGroup>,
     /// Its direct members, when it is a group.
     pub members: Vec<Member>,
 }
@@ -312,7 +312,7 @@ impl Entry {
     pub fn surrounded(
         everybody: Option<PrincipalId>,
         (principal, assignment): (Principal, Assignment),
-        reach: &[Reach],
+        reach: &[Membership],
         members: Vec<Member>,
     ) -> Self {
         let mut hierarchy = Hierarchy::default();
@@ -394,18 +394,18 @@ impl Hierarchy {
     }
 
     /// The same with names; groups without one are left out.
-    pub fn named(&self, principal: PrincipalId, names: &HashMap<PrincipalId, String>) -> Vec<Membership> {
+    pub fn named(&self, principal: PrincipalId, names: &HashMap<PrincipalId, String>) -> Vec<ParentGroup> {
         let memberships = self
             .groups_of(principal)
             .into_iter()
-            .filter_map(|(group, direct)| Some(Membership { group, name: names.get(&group)?.clone(), direct }));
+            .filter_map(|(group, direct)| Some(ParentGroup { group, name: names.get(&group)?.clone(), direct }));
         memberships.collect()
     }
 
-    fn memberships(&self, principal: PrincipalId, names: &HashMap<PrincipalId, &str>) -> Vec<Membership> {
+    fn memberships(&self, principal: PrincipalId, names: &HashMap<PrincipalId, &str>) -> Vec<ParentGroup> {
         let memberships = self.groups_of(principal).into_iter().filter_map(|(group, direct)| {
             let name = (*names.get(&group)?).to_owned();
-            Some(Membership { group, name, direct })
+            Some(ParentGroup { group, name, direct })
         });
         memberships.collect()
     }

@@ -42,7 +42,7 @@ impl CredentialKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RequestMatch")]
-pub struct Wanted {
+pub struct RequestFilter {
     /// The method.
     pub method: Option<String>,
     /// The path, as [`path_fits`] reads it.
@@ -89,7 +89,7 @@ where
 
 /// A request that came, as questions see it.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct ReceivedRequest<'a> {
     /// What was asked.
     pub request: Request<'a>,
     /// The answer's status.
@@ -100,21 +100,21 @@ pub struct Seen<'a> {
     pub operation: Option<&'a str>,
 }
 
-impl Seen<'_> {
+impl ReceivedRequest<'_> {
     /// Whether the answer is an error, or there was none.
     pub fn is_refused(&self) -> bool {
         self.status == 0 || self.status >= 400
     }
 }
 
-impl Wanted {
+impl RequestFilter {
     /// Whether a request is meant.
-    pub fn takes(&self, seen: &Seen<'_>) -> bool {
+    pub fn takes(&self, seen: &ReceivedRequest<'_>) -> bool {
         self.differences(seen).is_empty()
     }
 
     /// In what a request is not the one that is meant, in words.
-    pub fn differences(&self, seen: &Seen<'_>) -> Vec<String> {
+    pub fn differences(&self, seen: &ReceivedRequest<'_>) -> Vec<String> {
         let Request { method, path, principal, token, client } = seen.request;
         let route = |there: bool| if there { "a route" } else { "no route" };
         let outcome = |refused: bool| if refused { "a refusal" } else { "a success" };
@@ -272,13 +272,14 @@ mod tests {
     fn a_question_says_what_differs() {
         let request =
             Request { method: "GET", path: "/api/2.0/token/list", principal: None, token: None, client: "curl/8" };
-        let seen = Seen { request, status: 403, credential: CredentialKind::None, operation: Some("tokens.list") };
-        let wanted: Wanted = serde_json::from_str(
+        let seen =
+            ReceivedRequest { request, status: 403, credential: CredentialKind::None, operation: Some("tokens.list") };
+        let wanted: RequestFilter = serde_json::from_str(
             r#"{"method": "get", "path": "/api/2.0/token/*", "client": "curl", "status": "403", "unmatched": false, "refused": true}"#,
         )
         .unwrap();
         assert!(wanted.takes(&seen));
-        let other: Wanted =
+        let other: RequestFilter =
             serde_json::from_str(r#"{"principal": "ann", "status": 200, "unmatched": true, "refused": "false"}"#)
                 .unwrap();
         assert_eq!(
@@ -291,8 +292,8 @@ mod tests {
             ]
         );
         assert_eq!(other.words(), "with principal ann, status 200, unmatched true, refused false");
-        assert!(serde_json::from_str::<Wanted>(r#"{"pth": "/"}"#).is_err());
-        assert!(serde_json::from_str::<Wanted>(r#"{"status": "many"}"#).is_err());
+        assert!(serde_json::from_str::<RequestFilter>(r#"{"pth": "/"}"#).is_err());
+        assert!(serde_json::from_str::<RequestFilter>(r#"{"status": "many"}"#).is_err());
     }
 
     proptest! {

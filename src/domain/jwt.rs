@@ -248,12 +248,12 @@ fn is_kid(text: &str) -> bool {
 
 /// A token without its signature.
 #[derive(Clone, Debug)]
-pub struct Unsigned {
+pub struct UnsignedToken {
     text: String,
     kid: String,
 }
 
-impl Unsigned {
+impl UnsignedToken {
     /// The token with these claims, to be signed by the key with that id.
     ///
     /// # Errors
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn secrets_are_blind_in_debug_forms() {
-        let token = Unsigned::new("k", &claims("1", "all-apis")).unwrap().signed(b"signature");
+        let token = UnsignedToken::new("k", &claims("1", "all-apis")).unwrap().signed(b"signature");
         assert_eq!(format!("{token:?}"), "AccessToken(…)");
         let key = SigningKey { public: VerifyingKey::new(vec![1]), pkcs8: b"secret".to_vec() };
         assert!(!format!("{key:?}").contains("115, 101"));

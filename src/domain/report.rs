@@ -194,7 +194,7 @@ pub enum Key {
 
 /// A place in the order: that of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Position {
     /// By what.
     pub key: Key,
     /// The row's workspace.
@@ -210,7 +210,7 @@ impl Order {
     }
 
     /// A row's place.
-    pub fn place(self, Row { token, owner }: &Row) -> Place {
+    pub fn place(self, Row { token, owner }: &Row) -> Position {
         let created = token.creation_time.0;
         let key = match (self.by, owner) {
             (SortBy::Created | SortBy::Workspace, _) => Key::Time(created),
@@ -219,18 +219,18 @@ impl Order {
             (SortBy::Owner, Some(owner)) => Key::Owner(Principal::name_key(&owner.name), token.owner.0, created),
             (SortBy::Owner, None) => Key::GoneOwner(token.owner.0, created),
         };
-        Place { key, workspace: token.workspace.0, token: token.id.as_str().to_owned() }
+        Position { key, workspace: token.workspace.0, token: token.id.as_str().to_owned() }
     }
 
     /// Which of two places comes first, among workspaces that are shown together.
-    pub fn compare(self, a: &Place, b: &Place) -> Ordering {
-        let is_later = |place: &Place| matches!(place.key, Key::GoneOwner(..)) != self.gone_first;
+    pub fn compare(self, a: &Position, b: &Position) -> Ordering {
+        let is_later = |place: &Position| matches!(place.key, Key::GoneOwner(..)) != self.gone_first;
         let forwards = (&a.key, a.workspace, &a.token).cmp(&(&b.key, b.workspace, &b.token));
         is_later(a).cmp(&is_later(b)).then(if self.descending { forwards.reverse() } else { forwards })
     }
 }
 
-impl Place {
+impl Position {
     /// Where the rows of a workspace with this key end that come before this place: after which token.
     pub fn token_in(&self, workspace: WorkspaceId) -> &str {
         /// After every token's id.
@@ -245,9 +245,9 @@ impl Place {
 
 /// Where a page adjoins the one that it is asked from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turn {
+pub struct PageCursor {
     /// The row there; it is on the other page.
-    pub from: Place,
+    pub from: Position,
     /// Whether the page is the one before.
     pub back: bool,
 }
@@ -255,12 +255,12 @@ pub struct Turn {
 #[derive(Serialize, Deserialize)]
 struct PageToken {
     of: u64,
-    turn: Turn,
+    turn: PageCursor,
 }
 
 impl Query {
     /// The text by which a page is asked for.
-    pub fn page_token(&self, turn: Turn) -> String {
+    pub fn page_token(&self, turn: PageCursor) -> String {
         let token = PageToken { of: self.fingerprint(), turn };
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default())
     }
@@ -269,7 +269,7 @@ impl Query {
     ///
     /// # Errors
     /// [`Denial::InvalidParameter`] for another text, or one of another query.
-    pub fn turn(&self, page_token: &str) -> Result<Turn, Denial> {
+    pub fn turn(&self, page_token: &str) -> Result<PageCursor, Denial> {
         let wrong = || Denial::parameter("page_token: it is none of this filter and order.");
         let bytes = URL_SAFE_NO_PAD.decode(page_token).map_err(|_| wrong())?;
         let PageToken { of, turn } = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
@@ -324,18 +324,18 @@ mod tests {
     #[test]
     fn a_page_token_belongs_to_its_query() {
         let query = Query::default();
-        let place = Place { key: Key::Time(5), workspace: 7, token: "aa".into() };
-        let turn = |from: &Place| Turn { from: from.clone(), back: false };
+        let place = Position { key: Key::Time(5), workspace: 7, token: "aa".into() };
+        let turn = |from: &Position| PageCursor { from: from.clone(), back: false };
         let text = query.page_token(turn(&place));
         assert_eq!(query.turn(&text), Ok(turn(&place)));
-        let back = Turn { back: true, ..turn(&place) };
+        let back = PageCursor { back: true, ..turn(&place) };
         assert_eq!(query.turn(&query.page_token(back.clone())), Ok(back));
         let descending = Query { order: Order { descending: true, ..query.order }, ..query.clone() };
         let filtered = Query { filter: Filter { no_expiry: true, ..Filter::default() }, ..query.clone() };
         assert!(descending.turn(&text).is_err() && filtered.turn(&text).is_err());
         let by_owner = Query { order: Order { by: SortBy::Owner, ..query.order }, ..query.clone() };
         assert!(by_owner.turn(&by_owner.page_token(turn(&place))).is_err(), "a key of another order");
-        let nul = Place { token: "\0".into(), ..place };
+        let nul = Position { token: "\0".into(), ..place };
         assert!(query.turn(&query.page_token(turn(&nul))).is_err());
     }
 

@@ -105,12 +105,12 @@ pub fn holds_user_role(rules: &[GrantRule], kind: PrincipalKind, name: &str, sta
 #[cfg(test)]
 mod tests {
     use super::super::PrincipalId;
-    use super::super::access::Reach;
+    use super::super::access::Membership;
     use super::*;
 
     #[test]
     fn the_role_is_held_directly_or_through_a_group() {
-        let reach = |subject, via, name: &str| Reach {
+        let reach = |subject, via, name: &str| Membership {
             subject,
             via,
             name: name.into(),

@@ -107,11 +107,11 @@ fn is_loopback(uri: &str) -> bool {
 
 /// Why nobody is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejected {
+pub enum AuthorizationError {
     /// Told to the person: where the client is to be answered is not known or not trusted.
-    Here(Refusal),
+    ShowToPerson(Refusal),
     /// Told to the client.
-    Back(ReturnAddress, Refusal),
+    RedirectToClient(ReturnAddress, Refusal),
 }
 
 /// A client's request that somebody sign in.
@@ -131,15 +131,15 @@ impl AuthorizationRequest {
     /// Reads the query. Unknown parameters are ignored, as RFC 6749 asks.
     ///
     /// # Errors
-    /// See [`Rejected`].
-    pub fn read(query: &[(String, String)]) -> Result<Self, Rejected> {
-        let (client_id, redirect_uri) = Self::read_client(query).map_err(Rejected::Here)?;
+    /// See [`AuthorizationError`].
+    pub fn read(query: &[(String, String)]) -> Result<Self, AuthorizationError> {
+        let (client_id, redirect_uri) = Self::read_client(query).map_err(AuthorizationError::ShowToPerson)?;
         let state = parameter(query, "state").map(|state| state.map(str::to_owned));
         let back = ReturnAddress { redirect_uri, state: state.clone().unwrap_or_default() };
         let rest = state.and_then(|state| Self::read_rest(query, state.as_deref()));
         match rest {
             Ok((scope, challenge)) => Ok(Self { client_id, back, scope, challenge }),
-            Err(refusal) => Err(Rejected::Back(back, refusal)),
+            Err(refusal) => Err(AuthorizationError::RedirectToClient(back, refusal)),
         }
     }
 
@@ -443,7 +443,7 @@ pub struct PendingSignIn {
 
 impl PendingSignIn {
     /// The question, asked now.
-    pub fn new(id: Uuid, place: &Place, request: AuthorizationRequest, now: Millis) -> Self {
+    pub fn new(id: Uuid, place: &SignInTarget, request: AuthorizationRequest, now: Millis) -> Self {
         Self {
             id: id.to_string(),
             workspace: place.workspace.id.0,
@@ -466,9 +466,9 @@ impl PendingSignIn {
     }
 
     /// Where it was asked, if that is still the same workspace: none that was reset in between.
-    pub fn place(&self, workspace: Workspace) -> Option<Place> {
+    pub fn place(&self, workspace: Workspace) -> Option<SignInTarget> {
         let is_same = workspace.id.0 == self.workspace && workspace.incarnation == self.incarnation;
-        is_same.then_some(Place { workspace, whole_account: self.whole_account })
+        is_same.then_some(SignInTarget { workspace, whole_account: self.whole_account })
     }
 
     /// Whether somebody may still be chosen.
@@ -480,7 +480,7 @@ impl PendingSignIn {
 impl SignIn {
     /// The sign-in of that person, with the code for the client.
     pub fn approved(
-        place: &Place,
+        place: &SignInTarget,
         request: AuthorizationRequest,
         person: PrincipalId,
         code: &Ticket,
@@ -583,14 +583,14 @@ fn challenge_of(verifier: &str) -> Option<String> {
 
 /// Where somebody signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SignInTarget {
     /// The workspace; of the whole account the one that answers for it.
     pub workspace: Workspace,
     /// Whether it is the whole account.
     pub whole_account: bool,
 }
 
-impl Place {
+impl SignInTarget {
     /// Whether that authorization server signs people in here.
     pub fn is_of(&self, issuer: &Issuer) -> bool {
         issuer.serves(self.workspace.id, self.workspace.account, self.whole_account)
@@ -753,7 +753,7 @@ mod tests {
 
     #[test]
     fn a_request_is_refused_where_its_client_can_hear_it() {
-        use Rejected::{Back, Here};
+        use AuthorizationError::{RedirectToClient, ShowToPerson};
         let read = |changes: &[(&str, &str)]| AuthorizationRequest::read(&query(changes));
         for changes in [
             ("client_id", ""),
@@ -761,10 +761,10 @@ mod tests {
             ("redirect_uri", ""),
             ("redirect_uri", "http://evil.com"),
         ] {
-            assert!(matches!(read(&[changes]), Err(Here(_))), "{changes:?}");
+            assert!(matches!(read(&[changes]), Err(ShowToPerson(_))), "{changes:?}");
         }
         assert!(
-            matches!(read(&[("client_id", "dbt-databricks")]), Err(Here(Refusal::UnauthorizedClient(s))) if s.contains("dbt adapter"))
+            matches!(read(&[("client_id", "dbt-databricks")]), Err(ShowToPerson(Refusal::UnauthorizedClient(s))) if s.contains("dbt adapter"))
         );
         for changes in [
             ("response_type", ""),
@@ -779,7 +779,7 @@ mod tests {
             ("scope", "openid all-apis"),
             ("state", "\0"),
         ] {
-            let Err(Back(back, _)) = read(&[changes]) else { panic!("{changes:?}") };
+            let Err(RedirectToClient(back, _)) = read(&[changes]) else { panic!("{changes:?}") };
             assert_eq!(back.redirect_uri, BACK);
         }
         assert_eq!(read(&[("state", "")]).unwrap().back.state, None);

@@ -482,7 +482,7 @@ impl EndCause {
 
 /// The end of a token, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct TokenEnd {
     /// Why.
     pub cause: EndCause,
     /// Who did it.

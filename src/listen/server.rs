@@ -24,15 +24,13 @@ use tower::ServiceExt;
 
 use crate::domain::settings::ErrorTexts;
 use crate::domain::{AccountId, WorkspaceId};
-use crate::http::credential::WORKSPACE_ID;
 use crate::http::error::{ApiError, render};
-use crate::http::faults::is_dropped;
-use crate::http::host::ByAccountPort;
-use crate::http::layers::{ByTls, Peer};
+use crate::http::routes::envelope_at;
 use crate::listen::places::{Place, Places};
 use crate::listen::stall::Unstalled;
 use crate::listen::tls::{HANDSHAKE, Tls};
 use crate::platform::open_files;
+use crate::web::connection::{Connection, WORKSPACE_ID, is_dropped};
 
 /// How long open requests may still run once the server is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(1);
@@ -42,7 +40,7 @@ pub const DRAIN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(75);
 /// Bounds what a client can make the server hold before a request is understood.
 const HEADER_BYTES: usize = 64 * 1024;
-/// Most connections at a time; with [`BODY_LIMIT`](crate::http::layers::BODY_LIMIT) they bound the memory
+/// Most connections at a time; with [`BODY_LIMIT`](crate::http::body::BODY_LIMIT) they bound the memory
 /// of what is being received. Others wait in the system's queue.
 const MOST_CONNECTIONS: usize = 1024;
 /// Most workspaces with a port of their own.
@@ -452,15 +450,13 @@ fn connection(
                 tracing::info!("refused a request from {}: {reason}", peer.ip());
                 return Ok(malformed(reason));
             }
-            request.extensions_mut().insert(Peer(peer.ip()));
-            if by_tls {
-                request.extensions_mut().insert(ByTls);
-            }
+            let mut connection = Connection { peer: Some(peer.ip()), by_tls, ..Connection::default() };
             match port_of {
                 Some(PortOf::Workspace(id)) => drop(request.headers_mut().append(WORKSPACE_ID, id.0.into())),
-                Some(PortOf::Account(id)) => drop(request.extensions_mut().insert(ByAccountPort(id))),
+                Some(PortOf::Account(id)) => connection.account = Some(id),
                 None => {}
             }
+            request.extensions_mut().insert(connection);
             let response = match gate.0.get() {
                 Some(router) => router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}),
                 None => starting(request.uri().path()),
@@ -536,7 +532,7 @@ fn starting(path: &str) -> Response {
         let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "{\"error\":\"dapi-mock is starting.\"}\n").into_response();
     }
-    render(&ApiError::Unavailable, path, "", ErrorTexts::default())
+    render(&ApiError::Unavailable, envelope_at(path), "", ErrorTexts::default())
 }
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ use serde::Deserialize;
 
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::oauth::Refusal;
-use crate::domain::sign_ins::{Issuer, Place};
+use crate::domain::sign_ins::{Issuer, SignInTarget};
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::credential::named_workspace;
 use crate::http::oauth::authorize::too_many_wrong_keys;
 use crate::pages::visit::{Realm, Shown, Stop, Submission, Visit};
 use crate::pages::{Pages, token_report};
 use crate::service::{Error, KeyVerdict};
+use crate::web::connection::Connection;
 use crate::web::page::{PeopleChoice, Search, key_form};
 
 /// What the page's address says.
@@ -84,7 +85,7 @@ pub(super) async fn end(State(pages): State<Pages>, form: Submission) -> Shown {
 }
 
 /// Where somebody signs in.
-async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<Place, Stop> {
+async fn place(pages: &Pages, visit: &Visit, account: Option<&str>) -> Result<SignInTarget, Stop> {
     pages
         .sign_in
         .admits(&visit.parts.headers, &visit.parts.extensions)
@@ -114,13 +115,17 @@ fn why_not(visit: &Visit, error: Error) -> Stop {
 }
 
 /// What the typed control key comes to, and for the browser's next form the proof that it was the right one.
-async fn admitted(pages: &Pages, form: &Submission, place: &Place) -> Result<(KeyVerdict, Option<String>), Error> {
+async fn admitted(
+    pages: &Pages,
+    form: &Submission,
+    place: &SignInTarget,
+) -> Result<(KeyVerdict, Option<String>), Error> {
     let (account, form_token, seal) = (place.workspace.account, form.visit.cookie.form_token(), pages.sign_in.seal());
     let admission = form.text("admission");
     if pages.service.is_admitted(account, &form_token, seal, admission).await? {
         return Ok((KeyVerdict::Right, Some(admission.to_owned())));
     }
-    let (guesses, peer) = (pages.service.key_guesses(), form.visit.parts.extensions.get());
+    let (guesses, peer) = (pages.service.key_guesses(), Connection::of(&form.visit.parts.extensions).peer);
     let verdict = pages.sign_in.check(guesses, peer, form.text("control_key"));
     if verdict != KeyVerdict::Right {
         return Ok((verdict, None));
@@ -138,7 +143,7 @@ struct Shows<'a> {
 }
 
 /// The page's question: who are you? With a control key it asks for that first, and names nobody before.
-async fn question(pages: &Pages, visit: &Visit, place: &Place, asked: &Asked, shows: Shows<'_>) -> Shown {
+async fn question(pages: &Pages, visit: &Visit, place: &SignInTarget, asked: &Asked, shows: Shows<'_>) -> Shown {
     let Shows { text, admission, notice } = shows;
     let shows_names = admission.is_some() || !pages.sign_in.asks_key();
     let id = place.workspace.id.to_string();

@@ -12,16 +12,17 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{Pages, frame};
-use crate::control::{Access, ByPages};
+use crate::control::Access;
 use crate::domain::WorkspaceId;
 use crate::domain::authorize::NamedWorkspace;
 use crate::domain::page_sessions::PageCookie;
 use crate::domain::settings::ErrorTexts;
+use crate::http::context::origin_of;
 use crate::http::credential::named_workspace;
 use crate::http::error::{Wire, wire};
-use crate::http::layers::{ByTls, Peer, origin_of};
 use crate::service::{Error, PageUser};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
+use crate::web::connection::Connection;
 use crate::web::page::{Page, redirect};
 
 /// The `User-Agent` of what the pages ask the APIs.
@@ -116,7 +117,7 @@ pub(super) async fn read_bytes(body: Body) -> Bytes {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let Wire { status, message, .. } = wire(&error.into(), "", ErrorTexts::default());
+        let Wire { status, message, .. } = wire(&error.into(), ErrorTexts::default());
         Self { status, message: message.into_owned() }
     }
 }
@@ -233,7 +234,7 @@ impl Visit {
     /// The answer, with the browser's cookie: the given one, or its first.
     pub(super) fn with_cookie(&self, mut response: Response, cookie: Option<&PageCookie>) -> Response {
         let Some(cookie) = cookie.or_else(|| self.is_new.then_some(&self.cookie)) else { return response };
-        let secure = if self.parts.extensions.get::<ByTls>().is_some() { "; Secure" } else { "" };
+        let secure = if Connection::of(&self.parts.extensions).by_tls { "; Secure" } else { "" };
         let name = self.realm.cookie_name(&self.parts.headers);
         let text = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.reveal());
         if let Ok(value) = HeaderValue::from_str(&text) {
@@ -308,10 +309,8 @@ impl Visit {
             tracing::error!("a page cannot ask for {path}: {error}");
             Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, message: DEFECT.into() }
         })?;
-        request.extensions_mut().insert(ByPages);
-        if let Some(peer) = self.parts.extensions.get::<Peer>() {
-            request.extensions_mut().insert(*peer);
-        }
+        let peer = Connection::of(&self.parts.extensions).peer;
+        request.extensions_mut().insert(Connection { peer, via_pages: true, ..Connection::default() });
         Ok(self.pages.pass_on(request).await)
     }
 

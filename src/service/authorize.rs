@@ -8,7 +8,9 @@ use tokio::time::timeout;
 
 use super::{Call, Error, InFlightGuard, Service};
 use crate::domain::audit::{Action, NewEvent, Origin};
-use crate::domain::authorize::{self, Caller, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Presented, Use};
+use crate::domain::authorize::{
+    self, Caller, CredentialRecord, Decision, Demand, Facts, NamedWorkspace, Owner, PresentedCredential, Use,
+};
 use crate::domain::{TokenId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError};
@@ -101,7 +103,7 @@ impl Service {
     /// [`Error::Store`]; a refusal is a decision, not an error.
     pub async fn authorize(
         &self,
-        presented: &Presented,
+        presented: &PresentedCredential,
         named: &NamedWorkspace,
         demand: Demand,
         origin: &Arc<Origin>,
@@ -120,7 +122,7 @@ impl Service {
             let faults_of = facts.workspace.as_ref().filter(|place| place.has_faults).map(|place| place.id);
             let incarnation = facts.workspace.as_ref().map_or(0, |place| place.incarnation);
             let decoy_of = match facts.found {
-                Found::Decoy(id) => Some(id),
+                CredentialRecord::Decoy(id) => Some(id),
                 _ => None,
             };
             let system = self.clock.now();
@@ -217,12 +219,17 @@ impl Service {
         writer.commit().await
     }
 
-    async fn facts(&self, presented: &Presented, named: &NamedWorkspace, demand: Demand) -> Result<Facts, Error> {
-        let nothing = Facts { workspace: None, token_belongs_to: None, found: Found::Nothing, owner: None };
+    async fn facts(
+        &self,
+        presented: &PresentedCredential,
+        named: &NamedWorkspace,
+        demand: Demand,
+    ) -> Result<Facts, Error> {
+        let nothing = Facts { workspace: None, token_belongs_to: None, found: CredentialRecord::Nothing, owner: None };
         let id = match presented {
-            Presented::Token(id) => id,
-            Presented::AccessToken(token) => return self.access_token_facts(token, named, demand).await,
-            Presented::Nothing | Presented::Malformed => return Ok(nothing),
+            PresentedCredential::Token(id) => id,
+            PresentedCredential::AccessToken(token) => return self.access_token_facts(token, named, demand).await,
+            PresentedCredential::Nothing | PresentedCredential::Malformed => return Ok(nothing),
         };
         let mut reader = self.store.read().await?;
         let mut picked = pick(reader.find_presented(id).await?, named);
@@ -243,8 +250,8 @@ impl Service {
                     None => None,
                 };
                 let found = match ended {
-                    Some(ended) => Found::Ended(token, ended),
-                    None => Found::Token(token),
+                    Some(ended) => CredentialRecord::Ended(token, ended),
+                    None => CredentialRecord::Token(token),
                 };
                 Facts { workspace: Some(workspace), token_belongs_to: None, found, owner }
             }
@@ -258,7 +265,7 @@ impl Service {
                     Facts {
                         workspace,
                         token_belongs_to: named_other.then_some(own),
-                        found: Found::Decoy(own),
+                        found: CredentialRecord::Decoy(own),
                         ..nothing
                     }
                 }

@@ -5,7 +5,7 @@ use super::what_if::locked_out;
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
 use crate::domain::conf::{check_keys, is_premium, plan_change};
-use crate::domain::denial::Feature;
+use crate::domain::denial::{AccessDenial, Feature};
 use crate::domain::settings::{Behaviour, BehaviourChange, ConfValue, ENABLE_TOKENS, Tier, parse_bool};
 use crate::domain::{Denial, Millis, Workspace, WorkspaceId};
 use crate::store::{Lock, StoreError, Writer};
@@ -14,7 +14,7 @@ impl Service {
     /// The values of keys, in the order of `keys`; `None` for one that was never set.
     ///
     /// # Errors
-    /// [`Denial::InvalidConfKeys`]; [`Denial::NotInTier`] for the lifetime on the standard tier.
+    /// [`Denial::InvalidConfKeys`]; [`AccessDenial::NotInTier`] for the lifetime on the standard tier.
     pub async fn conf<'a>(&self, call: Call<'_>, keys: &[&'a str]) -> Result<Vec<(&'a str, Option<String>)>, Error> {
         check_keys(keys.iter().copied())?;
         demand_tier(&call.caller.workspace, keys.iter().copied())?;
@@ -28,7 +28,7 @@ impl Service {
     /// workspace's propagation delay. See docs/requirements.md#r35.
     ///
     /// # Errors
-    /// Those of [`plan_change`]; [`Denial::NotInTier`].
+    /// Those of [`plan_change`]; [`AccessDenial::NotInTier`].
     pub async fn change_conf(&self, call: Call<'_>, changes: &[(String, Option<String>)]) -> Result<(), Error> {
         let plan = plan_change(changes)?;
         let (id, now) = (call.caller.workspace.id, call.caller.now);
@@ -125,7 +125,7 @@ fn warn_of_lock_out(id: WorkspaceId, names: &[String]) {
 
 fn demand_tier<'a>(workspace: &Workspace, mut keys: impl Iterator<Item = &'a str>) -> Result<(), Denial> {
     if workspace.behaviour.tier == Tier::Standard && keys.any(is_premium) {
-        return Err(Denial::NotInTier(Feature::TokenLifetime));
+        return Err(AccessDenial::NotInTier(Feature::TokenLifetime).into());
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Dry runs: whether a hypothetical request would be allowed or refused.
 
 use super::{Error, Service};
-use crate::domain::authorize::{self, Decision, Demand, Facts, Found, NamedWorkspace, Owner, Parties, Presented, Step};
+use crate::domain::authorize::{
+    self, CredentialRecord, Decision, Demand, Facts, NamedWorkspace, Owner, Parties, PresentedCredential, Step,
+};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::settings::AUTOSCOPE_DAYS;
@@ -46,17 +48,17 @@ impl Service {
         let principal = find_by_name(&mut reader, &workspace, &run.principal).await?;
         let found = match &run.token {
             Some(token) => find_token(&mut reader, id, token).await?,
-            None => Found::Token(hypothetical_token(id, &principal, now)),
+            None => CredentialRecord::Token(hypothetical_token(id, &principal, now)),
         };
         let owner = owner_of(&mut reader, &workspace, principal).await?;
         let (owner_id, cap_days) = (owner.id, workspace.lifetime_cap_days(now));
         let live = Visibility::new(&workspace.behaviour, now);
         let live_tokens = reader.count_tokens_of(id, owner_id, live).await?;
         let facts = Facts { workspace: Some(workspace), token_belongs_to: None, found, owner: Some(owner) };
-        let presented = Presented::Token(TokenId::from_text(""));
+        let presented = PresentedCredential::Token(TokenId::from_text(""));
         let decision = authorize::authorize(&presented, &NamedWorkspace::Unnamed, run.demand, facts, self.system_now());
         let Decision { trace, outcome, parties, .. } = decision;
-        let denial = outcome.err().or_else(|| {
+        let denial = outcome.err().map(Denial::from).or_else(|| {
             let request = run.creates.as_ref()?;
             plan_create(request, TokenFacts { cap_days, live_tokens, autoscope_days: AUTOSCOPE_DAYS }, now).err()
         });
@@ -65,12 +67,12 @@ impl Service {
 }
 
 /// A live or ended token of the workspace.
-async fn find_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) -> Result<Found, Error> {
+async fn find_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) -> Result<CredentialRecord, Error> {
     if let Some(token) = reader.find_token(workspace, id).await? {
-        return Ok(Found::Token(token));
+        return Ok(CredentialRecord::Token(token));
     }
     let ended = reader.find_ended(id).await?.into_iter().find(|found| found.workspace.id == workspace);
-    let ended = ended.and_then(|found| Some(Found::Ended(found.token, found.ended?)));
+    let ended = ended.and_then(|found| Some(CredentialRecord::Ended(found.token, found.ended?)));
     Ok(ended.ok_or_else(|| Denial::TokenNotFound(id.clone()))?)
 }
 

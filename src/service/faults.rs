@@ -3,6 +3,7 @@
 use super::{Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::authorize::NamedWorkspace;
+use crate::domain::denial::ControlDenial;
 use crate::domain::faults::{Fault, MAX_FAULTS, Request, Rule};
 use crate::domain::tokens::EndCause;
 use crate::domain::{Denial, TokenId, Workspace, WorkspaceId};
@@ -38,11 +39,11 @@ impl Service {
     }
 
     /// # Errors
-    /// [`Denial::FaultNotFound`]
+    /// [`ControlDenial::FaultNotFound`]
     pub async fn clear_fault(&self, workspace: WorkspaceId, id: i64) -> Result<(), Error> {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         if writer.delete_faults(workspace, Some(id)).await? == 0 {
-            return Err(Denial::FaultNotFound(id.to_string()).into());
+            return Err(ControlDenial::FaultNotFound(id.to_string()).into());
         }
         writer.commit().await?;
         Ok(())

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::authorize::{Check, Step};
-use crate::domain::explain::Why;
+use crate::domain::explain::Explanation;
 use crate::domain::faults::{Fault, Request};
-use crate::domain::journal::{Client, CredentialKind, Seen};
+use crate::domain::journal::{Client, CredentialKind, ReceivedRequest};
 use crate::domain::tokens::TokenRequest;
 use crate::domain::{Millis, TokenId, Workspace, WorkspaceId};
 
@@ -92,7 +92,7 @@ pub struct JournalEntry {
     /// The faults that fired.
     pub faults: Vec<Fault>,
     /// Why a rule refused the request.
-    pub why: Option<Why>,
+    pub why: Option<Explanation>,
     /// The body of a request to create a token.
     pub creates: Option<TokenRequest>,
     /// 0 when the connection was dropped instead of an answer.
@@ -141,7 +141,7 @@ impl JournalEntry {
     }
 
     /// The part of an entry that journal queries match.
-    pub fn seen(&self) -> Seen<'_> {
+    pub fn seen(&self) -> ReceivedRequest<'_> {
         let request = Request {
             method: &self.method,
             path: &self.path,
@@ -149,7 +149,12 @@ impl JournalEntry {
             token: self.token.as_ref(),
             client: self.user_agent(),
         };
-        Seen { request, status: self.status, credential: self.credential, operation: self.operation.as_deref() }
+        ReceivedRequest {
+            request,
+            status: self.status,
+            credential: self.credential,
+            operation: self.operation.as_deref(),
+        }
     }
 }
 

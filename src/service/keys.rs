@@ -8,7 +8,7 @@ use rsa::pkcs8::EncodePrivateKey;
 
 use super::{Error, Service};
 use crate::domain::AccountId;
-use crate::domain::jwt::{AccessToken, Claims, SigningKey, Unsigned, VerifyingKey};
+use crate::domain::jwt::{AccessToken, Claims, SigningKey, UnsignedToken, VerifyingKey};
 use crate::entropy::Entropy;
 use crate::store::Lock;
 
@@ -70,7 +70,7 @@ fn generate_key(entropy: &dyn Entropy) -> Result<SigningKey, Error> {
 }
 
 pub(super) fn sign(key: &SigningKey, claims: &Claims) -> Result<AccessToken, Error> {
-    let unsigned = Unsigned::new(key.public.kid(), claims).map_err(|_| Error::Key("cannot write the claims"))?;
+    let unsigned = UnsignedToken::new(key.public.kid(), claims).map_err(|_| Error::Key("cannot write the claims"))?;
     let pair = key_pair(&key.pkcs8)?;
     let mut signature = vec![0; pair.public().modulus_len()];
     // PKCS#1 v1.5 signatures are deterministic: ring requires a generator but does not use it.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::identities::{Directory, Entry, Hierarchy, Member, PrincipalKind};
-use crate::domain::scim::{Attribute, Only, Page, Query, REFERENCES_OF_A_PAGE, Sight, SortKey};
+use crate::domain::scim::{Attribute, OnlyMatch, Page, Query, REFERENCES_OF_A_PAGE, Sight, SortKey};
 use crate::domain::{PrincipalId, Workspace};
 use crate::service::identities::{Collection, DirectoryCall, find_any, list_members, with_groups};
 use crate::service::{Call, Error, Service};
@@ -113,15 +113,15 @@ impl<'a> Listing<'a> {
     /// The few principals that can match.
     async fn few<T, R: Fn(&Entry, Sight) -> T>(
         &mut self,
-        only: Only<'_>,
+        only: OnlyMatch<'_>,
         page: &mut PageBuilder<'_, T, R>,
         needed: RelatedAttributes,
     ) -> Result<usize, Error> {
         let workspace = &self.at.call.caller.workspace;
         let mut ids = Vec::new();
         match only {
-            Only::Id(id) => ids.extend(id),
-            Only::Named(name) => {
+            OnlyMatch::Id(id) => ids.extend(id),
+            OnlyMatch::Named(name) => {
                 for home in [None, Some(workspace.id)] {
                     let found = self.reader.find_principal_named(workspace.account, home, self.kind, name).await?;
                     ids.extend(found.map(|principal| principal.id));

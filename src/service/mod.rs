@@ -95,9 +95,9 @@ pub enum Error {
     Key(&'static str),
 }
 
-impl From<Denial> for Error {
-    fn from(denial: Denial) -> Self {
-        Self::Denied(denial)
+impl<D: Into<Denial>> From<D> for Error {
+    fn from(denial: D) -> Self {
+        Self::Denied(denial.into())
     }
 }
 

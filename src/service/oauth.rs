@@ -4,7 +4,7 @@ use super::explain::owner_of;
 use super::keys::sign;
 use super::{AuditEntry, Error, Service};
 use crate::domain::audit::{Action, Origin};
-use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Right};
+use crate::domain::authorize::{CredentialRecord, Demand, Facts, NamedWorkspace, Owner, Right};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::jwt::{AccessToken, Audience, Claims, Forgery, LIFETIME_SECONDS};
@@ -138,8 +138,12 @@ impl Service {
         named: &NamedWorkspace,
         demand: Demand,
     ) -> Result<Facts, Error> {
-        let forged =
-            |forgery| Facts { workspace: None, token_belongs_to: None, found: Found::Forged(forgery), owner: None };
+        let forged = |forgery| Facts {
+            workspace: None,
+            token_belongs_to: None,
+            found: CredentialRecord::Forged(forgery),
+            owner: None,
+        };
         let mut reader = self.store.read().await?;
         let Some((account, key)) = reader.find_key(token.kid()).await? else {
             return Ok(forged(Forgery::UnknownKey));
@@ -193,7 +197,7 @@ impl Service {
             (Some(workspace), Some(principal)) => Some(oauth_owner(&mut reader, workspace, principal, demand).await?),
             _ => None,
         };
-        Ok(Facts { workspace, token_belongs_to, found: Found::Access(claims, clock), owner })
+        Ok(Facts { workspace, token_belongs_to, found: CredentialRecord::Access(claims, clock), owner })
     }
 }
 

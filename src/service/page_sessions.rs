@@ -6,7 +6,7 @@ use crate::domain::jwt::AccessToken;
 use crate::domain::oauth::SecretHash;
 use crate::domain::page_sessions::{LIFETIME_MS, PageCookie, PageSession};
 use crate::domain::scopes::ALL_APIS;
-use crate::domain::sign_ins::Place;
+use crate::domain::sign_ins::SignInTarget;
 use crate::domain::{Denial, Millis, PrincipalId, WorkspaceId};
 use crate::service::keys::sign;
 use crate::service::oauth::AccessGrant;
@@ -20,7 +20,7 @@ const CLIENT: &str = "dapi-mock-pages";
 /// A signed-in user of the pages.
 #[derive(Clone, Debug)]
 pub struct PageUser {
-    pub place: Place,
+    pub place: SignInTarget,
     pub id: PrincipalId,
     /// The `userName`.
     pub name: String,
@@ -36,7 +36,7 @@ impl Service {
     /// [`Denial::OAuth`] when the user is not active there.
     pub async fn sign_in_to_pages(
         &self,
-        place: &Place,
+        place: &SignInTarget,
         person: PrincipalId,
         origin: &Origin,
     ) -> Result<PageCookie, Error> {
@@ -68,7 +68,7 @@ impl Service {
         let session = reader.find_page_session(&cookie.hash()).await?.filter(|session| session.is_live(system));
         let Some(session) = session else { return Ok(None) };
         let Some(workspace) = reader.find_workspace(session.workspace).await? else { return Ok(None) };
-        let place = Place { workspace, whole_account: session.whole_account };
+        let place = SignInTarget { workspace, whole_account: session.whole_account };
         let user = active_user(&mut reader, &place, session.principal).await?;
         let name = user.filter(|user| user.creation == session.creation).map(|user| user.name);
         let now = place.workspace.clock.at(system);

@@ -7,8 +7,8 @@ use crate::domain::authorize::NamedWorkspace;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::oauth::Refusal;
 use crate::domain::sign_ins::{
-    AuthorizationRequest, Issuer, PEOPLE_SHOWN, PendingSignIn, Person, Place, Proof, Redemption, ReturnAddress, Search,
-    SignIn, Ticket, TicketKind, Verdict,
+    AuthorizationRequest, Issuer, PEOPLE_SHOWN, PendingSignIn, Person, Proof, Redemption, ReturnAddress, Search,
+    SignIn, SignInTarget, Ticket, TicketKind, Verdict,
 };
 use crate::domain::{Denial, Millis, PrincipalId};
 use crate::service::keys::sign;
@@ -25,7 +25,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when there is no such workspace.
-    pub async fn sign_in_place(&self, issuer: &Issuer) -> Result<Place, Error> {
+    pub async fn sign_in_place(&self, issuer: &Issuer) -> Result<SignInTarget, Error> {
         let mut reader = self.store.read().await?;
         let (workspace, whole_account) = match issuer {
             Issuer::Account(account) => (reader.find_workspace_of_account(*account).await?, true),
@@ -35,11 +35,11 @@ impl Service {
         };
         let missing = || Refusal::InvalidRequest("There is no such workspace to sign in to".into());
         let workspace = workspace.ok_or_else(|| Denial::from(missing()))?;
-        Ok(Place { workspace, whole_account })
+        Ok(SignInTarget { workspace, whole_account })
     }
 
     /// The first of the active users there whose names hold `text`, admins before others, and whether there are more.
-    pub async fn people(&self, place: &Place, text: &str) -> Result<(Vec<Person>, bool), Error> {
+    pub async fn people(&self, place: &SignInTarget, text: &str) -> Result<(Vec<Person>, bool), Error> {
         let (workspace, kind, search) = (&place.workspace, PrincipalKind::User, Search::new(text));
         let there = if place.whole_account {
             Population::Account(workspace.account, kind)
@@ -69,12 +69,17 @@ impl Service {
     }
 
     /// Begins a sign-in that the page asks about; nothing is stored.
-    pub fn begin_sign_in(&self, place: &Place, request: AuthorizationRequest) -> PendingSignIn {
+    pub fn begin_sign_in(&self, place: &SignInTarget, request: AuthorizationRequest) -> PendingSignIn {
         PendingSignIn::new(self.entropy.uuid(), place, request, self.now_at(place))
     }
 
     /// The ticket of the page, for its form.
-    pub async fn page_ticket(&self, place: &Place, pending: &PendingSignIn, policy: Seal) -> Result<String, Error> {
+    pub async fn page_ticket(
+        &self,
+        place: &SignInTarget,
+        pending: &PendingSignIn,
+        policy: Seal,
+    ) -> Result<String, Error> {
         let payload = serde_json::to_vec(pending).map_err(|_| Error::Key("cannot write a page's ticket"))?;
         self.seal(place.workspace.account, (Purpose::SignInPage, policy), &payload).await
     }
@@ -82,7 +87,7 @@ impl Service {
     /// Signs somebody in by name, without a question. `None` when nobody active there has it.
     pub async fn sign_in_as(
         &self,
-        place: &Place,
+        place: &SignInTarget,
         request: AuthorizationRequest,
         name: &str,
         origin: &Origin,
@@ -109,7 +114,7 @@ impl Service {
         issuer: &Issuer,
         ticket: &str,
         policy: Seal,
-    ) -> Result<(PendingSignIn, Place), Error> {
+    ) -> Result<(PendingSignIn, SignInTarget), Error> {
         let payload = sealed_payload(ticket).ok_or_else(too_old)?;
         let pending: PendingSignIn = serde_json::from_slice(&payload).map_err(|_| too_old())?;
         let id = pending.id().ok_or_else(too_old)?;
@@ -131,7 +136,7 @@ impl Service {
     /// [`Denial::OAuth`] when the page was answered, or is too old, or they are not active there.
     pub async fn approve_sign_in(
         &self,
-        place: &Place,
+        place: &SignInTarget,
         pending: PendingSignIn,
         person: PrincipalId,
         origin: &Origin,
@@ -209,7 +214,7 @@ impl Service {
         Ok(TokenResponse { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
     }
 
-    fn now_at(&self, place: &Place) -> Millis {
+    fn now_at(&self, place: &SignInTarget) -> Millis {
         place.workspace.clock.at(self.clock.now())
     }
 }
@@ -222,16 +227,16 @@ pub(super) fn no_longer_active() -> Denial {
     Refusal::AccessDenied("This user is deactivated, or not assigned here any more".into()).into()
 }
 
-async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<Place, StoreError> {
+async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<SignInTarget, StoreError> {
     let missing = || StoreError::Unreadable("a sign-in's workspace".into());
     let workspace = reader.find_workspace(sign_in.workspace).await?.ok_or_else(missing)?;
-    Ok(Place { workspace, whole_account: sign_in.whole_account })
+    Ok(SignInTarget { workspace, whole_account: sign_in.whole_account })
 }
 
 /// The name of a user who is active there.
 pub(super) async fn active_user(
     reader: &mut Reader,
-    place: &Place,
+    place: &SignInTarget,
     id: PrincipalId,
 ) -> Result<Option<Principal>, StoreError> {
     let found = if place.whole_account {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::{ADMIN_TOKEN_COMMENT, Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
-use crate::domain::authorize::{Facts, Found};
+use crate::domain::authorize::{CredentialRecord, Facts};
 use crate::domain::clock::{ClockMode, WorkspaceClock};
+use crate::domain::denial::ControlDenial;
 use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
 use crate::domain::tokens::{EndCause, Token, TokenState, Visibility};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
@@ -111,8 +112,10 @@ impl Service {
         let Some(workspace) = &facts.workspace else { return Ok(()) };
         let stored = Millis(self.persisted_time.load(Ordering::Acquire));
         let is_over = |system: Millis| match &facts.found {
-            Found::Token(token) => token.state(&workspace.behaviour, workspace.clock.at(system)) != TokenState::Live,
-            Found::Access(claims, clock) => clock.at(system) >= claims.expiry(),
+            CredentialRecord::Token(token) => {
+                token.state(&workspace.behaviour, workspace.clock.at(system)) != TokenState::Live
+            }
+            CredentialRecord::Access(claims, clock) => clock.at(system) >= claims.expiry(),
             _ => false,
         };
         if is_over(system) && !is_over(stored) { self.persist_time().await } else { Ok(()) }
@@ -122,7 +125,7 @@ impl Service {
     /// that no event is undone.
     ///
     /// # Errors
-    /// [`Denial::TimeGoesForward`]
+    /// [`ControlDenial::TimeGoesForward`]
     pub async fn set_clock(
         &self,
         id: WorkspaceId,
@@ -144,7 +147,7 @@ impl Service {
     /// Advances a clock, and sweeps the events that become due before it returns.
     ///
     /// # Errors
-    /// [`Denial::TimeGoesForward`]; [`Denial::NothingComes`] when there is no such upcoming event.
+    /// [`ControlDenial::TimeGoesForward`]; [`ControlDenial::NothingComes`] when there is no such upcoming event.
     pub async fn advance(&self, id: WorkspaceId, target: &AdvanceTarget) -> Result<AdvanceOutcome, Error> {
         for _ in 0..MOVE_TRIES {
             let mut reader = self.store.read().await?;
@@ -153,7 +156,7 @@ impl Service {
             let now = workspace.clock.at(system);
             let at = instant_of(target, &mut reader, &workspace, now).await?;
             if at < now {
-                return Err(Denial::TimeGoesForward { now, wanted: at }.into());
+                return Err(ControlDenial::TimeGoesForward { now, wanted: at }.into());
             }
             let clock = workspace.clock.advanced(at.since(now));
             if let Some(advanced) = self.move_clock(reader, &workspace, clock, system).await? {
@@ -174,7 +177,7 @@ impl Service {
     ) -> Result<Option<AdvanceOutcome>, Error> {
         let (now, after) = (workspace.clock.at(system), clock.at(system));
         if after < now {
-            return Err(Denial::TimeGoesForward { now, wanted: after }.into());
+            return Err(ControlDenial::TimeGoesForward { now, wanted: after }.into());
         }
         let mut events = upcoming(&mut reader, workspace, now).await?;
         events.retain(|event| event.at <= after);
@@ -325,13 +328,13 @@ async fn instant_of(
         AdvanceTarget::Next(kind) => {
             let coming = upcoming(reader, workspace, now).await?;
             let next = coming.into_iter().find(|event| event.kind == *kind);
-            next.ok_or_else(|| Denial::NothingComes(kind.as_str().to_owned()))?.at
+            next.ok_or_else(|| ControlDenial::NothingComes(kind.as_str().to_owned()))?.at
         }
         AdvanceTarget::Token(token) => {
             let found = reader.find_token(workspace.id, token).await?;
             let events = found.map(|token| events_of(&token, &workspace.behaviour)).unwrap_or_default();
             let next = events.into_iter().find(|(_, at)| *at > now);
-            next.ok_or_else(|| Denial::NothingComes(format!("token {token}")))?.1
+            next.ok_or_else(|| ControlDenial::NothingComes(format!("token {token}")))?.1
         }
     })
 }

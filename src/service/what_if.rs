@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::explain::owner_of;
 use super::{Error, JournalEntry, Service};
 use crate::domain::access::USERS_SIGN_IN;
-use crate::domain::authorize::{Demand, Facts, Found, NamedWorkspace, Owner, Presented, Step, authorize};
+use crate::domain::authorize::{
+    CredentialRecord, Demand, Facts, NamedWorkspace, Owner, PresentedCredential, Step, authorize,
+};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, Entries, RequestedEntry, apply};
@@ -247,9 +249,9 @@ fn with_entries(mut owner: Owner, entries: Option<&Entries>) -> Owner {
 
 /// The check that refuses a token's use, if one does.
 fn refusal(workspace: &Workspace, token: &Token, owner: Option<Owner>) -> Option<Step> {
-    let found = Found::Token(token.clone());
+    let found = CredentialRecord::Token(token.clone());
     let facts = Facts { workspace: Some(workspace.clone()), token_belongs_to: None, found, owner };
-    let presented = Presented::Token(token.id.clone());
+    let presented = PresentedCredential::Token(token.id.clone());
     let decision = authorize(&presented, &NamedWorkspace::Unnamed, Demand::UNROUTED, facts, token.creation_time);
     decision.trace.into_iter().last().filter(|step| !step.passed)
 }

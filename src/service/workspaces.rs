@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::clock::WorkspaceClock;
+use crate::domain::denial::ControlDenial;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::seeds::WorkspaceSeed;
 use crate::domain::settings::{Behaviour, BehaviourChange};
@@ -49,7 +50,7 @@ impl Service {
     /// Creates a workspace, an admin with a token, and a new account unless one is named, then applies the seed.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceExists`], [`Denial::AccountNotFound`], [`Denial::InvalidParameter`], [`Error::Seed`].
+    /// [`ControlDenial::WorkspaceExists`], [`Denial::AccountNotFound`], [`Denial::InvalidParameter`], [`Error::Seed`].
     pub async fn create_workspace(
         &self,
         new: &NewWorkspace,
@@ -120,7 +121,9 @@ impl Service {
     /// A workspace with its ids drawn, not yet stored.
     pub(super) async fn blank(&self, reader: &mut Reader, new: &NewWorkspace) -> Result<Workspace, Error> {
         let id = match new.id {
-            Some(id) if reader.find_workspace(id).await?.is_some() => return Err(Denial::WorkspaceExists(id).into()),
+            Some(id) if reader.find_workspace(id).await?.is_some() => {
+                return Err(ControlDenial::WorkspaceExists(id).into());
+            }
             Some(id) => id,
             None => WorkspaceId(self.entropy.principal_id().0),
         };
@@ -185,14 +188,14 @@ impl Service {
     /// Deletes a workspace and everything in it; the last workspace of an account takes the account with it.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`]; [`Denial::DefaultWorkspaceStays`].
+    /// [`Denial::WorkspaceNotFound`]; [`ControlDenial::DefaultWorkspaceStays`].
     pub async fn delete_workspace(&self, id: WorkspaceId) -> Result<(), Error> {
         let replacement = self.in_flight.begin_replacement(id).await;
         let account = self.workspace(id).await?.account;
         let mut writer = self.store.write(Lock::Account(account)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         if workspace.is_default {
-            return Err(Denial::DefaultWorkspaceStays.into());
+            return Err(ControlDenial::DefaultWorkspaceStays.into());
         }
         let alone = is_alone(&mut writer, &workspace).await?;
         writer.delete_workspace(&workspace, alone).await?;
@@ -268,12 +271,12 @@ impl Service {
     }
 
     /// # Errors
-    /// [`Denial::CheckpointNotFound`]; [`Denial::InvalidParameter`] for a reserved name.
+    /// [`ControlDenial::CheckpointNotFound`]; [`Denial::InvalidParameter`] for a reserved name.
     pub async fn delete_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<(), Error> {
         refuse_reserved(name)?;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         if !writer.delete_checkpoint(id, name).await? {
-            return Err(Denial::CheckpointNotFound(name.as_str().to_owned()).into());
+            return Err(ControlDenial::CheckpointNotFound(name.as_str().to_owned()).into());
         }
         writer.commit().await?;
         Ok(())
@@ -284,7 +287,7 @@ impl Service {
     /// `has_account` whether they were.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`], [`Denial::CheckpointNotFound`]
+    /// [`Denial::WorkspaceNotFound`], [`ControlDenial::CheckpointNotFound`]
     pub async fn reset_workspace(&self, id: WorkspaceId, to: &CheckpointName) -> Result<Checkpoint, Error> {
         let replacement = self.in_flight.begin_replacement(id).await;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
@@ -293,7 +296,7 @@ impl Service {
         let named = |name: &str| known.iter().find(|checkpoint| checkpoint.name.as_str() == name).cloned();
         // A workspace without a seed was empty in the beginning.
         let found = named(to.as_str()).or_else(|| named(EMPTY).filter(|_| to.as_str() == SEED));
-        let mut found = found.ok_or_else(|| Denial::CheckpointNotFound(to.as_str().to_owned()))?;
+        let mut found = found.ok_or_else(|| ControlDenial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
         writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
         writer.update_incarnation(id, self.incarnation()).await?;
@@ -321,7 +324,7 @@ impl Service {
         workspace: &Workspace,
         name: &str,
     ) -> Result<Checkpoint, Error> {
-        let name = CheckpointName::parse(name).ok_or_else(|| Denial::CheckpointNotFound(name.to_owned()))?;
+        let name = CheckpointName::parse(name).ok_or_else(|| ControlDenial::CheckpointNotFound(name.to_owned()))?;
         let (created_at, has_account) = (self.clock.now(), is_alone(writer, workspace).await?);
         writer.put_checkpoint(workspace, &name, has_account, created_at).await?;
         Ok(Checkpoint { name, created_at, has_account })

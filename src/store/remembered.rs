@@ -39,7 +39,7 @@ fn weight<T: Weighed>(rows: &[T]) -> usize {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Question {
     /// The tokens with a value, in every workspace.
-    Presented(TokenId),
+    PresentedCredential(TokenId),
     /// What a principal reaches upwards; of its own the built-in `users` group is the last.
     Reach(AccountId, WorkspaceId, PrincipalId, PrincipalId),
     /// The tokens of an owner.

@@ -9,10 +9,10 @@ use super::identities::is_found;
 use super::remembered::{Question, Weighed, bytes_of};
 use super::session::{ForRows, Reader, Value, Writer, args};
 use super::workspaces::{WorkspaceRow, workspace_columns, workspace_joins};
-use crate::domain::access::{PermissionLevel, Reach, Standing};
+use crate::domain::access::{Membership, PermissionLevel, Standing};
 use crate::domain::authorize::Use;
 use crate::domain::identities::PrincipalKind;
-use crate::domain::tokens::{EndCause, Ended, Token, Visibility};
+use crate::domain::tokens::{EndCause, Token, TokenEnd, Visibility};
 use crate::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// The columns of a token after `tokens t`.
@@ -200,7 +200,7 @@ pub struct PresentedToken {
     /// Its owner; `None` when the principal is gone.
     pub owner: Option<PresentedOwner>,
     /// Its end; `None` on a token that nothing has ended, though its time may have come.
-    pub ended: Option<Ended>,
+    pub ended: Option<TokenEnd>,
 }
 
 /// The owner of a presented token.
@@ -231,13 +231,13 @@ struct EndRow {
     ended_at: Option<i64>,
 }
 
-impl TryFrom<EndRow> for Option<Ended> {
+impl TryFrom<EndRow> for Option<TokenEnd> {
     type Error = StoreError;
 
     fn try_from(row: EndRow) -> Result<Self, StoreError> {
         let (Some(cause), Some(actor), Some(at)) = (row.cause, row.actor, row.ended_at) else { return Ok(None) };
         let cause = EndCause::parse(&cause).ok_or_else(|| StoreError::Unreadable(format!("cause {cause}")))?;
-        Ok(Some(Ended { cause, actor, at: Millis(at) }))
+        Ok(Some(TokenEnd { cause, actor, at: Millis(at) }))
     }
 }
 
@@ -312,7 +312,7 @@ pub struct StoredHistory {
     /// The `User-Agent` of the last recorded use.
     pub last_client: Option<String>,
     /// Its end.
-    pub end: Option<Ended>,
+    pub end: Option<TokenEnd>,
 }
 
 #[derive(FromRow)]
@@ -366,7 +366,7 @@ impl Reader {
     /// only where workspaces were made from the same seed.
     pub async fn find_presented(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
         const SQL: &str = presented!(token_columns!(), end_columns!(tokens), "tokens");
-        let asked = match self.recall(Question::Presented(id.clone())) {
+        let asked = match self.recall(Question::PresentedCredential(id.clone())) {
             Ok(known) => return Ok(known),
             Err(asked) => asked,
         };
@@ -400,7 +400,7 @@ impl Reader {
         &mut self,
         account: AccountId,
         principal: PrincipalId,
-    ) -> Result<Vec<Reach>, StoreError> {
+    ) -> Result<Vec<Membership>, StoreError> {
         Ok(self.reach(account, (WorkspaceId(0), PrincipalId(0)), principal).await?.1)
     }
 
@@ -411,14 +411,14 @@ impl Reader {
         account: AccountId,
         (workspace, users_group): (WorkspaceId, PrincipalId),
         principal: PrincipalId,
-    ) -> Result<(bool, Vec<Reach>), StoreError> {
+    ) -> Result<(bool, Vec<Membership>), StoreError> {
         let rows = self.reach_rows(account, (workspace, users_group), principal).await?;
         let active = rows.iter().any(|row| row.via_id.is_none() && row.active);
         let reach = rows.into_iter().map(|row| {
             let level = row.permission_level.as_deref().map(|text| {
                 PermissionLevel::parse(text).ok_or_else(|| StoreError::Unreadable(format!("permission {text}")))
             });
-            Ok(Reach {
+            Ok(Membership {
                 subject: PrincipalId(row.subject_id),
                 via: row.via_id.map(PrincipalId),
                 name: row.name.unwrap_or_default(),

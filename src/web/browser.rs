@@ -8,6 +8,8 @@ use axum::http::header::{HOST, ORIGIN, REFERER};
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use axum::middleware::map_request;
 
+use crate::web::connection::Connection;
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -55,7 +57,7 @@ const PRIVATE_ENDINGS: [&str; 2] = [".localhost", ".internal"];
 /// Whether the request names the server by an IP address, `localhost`, a name without dots (container names), or
 /// one that the settings allow: none of these is a domain that a stranger could own and point here.
 pub(crate) fn has_known_host(headers: &HeaderMap, extensions: &Extensions) -> bool {
-    extensions.get::<HostAllowed>().is_some() || text(headers, HOST).is_some_and(is_known_host)
+    Connection::of(extensions).host_allowed || text(headers, HOST).is_some_and(is_known_host)
 }
 
 /// A host name without its port.
@@ -103,10 +105,6 @@ impl AllowedHost {
     }
 }
 
-/// In a request whose Host the settings allow. No request from outside has it.
-#[derive(Clone, Copy, Debug)]
-struct HostAllowed;
-
 /// The same router, for which the settings' host names are known ones too.
 pub(crate) fn allow_hosts(router: Router, hosts: &[AllowedHost]) -> Router {
     if hosts.is_empty() {
@@ -116,7 +114,7 @@ pub(crate) fn allow_hosts(router: Router, hosts: &[AllowedHost]) -> Router {
     router.layer(map_request(move |mut request: Request| {
         let host = text(request.headers(), HOST).unwrap_or_default();
         if hosts.iter().any(|allowed| allowed.is(host)) {
-            request.extensions_mut().insert(HostAllowed);
+            request.extensions_mut().get_or_insert_default::<Connection>().host_allowed = true;
         }
         std::future::ready(request)
     }))

@@ -2,13 +2,13 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use serde_json::{Value, json};
-
-use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, World, on_every_store};
-use crate::oauth::{account, part, text};
-use crate::process::{exchange, get, start};
 use dapi_mock::http::{HostType, SignInPolicy};
 use dapi_mock::service::ADMIN_CLIENT_ID;
+use serde_json::{Value, json};
+
+use crate::support::{
+    ADMIN_SECRET, ADMIN_TOKEN, LIST, World, account, command, exchange, get, on_every_store, part, start, text,
+};
 
 on_every_store!(
     a_name_that_begins_with_accounts_is_the_accounts_host,
@@ -18,18 +18,6 @@ on_every_store!(
 );
 
 const METADATA: &str = "/.well-known/databricks-config";
-const LIST: &str = "/api/2.0/token/list";
-
-impl World {
-    /// Sends a request to the server under a name.
-    async fn send_to(&self, host: &str, method: Method, path: &str, token: Option<&str>, body: &str) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("host", host);
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        self.send(request.header("content-type", "application/json").body(Body::from(body.to_owned())).unwrap()).await
-    }
-}
 
 async fn a_name_that_begins_with_accounts_is_the_accounts_host(world: World) {
     for host in ["accounts.localhost:3274", "accounts.cloud.example.com", "Accounts.test:80", "accounts"] {
@@ -211,7 +199,7 @@ fn an_account_port_that_is_in_use_refuses_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();
-    let output = crate::process::command(&folder)
+    let output = command(&folder)
         .args(["--port", "0", "--host", "127.0.0.1", "--database", "sqlite::memory:", "--account-port", &port])
         .output()
         .unwrap();

@@ -4,7 +4,7 @@ use dapi_mock::domain::Denial;
 use dapi_mock::service::Error;
 use dapi_mock::store::Lock;
 
-use crate::harness::{World, on_every_store};
+use crate::support::{World, on_every_store};
 
 on_every_store!(an_admin_token_goes_to_somebody_who_can_use_it, no_admin_token_is_made_that_cannot_work);
 

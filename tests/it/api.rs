@@ -8,7 +8,7 @@ use dapi_mock::domain::identities::PrincipalKind;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::harness::{ADMIN_TOKEN, Client, DAY_MS, START, World, on_every_store};
+use crate::support::{ADMIN_TOKEN, Backend, CREATE, Client, DAY_MS, DELETE, LIST, ME, START, World, on_every_store};
 
 on_every_store!(
     a_token_lives_its_whole_life,
@@ -27,11 +27,6 @@ on_every_store!(
     me_tells_who_i_am,
     uses_are_recorded_once_a_second,
 );
-
-const CREATE: &str = "/api/2.0/token/create";
-const LIST: &str = "/api/2.0/token/list";
-const DELETE: &str = "/api/2.0/token/delete";
-const ME: &str = "/api/2.0/preview/scim/v2/Me";
 
 async fn works(client: Client<'_>) -> bool {
     client.get(ME).await.status == 200
@@ -309,7 +304,7 @@ async fn uses_are_recorded_once_a_second(world: World) {
 
 #[tokio::test]
 async fn credentials_come_before_everything() {
-    let world = World::new(crate::harness::Backend::Memory).await;
+    let world = World::new(Backend::Memory).await;
     for path in [LIST, ME, "/nonsense", "/api/2.0/clusters/list"] {
         let answer = world.anonymous().get(path).await;
         answer.refused(401, 401, "Credential was not sent or was of an unsupported type for this API. [ReqId: ");
@@ -324,7 +319,7 @@ async fn credentials_come_before_everything() {
 
 #[tokio::test]
 async fn unknown_and_not_emulated_routes_are_refused_by_name() {
-    let world = World::new(crate::harness::Backend::Memory).await;
+    let world = World::new(Backend::Memory).await;
     for (method, path, says) in [
         (
             Method::GET,
@@ -359,7 +354,7 @@ async fn unknown_and_not_emulated_routes_are_refused_by_name() {
 
 #[tokio::test]
 async fn bodies_are_json_whatever_they_are_called() {
-    let world = World::new(crate::harness::Backend::Memory).await;
+    let world = World::new(Backend::Memory).await;
     for content_type in
         ["application/json", "application/x-www-form-urlencoded", "text/json", "application/json; charset=utf-8", "x"]
     {
@@ -394,7 +389,7 @@ async fn bodies_are_json_whatever_they_are_called() {
 
 #[tokio::test]
 async fn a_body_over_a_mebibyte_is_refused() {
-    let world = World::new(crate::harness::Backend::Memory).await;
+    let world = World::new(Backend::Memory).await;
     let comment = |size: usize| format!("{{\"other\":\"{}\"}}", "x".repeat(size - 12));
     assert_eq!(world.admin().call(Method::POST, CREATE, comment(1024 * 1024)).await.status, 200);
     for size in [1024 * 1024 + 1, 2 * 1024 * 1024] {
@@ -407,7 +402,7 @@ async fn a_body_over_a_mebibyte_is_refused() {
 async fn a_netrc_client_sends_basic() {
     use base64::Engine;
 
-    let world = World::new(crate::harness::Backend::Memory).await;
+    let world = World::new(Backend::Memory).await;
     let basic = async |pair: &str| {
         let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
         let request = axum::http::Request::get(LIST).header("authorization", format!("Basic {encoded}"));

@@ -6,10 +6,7 @@ use dapi_mock::domain::audit::{Action, Filter, NewEvent, Origin};
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
-use crate::harness::{Backend, START, World, on_every_store};
-
-/// The admin's token in another workspace.
-const ELSEWHERE: &str = "dapi00000000000000000000000000000077";
+use crate::support::{Backend, ELSEWHERE, START, World, admins_may_manage, on_every_store};
 
 on_every_store!(every_action_leaves_its_event, refused_attempts_are_there_too, expectations_answer_with_the_difference);
 
@@ -28,7 +25,7 @@ async fn every_action_leaves_its_event(world: World) {
         .patch("/api/2.0/workspace-conf", &json!({"maxTokenLifetimeDays": "90", "enableTokensConfig": true}))
         .await;
     let everybody = json!({"access_control_list": [{"group_name": "users", "permission_level": "CAN_USE"}]});
-    let nobody = json!({"access_control_list": [crate::people::admins_may_manage()]}).to_string();
+    let nobody = json!({"access_control_list": [admins_may_manage()]}).to_string();
     world.admin().call(Method::PUT, "/api/2.0/permissions/authorization/tokens", nobody).await;
     world.admin().patch("/api/2.0/permissions/authorization/tokens", &everybody).await;
     world.admin().post("/api/2.0/token/delete", &json!({"token_id": id})).await;

@@ -5,7 +5,7 @@ use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_TOKEN, DAY_MS, START, World, on_every_store};
+use crate::support::{ADMIN_TOKEN, DAY_MS, LIST, MANAGED, MAXIMUM_LIFETIME, START, World, on_every_store};
 
 on_every_store!(
     all_apis_apply_until_the_scopes_are_narrowed_to_what_was_used,
@@ -18,10 +18,6 @@ on_every_store!(
     resets_copies_and_exports_keep_it,
     seeds_have_every_state,
 );
-
-const LIST: &str = "/api/2.0/token/list";
-const CONF: &str = "/api/2.0/workspace-conf?keys=maxTokenLifetimeDays";
-const MANAGED: &str = "/api/2.0/token-management/tokens";
 
 async fn watched(world: &World) -> (String, String) {
     world.admin().create(&json!({"autoscope_enabled": true})).await
@@ -56,7 +52,7 @@ async fn updates(world: &World) -> Vec<Value> {
 async fn all_apis_apply_until_the_scopes_are_narrowed_to_what_was_used(world: World) {
     let admin = world.admin();
     let (value, id) = watched(&world).await;
-    for path in [CONF, LIST, "/api/2.0/preview/scim/v2/Groups", CONF] {
+    for path in [MAXIMUM_LIFETIME, LIST, "/api/2.0/preview/scim/v2/Groups", MAXIMUM_LIFETIME] {
         assert_eq!(world.client(&value).get(path).await.status, 200, "{path}");
     }
     let running = info(&world, &id).await;
@@ -74,7 +70,7 @@ async fn all_apis_apply_until_the_scopes_are_narrowed_to_what_was_used(world: Wo
     );
 
     is_narrowed(&info(&world, &id).await, &["authentication", "scim", "settings"]);
-    assert_eq!(world.client(&value).get(CONF).await.status, 200);
+    assert_eq!(world.client(&value).get(MAXIMUM_LIFETIME).await.status, 200);
     let refused = world.client(&value).get("/api/2.0/permissions/authorization/tokens").await;
     assert_eq!(refused.status, 403, "{refused:?}");
     let path = format!("explain/{}", refused.header("x-request-id"));
@@ -101,7 +97,7 @@ async fn a_token_that_used_nothing_keeps_all_apis(world: World) {
     let ended = info(&world, &id).await;
     assert_eq!(ended["autoscope_state"], "AUTOSCOPE_STATE_API_NOT_COVERED");
     assert_eq!((ended.get("scopes"), ended.get("inferred_scopes")), (None, None));
-    for path in [CONF, LIST] {
+    for path in [MAXIMUM_LIFETIME, LIST] {
         assert_eq!(world.client(&value).get(path).await.status, 200, "{path}");
     }
     assert_eq!(info(&world, &id).await.get("inferred_scopes"), None, "nothing is inferred any more");
@@ -113,7 +109,7 @@ async fn scopes_that_were_chosen_are_kept_and_do_not_bind_before(world: World) {
     world.admin().advance(&json!({"by": "30d"})).await;
     is_narrowed(&info(&world, &id).await, &["authentication", "sql"]);
     assert_eq!(world.client(&value).get(LIST).await.status, 200);
-    assert_eq!(world.client(&value).get(CONF).await.status, 403);
+    assert_eq!(world.client(&value).get(MAXIMUM_LIFETIME).await.status, 403);
     let changed = json!({"token": {"scopes": ["settings"]}, "update_mask": "scopes"});
     world.admin().patch(&format!("{MANAGED}/{id}"), &changed).await;
     let chosen = info(&world, &id).await;
@@ -121,7 +117,7 @@ async fn scopes_that_were_chosen_are_kept_and_do_not_bind_before(world: World) {
         json!([chosen["scopes"], chosen["autoscope_state"]]),
         json!([["settings"], "AUTOSCOPE_STATE_USER_SELECTED"])
     );
-    assert_eq!(world.client(&value).get(CONF).await.status, 200);
+    assert_eq!(world.client(&value).get(MAXIMUM_LIFETIME).await.status, 200);
 }
 
 async fn the_timing_of_the_sweep_has_no_visible_effect(world: World) {
@@ -134,7 +130,7 @@ async fn the_timing_of_the_sweep_has_no_visible_effect(world: World) {
     pass_without_sweep(&world, 31).await;
     let admin = world.admin();
     is_narrowed(&info(&world, &values[0].1).await, &["authentication"]);
-    assert_eq!(world.client(&values[0].0).get(CONF).await.status, 403, "before the sweep");
+    assert_eq!(world.client(&values[0].0).get(MAXIMUM_LIFETIME).await.status, 403, "before the sweep");
     // What is changed or revoked before the sweep comes has its event too. Reading the audit log would sweep.
     let comment = json!({"token": {"comment": "c"}, "update_mask": "comment"});
     assert_eq!(admin.patch(&format!("/api/2.0/token/{}", values[1].1), &comment).await.status, 200);
@@ -150,7 +146,7 @@ async fn the_timing_of_the_sweep_has_no_visible_effect(world: World) {
     assert!(at.iter().all(|time| *time == at[0]), "all at the end of their thirty days: {at:?}");
     is_narrowed(&info(&world, &values[0].1).await, &["authentication"]);
     is_narrowed(&info(&world, &values[1].1).await, &["authentication"]);
-    assert_eq!(world.client(&values[3].0).get(CONF).await.status, 403, "after the sweep");
+    assert_eq!(world.client(&values[3].0).get(MAXIMUM_LIFETIME).await.status, 403, "after the sweep");
 }
 
 async fn the_switch_says_how_long_new_tokens_are_watched(world: World) {
@@ -180,7 +176,8 @@ async fn a_token_that_ends_first_is_not_narrowed(world: World) {
 async fn requests_at_the_same_time_infer_all_their_scopes(world: World) {
     let (value, id) = watched(&world).await;
     let client = world.client(&value);
-    let paths = [LIST, CONF, "/api/2.0/preview/scim/v2/Groups", "/api/2.0/permissions/authorization/tokens"];
+    let paths =
+        [LIST, MAXIMUM_LIFETIME, "/api/2.0/preview/scim/v2/Groups", "/api/2.0/permissions/authorization/tokens"];
     let answers = futures_util::future::join_all(paths.map(|path| client.get(path))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     let inferred = info(&world, &id).await["inferred_scopes"].clone();

@@ -7,8 +7,7 @@ use dapi_mock::domain::{conf, permissions, rule_sets};
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, World, on_every_store};
-use crate::oauth::{account, oauth_error};
+use crate::support::{ADMIN_SECRET, World, account, oauth_error, on_every_store};
 
 on_every_store!(
     scopes_are_bounded_wherever_they_are_given,

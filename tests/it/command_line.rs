@@ -7,8 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::commands::ADMIN;
-use crate::process::{Server, command, exchange, get, start};
+use crate::support::{ADMIN, Server, command, exchange, get, start, start_by};
 
 const MEMORY: [&str; 6] = ["--port", "0", "--database", "sqlite::memory:", "--admin-token", ADMIN];
 
@@ -87,7 +86,7 @@ fn an_empty_variable_is_an_absent_one() {
     let mut started = command(&folder);
     started.args(["--port", "0", "--database", "sqlite::memory:"]).env("PORT", "").env("DAPI_MOCK_NO_SUCH_SETTING", "");
     started.envs(names.into_iter().map(|name| (name, "")));
-    let server = crate::process::start_by(started, folder);
+    let server = start_by(started, folder);
     assert!(get(&server.address(), "/livez", "").starts_with("HTTP/1.1 200"));
     let (_, log, _) = server.stop("TERM");
     assert!(!log.contains("no such setting"), "{log}");
@@ -200,7 +199,7 @@ fn a_host_name_can_be_allowed() {
     let by_flags = start(&[&MEMORY[..], &allowing].concat());
     let mut started = command(&by_flags.folder);
     started.args(MEMORY).env("DAPI_MOCK_ALLOW_HOST", "mock.example.com,a.test,*.svc.cluster.local");
-    let by_variable = crate::process::start_by(started, tempfile::tempdir().unwrap());
+    let by_variable = start_by(started, tempfile::tempdir().unwrap());
     for server in [&by_flags, &by_variable] {
         for host in ["mock.example.com", "MOCK.example.com:3274", "a.test", "dapi-mock.ci.svc.cluster.local:80"] {
             assert!(ask(server, host, clock).starts_with("HTTP/1.1 200 "), "{host}");

@@ -10,7 +10,7 @@ use dapi_mock::http::routes::{ROUTES, find};
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, FirstStart};
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, Answer, Backend, Client, World};
+use crate::support::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, Client, World};
 
 /// Pages for people, of which the document says only that they are text; `sign_in` looks into them.
 const PAGES: &[&str] = &["oauth.authorize", "oauth.chooseUser", "oauth.accountAuthorize", "oauth.accountChooseUser"];
@@ -307,7 +307,7 @@ async fn open(checked: &mut Checked, account: AccountId) {
 async fn answers_are_as_the_document_says() {
     let world = World::new(Backend::Memory).await;
     let account_id = FirstStart::default().account;
-    let admin = crate::harness::ADMIN_TOKEN;
+    let admin = ADMIN_TOKEN;
     let account_admin = world.mint(world.user_id(ACCOUNT_ADMIN_USER).await, |_| {}).await;
     let oauth = world.access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await;
     let mut checked = Checked { world, document: document(), succeeded: HashSet::new(), refused: 0 };

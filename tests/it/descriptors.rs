@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::process::{Server, command, start_by};
+use crate::support::{Server, command, start_by};
 
 const FILE: [&str; 2] = ["--port", "0"];
 

@@ -28,7 +28,7 @@ fn the_page_of_settings_has_those_of_the_flags() {
 #[test]
 fn the_compatibility_ledger_has_the_routes_of_the_table() {
     check("docs/compatibility.md", &compatibility::page());
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         assert!(!route.evidence.is_empty(), "{} {}", route.method, route.path);
     }
     let proofs: serde_json::Value = serde_json::from_str(include_str!("../../src/http/proofs.json")).unwrap();

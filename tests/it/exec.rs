@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::process::{Running, command, signal};
+use crate::support::{Running, command, signal};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_dapi-mock");
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -7,7 +7,7 @@ use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, DAY_MS, World, on_every_store};
+use crate::support::{Answer, Backend, DAY_MS, World, admins_may_manage, on_every_store};
 
 on_every_store!(what_if_tells_who_would_fail_and_changes_nothing, what_if_names_whose_permission_would_be_another,);
 
@@ -193,7 +193,7 @@ async fn what_if_names_whose_permission_would_be_another(world: World) {
         let (told, before) = (what_if(&list).await, permitted(&world).await);
         assert_eq!(permitted(&world).await, before, "nothing has changed yet");
         let mut entries = list.as_array().unwrap().clone();
-        entries.push(crate::people::admins_may_manage());
+        entries.push(admins_may_manage());
         let body = json!({ "access_control_list": entries });
         let done = world.admin().call(Method::PUT, "/api/2.0/permissions/authorization/tokens", body.to_string()).await;
         assert_eq!(done.status, 200, "{done:?}");

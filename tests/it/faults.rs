@@ -9,8 +9,9 @@ use dapi_mock::domain::faults::CATALOGUE;
 use dapi_mock::domain::tokens::TokenValue;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, World, on_every_store};
-use crate::process::{Server, exchange, start};
+use crate::support::{
+    ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, CREATE, LIST, ME, Server, World, exchange, on_every_store, start,
+};
 use crate::worlds::own;
 
 on_every_store!(
@@ -30,9 +31,6 @@ on_every_store!(
     what_makes_no_sense_is_refused,
 );
 
-const LIST: &str = "/api/2.0/token/list";
-const CREATE: &str = "/api/2.0/token/create";
-const ME: &str = "/api/2.0/preview/scim/v2/Me";
 const CLIENT_ID: &str = "32743274-3274-4274-8274-327432743275";
 
 async fn arm(world: &World, rule: &Value) -> Value {

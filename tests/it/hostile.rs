@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::harness::{ADMIN_TOKEN, Backend, World};
+use crate::support::{ADMIN_TOKEN, Backend, World};
 
 fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![

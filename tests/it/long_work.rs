@@ -1,13 +1,14 @@
 //! Work that takes as long as a world is large: others get in between, and what is cut off can be completed.
 
 use axum::http::Method;
-use dapi_mock::domain::seeds::{self, Seed};
+use dapi_mock::domain::seeds;
+use dapi_mock::domain::seeds::Seed;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::harness::{Backend, DAY_MS, World, on_every_store};
+use crate::support::{Backend, DAY_MS, USERS, World, on_every_store};
 
 on_every_store!(
     others_get_in_while_a_seed_is_applied,
@@ -41,11 +42,10 @@ async fn who_reads_does_not_wait_for_the_writer() {
     assert_eq!(last_used().await, Some(used_at));
 }
 
-const USERS: usize = 1000;
-const USERS_PATH: &str = "/api/2.0/preview/scim/v2/Users";
+const COUNT: usize = 1000;
 
 fn population() -> Value {
-    json!({"populations": [{"users": USERS}]})
+    json!({"populations": [{"users": COUNT}]})
 }
 
 fn parse(seed: &Value) -> Seed {
@@ -61,7 +61,7 @@ async fn meanwhile<T>(world: &World, work: &JoinHandle<T>) -> usize {
         if rounds < 100 {
             admin.create(&json!({"comment": "meanwhile"})).await;
         }
-        assert_eq!(admin.get(USERS_PATH).await.status, 200);
+        assert_eq!(admin.get(USERS).await.status, 200);
         rounds += 1;
     }
     rounds
@@ -72,7 +72,7 @@ async fn others_get_in_while_a_seed_is_applied(world: World) {
     let work = tokio::spawn(async move { service.apply_seed(&parse(&json!({"workspaces": [population()]}))).await });
     let rounds = meanwhile(&world, &work).await;
     let added = work.await.unwrap().unwrap();
-    assert_eq!((added.principals, added.tokens), (USERS, USERS));
+    assert_eq!((added.principals, added.tokens), (COUNT, COUNT));
     assert!(rounds >= 3, "{rounds}");
 }
 
@@ -86,8 +86,8 @@ async fn others_get_in_while_a_workspace_is_created_with_a_population(world: Wor
     let made = work.await.unwrap().unwrap();
     assert!(rounds >= 3, "{rounds}");
     assert_eq!(made.workspace.delete_at, None);
-    let users = world.client(made.admin_token.reveal()).get(USERS_PATH).await.json();
-    assert_eq!(users["totalResults"], USERS + 2);
+    let users = world.client(made.admin_token.reveal()).get(USERS).await.json();
+    assert_eq!(users["totalResults"], COUNT + 2);
 }
 
 async fn others_get_in_while_many_tokens_end(world: World) {
@@ -117,7 +117,7 @@ async fn others_are_answered_while_a_workspace_is_reset_copied_and_removed(world
     let made = made.json();
     let people = async || {
         let admin = world.client(made["admin_token"].as_str().unwrap());
-        admin.get(USERS_PATH).await.json()["totalResults"].as_u64()
+        admin.get(USERS).await.json()["totalResults"].as_u64()
     };
     let all = people().await;
     let token = "dapi000000000000000000000000000000cd";
@@ -159,7 +159,7 @@ async fn others_are_answered_while_a_workspace_is_reset_copied_and_removed(world
 
 async fn a_seed_that_is_cut_off_is_completed_by_applying_it_again(world: World) {
     let seed = json!({"random_seed": 3, "workspaces": [{
-        "conf": {"maxTokenLifetimeDays": "100"}, "populations": [{"users": USERS}],
+        "conf": {"maxTokenLifetimeDays": "100"}, "populations": [{"users": COUNT}],
         "groups": [{"display_name": "g", "members": ["user7@example.com"]}], "may_use_tokens": ["g"],
     }]});
     let wanted = parse(&seed);
@@ -169,11 +169,11 @@ async fn a_seed_that_is_cut_off_is_completed_by_applying_it_again(world: World) 
         () = begun.notified() => {}
     }
     let admin = world.admin();
-    let total = async || admin.get(USERS_PATH).await.json()["totalResults"].as_u64().unwrap();
+    let total = async || admin.get(USERS).await.json()["totalResults"].as_u64().unwrap();
     let some = usize::try_from(total().await).unwrap() - 2;
-    assert!((1..USERS).contains(&some), "{some}");
+    assert!((1..COUNT).contains(&some), "{some}");
     let added = world.service.apply_seed(&wanted).await.unwrap();
-    assert_eq!((added.principals, added.tokens), (USERS - some + 1, USERS));
+    assert_eq!((added.principals, added.tokens), (COUNT - some + 1, COUNT));
     let again = world.service.apply_seed(&wanted).await.unwrap();
     assert_eq!((again.principals, again.tokens), (0, 0));
     let checkpoints = world.service.checkpoints(world.workspace().await.id).await.unwrap();
@@ -201,7 +201,7 @@ async fn a_mistake_at_the_end_of_a_long_seed_changes_nothing(world: World) {
     let twice = json!({"workspaces": [{"workspace_id": "7"}, {"workspace_id": "7", "account_id": other}]});
     let error = world.service.apply_seed(&parse(&twice)).await.unwrap_err().to_string();
     assert!(error.contains("workspaces[1].account_id: the workspace is in another account"), "{error}");
-    assert_eq!(world.admin().get(USERS_PATH).await.json()["totalResults"], 2);
+    assert_eq!(world.admin().get(USERS).await.json()["totalResults"], 2);
     assert_eq!(world.service.workspaces().await.unwrap().len(), 1);
 }
 

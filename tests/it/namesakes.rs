@@ -9,8 +9,7 @@ use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, Answer, World, assigned, on_every_store};
-use crate::oauth::account;
+use crate::support::{ADMIN_SECRET, Answer, GRANT, ME, PERMISSIONS, World, account, assigned, on_every_store};
 
 on_every_store!(
     nothing_of_a_service_principal_outlives_it,
@@ -19,11 +18,8 @@ on_every_store!(
     nothing_of_a_workspace_outlives_it,
 );
 
-const ME: &str = "/api/2.0/preview/scim/v2/Me";
-const TOKENS: &str = "/api/2.0/permissions/authorization/tokens";
 const BOT: &str = "0000aaaa-0000-4000-8000-00000000abcd";
 const ANN: &str = "ann@example.com";
-const GRANT: &str = "grant_type=client_credentials&scope=all-apis";
 
 /// How the name is taken again.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +77,7 @@ async fn joins_admins_and_the_list(world: &World, entry: &str, name: &str, id: P
     let path = format!("/api/2.0/preview/scim/v2/Groups/{admins}");
     assert_eq!(world.admin().patch(&path, &json!({ "Operations": [operation] })).await.status, 200);
     let entries = json!({"access_control_list": [{entry: name, "permission_level": "CAN_USE"}]});
-    let answer = world.admin().patch(TOKENS, &entries).await;
+    let answer = world.admin().patch(PERMISSIONS, &entries).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
@@ -90,7 +86,7 @@ async fn is_nobody(world: &World, name: &str, id: PrincipalId) {
     let admins = world.workspace().await.admins_group;
     let group = world.admin().get(&format!("/api/2.0/preview/scim/v2/Groups/{admins}")).await;
     assert!(!group.text.contains(&format!("\"{id}\"")), "{group:?}");
-    let list = world.admin().get(TOKENS).await;
+    let list = world.admin().get(PERMISSIONS).await;
     assert!(list.status == 200 && !list.text.contains(name), "{list:?}");
 }
 

@@ -8,8 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::harness::{Backend, Client, START, World};
-use crate::oauth::{BOT, LIST, ME, account, part, text};
+use crate::support::{BOT, Backend, Client, LIST, ME, START, World, account, part, text};
 
 fn encoded(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())

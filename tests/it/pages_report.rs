@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
-use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::domain::{Workspace, WorkspaceId};
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_TOKEN, Answer, DAY_MS, START, World, on_every_store};
-use crate::oauth::{ME, account};
-use crate::pages::{Browser, goes_to, shows};
-use crate::report::{ELSEWHERE, records, report_path};
+use crate::support::{
+    ADMIN_TOKEN, Answer, ELSEWHERE, ME, START, World, account, goes_to, on_every_store, records, report_path, shows,
+};
 
 on_every_store!(
     it_is_for_account_admins_alone,
@@ -30,35 +28,6 @@ const REPORT: &str = "/account-console/security/token-report";
 const EXPORT: &str = "/account-console/security/token-report.csv";
 const REVOKE: &str = "/account-console/security/token-report/revoke";
 const LOGIN: &str = "/account-console/login";
-
-impl World {
-    /// A browser that is signed in to the account console.
-    async fn console_of(&self, user: &str) -> Browser<'_> {
-        let mut browser = self.browser();
-        goes_to(&browser.sign_in(LOGIN, user, &[]).await, REPORT);
-        browser
-    }
-
-    /// Tokens of every kind in two workspaces: eva left, and one token of hers and one of the robot never expire.
-    async fn fill(&self) -> Workspace {
-        let other = self.add_second_workspace(77, self.now(), ELSEWHERE).await;
-        let eva = self.add_user("eva@example.com").await;
-        self.set_active(eva, false).await;
-        let robot = self.add_principal(PrincipalKind::ServicePrincipal, "7e57ab1e-0000-4000-8000-000000000009").await;
-        let days = |n: i64| START.plus(n * DAY_MS);
-        self.mint(eva, |token| (token.comment, token.expiry_time) = ("eva forever".into(), None)).await;
-        self.mint(eva, |token| {
-            (token.comment, token.creation_time, token.expiry_time) = ("eva old".into(), days(-50), Some(days(10)));
-        })
-        .await;
-        self.mint(robot, |token| {
-            (token.comment, token.expiry_time) = ("robot forever".into(), None);
-            (token.last_used, token.scopes) = (Some(days(-3)), Some(vec!["sql".into(), "files".into()]));
-        })
-        .await;
-        other
-    }
-}
 
 /// The tokens on a page, in its order, as its check boxes name them.
 fn tokens(page: &Answer) -> Vec<String> {
@@ -130,7 +99,7 @@ async fn it_is_for_account_admins_alone(world: World) {
 }
 
 async fn filters_hold_together_and_links_keep_them(world: World) {
-    world.fill().await;
+    world.fill_report().await;
     let mut browser = world.console_of(ACCOUNT_ADMIN_USER).await;
     let page = browser.get(REPORT).await;
     shows(&page, 200, &["5 tokens", &inactive(false, 2), &unlimited(false, 2), "workspace 77"]);
@@ -191,7 +160,7 @@ async fn what_the_api_refuses_is_told_and_kept(world: World) {
 
 /// R19: also with the counts of both buttons.
 async fn each_load_is_one_question(world: World) {
-    world.fill().await;
+    world.fill_report().await;
     let mut browser = world.console_of(ACCOUNT_ADMIN_USER).await;
     assert_eq!(world.report_statistics().await.0, 0, "signing in asks nothing");
     browser.get("/account-console/login").await;
@@ -208,7 +177,7 @@ async fn each_load_is_one_question(world: World) {
 }
 
 async fn columns_sort_and_pages_lead_both_ways(world: World) {
-    world.fill().await;
+    world.fill_report().await;
     let admin = world.admin_id().await;
     for n in 0..4 {
         world.mint(admin, |token| token.creation_time = START.plus(n * 1000 - 9000)).await;
@@ -257,7 +226,7 @@ fn reported(report: &Value) -> Vec<String> {
 }
 
 async fn the_export_has_the_filtered_rows(world: World) {
-    world.fill().await;
+    world.fill_report().await;
     let mut browser = world.console_of(ACCOUNT_ADMIN_USER).await;
     let page = browser.get(&format!("{REPORT}?inactive_principals=true&sort=expires&order=desc&limit=1")).await;
     let export =
@@ -275,7 +244,7 @@ async fn the_export_has_the_filtered_rows(world: World) {
 }
 
 async fn tokens_are_revoked_after_a_question(world: World) {
-    world.fill().await;
+    world.fill_report().await;
     let mut browser = world.console_of(ACCOUNT_ADMIN_USER).await;
     let filter = "?sort=owner&limit=100";
     let page = browser.get(&format!("{REPORT}{filter}")).await;

@@ -5,9 +5,10 @@
 use axum::http::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Client, World, on_every_store};
-use crate::people::{CREATE, DELETE, INVALID, Kind, LIST, ME, NO_PERMISSION, Person};
 use crate::remedies::Case;
+use crate::support::{
+    Answer, CREATE, Client, DELETE, INVALID, Kind, LIST, ME, NO_PERMISSION, Person, World, on_every_store,
+};
 
 on_every_store!(the_matrix, who_has_another_way_loses_nothing, what_is_advised_gives_it_back);
 

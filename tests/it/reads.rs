@@ -13,8 +13,7 @@ use dapi_mock::store::Database;
 use serde_json::{Value, json};
 use sqlx::{Connection, Row};
 
-use crate::harness::{Backend, DAY_MS, World};
-use crate::pages::Browser;
+use crate::support::{Backend, Browser, DAY_MS, World};
 
 /// Every page; `pages_are_all_walked` holds it against the router's source.
 pub(crate) const PAGES: [&str; 18] = [

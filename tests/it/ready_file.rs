@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::process::{command, get, start_in};
+use crate::support::{command, get, start_in};
 
 #[test]
 fn it_says_what_clients_need() {

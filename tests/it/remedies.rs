@@ -12,9 +12,10 @@ use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID};
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, DAY_MS, World, assigned, on_every_store};
-use crate::oauth::account;
-use crate::people::{CONF, CREATE, DELETE, LIST, MANAGED, ME, ON_BEHALF_OF, Person};
+use crate::support::{
+    ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, CONF, CREATE, DAY_MS, DELETE, Kind, LIST, MANAGED, ME, ON_BEHALF_OF,
+    Person, RESTRICTION, World, account, assigned, on_every_store,
+};
 
 on_every_store!(
     of_the_credential,
@@ -195,11 +196,9 @@ fn account_path() -> String {
     format!("/api/2.0/accounts/{}/workspaces", account())
 }
 
-const ACCOUNT_SETTING: &str = "/api/2.0/settings/types/restrict_workspace_admins/names/default";
-
 async fn of_the_credential(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
-    for path in [LIST, ME, MANAGED, ACCOUNT_SETTING, &account_path()] {
+    for path in [LIST, ME, MANAGED, RESTRICTION, &account_path()] {
         Case::get(&world, path).remedied("credential_well_formed").await;
     }
     let nonsense = Case { credential: Some("nonsense".into()), ..Case::get(&world, MANAGED) };
@@ -302,7 +301,7 @@ async fn of_scope_and_right(world: World) {
     Case::new(&world, Method::PATCH, CONF).with(conf.clone()).by(user, &token).remedied("has_right").await;
     Case::get(&world, MANAGED).by_oauth(id, &client).await.remedied("has_right").await;
     let (bob, bobs) = world.user_with_token("bob@example.com").await;
-    Case::get(&world, ACCOUNT_SETTING).by(bob, &bobs).remedied("has_right").await;
+    Case::get(&world, RESTRICTION).by(bob, &bobs).remedied("has_right").await;
     let (carol, carols) = world.user_with_token("carol@example.com").await;
     Case::get(&world, &account_path()).by(carol, &carols).remedied("has_right").await;
     let (other, other_client) = robot(&world, "other").await;
@@ -342,10 +341,7 @@ async fn of_the_operation(world: World) {
             world.mint(owner, |_| {}).await;
         }
     }
-    world
-        .admin()
-        .permit(&[&Person { kind: crate::people::Kind::User, id: user.to_string(), name: "alice@example.com".into() }])
-        .await;
+    world.admin().permit(&[&Person { kind: Kind::User, id: user.to_string(), name: "alice@example.com".into() }]).await;
     Case::create(&world).by(user, &token).remedied("the operation itself").await;
     on_behalf(&world).remedied("the operation itself").await;
     world.behave(&json!({"cloud": "azure"})).await;
@@ -389,7 +385,7 @@ async fn of_several_at_once(world: World) {
 /// A deleted owner's credential never works again: the remedy is another one's.
 async fn of_a_deleted_owner(world: World) {
     let (id, client) = robot(&world, "robot").await;
-    for path in [LIST, MANAGED, ACCOUNT_SETTING] {
+    for path in [LIST, MANAGED, RESTRICTION] {
         let late = Case::get(&world, path).by_oauth(id, &client).await;
         // The access token outlives its owner's row only here: the key that signed it is the account's.
         let account = account();
@@ -400,7 +396,7 @@ async fn of_a_deleted_owner(world: World) {
         let (_, explained) = late.explained().await;
         assert!(explained["remedy"].as_str().unwrap().contains("was deleted"), "{explained}");
         Case { client: None, owner: None, ..late }.remedied("owner_active").await;
-        if path != ACCOUNT_SETTING {
+        if path != RESTRICTION {
             break;
         }
     }
@@ -419,10 +415,10 @@ async fn of_words_alone(world: World) {
     let account_admin = world.account_oauth().await;
     let admins = world.client(&account_admin);
     let restrict = async |status: &str| {
-        let etag = admins.get(ACCOUNT_SETTING).await.json()["etag"].clone();
+        let etag = admins.get(RESTRICTION).await.json()["etag"].clone();
         let body = json!({"allow_missing": true, "field_mask": "restrict_workspace_admins.status", "setting": {
             "setting_name": "default", "etag": etag, "restrict_workspace_admins": {"status": status}}});
-        assert_eq!(admins.patch(ACCOUNT_SETTING, &body).await.status, 200);
+        assert_eq!(admins.patch(RESTRICTION, &body).await.status, 200);
     };
     for lifts in [false, true] {
         let robot = world.admin().robot(if lifts { "first" } else { "second" }).await;

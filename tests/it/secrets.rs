@@ -9,9 +9,7 @@ use dapi_mock::store::{Database, Store};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::oauth::text;
-use crate::process::start;
-use crate::sign_in::{query, redemption};
+use crate::support::{query, redemption, start, text};
 
 #[tokio::test]
 async fn no_value_is_in_the_files_the_log_or_another_answer() {

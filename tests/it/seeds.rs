@@ -1,11 +1,11 @@
 //! Seeds: worlds as text (spec §7).
 
 use axum::http::Method;
-use dapi_mock::domain::seeds::{self, Seed};
+use dapi_mock::domain::seeds;
+use dapi_mock::domain::seeds::Seed;
 use serde_json::{Value, json};
 
-use crate::harness::{DAY_MS, START, World, on_every_store};
-use crate::process::{command, get, start_in};
+use crate::support::{ADMIN_TOKEN, DAY_MS, MANAGED, START, USERS, World, command, get, on_every_store, start_in};
 
 on_every_store!(
     a_seed_is_a_world,
@@ -18,8 +18,6 @@ on_every_store!(
     the_leaky_workspace_leaks,
 );
 
-const MANAGED: &str = "/api/2.0/token-management/tokens";
-const USERS: &str = "/api/2.0/preview/scim/v2/Users";
 const ANN: &str = "dapi000000000000000000000000000000aa";
 
 fn parse(text: &str) -> Seed {
@@ -240,7 +238,7 @@ async fn a_reset_goes_back_to_the_seed(world: World) {
 async fn a_population_has_exact_shares(world: World) {
     let text = "random_seed: 7\nworkspaces:\n- populations:\n  - users: 200\n    inactive_users: 5%\n    without_expiry: 30%\n    unused: 10%\n    unused_to: 89d\n";
     assert_eq!(sow(&world, text).await, json!([0, 200, 200]));
-    let rows = rows(&world, crate::harness::ADMIN_TOKEN).await;
+    let rows = rows(&world, ADMIN_TOKEN).await;
     assert_eq!(rows.iter().filter(|row| row["expiry_time"] == -1).count(), 60);
     let owners: std::collections::HashSet<String> = rows.iter().map(|row| row["owner_id"].to_string()).collect();
     assert_eq!((rows.len(), owners.len()), (201, 201));

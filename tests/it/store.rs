@@ -9,11 +9,11 @@ use dapi_mock::domain::authorize::Use;
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
-use dapi_mock::domain::tokens::{EndCause, Ended, Token, Visibility};
+use dapi_mock::domain::tokens::{EndCause, Token, TokenEnd, Visibility};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use dapi_mock::store::{HistoryFilter, Lock, NewEntry, Store, StoreError};
 
-use crate::harness::{Backend, DAY_MS, START, World, on_every_store};
+use crate::support::{Backend, DAY_MS, START, World, on_every_store};
 
 on_every_store!(
     tokens_round_trip,
@@ -120,7 +120,7 @@ async fn an_ended_token_leaves_a_tombstone(world: World) {
         let mut reader = world.service.store().read().await.unwrap();
         assert_eq!(reader.find_token(workspace, &token.id).await.unwrap(), None);
         let found = reader.find_ended(&token.id).await.unwrap();
-        assert_eq!(found[0].ended, Some(Ended { cause, actor: "who".to_owned(), at }));
+        assert_eq!(found[0].ended, Some(TokenEnd { cause, actor: "who".to_owned(), at }));
         let workspace = reader.find_workspace(workspace).await.unwrap().unwrap();
         let fates = reader.list_fates(&workspace, HistoryFilter::one(&token.id), 10).await.unwrap();
         assert_eq!(fates.iter().map(|fate| &fate.end).collect::<Vec<_>>(), [&found[0].ended]);

@@ -2,14 +2,16 @@
 
 use axum::body::Body;
 use axum::http::Method;
-use dapi_mock::domain::authorize::{Check, Demand, Facts, Found, NamedWorkspace, Presented, authorize};
+use dapi_mock::domain::authorize::{
+    Check, CredentialRecord, Demand, Facts, NamedWorkspace, PresentedCredential, authorize,
+};
 use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::domain::{PrincipalId, TokenId};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, Client, DAY_MS, World};
+use crate::support::{Answer, Backend, Client, DAY_MS, MANAGED, World};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -74,7 +76,6 @@ struct Witness {
 }
 
 const ELSEWHERE: &str = "dapi00000000000000000000000000000002";
-const MANAGED: &str = "/api/2.0/token-management/tokens";
 
 /// A text without the ids that refusals end in.
 fn without_request_ids(text: &str) -> String {
@@ -217,9 +218,9 @@ impl Witness {
         for (value, _) in &self.tokens {
             let id = Self::id_of(value);
             let Some(token) = stored(&id).await else { continue };
-            let (found, workspace) = (Found::Token(token), Some(workspace.clone()));
+            let (found, workspace) = (CredentialRecord::Token(token), Some(workspace.clone()));
             let facts = Facts { workspace, token_belongs_to: None, found, owner: None };
-            let presented = Presented::Token(id.clone());
+            let presented = PresentedCredential::Token(id.clone());
             let decision = authorize(&presented, &NamedWorkspace::Unnamed, Demand::UNROUTED, facts, system);
             let decided = decision.trace.last().unwrap().check;
             let vacuumed = decided == Check::NotExpired && !managed.contains(id.as_str());

@@ -4,14 +4,13 @@ use axum::http::Method;
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::lifecycle::EventKind;
 use dapi_mock::domain::{Millis, WorkspaceId};
-use dapi_mock::service::{ADMIN_CLIENT_ID, AdvanceTarget};
+use dapi_mock::service::{ADMIN_CLIENT_ID, AdvanceTarget, HistoryFilter};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Backend, DAY_MS, START, World, on_every_store};
-use dapi_mock::service::HistoryFilter;
+use crate::support::{ADMIN_SECRET, ADMIN_TOKEN, Backend, DAY_MS, LIST, MANAGED, START, World, on_every_store};
 
 on_every_store!(
     advancing_carries_out_what_is_due_in_order,
@@ -26,8 +25,6 @@ on_every_store!(
 );
 
 const CLOCK: &str = "workspaces/default/clock";
-const LIST: &str = "/api/2.0/token/list";
-const MANAGED: &str = "/api/2.0/token-management/tokens";
 
 fn told(answer: &Value) -> Vec<(String, i64)> {
     let events = answer["events"].as_array().unwrap().iter();

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::process::{Server, command, get, start, start_in};
+use crate::support::{Server, command, get, start, start_in};
 
 const MEMORY: [&str; 4] = ["--port", "0", "--database", "sqlite::memory:"];
 

@@ -10,12 +10,12 @@ use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::service::{ADMIN_CLIENT_ID, JournalLimits};
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_SECRET, ADMIN_TOKEN, Backend, World, on_every_store};
-use crate::process::{Server, command, exchange, start};
+use crate::support::{
+    ADMIN_SECRET, ADMIN_TOKEN, Backend, LIST, Server, World, command, exchange, on_every_store, start,
+};
 
 on_every_store!(what_was_made_here_is_no_stranger, a_decoy_answers_as_usual_and_raises_the_alarm);
 
-const LIST: &str = "/api/2.0/token/list";
 const REAL: &str = "7f3b9c1e5a8d04621bc7e9f2a6305d48";
 
 /// What Microsoft Entra gives for Databricks, in form.

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{Running, command, signal};
+use crate::support::{Running, command, read_all, signal};
 
 const MEMORY: [&str; 4] = ["--port", "0", "--database", "sqlite::memory:"];
+
 /// More lines, and longer ones, than a pipe and the server's queue take.
 const REFUSED: usize = 400;
 
@@ -158,7 +159,7 @@ fn an_audit_file_is_a_regular_file() {
     assert!(made.success());
     for path in ["pipe", "/dev/full", "."] {
         let mut server = Running(command(&folder).args(MEMORY).args(["--audit-file", path]).spawn().unwrap());
-        let log = crate::process::read_all(server.0.stderr.take().unwrap());
+        let log = read_all(server.0.stderr.take().unwrap());
         assert_eq!(server.ends(), Some(1));
         let says = log.join().unwrap();
         assert!(says.contains(&format!("cannot write the audit log to {path}: it is not a regular file")), "{says}");

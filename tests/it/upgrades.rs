@@ -12,27 +12,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{ADMIN_TOKEN, Backend, World, fresh_database};
-
-/// Stamps each test on the stores that outlive their process.
-macro_rules! on_lasting_stores {
-    ($($name:ident),* $(,)?) => {
-        mod on_sqlite_file {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name($crate::harness::Backend::File).await;
-            })*
-        }
-        mod on_postgres {
-            $(#[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
-            #[tokio::test]
-            async fn $name() {
-                super::$name($crate::harness::Backend::Postgres).await;
-            })*
-        }
-    };
-}
-pub(crate) use on_lasting_stores;
+use crate::support::{ADMIN_TOKEN, Backend, World, command, fresh_database, on_lasting_stores, run_sql};
 
 on_lasting_stores!(
     every_released_schema_migrates_with_its_data,
@@ -52,23 +32,6 @@ fn fixtures(backend: Backend) -> Vec<(i64, PathBuf)> {
         .collect();
     found.sort();
     found
-}
-
-/// Runs statements on a database that no store has opened.
-pub(crate) async fn run_sql(database: &Database, sql: String) {
-    let sql = sqlx::AssertSqlSafe(sql);
-    match database {
-        Database::Postgres(url) => {
-            let pool = sqlx::PgPool::connect(url).await.unwrap();
-            sqlx::raw_sql(sql).execute(&pool).await.unwrap();
-            pool.close().await;
-        }
-        database => {
-            let pool = sqlx::SqlitePool::connect(&format!("{database}?mode=rwc")).await.unwrap();
-            sqlx::raw_sql(sql).execute(&pool).await.unwrap();
-            pool.close().await;
-        }
-    }
 }
 
 /// A database as the binary of that schema left it, and what is in it.
@@ -288,7 +251,7 @@ fn the_newest_schema_has_a_fixture() {
 fn the_command_tells_why() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("dapi-mock.db"), "not a database").unwrap();
-    let output = crate::process::command(&folder).args(["--port", "0", "--admin-token", ADMIN_TOKEN]).output().unwrap();
+    let output = command(&folder).args(["--port", "0", "--admin-token", ADMIN_TOKEN]).output().unwrap();
     let says = String::from_utf8(output.stderr).unwrap();
     let expected = "dapi-mock: sqlite:dapi-mock.db is no SQLite database; give a path of its own to --database\n";
     assert_eq!((output.status.code(), says.as_str()), (Some(1), expected));

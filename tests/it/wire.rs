@@ -8,13 +8,9 @@ use axum::http::Method;
 use dapi_mock::domain::settings::ErrorTexts;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, Client, World, on_every_store};
-use crate::oauth::{LIST, ME};
-use crate::people::{CREATE, MANAGED};
+use crate::support::{Answer, Backend, CREATE, Client, LIST, MANAGED, ME, RESTRICTION, World, on_every_store};
 
 on_every_store!(a_get_filters_by_its_body, a_restriction_keeps_its_governed_tags);
-
-const RESTRICTION: &str = "/api/2.0/settings/types/restrict_workspace_admins/names/default";
 
 fn creators(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, 200, "{answer:?}");

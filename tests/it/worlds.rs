@@ -6,8 +6,7 @@ use axum::http::Method;
 use dapi_mock::store::{Store, TABLES_KEPT, tables_put_back};
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_TOKEN, Backend, DAY_MS, World, on_every_store};
-use crate::process::{exchange, get, start};
+use crate::support::{ADMIN_TOKEN, Backend, DAY_MS, LIST, USERS, World, exchange, get, on_every_store, start};
 
 on_every_store!(
     a_new_workspace_is_a_world_of_its_own,
@@ -24,9 +23,6 @@ on_every_store!(
     requests_end_on_the_state_that_they_began_on,
     parallel_tests_never_see_each_other,
 );
-
-const LIST: &str = "/api/2.0/token/list";
-const USERS: &str = "/api/2.0/preview/scim/v2/Users";
 
 pub(crate) async fn own(world: &World, method: Method, path: &str, body: &Value) -> Value {
     let answer = world.anonymous().own(method, path, body).await;

@@ -2,7 +2,7 @@
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue, Uri};
-use dapi_mock::domain::authorize::{NamedWorkspace, Presented};
+use dapi_mock::domain::authorize::{NamedWorkspace, PresentedCredential};
 use dapi_mock::domain::journal::CredentialKind;
 use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::http::credential::{ORG_ID, WORKSPACE_ID, kind, named_workspace, presented, secret};
@@ -25,17 +25,17 @@ fn is_shown(headers: &HeaderMap) {
     let kind = kind(headers, &shown);
     let text = secret.as_deref().unwrap_or_default();
     match &shown {
-        Presented::Token(id) => {
+        PresentedCredential::Token(id) => {
             assert_eq!(TokenValue::parse(text).map(|value| value.id()).as_ref(), Some(id));
             assert!(!redaction::line(text).contains(text.get(4..20).unwrap()));
             assert!(matches!(kind, CredentialKind::PatBearer | CredentialKind::PatBasic));
         }
-        Presented::AccessToken(token) => {
+        PresentedCredential::AccessToken(token) => {
             assert_eq!(token.reveal(), text);
             assert_eq!(redaction::line(text), "eyJ[redacted]");
         }
-        Presented::Malformed => assert!(!text.is_empty()),
-        Presented::Nothing => assert_eq!(kind, CredentialKind::None),
+        PresentedCredential::Malformed => assert!(!text.is_empty()),
+        PresentedCredential::Nothing => assert_eq!(kind, CredentialKind::None),
     }
 }
 

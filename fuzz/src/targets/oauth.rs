@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, Uri};
 use dapi_mock::domain::oauth::TokenRequest;
-use dapi_mock::domain::sign_ins::{AuthorizationRequest, Rejected, ReturnAddress};
+use dapi_mock::domain::sign_ins::{AuthorizationError, AuthorizationRequest, ReturnAddress};
 
 const ISSUER: &str = "http://127.0.0.1:3274/oidc";
 
@@ -23,8 +23,8 @@ pub(super) fn run(data: &[u8]) {
                 request.query().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             assert_eq!(AuthorizationRequest::read(&query), Ok(request));
         }
-        Err(Rejected::Back(back, _)) => goes_to_loopback(&back),
-        Err(Rejected::Here(_)) => {}
+        Err(AuthorizationError::RedirectToClient(back, _)) => goes_to_loopback(&back),
+        Err(AuthorizationError::ShowToPerson(_)) => {}
     }
 }
 

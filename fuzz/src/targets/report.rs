@@ -1,7 +1,7 @@
 //! Fuzzes queries of the token report and the cells of its CSV export.
 
 use dapi_mock::domain::WorkspaceId;
-use dapi_mock::domain::report::{Key, Order, Place, Query, Range, SortBy, Turn, cell};
+use dapi_mock::domain::report::{Key, Order, PageCursor, Position, Query, Range, SortBy, cell};
 
 pub(super) fn run(data: &[u8]) {
     let [from, to, sort, page_token, text] = super::texts(data);
@@ -11,9 +11,9 @@ pub(super) fn run(data: &[u8]) {
     assert_eq!(SortBy::parse(sort).is_ok(), ["created", "expires", "last_used", "owner", "workspace"].contains(&sort));
     for (by, key) in [(SortBy::Created, Key::Time(7)), (SortBy::Owner, Key::Owner(text.to_owned(), 1, 2))] {
         let query = Query { order: Order { by, ..Order::default() }, ..Query::default() };
-        let place = Place { key, workspace: 1, token: "t".into() };
+        let place = Position { key, workspace: 1, token: "t".into() };
         for back in [false, true] {
-            let turn = Turn { from: place.clone(), back };
+            let turn = PageCursor { from: place.clone(), back };
             assert_eq!(query.turn(&query.page_token(turn.clone())), Ok(turn));
         }
         if let Ok(turn) = query.turn(page_token) {

@@ -1,7 +1,7 @@
 //! The order of the checks, and what each looks at.
 
 use super::*;
-use crate::domain::access::{PermissionLevel, Reach};
+use crate::domain::access::{Membership, PermissionLevel};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::ids::DAY_MS;
 use crate::domain::settings::{Behaviour, ConfValue};
@@ -46,7 +46,7 @@ fn facts() -> Facts {
         inferred_scopes: None,
         backfill_scopes: None,
     };
-    let reach = Reach {
+    let reach = Membership {
         subject: PrincipalId(1),
         via: None,
         name: "u@example.com".into(),
@@ -62,18 +62,23 @@ fn facts() -> Facts {
         account_admin: false,
         standing: Standing { admins_group: PrincipalId(100), active: true, reach: vec![reach] },
     };
-    Facts { workspace: Some(workspace), token_belongs_to: None, found: Found::Token(token), owner: Some(owner) }
+    Facts {
+        workspace: Some(workspace),
+        token_belongs_to: None,
+        found: CredentialRecord::Token(token),
+        owner: Some(owner),
+    }
 }
 
 fn token(facts: &mut Facts) -> &mut Token {
     match &mut facts.found {
-        Found::Token(token) => token,
+        CredentialRecord::Token(token) => token,
         other => panic!("{other:?}"),
     }
 }
 
 fn decide(facts: Facts, demand: Demand) -> Decision {
-    authorize(&Presented::Token(TokenId::from_text("t")), &NamedWorkspace::Unnamed, demand, facts, NOW)
+    authorize(&PresentedCredential::Token(TokenId::from_text("t")), &NamedWorkspace::Unnamed, demand, facts, NOW)
 }
 
 #[test]
@@ -104,19 +109,19 @@ fn a_sound_request_passes_all_ten_checks_in_order() {
 fn the_first_failing_check_decides() {
     type Break = fn(&mut Facts);
     let admin = Demand { right: Right::WorkspaceAdmin, ..DEMAND };
-    let cases: [(Check, Denial, Break); 8] = [
-        (Check::HasRight, Denial::NotAdmin("u@example.com".into()), |_| {}),
-        (Check::ScopeCovers, Denial::MissingScope("settings"), |f| token(f).scopes = Some(vec!["sql".into()])),
-        (Check::MayUseTokens, Denial::NoTokenPermission, |f| {
+    let cases: [(Check, AccessDenial, Break); 8] = [
+        (Check::HasRight, AccessDenial::NotAdmin("u@example.com".into()), |_| {}),
+        (Check::ScopeCovers, AccessDenial::MissingScope("settings"), |f| token(f).scopes = Some(vec!["sql".into()])),
+        (Check::MayUseTokens, AccessDenial::NoTokenPermission, |f| {
             f.owner.as_mut().unwrap().standing.reach[0].level = None;
         }),
-        (Check::OwnerActive, Denial::org(HOME), |f| f.owner.as_mut().unwrap().active = false),
-        (Check::NotInactive, Denial::InvalidAccessToken, |f| {
+        (Check::OwnerActive, AccessDenial::org(HOME), |f| f.owner.as_mut().unwrap().active = false),
+        (Check::NotInactive, AccessDenial::InvalidAccessToken, |f| {
             token(f).creation_time = NOW.plus(-90 * DAY_MS);
         }),
-        (Check::NotExpired, Denial::InvalidAccessToken, |f| token(f).expiry_time = Some(NOW)),
-        (Check::TokenKnown, Denial::InvalidAccessToken, |f| f.found = Found::Nothing),
-        (Check::TokensEnabled, Denial::InvalidAccessToken, |f| {
+        (Check::NotExpired, AccessDenial::InvalidAccessToken, |f| token(f).expiry_time = Some(NOW)),
+        (Check::TokenKnown, AccessDenial::InvalidAccessToken, |f| f.found = CredentialRecord::Nothing),
+        (Check::TokensEnabled, AccessDenial::InvalidAccessToken, |f| {
             let off = ConfValue { value: "false".into(), previous: None, effective_at: NOW };
             f.workspace.as_mut().unwrap().enable_tokens = Some(off);
         }),
@@ -136,9 +141,9 @@ fn the_first_failing_check_decides() {
 #[test]
 fn an_ended_token_is_known_and_its_end_is_told() {
     let ended = |facts: Facts, cause| {
-        let Found::Token(token) = facts.found else { panic!("no token") };
-        let end = Ended { cause, actor: "who".into(), at: NOW };
-        Facts { found: Found::Ended(token, end), ..facts }
+        let CredentialRecord::Token(token) = facts.found else { panic!("no token") };
+        let end = TokenEnd { cause, actor: "who".into(), at: NOW };
+        Facts { found: CredentialRecord::Ended(token, end), ..facts }
     };
     let by_hand = decide(ended(facts(), EndCause::RevokedByAdmin), DEMAND);
     let step = by_hand.trace.last().unwrap();
@@ -154,15 +159,15 @@ fn an_ended_token_is_known_and_its_end_is_told() {
 
 #[test]
 fn the_workspace_has_to_agree() {
-    let token = Presented::Token(TokenId::from_text("t"));
+    let token = PresentedCredential::Token(TokenId::from_text("t"));
     let deny = |named: NamedWorkspace, facts: Facts| authorize(&token, &named, DEMAND, facts, NOW).outcome.unwrap_err();
     let own = Facts { token_belongs_to: Some(HOME), ..facts() };
-    assert_eq!(deny(NamedWorkspace::Id(WorkspaceId(12)), own), Denial::org(WorkspaceId(12)));
+    assert_eq!(deny(NamedWorkspace::Id(WorkspaceId(12)), own), AccessDenial::org(WorkspaceId(12)));
     assert_eq!(
         deny(NamedWorkspace::Id(WorkspaceId(12)), Facts { workspace: None, ..facts() }),
-        Denial::org(WorkspaceId(12))
+        AccessDenial::org(WorkspaceId(12))
     );
-    assert_eq!(deny(NamedWorkspace::Unusable("x".into()), facts()), Denial::InvalidAccessToOrg("x".into()));
+    assert_eq!(deny(NamedWorkspace::Unusable("x".into()), facts()), AccessDenial::InvalidAccessToOrg("x".into()));
     assert!(authorize(&token, &NamedWorkspace::Id(HOME), DEMAND, facts(), NOW).outcome.is_ok());
 }
 
@@ -181,7 +186,7 @@ fn by_oauth(change: impl FnOnce(&mut Claims)) -> Facts {
         workspace_creation: None,
     };
     change(&mut claims);
-    Facts { found: Found::Access(claims, WorkspaceClock::frozen(NOW)), ..facts() }
+    Facts { found: CredentialRecord::Access(claims, WorkspaceClock::frozen(NOW)), ..facts() }
 }
 
 #[test]
@@ -212,16 +217,16 @@ fn oauth_is_refused_at_the_checks_that_remain() {
         assert!(!last.passed && !last.because.is_empty());
         (last.check, decision.outcome.unwrap_err())
     };
-    let forged = Facts { found: Found::Forged(Forgery::Signature), ..facts() };
-    assert_eq!(refused(forged, DEMAND), (Check::CredentialWellFormed, Denial::InvalidAccessToken));
+    let forged = Facts { found: CredentialRecord::Forged(Forgery::Signature), ..facts() };
+    assert_eq!(refused(forged, DEMAND), (Check::CredentialWellFormed, AccessDenial::InvalidAccessToken));
     let expired = by_oauth(|claims| claims.exp = NOW.0 / 1000);
-    assert_eq!(refused(expired, DEMAND), (Check::NotExpired, Denial::InvalidAccessToken));
+    assert_eq!(refused(expired, DEMAND), (Check::NotExpired, AccessDenial::InvalidAccessToken));
     let gone = Facts { owner: None, ..by_oauth(|_| {}) };
-    assert_eq!(refused(gone, DEMAND), (Check::OwnerActive, Denial::org(HOME)));
+    assert_eq!(refused(gone, DEMAND), (Check::OwnerActive, AccessDenial::org(HOME)));
     let scoped = by_oauth(|claims| claims.scope = "sql".into());
-    assert_eq!(refused(scoped, DEMAND), (Check::ScopeCovers, Denial::MissingOauthScope("settings")));
+    assert_eq!(refused(scoped, DEMAND), (Check::ScopeCovers, AccessDenial::MissingOauthScope("settings")));
     let admin = Demand { right: Right::WorkspaceAdmin, ..DEMAND };
-    assert_eq!(refused(by_oauth(|_| {}), admin), (Check::HasRight, Denial::NotAdmin("u@example.com".into())));
+    assert_eq!(refused(by_oauth(|_| {}), admin), (Check::HasRight, AccessDenial::NotAdmin("u@example.com".into())));
 }
 
 #[test]
@@ -230,22 +235,22 @@ fn the_token_api_asks_oauth_for_what_it_asks_tokens() {
     assert!(decide(by_oauth(|_| {}), own).outcome.is_ok());
     let mut facts = by_oauth(|_| {});
     facts.owner.as_mut().unwrap().standing.reach[0].level = None;
-    assert_eq!(decide(facts.clone(), own).outcome, Err(Denial::NoTokenPermission));
+    assert_eq!(decide(facts.clone(), own).outcome, Err(AccessDenial::NoTokenPermission));
     facts.workspace.as_mut().unwrap().created_at = Millis(0);
-    assert_eq!(decide(facts.clone(), own).outcome, Err(Denial::TokensDisabled));
+    assert_eq!(decide(facts.clone(), own).outcome, Err(AccessDenial::TokensDisabled));
     facts.owner.as_mut().unwrap().standing.admins_group = PrincipalId(1);
-    assert_eq!(decide(facts, own).outcome, Err(Denial::TokensDisabled), "an admin's word does not help");
+    assert_eq!(decide(facts, own).outcome, Err(AccessDenial::TokensDisabled), "an admin's word does not help");
 }
 
 #[test]
 fn account_endpoints_take_account_admins_by_oauth() {
     let account = Demand { right: Right::AccountApi, ..DEMAND };
-    assert_eq!(decide(by_oauth(|_| {}), account).outcome, Err(Denial::NotAccountAdmin("u@example.com".into())));
+    assert_eq!(decide(by_oauth(|_| {}), account).outcome, Err(AccessDenial::NotAccountAdmin("u@example.com".into())));
     let promoted = |mut facts: Facts| {
         facts.owner.as_mut().unwrap().account_admin = true;
         decide(facts, account).outcome
     };
-    assert_eq!(promoted(facts()), Err(Denial::AccountNeedsOauth));
+    assert_eq!(promoted(facts()), Err(AccessDenial::AccountNeedsOauth));
     assert!(promoted(by_oauth(|_| {})).is_ok());
 }
 
@@ -254,6 +259,6 @@ fn disabled_tokens_are_named_on_the_token_api_only() {
     let mut off = facts();
     off.workspace.as_mut().unwrap().created_at = Millis(0);
     let token_api = Demand { right: Right::TokenUser, token_api: true, ..DEMAND };
-    assert_eq!(decide(off.clone(), token_api).outcome, Err(Denial::TokensDisabled));
-    assert_eq!(decide(off, DEMAND).outcome, Err(Denial::InvalidAccessToken));
+    assert_eq!(decide(off.clone(), token_api).outcome, Err(AccessDenial::TokensDisabled));
+    assert_eq!(decide(off, DEMAND).outcome, Err(AccessDenial::InvalidAccessToken));
 }

@@ -262,20 +262,24 @@ impl Query {
     }
 
     /// The only principals that the filter can select, where it says so by a name or an id of theirs.
-    pub fn only(&self, kind: PrincipalKind) -> Option<Only<'_>> {
+    pub fn only(&self, kind: PrincipalKind) -> Option<OnlyMatch<'_>> {
         let named = match kind {
             PrincipalKind::User => Attribute::UserName,
             PrincipalKind::ServicePrincipal => Attribute::ApplicationId,
             PrincipalKind::Group => Attribute::DisplayName,
         };
         let (attribute, value) = self.filter.as_ref()?.requires(&|field| field == named || field == Attribute::Id)?;
-        Some(if attribute == Attribute::Id { Only::Id(PrincipalId::parse(value)) } else { Only::Named(value) })
+        Some(if attribute == Attribute::Id {
+            OnlyMatch::Id(PrincipalId::parse(value))
+        } else {
+            OnlyMatch::Named(value)
+        })
     }
 }
 
 /// The only principals that a filter can select.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Only<'a> {
+pub enum OnlyMatch<'a> {
     /// The one with this id; nobody has what is not an id.
     Id(Option<PrincipalId>),
     /// Those with this name.

@@ -14,7 +14,7 @@ use crate::domain::plain_words::in_plain_words;
 use crate::domain::settings::BehaviourChange;
 use crate::domain::{Millis, WorkspaceId};
 
-pub use population::{Chance, Population};
+pub use population::{Population, SeededRandom};
 pub use scalar::{Moment, Share, Span, Text};
 
 /// A seed.

@@ -71,12 +71,12 @@ fn ninety_five_days() -> Span {
 
 /// Numbers that depend on nothing but a seed and a purpose.
 #[derive(Debug)]
-pub struct Chance {
+pub struct SeededRandom {
     key: [u8; 32],
     drawn: u64,
 }
 
-impl Chance {
+impl SeededRandom {
     /// The numbers for a purpose.
     pub fn new(random_seed: u32, purpose: &str) -> Self {
         Self { key: Sha256::digest(format!("{random_seed} {purpose}").as_bytes()).into(), drawn: 0 }
@@ -133,7 +133,7 @@ impl Population {
         if self.users > 1 && !self.user_name.contains("{n}") {
             return Err("user_name: put {n} where the number goes".into());
         }
-        let mut chance = Chance::new(random_seed, purpose);
+        let mut chance = SeededRandom::new(random_seed, purpose);
         let inactive = chance.choose(self.users, self.inactive_users.of(self.users));
         let users: Vec<UserSeed> = (1..=self.users)
             .zip(inactive)

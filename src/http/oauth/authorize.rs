@@ -1,6 +1,8 @@
 //! `/oidc/v1/authorize` and its twin of the account: the page that asks a person who they are, and the
 //! way back to the client (research/api-identity-auth.md §3.5).
 
+use std::net::IpAddr;
+
 use axum::extract::{Extension, State};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode};
@@ -8,12 +10,14 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use crate::domain::oauth::Refusal;
-use crate::domain::sign_ins::{AuthorizationRequest, PendingSignIn, Place, Rejected, ReturnAddress, Ticket};
+use crate::domain::sign_ins::{
+    AuthorizationError, AuthorizationRequest, PendingSignIn, ReturnAddress, SignInTarget, Ticket,
+};
 use crate::domain::{Denial, PrincipalId};
 use crate::http::App;
+use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, oauth};
 use crate::http::extract::Parameters;
-use crate::http::layers::{Peer, Received, RequestOrigin};
 use crate::http::oauth::oidc::Server;
 use crate::service::{Error, KeyGuesses, KeyVerdict, Seal};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
@@ -63,10 +67,10 @@ impl SignInPolicy {
     }
 
     /// What the text typed as the control key comes to; where there is none, anything is right.
-    pub fn check(&self, guesses: &KeyGuesses, peer: Option<&Peer>, typed: &str) -> KeyVerdict {
+    pub fn check(&self, guesses: &KeyGuesses, peer: Option<IpAddr>, typed: &str) -> KeyVerdict {
         match self {
             Self::Open(_) => KeyVerdict::Right,
-            Self::Key(key) => guesses.check(peer.map(|peer| peer.0), typed, key),
+            Self::Key(key) => guesses.check(peer, typed, key),
             Self::Closed => KeyVerdict::Wrong,
         }
     }
@@ -85,12 +89,12 @@ pub async fn authorize(
     method: Method,
     headers: HeaderMap,
     extensions: Extensions,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
+    Extension(RequestContext { origin, .. }): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
     let request = match AuthorizationRequest::read(parameters.pairs()) {
         Ok(request) => request,
-        Err(Rejected::Here(refusal)) => return Err(Denial::from(refusal).into()),
-        Err(Rejected::Back(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
+        Err(AuthorizationError::ShowToPerson(refusal)) => return Err(Denial::from(refusal).into()),
+        Err(AuthorizationError::RedirectToClient(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
     };
     let back = request.back.clone();
     let place = match app.sign_in.admits(&headers, &extensions) {
@@ -131,20 +135,20 @@ pub async fn choose(
     server: Server,
     headers: HeaderMap,
     extensions: Extensions,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
-    Extension(Received(body)): Extension<Received>,
+    Extension(context): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
     if is_foreign(&headers) {
         return Err(denied("The form is another site's").into());
     }
     app.sign_in.admits(&headers, &extensions).map_err(Denial::from)?;
+    let RequestContext { origin, connection, body, .. } = context;
     let body = body?;
     let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name).map(|(_, value)| value);
     let ticket = field("ticket").unwrap_or_default();
     let (mut pending, place) = app.service.pending_sign_in(&server.issuer, &ticket, app.sign_in.seal()).await?;
     if app.sign_in.asks_key() && !pending.admitted {
         let typed = field("control_key").unwrap_or_default();
-        let (status, notice, wait) = match app.sign_in.check(app.service.key_guesses(), extensions.get(), &typed) {
+        let (status, notice, wait) = match app.sign_in.check(app.service.key_guesses(), connection.peer, &typed) {
             KeyVerdict::Right => (StatusCode::OK, None, None),
             KeyVerdict::Wrong => (StatusCode::FORBIDDEN, Some("This is not the control key.".to_owned()), None),
             KeyVerdict::Wait(seconds) => {
@@ -191,7 +195,7 @@ fn redirect(url: &str) -> Response {
 
 /// The page's question: who are you?
 struct Question<'a> {
-    place: &'a Place,
+    place: &'a SignInTarget,
     pending: &'a PendingSignIn,
     notice: Option<String>,
 }
@@ -230,13 +234,4 @@ impl Question<'_> {
         let leads_to = Some(request.back.origin());
         Ok(Page { status, leads_to, ..Page::new("Who are you?", content) }.respond())
     }
-}
-
-/// A refusal as a page, for whoever came with a browser and cannot be sent back.
-pub(in crate::http) fn refusal_page(status: StatusCode, message: &str, request_id: &str) -> Response {
-    let content = html! {
-        p.notice role="alert" { (message) }
-        p.soft { "Request " (request_id) }
-    };
-    Page { status, ..Page::new("Nobody was signed in", content) }.respond()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::identities::{Entry, Member, Membership, PrincipalKind};
+use crate::domain::identities::{Entry, Member, ParentGroup, PrincipalKind};
 use crate::domain::scim::{Sight, resource_type};
 
 const USER_SCHEMAS: &[&str] =
@@ -60,7 +60,7 @@ pub(super) fn resource(kind: PrincipalKind, entry: &Entry, sight: Sight) -> Map<
     resource
 }
 
-fn membership(membership: &Membership) -> Value {
+fn membership(membership: &ParentGroup) -> Value {
     let kind = if membership.direct { "direct" } else { "indirect" };
     let reference = format!("Groups/{}", membership.group);
     json!({ "display": membership.name, "value": membership.group.to_string(), "type": kind, "$ref": reference })

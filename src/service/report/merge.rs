@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Counts, NamedRow, row_as_of};
-use crate::domain::report::{Key, Order, Place, Query, Row, SortBy};
+use crate::domain::report::{Key, Order, Position, Query, Row, SortBy};
 use crate::domain::tokens::Visibility;
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, Workspace};
 use crate::service::{Error, Service};
@@ -21,7 +21,7 @@ pub(super) struct Source {
     listed: Visibility,
     /// Whether the database reads the rows by their order, or else by the filter.
     pub(super) by_order: bool,
-    fetched: VecDeque<(Place, Row)>,
+    fetched: VecDeque<(Position, Row)>,
     /// The part still to be fetched, and the key and token to continue after; `None` at the end.
     pub(super) rest: Option<(Part, Option<(Key, String)>)>,
 }
@@ -45,7 +45,7 @@ impl Source {
         }
     }
 
-    fn continue_after(&mut self, place: &Place, order: Order) {
+    fn continue_after(&mut self, place: &Position, order: Order) {
         if self.rest.is_none() {
             return;
         }
@@ -87,7 +87,7 @@ impl Merge {
     }
 
     /// Skips the rows up to a place.
-    pub(super) fn skip_to(&mut self, place: &Place) -> Result<(), Denial> {
+    pub(super) fn skip_to(&mut self, place: &Position) -> Result<(), Denial> {
         let order = self.query.order;
         if order.by != SortBy::Workspace {
             self.sources.iter_mut().for_each(|source| source.continue_after(place, order));

@@ -10,7 +10,7 @@ use super::{Call, Error, Service};
 use crate::domain::authorize::Caller;
 use crate::domain::identities::PrincipalKind;
 use crate::domain::lifecycle::as_of;
-use crate::domain::report::{Filter, Order, Place, Query, Row, Turn};
+use crate::domain::report::{Filter, Order, PageCursor, Position, Query, Row};
 use crate::domain::tokens::{EndCause, Visibility};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Lock, Part, Reader, Reported};
@@ -121,7 +121,7 @@ pub struct RevocationOutcome {
 /// Which rows a [`Merge`] is opened for.
 struct Opening {
     query: Query,
-    after: Option<Place>,
+    after: Option<Position>,
     purpose: Purpose,
     /// How many rows are needed.
     rows: usize,
@@ -157,7 +157,7 @@ impl Service {
         // The page that the caller comes from exists.
         let (has_earlier, has_later) = if back { (has_more, true) } else { (is_turned, has_more) };
         let page_token = |row: Option<&NamedRow>, back| {
-            row.map(|(row, _)| query.page_token(Turn { from: query.order.place(row), back }))
+            row.map(|(row, _)| query.page_token(PageCursor { from: query.order.place(row), back }))
         };
         Ok(ReportPage {
             next_page_token: page_token(rows.last().filter(|_| has_later), false),

@@ -6,13 +6,13 @@ use super::walk::{Namespace, SeedWalk, WorkspaceAt};
 use crate::domain::decoys::Decoy;
 use crate::domain::identities::PrincipalKind;
 use crate::domain::ids::DAY_MS;
-use crate::domain::seeds::{Chance, DecoySeed, Moment, SeedError, Text, TokenSeed, instant};
+use crate::domain::seeds::{DecoySeed, Moment, SeedError, SeededRandom, Text, TokenSeed, instant};
 use crate::domain::tokens::{AUTOSCOPE_BACKFILLED, AUTOSCOPE_STATES, MAX_COMMENT_CHARS, Token, TokenValue};
 use crate::domain::{Millis, TokenId, Workspace, scopes};
 use crate::service::Error;
 
 /// The id of a token whose value the seed leaves out.
-pub(super) fn drawn_id(values: &mut Chance, workspace: &Workspace) -> TokenId {
+pub(super) fn drawn_id(values: &mut SeededRandom, workspace: &Workspace) -> TokenId {
     TokenValue::from_random(values.bytes(), workspace.behaviour.token_value_suffix).id()
 }
 

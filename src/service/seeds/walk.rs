@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Batches, SeedCounts, error_in};
 use crate::domain::identities::{Principal, PrincipalKind};
-use crate::domain::seeds::{Chance, Seed, SeedError, Text};
+use crate::domain::seeds::{Seed, SeedError, SeededRandom, Text};
 use crate::domain::{AccountId, Millis, Workspace, WorkspaceId};
 use crate::service::{Error, Service};
 use crate::store::{Reader, StoreError, Writer};
@@ -112,8 +112,8 @@ impl<'a> SeedWalk<'a> {
         }
     }
 
-    pub(super) fn chance(&self, purpose: &str) -> Chance {
-        Chance::new(self.random_seed, purpose)
+    pub(super) fn chance(&self, purpose: &str) -> SeededRandom {
+        SeededRandom::new(self.random_seed, purpose)
     }
 
     pub(super) fn plan(&mut self, namespace: Namespace, principal: &Principal) {

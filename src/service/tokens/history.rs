@@ -2,7 +2,7 @@
 
 use crate::domain::audit::SYSTEM_USER;
 use crate::domain::lifecycle::{as_of, end_of, idle_at};
-use crate::domain::tokens::{Ended, Token, Visibility};
+use crate::domain::tokens::{Token, TokenEnd, Visibility};
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::service::{Error, Service};
 use crate::store::{HistoryFilter, StoredHistory};
@@ -22,7 +22,7 @@ pub struct TokenHistory {
     /// When it is revoked if it is not used until then; `None` when that never happens.
     pub idle_at: Option<Millis>,
     /// Its end, if it has ended.
-    pub end: Option<Ended>,
+    pub end: Option<TokenEnd>,
 }
 
 impl Service {
@@ -55,7 +55,7 @@ impl Service {
             .map(|StoredHistory { token, owner, last_client, end }| {
                 let by_time = || {
                     let end = end_of(&token, &workspace.behaviour).filter(|end| now >= end.at)?;
-                    Some(Ended { cause: end.cause, actor: SYSTEM_USER.to_owned(), at: end.at })
+                    Some(TokenEnd { cause: end.cause, actor: SYSTEM_USER.to_owned(), at: end.at })
                 };
                 let end = end.or_else(by_time);
                 let token = as_of(token, &workspace.behaviour, now);

@@ -3,6 +3,7 @@
 
 use crate::domain::audit::Action;
 use crate::domain::authorize::may_hold_tokens;
+use crate::domain::denial::AccessDenial;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::lifecycle::as_of;
 use crate::domain::rule_sets::{self, GrantRule};
@@ -94,8 +95,8 @@ impl Service {
         let owner = owner.ok_or_else(missing)?;
         let standing = writer.standing(&workspace, owner.id).await?;
         may_hold_tokens(&workspace, &standing, now).map_err(|denial| match denial {
-            Denial::NoTokenPermission => Denial::ServicePrincipalMayNotUseTokens(owner.name.clone()),
-            other => other,
+            AccessDenial::NoTokenPermission => Denial::ServicePrincipalMayNotUseTokens(owner.name.clone()),
+            other => other.into(),
         })?;
         if self.admins_are_restricted(&mut writer, id).await? {
             self.demand_user_role(&mut writer, call, &owner).await?;

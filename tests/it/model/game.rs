@@ -5,9 +5,9 @@ use dapi_mock::domain::tokens::TokenValue;
 use serde_json::{Value, json};
 
 use super::{EVERYBODY, HOLDERS, INNER, Model, ModelToken, OUTER, OWNERS, ROBOTS, Step};
-use crate::harness::{Answer, Backend, DAY_MS, World};
-use crate::people::{
-    CONF, CREATE, DELETE, DISABLED, INVALID, Kind, LIST, MANAGED, ON_BEHALF_OF, PERMISSIONS, Person, admins_may_manage,
+use crate::support::{
+    ADMIN_TOKEN, Answer, Backend, CONF, CREATE, DAY_MS, DELETE, DISABLED, INVALID, Kind, LIST, MANAGED, ON_BEHALF_OF,
+    PERMISSIONS, Person, World, admins_may_manage,
 };
 
 pub(super) struct Game {
@@ -44,7 +44,7 @@ impl Game {
             active: [true; OWNERS],
             tokens: Vec::new(),
         };
-        let admin = crate::harness::ADMIN_TOKEN.to_owned();
+        let admin = ADMIN_TOKEN.to_owned();
         Self { world, admin, people, model }
     }
 

@@ -7,15 +7,17 @@ use game::Game;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::harness::{Backend, DAY_MS};
-use crate::people::{DISABLED, INVALID, NO_PERMISSION};
+use crate::support::{Backend, DAY_MS, DISABLED, INVALID, NO_PERMISSION};
 
 /// Two users and two service principals…
 const OWNERS: usize = 4;
+
 const ROBOTS: std::ops::Range<usize> = 2..4;
+
 /// …and who may hold the permission: each of them, everybody, the group that some are in, and the
 /// group that this group may be in.
 const EVERYBODY: usize = 4;
+
 const INNER: usize = 5;
 const OUTER: usize = 6;
 const HOLDERS: usize = 7;

@@ -26,11 +26,7 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, START, World};
-use crate::people::CREATE;
-
-/// The admin's token in a second workspace.
-const ELSEWHERE: &str = "dapi00000000000000000000000000000077";
+use crate::support::{Answer, CREATE, Client, World};
 
 /// Seconds in a number of days.
 const fn days(n: i64) -> i64 {
@@ -53,19 +49,6 @@ impl Client<'_> {
     async fn too_long(&self, lifetime_seconds: i64, cap: &str) {
         let answer = self.post(CREATE, &json!({ "lifetime_seconds": lifetime_seconds })).await;
         answer.refused(400, "INVALID_PARAMETER_VALUE", cap);
-    }
-}
-
-impl World {
-    /// Moves the default workspace's clock to so many milliseconds after the start.
-    async fn at(&self, ms: i64) {
-        self.anonymous().advance(&json!({"to": START.0 + ms})).await;
-    }
-
-    async fn audited(&self, action: &str) -> Vec<Value> {
-        let path = format!("workspaces/default/audit?action={action}");
-        let answer = self.anonymous().own(Method::GET, &path, &json!({})).await;
-        answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::{ELSEWHERE, days};
-use crate::harness::{DAY_MS, START, World, on_every_store};
-use crate::oauth::account;
-use crate::people::{
-    CONF, CREATE, DELETE, INVALID, Kind, LIST, MANAGED, ME, ON_BEHALF_OF, PERMISSIONS, admins_may_manage,
+use super::days;
+use crate::support::{
+    CONF, CREATE, DAY_MS, DELETE, ELSEWHERE, INVALID, Kind, LIST, MANAGED, ME, ON_BEHALF_OF, PERMISSIONS, START, World,
+    account, admins_may_manage, ids, on_every_store,
 };
 
 on_every_store!(
@@ -244,7 +243,7 @@ async fn r12_an_account_admin_reaches_every_workspace(world: World) {
     let (there, there_id) = world.client(ELSEWHERE).create(&json!({})).await;
     let account_admin = world.account_oauth().await;
     let account_admin = world.client(&account_admin);
-    let report = crate::report::ids(&world.report("").await);
+    let report = ids(&world.report("").await);
     assert!(report.contains(&here_id) && report.contains(&there_id));
     let workspaces = account_admin.get(&format!("/api/2.0/accounts/{}/workspaces", account())).await.json();
     let workspaces: Vec<i64> =

@@ -3,10 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::ELSEWHERE;
-use crate::harness::{DAY_MS, START, World, on_every_store};
-use crate::people::ME;
-use crate::report::{ids, records, report_path};
+use crate::support::{DAY_MS, ELSEWHERE, ME, START, World, ids, on_every_store, records, report_path};
 
 on_every_store!(
     r18_the_account_admin_monitors_and_revokes,

@@ -4,10 +4,10 @@ use axum::http::Method;
 use dapi_mock::domain::settings::TOKENS_ON_BY_DEFAULT_SINCE;
 use serde_json::json;
 
-use super::{ELSEWHERE, with_headers};
-use crate::harness::{DAY_MS, START, World, on_every_store};
-use crate::people::{
-    CONF, CREATE, DELETE, DISABLED, INVALID, LIST, MANAGED, ME, NO_PERMISSION, ON_BEHALF_OF, PERMISSIONS,
+use super::with_headers;
+use crate::support::{
+    CONF, CREATE, DAY_MS, DELETE, DISABLED, ELSEWHERE, INVALID, LIST, MANAGED, ME, NO_PERMISSION, ON_BEHALF_OF,
+    PERMISSIONS, START, World, on_every_store,
 };
 
 on_every_store!(

@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use dapi_mock::domain::access::PermissionLevel;
-
 use dapi_mock::domain::audit::Filter;
-use dapi_mock::domain::authorize::{Demand, NamedWorkspace, Presented, Right};
+use dapi_mock::domain::authorize::{Demand, NamedWorkspace, PresentedCredential, Right};
+use dapi_mock::domain::denial::AccessDenial;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
-use dapi_mock::domain::tokens::{EndCause, Ended, TokenRequest, TokenValue};
+use dapi_mock::domain::tokens::{EndCause, TokenEnd, TokenRequest, TokenValue};
 use dapi_mock::domain::{Denial, PrincipalId};
 use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::service::{Call, Error};
 use dapi_mock::store::{HistoryFilter, Lock};
 use serde_json::{Value, json};
 
-use super::{
-    GROUPS, ME, SERVICE_PRINCIPALS, USERS, at, created, delete, each, group_with, id_of, patched, put, read, refused,
-    user, works,
+use super::{created, delete, group_with, patched, put, read, refused, user, works};
+use crate::support::{
+    ADMIN_TOKEN, DAY_MS, GROUPS, ME, SERVICE_PRINCIPALS, START, USERS, World, assigned, at, each, id_of, on_every_store,
 };
-use crate::harness::{ADMIN_TOKEN, DAY_MS, START, World, assigned, on_every_store};
 
 on_every_store!(
     built_in_groups_stay,
@@ -168,7 +167,7 @@ async fn deletion_ends_tokens_for_good(world: World) {
     }
     assert!(works(&world, &others).await);
     let mut reader = world.service.store().read().await.unwrap();
-    let end = Some(Ended { cause: EndCause::OwnerDeleted, actor: "admin@example.com".to_owned(), at: START });
+    let end = Some(TokenEnd { cause: EndCause::OwnerDeleted, actor: "admin@example.com".to_owned(), at: START });
     for (token, expected) in [(&first, &end), (&second, &end), (&expired, &end), (&idle, &None)] {
         let id = TokenValue::parse(token).unwrap().id();
         assert_eq!(&reader.list_fates(&workspace, HistoryFilter::one(&id), 1).await.unwrap()[0].end, expected);
@@ -204,7 +203,7 @@ async fn nothing_is_created_for_who_is_gone(world: World) {
         let ann = user(&world, name).await;
         let token = TokenValue::parse(&world.mint(id_of(&ann), |_| {}).await).unwrap();
         let demand = Demand { right: Right::TokenUser, ..Demand::UNROUTED };
-        let presented = Presented::Token(token.id());
+        let presented = PresentedCredential::Token(token.id());
         let origin = Arc::default();
         let authorized = world.service.authorize(&presented, &NamedWorkspace::Unnamed, demand, &origin).await.unwrap();
         let caller = authorized.decision.outcome.unwrap();
@@ -221,7 +220,10 @@ async fn nothing_is_created_for_who_is_gone(world: World) {
         }
         let call = Call { caller: &caller, origin: &origin };
         let outcome = world.service.create_token(call, &TokenRequest::default()).await;
-        assert!(matches!(outcome, Err(Error::Denied(Denial::InvalidAccessToOrg(_)))), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(Error::Denied(Denial::Access(AccessDenial::InvalidAccessToOrg(_))))),
+            "{outcome:?}"
+        );
     }
 }
 

@@ -1,13 +1,12 @@
 //! Filters, pages, orders and projections, and who sees what.
 
+use dapi_mock::domain::PrincipalId;
 use serde_json::{Value, json};
 
-use super::{
-    GROUPS, ME, SERVICE_PRINCIPALS, USERS, at, created, delete, each, group_with, patched, put, read, refused, user,
+use super::{created, delete, group_with, patched, put, read, refused, user};
+use crate::support::{
+    Backend, Client, GROUPS, ME, SERVICE_PRINCIPALS, USERS, World, account, assigned, at, each, on_every_store,
 };
-use dapi_mock::domain::PrincipalId;
-
-use crate::harness::{Backend, Client, World, assigned, on_every_store};
 
 on_every_store!(
     filters_select,
@@ -67,7 +66,7 @@ async fn pages_end_to_end_are_the_whole_list(world: World) {
         group_with(&world, &format!("g{n}"), &[&outer, member]).await;
     }
     let oauth = world.account_oauth().await;
-    let account = crate::oauth::account();
+    let account = account();
     for kind in ["Users", "ServicePrincipals", "Groups"] {
         for collection in [
             format!("/api/2.0/preview/scim/v2/{kind}"),

@@ -5,15 +5,9 @@ mod lists;
 mod resources;
 
 use axum::http::Method;
-use dapi_mock::domain::PrincipalId;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, World};
-
-const ME: &str = "/api/2.0/preview/scim/v2/Me";
-const USERS: &str = "/api/2.0/preview/scim/v2/Users";
-const GROUPS: &str = "/api/2.0/preview/scim/v2/Groups";
-const SERVICE_PRINCIPALS: &str = "/api/2.0/preview/scim/v2/ServicePrincipals";
+use crate::support::{Answer, Client, GROUPS, ME, USERS, World};
 
 async fn put(client: Client<'_>, path: &str, body: &Value) -> Answer {
     client.call(Method::PUT, path, body.to_string()).await
@@ -28,14 +22,6 @@ async fn created(world: &World, path: &str, body: &Value) -> Value {
     let answer = world.admin().post(path, body).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()
-}
-
-fn id_of(resource: &Value) -> PrincipalId {
-    PrincipalId::parse(resource["id"].as_str().unwrap()).unwrap()
-}
-
-fn at(collection: &str, resource: &Value) -> String {
-    format!("{collection}/{}", resource["id"].as_str().unwrap())
 }
 
 async fn read(world: &World, path: &str) -> Value {
@@ -62,14 +48,6 @@ async fn user(world: &World, name: &str) -> Value {
 
 async fn works(world: &World, token: &str) -> bool {
     world.client(token).get(ME).await.status == 200
-}
-
-/// The values of one key of each element, sorted.
-fn each(list: &Value, key: &str) -> Vec<String> {
-    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut values: Vec<String> = list.iter().map(|element| element[key].as_str().unwrap().to_owned()).collect();
-    values.sort();
-    values
 }
 
 /// Asserts an error in SCIM's envelope.

@@ -5,10 +5,8 @@ use dapi_mock::domain::audit::Filter;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{
-    GROUPS, ME, SERVICE_PRINCIPALS, USERS, at, created, delete, each, group_with, patched, put, read, refused, user,
-};
-use crate::harness::{World, on_every_store};
+use super::{created, delete, group_with, patched, put, read, refused, user};
+use crate::support::{GROUPS, ME, SERVICE_PRINCIPALS, USERS, World, at, each, on_every_store};
 
 on_every_store!(
     a_user_lives_its_whole_life,

@@ -1,5 +1,5 @@
 //! The floor of an authenticated list, all in memory: `GET /api/2.0/token/list` hashes the bearer secret, looks up its
-//! owner, and renders the owner's ten tokens anew for each request.
+//! owner, and renders the owner's ten tokens for each request.
 //!
 //!     auth_axum --port 9101
 //!     auth_axum --print-token    prints the secret that the floors accept
