@@ -11,13 +11,14 @@ use crate::Failure;
 use crate::background::AuditFile;
 use crate::clock::SystemClock;
 use crate::config::{OnOff, ServeArgs};
-use crate::control::{self, Access, Control};
-use crate::http::{self, App, HostType, SignInPolicy};
+use crate::control::{self, Control};
+use crate::http::{self, App, HostType};
 use crate::listen::server::ExtraListeners;
 use crate::listen::tls::Tls;
 use crate::pages::{self, Pages};
 use crate::service::Service;
 use crate::store::Database;
+use crate::web::access::{Access, SignInPolicy};
 
 /// Who may use the control API.
 pub(super) fn access(args: &ServeArgs) -> Access {
@@ -28,9 +29,11 @@ pub(super) fn access(args: &ServeArgs) -> Access {
 }
 
 fn access_when_on(args: &ServeArgs) -> Access {
-    let loopback_only = args.hosts().iter().all(IpAddr::is_loopback);
-    let key = args.control_key.as_ref().map(|key| key.0.as_str());
-    Access::new(true, key, loopback_only, args.allow_open_control)
+    match &args.control_key {
+        Some(key) => Access::with_key(&key.0),
+        None if args.allow_open_control || args.hosts().iter().all(IpAddr::is_loopback) => Access::Open,
+        None => Access::Closed,
+    }
 }
 
 /// Who may sign in as whom: whoever may use the control API, or could if it were on.
@@ -70,7 +73,7 @@ pub(super) fn audit_file(args: &ServeArgs) -> Option<AuditFile> {
     Some(AuditFile { path, shape: args.audit_shape, max_bytes: args.audit_file_bytes })
 }
 
-/// Everything that the server answers: the emulated API, the own one under `/_mock`, and the pages. Without
+/// Everything that the server answers: the emulated API, the control API under `/_mock`, and the pages. Without
 /// `doors` no workspace gets a port of its own.
 pub fn surface(service: &Service, access: Access, sign_in: SignInPolicy, doors: Option<ExtraListeners>) -> Router {
     surface_as(HostType::default(), service, access, sign_in, doors)

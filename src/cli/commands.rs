@@ -15,9 +15,11 @@ use crate::config::{
     AuditArgs, CaArgs, CallArgs, CensusArgs, CensusBy, ClockArgs, ExplainArgs, ExportArgs, FaultsArgs, FaultsCommand,
     MatchArgs, RequestsArgs, RunningArgs, VerifyArgs, name_of,
 };
-use crate::control::routes::{ROUTES, Route};
+use crate::control::route::Route;
+use crate::control::routes::ROUTES;
 use crate::domain::faults::Match;
 use crate::web::openapi::names_in_path;
+use crate::web::url::percent_encoded;
 
 /// How often `--follow` looks.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(300);
@@ -484,9 +486,4 @@ fn audit_row(event: &Value) -> [Cell; 5] {
         cell(tone, status.to_string()),
         about.collect::<Vec<_>>().join(" ").into(),
     ]
-}
-
-fn percent_encoded(text: &str) -> String {
-    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~@".contains(&b);
-    text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -186,8 +186,8 @@ async fn patiently<T>(args: &ServeArgs, work: impl AsyncFn() -> Result<T, Failur
 
 fn is_database_away(args: &ServeArgs, failure: &Failure) -> bool {
     let passes = match (failure.downcast_ref(), failure.downcast_ref()) {
-        (Some(open), _) => OpenError::passes(open),
-        (_, Some(service::Error::Store(error))) => error.passes(),
+        (Some(open), _) => OpenError::is_transient(open),
+        (_, Some(service::Error::Store(error))) => error.is_transient(),
         _ => false,
     };
     passes && matches!(args.database, Database::Postgres(_))

@@ -47,7 +47,7 @@ impl From<Error> for ApiError {
         match error {
             Error::Denied(denial) => Self::Denied(denial),
             Error::Seed(error) => Self::Denied(Denial::parameter(error.to_string())),
-            Error::Store(error) if error.passes() => {
+            Error::Store(error) if error.is_transient() => {
                 tracing::error!("{error}");
                 Self::Unavailable
             }

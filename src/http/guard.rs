@@ -121,7 +121,7 @@ fn client_and_secrets(context: &RequestContext) -> (Option<String>, Vec<String>)
 
 /// Gives up what takes too long, so that no request waits for ever; what it began is undone.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::OutOfTime)))
+    timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::TimedOut)))
 }
 
 /// Lets the handler answer, in time.
@@ -165,7 +165,7 @@ async fn check(
         }
     }
     // The in-flight guard is held until the request has its answer.
-    let Authorized { decision, inside, origin, incarnation, decoy_of, .. } = authorized;
+    let Authorized { decision, in_flight, origin, incarnation, decoy_of, .. } = authorized;
     let Decision { trace, outcome, workspace, now, owner, parties, .. } = decision;
     let presented = match &outcome {
         Ok(_) => presented.clone(),
@@ -201,7 +201,7 @@ async fn check(
         record_refusal(app, &verdict, denial).await?;
     }
     faults.revoke(app, When::After, workspace, presented).await?;
-    drop(inside);
+    drop(in_flight);
     let mut response = faults.end(response).await;
     Outcome::of_mut(&mut response).verdict = Some(Arc::new(verdict));
     Ok(response)

@@ -96,7 +96,7 @@ impl Service {
         workspace: WorkspaceId,
         filter: &Filter,
     ) -> Result<(Vec<audit::Event>, i64), Error> {
-        let up_to = self.store.settled_events(workspace).await?.min(filter.up_to);
+        let up_to = self.store.settled_sequence(workspace).await?.min(filter.up_to);
         let filter = Filter { up_to, ..filter.clone() };
         let events = self.store.read().await?.list_events(workspace, &filter).await?;
         let is_all = i64::try_from(events.len()).unwrap_or(i64::MAX) < filter.limit;

@@ -283,7 +283,7 @@ async fn find_token_admin(writer: &mut Writer, workspace: &Workspace) -> Result<
     let others = members.into_iter().filter(|member| member.kind == PrincipalKind::User).map(|member| member.id);
     let others = others.filter(|id| usual.as_ref().is_none_or(|usual| usual.id != *id)).collect::<Vec<_>>();
     for id in usual.iter().map(|usual| usual.id).chain(others) {
-        let standing = writer.standing(workspace, id).await?;
+        let standing = writer.workspace_memberships(workspace, id).await?;
         if standing.is_active()
             && standing.is_workspace_admin()
             && let Some(admin) = writer.find_principal(account, id).await?

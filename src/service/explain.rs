@@ -71,14 +71,14 @@ async fn find_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) -
     if let Some(token) = reader.find_token(workspace, id).await? {
         return Ok(CredentialRecord::Token(token));
     }
-    let ended = reader.find_ended(id).await?.into_iter().find(|found| found.workspace.id == workspace);
+    let ended = reader.find_ended_tokens(id).await?.into_iter().find(|found| found.workspace.id == workspace);
     let ended = ended.and_then(|found| Some(CredentialRecord::Ended(found.token, found.ended?)));
     Ok(ended.ok_or_else(|| Denial::TokenNotFound(id.clone()))?)
 }
 
 /// A principal with its standing, as the checks need it.
 pub(super) async fn owner_of(reader: &mut Reader, workspace: &Workspace, principal: Principal) -> Result<Owner, Error> {
-    let standing = reader.standing(workspace, principal.id).await?;
+    let standing = reader.workspace_memberships(workspace, principal.id).await?;
     Ok(Owner::new(principal.id, principal.kind, principal.name, standing))
 }
 

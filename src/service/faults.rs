@@ -70,7 +70,7 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let matching = writer.list_faults(workspace).await?.into_iter().filter(matches);
         for fault in matching {
-            let seen = writer.count_seen(workspace, fault.id).await?;
+            let seen = writer.increment_seen(workspace, fault.id).await?;
             if fault.rule.fires(seen) {
                 let answers = fault.rule.answers();
                 fired.push(Fault { seen, ..fault });

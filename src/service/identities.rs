@@ -174,7 +174,7 @@ impl Service {
             stored.map_err(|error| exists(error, Collection { directory, kind }, name))?;
         }
         if directory == Directory::Workspace && after.assignment() != before.assignment() {
-            writer.put_place(workspace.id, principal.id, &after.assignment()).await?;
+            writer.put_assignment_attributes(workspace.id, principal.id, &after.assignment()).await?;
         }
         if after.active != before.active {
             self.record(writer, call.entry_in(directory, Action::set_active(principal, after.active))).await?;
@@ -386,8 +386,10 @@ pub(super) async fn with_groups(
 ) -> Result<Entry, StoreError> {
     let workspace = &at.call.caller.workspace;
     let (everybody, reach) = match at.directory {
-        Directory::Workspace => (Some(workspace.users_group), reader.standing(workspace, found.0.id).await?.reach),
-        Directory::Account => (None, reader.reach_in_account(workspace.account, found.0.id).await?),
+        Directory::Workspace => {
+            (Some(workspace.users_group), reader.workspace_memberships(workspace, found.0.id).await?.reach)
+        }
+        Directory::Account => (None, reader.account_memberships(workspace.account, found.0.id).await?),
     };
     Ok(Entry::surrounded(everybody, found, &reach, members))
 }

@@ -8,7 +8,7 @@ use crate::domain::scim::{Attribute, OnlyMatch, Page, Query, REFERENCES_OF_A_PAG
 use crate::domain::{PrincipalId, Workspace};
 use crate::service::identities::{Collection, DirectoryCall, find_any, list_members, with_groups};
 use crate::service::{Call, Error, Service};
-use crate::store::{AgedPrincipal, Batch, Population, Reader, StoreError};
+use crate::store::{Batch, CreationKey, PrincipalScope, Reader, StoreError};
 
 const BATCH: usize = 500;
 /// For groups with their members.
@@ -102,11 +102,11 @@ struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    fn population(&self) -> Population<'a> {
+    fn population(&self) -> PrincipalScope<'a> {
         let workspace: &'a Workspace = &self.at.call.caller.workspace;
         match self.at.directory {
-            Directory::Workspace => Population::Workspace(workspace, self.kind),
-            Directory::Account => Population::Account(workspace.account, self.kind),
+            Directory::Workspace => PrincipalScope::Workspace(workspace, self.kind),
+            Directory::Account => PrincipalScope::Account(workspace.account, self.kind),
         }
     }
 
@@ -244,11 +244,7 @@ impl<'a> Listing<'a> {
     }
 
     /// Reads a batch of principals with the needed groups and members.
-    async fn read(
-        &mut self,
-        batch: Batch,
-        needed: RelatedAttributes,
-    ) -> Result<Vec<(AgedPrincipal, Entry)>, StoreError> {
+    async fn read(&mut self, batch: Batch, needed: RelatedAttributes) -> Result<Vec<(CreationKey, Entry)>, StoreError> {
         let population = self.population();
         let rows = self.reader.list_principals_by_age(population, batch).await?;
         let (Some((first, ..)), Some((last, ..))) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
@@ -264,7 +260,7 @@ impl<'a> Listing<'a> {
             (true, None) => Some(self.reader.list_group_names(self.population()).await?.into_iter().collect()),
         };
         if let (true, Some(names)) = (needed.groups, &names) {
-            let mut pairs: HashSet<_> = self.reader.list_nested(self.population()).await?.into_iter().collect();
+            let mut pairs: HashSet<_> = self.reader.list_nested_groups(self.population()).await?.into_iter().collect();
             pairs.extend(self.reader.list_memberships_between(self.population(), span).await?);
             let mut pairs: Vec<_> = pairs.into_iter().filter(|(group, _)| names.contains_key(group)).collect();
             pairs.sort_unstable();

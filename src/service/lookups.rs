@@ -40,7 +40,7 @@ impl Service {
     }
 
     pub async fn workspaces_of(&self, account: AccountId) -> Result<Vec<WorkspaceId>, Error> {
-        Ok(self.store.read().await?.list_workspaces_of(account).await?)
+        Ok(self.store.read().await?.list_workspace_ids_of(account).await?)
     }
 
     /// The workspace whose clock and settings an account uses; without an account, the default workspace.

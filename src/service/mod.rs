@@ -58,7 +58,7 @@ pub use seeds::{Progress, SeedCounts};
 pub use settings::{AdminRestriction, AdminRestrictionChange};
 pub use tokens::history::TokenHistory;
 // For `http` and `control`, which do not import the store.
-pub use crate::store::{HistoryFilter, StoreError, Versioned};
+pub use crate::store::{HistoryFilter, StoreError, VersionedValue};
 pub use time::{AdvanceOutcome, AdvanceTarget, ClockState, Event};
 pub use tripwire::{SuspectedCredentials, Tripwire};
 pub use what_if::{Hypothesis, Impact};

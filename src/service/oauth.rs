@@ -159,7 +159,7 @@ impl Service {
         let Some(audience) = audience else { return Ok(forged(Forgery::Claims)) };
         let is_the_same = |found: &Principal| found.creation == claims.creation;
         let principal = if let Some(sid) = &claims.sid {
-            let Some(user) = reader.find_signed_in(account, sid).await?.filter(is_the_same) else {
+            let Some(user) = reader.find_signed_in_principal(account, sid).await?.filter(is_the_same) else {
                 return Ok(forged(Forgery::SignInEnded));
             };
             Some(user)

@@ -78,7 +78,7 @@ impl Service {
             if !loses_tokens(loss, removed.contains(&owner)) {
                 continue;
             }
-            if writer.standing(workspace, owner).await?.token_permission().is_some() {
+            if writer.workspace_memberships(workspace, owner).await?.token_permission().is_some() {
                 continue;
             }
             for token in writer.list_tokens_of(workspace.id, owner, live).await? {

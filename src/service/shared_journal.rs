@@ -74,7 +74,7 @@ impl Service {
         }
         self.gather().await?;
         let after = i64::try_from(since).unwrap_or(i64::MAX);
-        let found = self.store.read().await?.list_exchanges(workspace, after).await?;
+        let found = self.store.read().await?.list_journal_entries(workspace, after).await?;
         Ok(newest(found.into_iter().filter_map(read).collect(), self.journal.limits()))
     }
 
@@ -93,12 +93,12 @@ impl Service {
             return Ok(own);
         }
         self.share_journal().await?;
-        let mut found = self.store.read().await?.find_exchange(request_id, of).await?;
+        let mut found = self.store.read().await?.find_journal_entry(request_id, of).await?;
         for _ in 0..RETRIES {
             if found.is_some() || !self.gather().await? {
                 break;
             }
-            found = self.store.read().await?.find_exchange(request_id, of).await?;
+            found = self.store.read().await?.find_journal_entry(request_id, of).await?;
         }
         Ok(found.and_then(read))
     }
@@ -120,7 +120,7 @@ impl Service {
 
     async fn find_last_shared(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
         self.gather().await?;
-        Ok(self.store.read().await?.find_last_exchange().await?.and_then(read))
+        Ok(self.store.read().await?.find_last_journal_entry().await?.and_then(read))
     }
 
     /// Deletes entries of a workspace, by number.
@@ -134,7 +134,7 @@ impl Service {
         }
         let numbers: Vec<i64> = numbers.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
-        writer.take_out_exchanges(workspace, &numbers).await?;
+        writer.delete_journal_entries(workspace, &numbers).await?;
         Ok(writer.commit().await?)
     }
 
@@ -150,7 +150,7 @@ impl Service {
         self.gather().await?;
         self.journal.clear(workspace);
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
-        writer.delete_exchanges(workspace).await?;
+        writer.clear_journal(workspace).await?;
         Ok(writer.commit().await?)
     }
 
@@ -175,9 +175,9 @@ impl Service {
         };
         let due: Vec<_> = untrimmed.iter().filter(|(_, amount)| is_due(amount)).map(|(id, _)| *id).collect();
         let mut writer = self.store.write(Lock::Journal).await?;
-        writer.insert_exchanges(self.store.process(), &rows).await?;
+        writer.insert_journal_entries(self.store.process(), &rows).await?;
         for workspace in &due {
-            writer.trim_exchanges(*workspace, number(limits.requests), number(limits.bytes)).await?;
+            writer.trim_journal(*workspace, number(limits.requests), number(limits.bytes)).await?;
         }
         writer.commit().await?;
         self.journal.drop_up_to(last.number);
@@ -194,7 +194,7 @@ impl Service {
             return Ok(());
         }
         let mut writer = self.store.write(Lock::Journal).await?;
-        writer.tidy_exchanges(number(ALL_BYTES)).await?;
+        writer.tidy_journal(number(ALL_BYTES)).await?;
         Ok(writer.commit().await?)
     }
 

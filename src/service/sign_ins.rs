@@ -15,7 +15,7 @@ use crate::service::keys::sign;
 use crate::service::oauth::{AccessGrant, TokenResponse};
 use crate::service::seal::{Purpose, Seal, sealed_payload};
 use crate::service::{AuditEntry, Error, Service};
-use crate::store::{Lock, Population, Reader, StoreError};
+use crate::store::{Lock, PrincipalScope, Reader, StoreError};
 
 /// How many users a search looks at with one statement.
 const SEARCHED: usize = 500;
@@ -42,20 +42,20 @@ impl Service {
     pub async fn people(&self, place: &SignInTarget, text: &str) -> Result<(Vec<Person>, bool), Error> {
         let (workspace, kind, search) = (&place.workspace, PrincipalKind::User, Search::new(text));
         let there = if place.whole_account {
-            Population::Account(workspace.account, kind)
+            PrincipalScope::Account(workspace.account, kind)
         } else {
-            Population::Workspace(workspace, kind)
+            PrincipalScope::Workspace(workspace, kind)
         };
         let mut reader = self.store.read().await?;
         // A search goes through all of them; without one, more than are shown are not needed.
         let admins_read = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { usize::MAX };
-        let mut people = reader.list_admins_to_sign_in(there, admins_read).await?;
+        let mut people = reader.list_sign_in_admins(there, admins_read).await?;
         let admins: HashSet<PrincipalId> = people.iter().map(|admin| admin.id).collect();
         people.retain(|admin| search.finds(admin));
         let limit = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { SEARCHED };
         let mut after = String::new();
         while people.len() <= PEOPLE_SHOWN {
-            let read = reader.list_users_to_sign_in(there, &after, limit).await?;
+            let read = reader.list_sign_in_users(there, &after, limit).await?;
             let is_last = read.len() < limit;
             after = read.last().map(|last| Principal::name_key(&last.name)).unwrap_or_default();
             people.extend(read.into_iter().filter(|user| !admins.contains(&user.id) && search.finds(user)));

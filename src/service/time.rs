@@ -13,7 +13,7 @@ use crate::domain::denial::ControlDenial;
 use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
 use crate::domain::tokens::{EndCause, Token, TokenState, Visibility};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use crate::store::{ByTime, Lock, Reader, StoreError, Writer};
+use crate::store::{Lock, Reader, StoreError, TimeOrder, Writer};
 
 /// Tokens in one transaction of the sweep, which bounds how long other writers wait.
 const SWEEP_BATCH: i64 = 200;
@@ -89,7 +89,7 @@ impl Service {
         let shown = self.clock.shown();
         if shown.0 > self.persisted_time.load(Ordering::Acquire) {
             let mut writer = self.store.write(Lock::Time).await?;
-            writer.keep_shown_at(shown).await?;
+            writer.record_shown_at(shown).await?;
             writer.commit().await?;
             self.persisted_time.fetch_max(shown.0, Ordering::AcqRel);
         }
@@ -236,9 +236,9 @@ impl Service {
             let Some(workspace) = writer.find_workspace(id).await? else { break };
             let now = workspace.clock.at(self.system_now());
             let listed = Visibility::with_expired(&workspace.behaviour, now);
-            let due = writer.list_due(id, listed, SWEEP_BATCH).await?;
+            let due = writer.list_due_tokens(id, listed, SWEEP_BATCH).await?;
             let mut batch = self.end_due_tokens(&mut writer, &workspace, &due, now).await?;
-            for token in writer.list_autoscoped(id, now, SWEEP_BATCH).await? {
+            for token in writer.list_due_autoscoping(id, now, SWEEP_BATCH).await? {
                 let was_watched = token.is_autoscoping();
                 let token = self.settle_autoscope(&mut writer, &workspace, token, now).await?;
                 batch += u64::from(was_watched && !token.is_autoscoping());
@@ -261,8 +261,8 @@ impl Service {
         let Some(workspace) = reader.find_workspace(id).await? else { return Ok(false) };
         let now = workspace.clock.at(self.system_now());
         let listed = Visibility::with_expired(&workspace.behaviour, now);
-        let is_none_due = reader.list_due(id, listed, 1).await?.is_empty();
-        Ok(!is_none_due || !reader.list_autoscoped(id, now, 1).await?.is_empty())
+        let is_none_due = reader.list_due_tokens(id, listed, 1).await?.is_empty();
+        Ok(!is_none_due || !reader.list_due_autoscoping(id, now, 1).await?.is_empty())
     }
 
     /// Stores the result of auto-scoping and its audit event once its period has ended; returns the token as it is at
@@ -342,8 +342,8 @@ async fn instant_of(
 /// The events after `now`, in order; complete for the first [`SCHEDULE_SCAN`] tokens of each kind of time.
 async fn upcoming(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Vec<Event>, Error> {
     let shown = Visibility::with_expired(&workspace.behaviour, now);
-    let mut tokens = reader.list_tokens_by_time(workspace.id, ByTime::IdleFrom, shown, SCHEDULE_SCAN).await?;
-    for order in [ByTime::Expiry, ByTime::Autoscope] {
+    let mut tokens = reader.list_tokens_by_time(workspace.id, TimeOrder::IdleFrom, shown, SCHEDULE_SCAN).await?;
+    for order in [TimeOrder::Expiry, TimeOrder::Autoscope] {
         tokens.extend(reader.list_tokens_by_time(workspace.id, order, shown, SCHEDULE_SCAN).await?);
     }
     tokens.sort_by(|a, b| a.id.cmp(&b.id));

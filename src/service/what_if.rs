@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::explain::owner_of;
 use super::{Error, JournalEntry, Service};
-use crate::domain::access::USERS_SIGN_IN;
 use crate::domain::authorize::{
     CredentialRecord, Demand, Facts, NamedWorkspace, Owner, PresentedCredential, Step, authorize,
 };
@@ -145,7 +144,7 @@ impl Service {
 }
 
 /// The admins of a workspace that get in with a token and nothing else: service principals without an OAuth
-/// secret. Users sign in \[inferred\], see [`USERS_SIGN_IN`].
+/// secret. Users sign in \[inferred\], see [`USERS_SIGN_IN`](crate::domain::access::USERS_SIGN_IN).
 pub(super) async fn locked_out(
     reader: &mut Reader,
     workspace: &Workspace,
@@ -153,8 +152,8 @@ pub(super) async fn locked_out(
 ) -> Result<Vec<String>, StoreError> {
     let live = Visibility::new(&workspace.behaviour, now);
     let mut names = Vec::new();
-    for owner in reader.list_owners_by_token_alone(workspace, live, now, USERS_SIGN_IN).await? {
-        if reader.standing(workspace, owner.id).await?.is_workspace_admin() {
+    for owner in reader.list_owners_without_other_access(workspace, live, now).await? {
+        if reader.workspace_memberships(workspace, owner.id).await?.is_workspace_admin() {
             names.push(owner.name);
         }
     }
@@ -232,7 +231,7 @@ async fn holders(
     let mut holders = HashSet::new();
     for subject in entries.keys().chain([&workspace.admins_group]) {
         if !holders.contains(subject) {
-            holders.extend(reader.list_below(workspace.account, *subject).await?);
+            holders.extend(reader.list_transitive_members(workspace.account, *subject).await?);
         }
     }
     Ok(holders)

@@ -197,8 +197,11 @@ impl Service {
         if workspace.is_default {
             return Err(ControlDenial::DefaultWorkspaceStays.into());
         }
-        let alone = is_alone(&mut writer, &workspace).await?;
-        writer.delete_workspace(&workspace, alone).await?;
+        if is_alone(&mut writer, &workspace).await? {
+            writer.delete_workspace_and_account(&workspace).await?;
+        } else {
+            writer.delete_workspace(&workspace).await?;
+        }
         writer.commit().await?;
         self.journal.forget(id);
         replacement.finish_deletion();
@@ -207,7 +210,7 @@ impl Service {
 
     /// Deletes the workspaces that have expired; returns their ids.
     pub async fn delete_expired_workspaces(&self) -> Result<Vec<WorkspaceId>, Error> {
-        let expired = self.store.read().await?.list_outlived_workspaces(self.clock.now()).await?;
+        let expired = self.store.read().await?.list_expired_workspaces(self.clock.now()).await?;
         for id in &expired {
             match self.delete_workspace(*id).await {
                 // Another process deleted it first.
@@ -298,7 +301,7 @@ impl Service {
         let found = named(to.as_str()).or_else(|| named(EMPTY).filter(|_| to.as_str() == SEED));
         let mut found = found.ok_or_else(|| ControlDenial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
-        writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
+        writer.restore_checkpoint(&workspace, &found).await?;
         writer.update_incarnation(id, self.incarnation()).await?;
         writer.clear_decoy_uses(id).await?;
         writer.commit().await?;
@@ -326,8 +329,9 @@ impl Service {
     ) -> Result<Checkpoint, Error> {
         let name = CheckpointName::parse(name).ok_or_else(|| ControlDenial::CheckpointNotFound(name.to_owned()))?;
         let (created_at, has_account) = (self.clock.now(), is_alone(writer, workspace).await?);
-        writer.put_checkpoint(workspace, &name, has_account, created_at).await?;
-        Ok(Checkpoint { name, created_at, has_account })
+        let checkpoint = Checkpoint { name, created_at, has_account };
+        writer.put_checkpoint(workspace, &checkpoint).await?;
+        Ok(checkpoint)
     }
 
     /// The source of a new workspace's first ids and values. Each purpose may be used once.
@@ -347,7 +351,7 @@ impl Service {
     ) -> Result<Arc<dyn Entropy>, StoreError> {
         Ok(match workspace.entropy_seed {
             Some(seed) => {
-                let count = writer.count_draw(workspace.id).await?;
+                let count = writer.increment_draws(workspace.id).await?;
                 Arc::new(SeededEntropy::of(seed, workspace.id, "transaction", count))
             }
             None => self.entropy.clone(),
@@ -363,5 +367,5 @@ fn refuse_reserved(name: &CheckpointName) -> Result<(), Denial> {
 }
 
 async fn is_alone(writer: &mut Writer, workspace: &Workspace) -> Result<bool, StoreError> {
-    Ok(writer.list_workspaces_of(workspace.account).await?.len() == 1)
+    Ok(writer.list_workspace_ids_of(workspace.account).await?.len() == 1)
 }

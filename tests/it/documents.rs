@@ -47,7 +47,7 @@ fn the_schema_of_seeds_is_that_of_the_code() {
 #[test]
 fn the_openapi_documents_are_those_of_the_route_tables() {
     for (name, document, routes) in [
-        ("control-api", dapi_mock::control::openapi::document(), control::ROUTES.len()),
+        ("control-api", dapi_mock::control::openapi::document(control::ROUTES), control::ROUTES.len()),
         ("emulated", dapi_mock::http::openapi::document(), ROUTES.len()),
     ] {
         let text = serde_json::to_string_pretty(&document).unwrap();

@@ -10,7 +10,7 @@ use crate::domain::report::{Key, Order, Position, Query, Row, SortBy};
 use crate::domain::tokens::Visibility;
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, Workspace};
 use crate::service::{Error, Service};
-use crate::store::{Part, Reader, Reported};
+use crate::store::{Reader, ReportBatch, ReportPart, ReportQuery, ReportScan};
 
 /// One workspace's rows in order, fetched piece by piece.
 #[derive(Debug)]
@@ -19,19 +19,18 @@ pub(super) struct Source {
     name: Arc<str>,
     now: Millis,
     listed: Visibility,
-    /// Whether the database reads the rows by their order, or else by the filter.
-    pub(super) by_order: bool,
+    pub(super) scan: ReportScan,
     fetched: VecDeque<(Position, Row)>,
     /// The part still to be fetched, and the key and token to continue after; `None` at the end.
-    pub(super) rest: Option<(Part, Option<(Key, String)>)>,
+    pub(super) rest: Option<(ReportPart, Option<(Key, String)>)>,
 }
 
 impl Source {
     pub(super) fn new(workspace: Workspace, system: Millis, order: Order) -> Self {
         let first = match order.by {
-            SortBy::Owner if order.gone_first => Part::Gone,
-            SortBy::Owner => Part::Named,
-            SortBy::Created | SortBy::Expires | SortBy::LastUsed | SortBy::Workspace => Part::All,
+            SortBy::Owner if order.gone_first => ReportPart::DeletedOwners,
+            SortBy::Owner => ReportPart::KnownOwners,
+            SortBy::Created | SortBy::Expires | SortBy::LastUsed | SortBy::Workspace => ReportPart::All,
         };
         let now = workspace.clock.at(system);
         Self {
@@ -39,7 +38,7 @@ impl Source {
             now,
             listed: Visibility::with_expired(&workspace.behaviour, now),
             workspace,
-            by_order: true,
+            scan: ReportScan::ByOrder,
             fetched: VecDeque::new(),
             rest: Some((first, None)),
         }
@@ -50,9 +49,9 @@ impl Source {
             return;
         }
         let part = match place.key {
-            Key::GoneOwner(..) => Part::Gone,
-            Key::Owner(..) | Key::Time(_) if order.by == SortBy::Owner => Part::Named,
-            Key::Owner(..) | Key::Time(_) => Part::All,
+            Key::GoneOwner(..) => ReportPart::DeletedOwners,
+            Key::Owner(..) | Key::Time(_) if order.by == SortBy::Owner => ReportPart::KnownOwners,
+            Key::Owner(..) | Key::Time(_) => ReportPart::All,
         };
         let token = place.token_in(self.workspace.id).to_owned();
         self.rest = Some((part, Some((place.key.clone(), token))));
@@ -76,10 +75,10 @@ pub(super) struct Merge {
 
 impl Merge {
     /// The query to one workspace.
-    pub(super) fn reported<'a>(&'a self, source: &'a Source) -> Reported<'a> {
-        Reported {
+    pub(super) fn query_of<'a>(&'a self, source: &'a Source) -> ReportQuery<'a> {
+        ReportQuery {
             workspace: &source.workspace,
-            horizon: source.listed,
+            visibility: source.listed,
             filter: &self.query.filter,
             owners: self.owners.as_deref(),
             tokens: None,
@@ -142,7 +141,8 @@ impl Merge {
             let part = *part;
             let after = after.as_ref().map(|(key, token)| (key, token.as_str()));
             let limit = i64::try_from(self.batch).unwrap_or(i64::MAX);
-            let rows = reader.list_reported(self.reported(source), part, order, after, source.by_order, limit).await?;
+            let batch = ReportBatch { part, order, after, scan: source.scan, limit };
+            let rows = reader.list_report_rows(self.query_of(source), batch).await?;
             service.report_counts.change(self.account, |statistics| statistics.statements += 1);
             let is_all = rows.len() < self.batch;
             let Some(source) = self.sources.get_mut(at) else { return Ok(()) };
@@ -150,8 +150,8 @@ impl Merge {
             source.fetched.extend(placed);
             source.rest = match (source.fetched.back(), part) {
                 (Some((place, _)), _) if !is_all => Some((part, Some((place.key.clone(), place.token.clone())))),
-                (_, Part::Named) if !order.gone_first => Some((Part::Gone, None)),
-                (_, Part::Gone) if order.gone_first => Some((Part::Named, None)),
+                (_, ReportPart::KnownOwners) if !order.gone_first => Some((ReportPart::DeletedOwners, None)),
+                (_, ReportPart::DeletedOwners) if order.gone_first => Some((ReportPart::KnownOwners, None)),
                 _ => None,
             };
         }

@@ -13,7 +13,7 @@ use crate::domain::lifecycle::as_of;
 use crate::domain::report::{Filter, Order, PageCursor, Position, Query, Row};
 use crate::domain::tokens::{EndCause, Visibility};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use crate::store::{Lock, Part, Reader, Reported};
+use crate::store::{Lock, Reader, ReportBatch, ReportPart, ReportQuery, ReportScan};
 
 use merge::{Merge, Source};
 
@@ -189,10 +189,12 @@ impl Service {
             if let Some(workspace) = workspaces.iter().find(|workspace| workspace.id == id) {
                 let name: Arc<str> = workspace.name.as_str().into();
                 let now = workspace.clock.at(system);
-                let horizon = Visibility::with_expired(&workspace.behaviour, now);
-                let reported = Reported { workspace, horizon, filter: &filter, owners: None, tokens: Some(&tokens) };
+                let visibility = Visibility::with_expired(&workspace.behaviour, now);
+                let query = ReportQuery { workspace, visibility, filter: &filter, owners: None, tokens: Some(&tokens) };
                 let limit = i64::try_from(tokens.len()).unwrap_or(i64::MAX);
-                let rows = reader.list_reported(reported, Part::All, order, None, false, limit).await?;
+                let batch =
+                    ReportBatch { part: ReportPart::All, order, after: None, scan: ReportScan::ByFilter, limit };
+                let rows = reader.list_report_rows(query, batch).await?;
                 tokens.retain(|token| !rows.iter().any(|row| row.token.id == *token));
                 found.rows.extend(rows.into_iter().map(|row| (row_as_of(row, workspace, now), name.clone())));
             }
@@ -258,11 +260,11 @@ impl Service {
     async fn count_reported(
         &self,
         reader: &mut Reader,
-        reported: Reported<'_>,
+        query: ReportQuery<'_>,
         at_most: Option<i64>,
     ) -> Result<i64, Error> {
-        self.report_counts.change(reported.workspace.account, |statistics| statistics.statements += 1);
-        Ok(reader.count_reported(reported, at_most).await?)
+        self.report_counts.change(query.workspace.account, |statistics| statistics.statements += 1);
+        Ok(reader.count_report_rows(query, at_most).await?)
     }
 
     /// Counts a workspace's rows with each filter button pressed; `count` is the number with the current filter.
@@ -280,7 +282,7 @@ impl Service {
         for (button, found) in [inactive, unlimited].iter().zip(&mut found) {
             if *button != filter {
                 *found =
-                    self.count_reported(reader, Reported { filter: button, ..merge.reported(source) }, None).await?;
+                    self.count_reported(reader, ReportQuery { filter: button, ..merge.query_of(source) }, None).await?;
             }
         }
         let [inactive_principals, no_expiry] = found;
@@ -312,15 +314,19 @@ impl Service {
         for workspace in workspaces {
             let mut source = Source::new(workspace, system, merge.query.order);
             let is_selective = merge.query.filter.is_selective();
-            source.by_order = !is_selective;
+            if is_selective {
+                source.scan = ReportScan::ByFilter;
+            }
             let at_most = match purpose {
                 Purpose::Page(CountMode::Total | CountMode::Buttons) => Some(None),
                 Purpose::Export if is_selective => Some(Some(FEW + 1)),
                 Purpose::Page(CountMode::Skip) | Purpose::Export => None,
             };
             if let Some(at_most) = at_most {
-                let count = self.count_reported(reader, merge.reported(&source), at_most).await?;
-                source.by_order |= at_most.is_some() && count > FEW;
+                let count = self.count_reported(reader, merge.query_of(&source), at_most).await?;
+                if at_most.is_some() && count > FEW {
+                    source.scan = ReportScan::ByOrder;
+                }
                 merge.counts.total += count;
                 if count == 0 {
                     source.rest = None;

@@ -35,7 +35,7 @@ impl<'a> Batches<'a> {
     }
 
     pub(super) fn writer(&mut self) -> Result<&mut Writer, StoreError> {
-        self.current.as_mut().ok_or(StoreError::OutOfTime)
+        self.current.as_mut().ok_or(StoreError::TimedOut)
     }
 
     /// Names the workspace that the next items belong to; they fail if it is replaced between two batches.

@@ -91,7 +91,7 @@ fn by_name(members: &[Member], names: &Names) -> Vec<Text> {
 async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<WorkspaceSeed, Error> {
     let account = workspace.account;
     let of_account = reader.list_principals(account).await?;
-    let local = reader.list_own_groups(workspace).await?;
+    let local = reader.list_local_groups(workspace).await?;
     let names: Names = of_account.iter().chain(&local).map(|it| (it.id, it.name.clone())).collect();
     let mut groups = Vec::new();
     for group in &local {

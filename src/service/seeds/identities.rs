@@ -234,7 +234,7 @@ impl SeedWalk<'_> {
             }
         }
         let kind = PrincipalKind::ServicePrincipal;
-        let displayed = self.reader()?.list_displayed(account, kind, name.as_str()).await?;
+        let displayed = self.reader()?.list_principals_by_display_name(account, kind, name.as_str()).await?;
         let planned = self.planned.displayed.get(&(account, name.as_str().to_owned()));
         let planned = planned.into_iter().flatten().filter(|key| !displayed.iter().any(|it| it.name == **key));
         let planned = planned.map(|key| NamedPrincipal { id: PrincipalId(0), kind, name: key.clone() });

@@ -74,7 +74,8 @@ impl SeedWalk<'_> {
     /// Adds a token, unless the workspace has it or once had it.
     async fn add_token(&mut self, token: &Token) -> Result<(), Error> {
         let Some(writer) = self.writer()? else { return Ok(()) };
-        let ended = writer.find_ended(&token.id).await?.iter().any(|found| found.workspace.id == token.workspace);
+        let ended =
+            writer.find_ended_tokens(&token.id).await?.iter().any(|found| found.workspace.id == token.workspace);
         if !ended && writer.find_token(token.workspace, &token.id).await?.is_none() {
             writer.insert_token(token).await?;
             self.added.tokens += 1;

@@ -49,7 +49,7 @@ impl Service {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
-        let fates = reader.list_fates(&workspace, wanted, FATES_TOLD).await?;
+        let fates = reader.list_token_histories(&workspace, wanted, FATES_TOLD).await?;
         Ok(fates
             .into_iter()
             .map(|StoredHistory { token, owner, last_client, end }| {

@@ -93,7 +93,7 @@ impl Service {
         let owner = writer.find_assigned_named(&workspace, PrincipalKind::ServicePrincipal, application_id).await?;
         let missing = || Denial::PrincipalNameNotFound("ServicePrincipalName", application_id.to_owned());
         let owner = owner.ok_or_else(missing)?;
-        let standing = writer.standing(&workspace, owner.id).await?;
+        let standing = writer.workspace_memberships(&workspace, owner.id).await?;
         may_hold_tokens(&workspace, &standing, now).map_err(|denial| match denial {
             AccessDenial::NoTokenPermission => Denial::ServicePrincipalMayNotUseTokens(owner.name.clone()),
             other => other.into(),

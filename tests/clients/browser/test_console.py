@@ -30,17 +30,17 @@ def test_the_clock_moves(site, visit, javascript):
     follow(page.get_by_role("link", name="Console").first)
     expect(page.get_by_role("heading", name="Clock", exact=True)).to_be_visible()
     expect(page.locator("p.reading")).to_contain_text("2026-12-01 09:30 UTC")
-    expect(page.get_by_role("region", name="Coming events")).to_contain_text("old notebook")
+    expect(page.get_by_role("region", name="Upcoming events")).to_contain_text("old notebook")
     follow(page.get_by_role("button", name="30 days"))
     expect(page.get_by_role("status")).to_contain_text("old notebook")
     expect(page.locator("p.reading")).to_contain_text("2026-12-31 09:30 UTC")
-    page.get_by_label("A span or an instant").fill("backwards")
+    page.get_by_label("Duration or instant").fill("backwards")
     follow(page.get_by_role("button", name="Advance", exact=True))
     expect(page.get_by_role("alert")).to_contain_text("backwards")
     assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2026-12-31T09:30:00.000Z"
     if javascript:
         follow(page.get_by_role("button", name="1 day", exact=True))
-        expect(page.get_by_role("status")).to_contain_text("Nothing was due")
+        expect(page.get_by_role("status")).to_contain_text("No events became due")
         page.reload()
         assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2027-01-01T09:30:00.000Z", "advanced once"
 
@@ -97,7 +97,7 @@ def test_the_console_asks_for_the_control_key(start_server, chromium):
     expect(page.get_by_role("button", name="Workspace Admin")).to_have_count(0)
     page.get_by_label("Control key").fill("wrong")
     follow(page.get_by_role("button", name="Continue"))
-    expect(page.get_by_role("alert")).to_contain_text("not the control key")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong control key")
     page.get_by_label("Control key").fill("sesame")
     follow(page.get_by_role("button", name="Continue"))
     follow(page.get_by_role("button", name="Workspace Admin"))

@@ -46,7 +46,7 @@ def test_tokens_are_found_exported_and_revoked(site, sign_in, javascript):
     page.get_by_label(re.compile("dashboards")).check()
     follow(page.get_by_role("button", name="Revoke"))
     follow(page.get_by_role("button", name="Revoke"))
-    expect(page.get_by_role("status")).to_contain_text("1 token is revoked")
+    expect(page.get_by_role("status")).to_contain_text("1 token revoked")
     assert len(comments(page)) == 1
     ended = site.own("GET", "/default/tokens?state=revoked_by_account_admin")["tokens"]
     assert [token["comment"] for token in ended] == ["dashboards"]

@@ -180,7 +180,7 @@ def test_without_javascript_resubmitting_a_form_creates_no_second_token(site, si
     follow(page.get_by_role("button", name="Generate"))
     value = page.get_by_label("Token value").input_value()
     page.reload()
-    expect(page.get_by_role("alert")).to_contain_text("already generated")
+    expect(page.get_by_role("alert")).to_contain_text("already sent")
     expect(page.get_by_role("row", name="loaded again")).to_be_visible()
     assert value not in page.content()
     assert made(site, "loaded again") == 1

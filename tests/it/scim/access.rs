@@ -170,7 +170,10 @@ async fn deletion_ends_tokens_for_good(world: World) {
     let end = Some(TokenEnd { cause: EndCause::OwnerDeleted, actor: "admin@example.com".to_owned(), at: START });
     for (token, expected) in [(&first, &end), (&second, &end), (&expired, &end), (&idle, &None)] {
         let id = TokenValue::parse(token).unwrap().id();
-        assert_eq!(&reader.list_fates(&workspace, HistoryFilter::one(&id), 1).await.unwrap()[0].end, expected);
+        assert_eq!(
+            &reader.list_token_histories(&workspace, HistoryFilter::one(&id), 1).await.unwrap()[0].end,
+            expected
+        );
     }
     let events = reader.list_events(workspace.id, &of("revokeDbToken")).await.unwrap();
     assert_eq!(events.len(), 3);
