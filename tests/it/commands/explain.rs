@@ -112,7 +112,10 @@ fn locking_admins_out_is_logged() {
     let (_, log, _) = server.stop("TERM");
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
     let name = robot["applicationId"].as_str().unwrap();
-    assert!(warnings.len() == 1 && warnings[0].contains(&format!("no OAuth secret to get in with: {name}. ")), "{log}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains(&format!("because they have no OAuth secret: {name}. ")),
+        "{log}"
+    );
     assert!(warnings[0].contains("/_mock/v1/workspaces/3274327432743274/conf"), "{log}");
 }
 

@@ -66,7 +66,9 @@ async fn a_request_checked_before_a_restore_writes_nothing_after_it(one: World, 
         assert!(is_exchanged(&service.change_conf(call, &[("maxTokenLifetimeDays".into(), Some("1".into()))]).await));
         assert!(is_exchanged(&service.change_admin_restriction(call, &AdminRestrictionChange::reset(), None).await));
         assert!(is_exchanged(&service.replace_rule_set(call, "x", &[], None).await));
-        assert!(is_exchanged(&service.create_secret(call, None, checked.caller.id, None, None).await));
+        assert!(is_exchanged(
+            &service.create_secret(call, SecretOwner { account: None, principal: checked.caller.id }, None, None).await
+        ));
         // No token and no event was added, and a new request is checked against the present state.
         let again = Checked::by(&other, &token).await;
         assert_eq!(service.own_tokens(again.call()).await.unwrap().len(), 1);
