@@ -158,7 +158,10 @@ async fn an_impossible_seed_is_refused_with_its_location_and_adds_nothing(world:
             token("").replace("owner: new@example.com", "owner: admins"),
             "there is no user, service principal or group 'admins'",
         ),
-        ("workspaces:\n- workspace_id: x\n".into(), "line 2: workspaces[0].workspace_id: use up to 16 digits"),
+        (
+            "workspaces:\n- workspace_id: x\n".into(),
+            "line 2: workspaces[0].workspace_id: not a workspace id; use up to 16 digits",
+        ),
         ("workspaces:\n- account_id: x\n".into(), "line 2: workspaces[0].account_id: use a UUID"),
         (
             "workspaces:\n- account_id: 00000000-0000-4000-8000-000000000000\n".into(),
