@@ -12,9 +12,9 @@ use super::routes::Who;
 use super::{Access, ByPages, Control};
 use crate::http::credential::repeated;
 use crate::http::error::ApiError;
-use crate::http::layers::Peer;
 use crate::service::{KeyGuesses, KeyVerdict};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_foreign};
+use crate::web::connection::Connection;
 
 /// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
@@ -65,7 +65,7 @@ fn allowed(
             let unauthorized =
                 || Problem::new(StatusCode::UNAUTHORIZED, "Send the control key: 'Authorization: Bearer KEY'.");
             let shown = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(unauthorized)?;
-            match guesses.check(extensions.get::<Peer>().map(|peer| peer.0), shown, key) {
+            match guesses.check(extensions.get::<Connection>().map(|connection| connection.peer), shown, key) {
                 KeyVerdict::Right => {}
                 KeyVerdict::Wrong => return Err(unauthorized()),
                 KeyVerdict::Wait(seconds) => return Err(Problem::too_many_keys(seconds)),

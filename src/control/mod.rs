@@ -31,7 +31,7 @@ use sha2::{Digest, Sha256};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::routes::Who;
-use crate::listen::server::ExtraListeners;
+use crate::listen::ExtraListeners;
 use crate::service::Service;
 
 /// Who may use the control API.

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 
 use super::Control;
 use super::reply::{Problem, Reply};
-use crate::listen::server::ExtraListeners;
+use crate::listen::ExtraListeners;
 
 /// The own CA's certificate, as PEM (RFC 8555's media type).
 pub(super) async fn ca(State(control): State<Control>) -> Reply {

@@ -28,6 +28,7 @@ use crate::domain::faults::{self, Fault, Kind, MAX_DELAY_MS, When};
 use crate::domain::{TokenId, WorkspaceId};
 use crate::http::layers::Received;
 use crate::service::Error;
+use crate::web::connection::CloseConnection;
 
 /// The header with the numbers of the faults that fired in an exchange.
 pub const FAULT: HeaderName = HeaderName::from_static("x-dapi-mock-fault");
@@ -220,10 +221,13 @@ fn shown_to_oauth(request: &Request) -> (Option<String>, Vec<String>) {
 
 /// An answer that is to break in its middle, with the body that does. Where there is no body to break, the
 /// connection is dropped.
-pub async fn interrupted(response: Response) -> Response {
+pub async fn interrupted(mut response: Response) -> Response {
     let Some(interruption) = response.extensions().get().copied() else { return response };
     let (pause, breaks) = match interruption {
-        Interruption::Drop => return response,
+        Interruption::Drop => {
+            response.extensions_mut().insert(CloseConnection);
+            return response;
+        }
         Interruption::Truncate => (TRUNCATED_AFTER, true),
         Interruption::Pause(pause) => (pause, false),
     };
@@ -231,6 +235,7 @@ pub async fn interrupted(response: Response) -> Response {
     let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if whole.is_empty() && breaks {
         parts.extensions.insert(Interruption::Drop);
+        parts.extensions.insert(CloseConnection);
     }
     let body = Body::new(Halves::new(whole, pause, breaks));
     Response::from_parts(parts, body)

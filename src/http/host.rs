@@ -3,20 +3,24 @@
 
 use std::net::IpAddr;
 
-use axum::extract::FromRequestParts;
+use axum::Router;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
+use axum::middleware::map_request;
 
 use super::App;
+use super::credential::WORKSPACE_ID;
 use super::error::ApiError;
 use crate::domain::AccountId;
+use crate::web::connection::{Connection, PortOf};
 
 /// The first label of the names that the account's host answers to.
 const ACCOUNTS_LABEL: &str = "accounts";
 
 /// What the server's shared port says it is to clients that name no workspace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostType {
     /// A workspace's host.
     #[default]
@@ -24,10 +28,6 @@ pub enum HostType {
     /// A host for the account and its workspaces, which a client signs in to by way of the account.
     Unified,
 }
-
-/// Put into each request that came to an account's own port, by the server.
-#[derive(Clone, Copy, Debug)]
-pub struct ByAccountPort(pub AccountId);
 
 /// The host that a request was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum AskedHost {
 impl AskedHost {
     /// That of a request.
     pub fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
-        if let Some(ByAccountPort(account)) = extensions.get() {
+        if let Some(Connection { port_of: Some(PortOf::Account(account)), .. }) = extensions.get() {
             return Self::Account(Some(*account));
         }
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -52,6 +52,16 @@ impl AskedHost {
     pub const fn is_account(self) -> bool {
         matches!(self, Self::Account(_))
     }
+}
+
+/// Lets a request to a workspace's own port name that workspace, as a client's header would.
+pub fn name_workspace_of_port(router: Router) -> Router {
+    router.layer(map_request(|mut request: Request| {
+        if let Some(Connection { port_of: Some(PortOf::Workspace(id)), .. }) = request.extensions().get().copied() {
+            request.headers_mut().append(WORKSPACE_ID, id.0.into());
+        }
+        std::future::ready(request)
+    }))
 }
 
 /// Whether a `Host` header names the account's host, as `accounts.cloud.databricks.com` does.

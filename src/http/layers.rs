@@ -2,7 +2,6 @@
 //! rendering of errors, and the headers that all answers carry.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +26,7 @@ use crate::http::routes::Route;
 use crate::http::tokens::token_request;
 use crate::http::{App, redaction};
 use crate::service::{Headers, JournalEntry, Service};
+use crate::web::connection::Connection;
 
 /// How much of a path, of a query and of a header is kept.
 const TARGET_KEPT: usize = 1024;
@@ -51,14 +51,6 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 /// How long a body may take to arrive.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The peer's address, put into each request by the server.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub IpAddr);
-
-/// Put into each request that came by TLS, by the server.
-#[derive(Clone, Copy, Debug)]
-pub struct ByTls;
 
 /// Where the request came from.
 #[derive(Clone, Debug)]
@@ -242,7 +234,7 @@ pub fn origin_of(service: &Service, headers: &HeaderMap, extensions: &Extensions
     let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     Origin {
         request_id: service.entropy().uuid().to_string(),
-        source_ip: extensions.get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
+        source_ip: extensions.get::<Connection>().map(|connection| connection.peer.to_string()).unwrap_or_default(),
         // Many places keep it.
         user_agent: bounded(redaction::line(&user_agent.unwrap_or_default().replace('\0', ""))),
     }

@@ -30,7 +30,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use host::HostType;
+pub use host::{HostType, name_workspace_of_port};
 pub use oauth::authorize::SignInPolicy;
 
 use crate::service::Service;

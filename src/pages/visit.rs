@@ -19,9 +19,10 @@ use crate::domain::page_sessions::PageCookie;
 use crate::domain::settings::ErrorTexts;
 use crate::http::credential::named_workspace;
 use crate::http::error::{Wire, wire};
-use crate::http::layers::{ByTls, Peer, origin_of};
+use crate::http::layers::origin_of;
 use crate::service::{Error, SignedIn};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
+use crate::web::connection::Connection;
 use crate::web::page::{Page, redirect};
 
 /// The `User-Agent` of what the pages ask the APIs.
@@ -233,7 +234,11 @@ impl Visit {
     /// The answer, with the browser's cookie: the given one, or its first.
     pub(super) fn with_cookie(&self, mut response: Response, cookie: Option<&PageCookie>) -> Response {
         let Some(cookie) = cookie.or_else(|| self.is_new.then_some(&self.cookie)) else { return response };
-        let secure = if self.parts.extensions.get::<ByTls>().is_some() { "; Secure" } else { "" };
+        let secure = if self.parts.extensions.get::<Connection>().is_some_and(|connection| connection.tls) {
+            "; Secure"
+        } else {
+            ""
+        };
         let name = self.realm.cookie_name(&self.parts.headers);
         let text = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie.reveal());
         if let Ok(value) = HeaderValue::from_str(&text) {
@@ -309,8 +314,8 @@ impl Visit {
             Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, message: DEFECT.into() }
         })?;
         request.extensions_mut().insert(ByPages);
-        if let Some(peer) = self.parts.extensions.get::<Peer>() {
-            request.extensions_mut().insert(*peer);
+        if let Some(connection) = self.parts.extensions.get::<Connection>() {
+            request.extensions_mut().insert(Connection { tls: false, port_of: None, ..*connection });
         }
         Ok(self.pages.pass_on(request).await)
     }

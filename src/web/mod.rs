@@ -2,6 +2,7 @@
 //! Nothing here knows a route or a use case.
 
 pub mod browser;
+pub mod connection;
 pub mod openapi;
 pub mod page;
 mod people;

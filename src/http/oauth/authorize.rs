@@ -15,10 +15,11 @@ use crate::domain::{Denial, PrincipalId};
 use crate::http::App;
 use crate::http::error::{ApiError, oauth};
 use crate::http::extract::Parameters;
-use crate::http::layers::{Peer, Received, RequestOrigin};
+use crate::http::layers::{Received, RequestOrigin};
 use crate::http::oauth::oidc::Server;
 use crate::service::{Error, KeyGuesses, KeyVerdict, Seal};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
+use crate::web::connection::Connection;
 use crate::web::page::{self, Page, PeopleChoice, Search, key_form};
 
 /// Who may sign in as whom.
@@ -65,10 +66,10 @@ impl SignInPolicy {
     }
 
     /// What the text typed as the control key comes to; where there is none, anything is right.
-    pub fn check(&self, guesses: &KeyGuesses, peer: Option<&Peer>, typed: &str) -> KeyVerdict {
+    pub fn check(&self, guesses: &KeyGuesses, connection: Option<&Connection>, typed: &str) -> KeyVerdict {
         match self {
             Self::Open(_) => KeyVerdict::Right,
-            Self::Key(key) => guesses.check(peer.map(|peer| peer.0), typed, key),
+            Self::Key(key) => guesses.check(connection.map(|connection| connection.peer), typed, key),
             Self::Closed => KeyVerdict::Wrong,
         }
     }

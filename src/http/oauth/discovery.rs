@@ -17,8 +17,8 @@ use crate::http::credential::named_workspace;
 use crate::http::error::ApiError;
 use crate::http::extract::ok;
 use crate::http::host::{AskedHost, HostType};
-use crate::http::layers::ByTls;
 use crate::service::issuer_of;
+use crate::web::connection::Connection;
 
 /// The host metadata. `oidc_endpoint` is always there, without which the Python SDK cannot do client
 /// credentials; `workspace_id` only while the host serves one workspace, or on a port that is one's own, and
@@ -93,7 +93,11 @@ impl BaseUrl {
     /// That of a request.
     pub fn of(parts: &Parts) -> Self {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
-        let scheme = if parts.extensions.get::<ByTls>().is_some() { "https" } else { "http" };
+        let scheme = if parts.extensions.get::<Connection>().is_some_and(|connection| connection.tls) {
+            "https"
+        } else {
+            "http"
+        };
         Self(format!("{scheme}://{host}"))
     }
 }
