@@ -42,7 +42,7 @@ pub async fn catch_up(service: Service) {
 /// Stores once what requests did not wait for.
 pub async fn record(service: &Service) -> Result<(), Error> {
     service.record_late_uses().await?;
-    service.keep_time().await
+    service.persist_time().await
 }
 
 /// Sweeps all workspaces again and again, deletes expired workspaces, and closes the ports of deleted ones.
@@ -54,7 +54,7 @@ pub async fn sweep(service: Service, extra: ExtraListeners, every: Duration) {
             Ok(ended) => tracing::info!(ended, "swept"),
             Err(error) => tracing::warn!("the sweep did not finish; retrying later: {error}"),
         }
-        match service.delete_outlived_workspaces().await {
+        match service.delete_expired_workspaces().await {
             Ok(deleted) => {
                 for id in deleted {
                     tracing::info!("workspace {id} expired");
@@ -66,14 +66,14 @@ pub async fn sweep(service: Service, extra: ExtraListeners, every: Duration) {
         if let Err(error) = service.tidy_journal().await {
             tracing::warn!("cannot tidy the shared journal; retrying later: {error}");
         }
-        match service.forget_removed_workspaces(extra.workspaces()).await {
-            Ok(removed) => removed.into_iter().for_each(|id| extra.close(id)),
+        match service.forget_deleted_workspaces(extra.workspaces()).await {
+            Ok(deleted) => deleted.into_iter().for_each(|id| extra.close(id)),
             Err(error) => {
                 tracing::warn!("cannot forget workspaces that other processes deleted; retrying later: {error}")
             }
         }
-        match service.removed_accounts(extra.accounts()).await {
-            Ok(removed) => removed.into_iter().for_each(|id| extra.close(id)),
+        match service.deleted_accounts(extra.accounts()).await {
+            Ok(deleted) => deleted.into_iter().for_each(|id| extra.close(id)),
             Err(error) => tracing::warn!("cannot close the ports of deleted accounts; retrying later: {error}"),
         }
     }

@@ -11,12 +11,11 @@
 //!
 //! use dapi_mock::cli::surface;
 //! use dapi_mock::clock::SystemClock;
-//! use dapi_mock::control::Access;
 //! use dapi_mock::entropy::SystemEntropy;
-//! use dapi_mock::http::SignInPolicy;
 //! use dapi_mock::listen::server::Listeners;
 //! use dapi_mock::service::{FirstStart, Service};
 //! use dapi_mock::store::{Database, Store};
+//! use dapi_mock::web::access::{Access, SignInPolicy};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -233,7 +233,7 @@ class ActionTest(unittest.TestCase):
         self.assertEqual(job.step("post"), 0, job.text)
         self.assertIn("GET /api/2.0/token-management/tokens", job.summary)
 
-    def test_a_control_key_of_the_environment_is_used(self):
+    def test_a_control_key_from_the_environment_is_used(self):
         job = Job(self.folder, binary=str(BINARY))
         job.env["DAPI_MOCK_CONTROL_KEY"] = "k2"
         self.assertEqual(job.step("main"), 0, job.text)
@@ -251,13 +251,13 @@ class ActionTest(unittest.TestCase):
         self.assertNotIn(REAL_LOOKING, job.summary + job.text)
         self.assertTrue(job.is_gone())
 
-    def test_a_suspected_real_credential_is_a_warning_if_that_is_wanted(self):
+    def test_a_suspected_real_credential_can_be_a_warning_only(self):
         job = self.start(binary=str(BINARY), fail_on_suspected_credentials="false")
         job.ask("api/2.0/token/list", token=REAL_LOOKING)
         self.assertEqual(job.step("post"), 0)
         self.assertRegex(job.text, "(?m)^::warning::dapi-mock received 1 suspected real credential")
 
-    def test_a_server_that_is_gone_fails_the_job(self):
+    def test_a_stopped_server_fails_the_job(self):
         job = self.start(binary=str(BINARY))
         os.kill(int(job.state["pid"]), 9)
         self.assertTrue(job.is_gone())

@@ -56,7 +56,7 @@ func want[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-func TestParallelTestsHaveWorkspacesOfTheirOwn(t *testing.T) {
+func TestParallelTestsHaveTheirOwnWorkspaces(t *testing.T) {
 	var ids, pids sync.Map
 	t.Run("200", func(t *testing.T) {
 		for i := 0; i < 200; i++ {
@@ -215,7 +215,7 @@ func TestSetEnv(t *testing.T) {
 	want(t, "DATABRICKS_TOKEN is set after the test", isSet, false)
 }
 
-func TestAServerOfOnesOwn(t *testing.T) {
+func TestStartServer(t *testing.T) {
 	t.Setenv("DAPI_MOCK_CONTROL_KEY", "another server's")
 	server, err := StartServer("--profile", "lab")
 	if err != nil {
@@ -267,7 +267,7 @@ func TestInAnotherUnmet(t *testing.T) {
 	w.Tokens.Get("no-such-token")
 }
 
-func TestWhatAFailedTestSays(t *testing.T) {
+func TestTheReportOfAFailedTest(t *testing.T) {
 	for name, texts := range map[string][]string{
 		"TestInAnotherRefused": {
 			"dapimock: what was refused, and why:",

@@ -163,7 +163,7 @@ def test_a_passing_test_prints_no_refusals(run):
     result.stdout.no_fnmatch_line("*what was refused*")
 
 
-def test_a_production_looking_credential_fails_the_test_that_sent_it(run):
+def test_a_suspected_real_credential_fails_the_test_that_sent_it(run):
     result = run(
         """
         import secrets, urllib.error, urllib.request
@@ -210,7 +210,7 @@ def test_retries_take_no_real_time(run):
     result.assert_outcomes(passed=1)
 
 
-def test_databricks_labs_pytester_works_beside_it(run):
+def test_databricks_labs_pytester_works_with_the_plugin(run):
     pytest.importorskip("databricks.labs.pytester")
     result = run(
         """
@@ -264,7 +264,7 @@ def test_the_log_is_kept(run, pytester):
 
 
 @pytest.mark.parametrize("options", [[], ["--databricks-mock-shared"]], ids=["a server each", "a shared server"])
-def test_workers_of_xdist_do_not_see_each_other(run, options):
+def test_xdist_workers_are_isolated(run, options):
     pytest.importorskip("xdist")
     result = run(
         """

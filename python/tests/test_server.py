@@ -58,7 +58,7 @@ def wait_until_gone(pid):
     return not is_alive(pid)
 
 
-def test_a_server_runs_as_long_as_its_block():
+def test_a_server_runs_during_its_with_block():
     with Server() as server:
         pid = server.pid
         assert ask(server.default_workspace, "token/list")[0] == 200
@@ -67,7 +67,7 @@ def test_a_server_runs_as_long_as_its_block():
         server.create_workspace()
 
 
-def test_options_are_those_of_serve():
+def test_options_are_passed_to_serve():
     token = "dapi00000000000000000000000000000001"
     with Server(["--admin-token", token, "--profile", "lab"]) as server:
         assert server.admin_token == token
@@ -109,13 +109,13 @@ def test_a_running_server_is_used_and_left_running(server):
         Server(["--port", "1"], url=server.url)
 
 
-def test_nobody_there_is_said():
+def test_a_missing_server_is_reported():
     with pytest.raises(ServerUnreachable, match="no dapi-mock server answers at http://127.0.0.1:1"):
         Server(url="http://127.0.0.1:1").create_workspace()
 
 
 @pytest.mark.parametrize("how", ["killed", "killed while a forked child lives on"])
-def test_a_server_dies_with_the_process_that_started_it(how):
+def test_a_server_stops_when_the_process_that_started_it_is_killed(how):
     script = """
         import os, sys, time
         from dapi_mock import Server
@@ -140,7 +140,7 @@ def test_a_server_dies_with_the_process_that_started_it(how):
             pass
 
 
-def test_the_program_is_found_by_variable_and_by_path(monkeypatch, tmp_path):
+def test_the_program_is_found_by_variable_and_on_path(monkeypatch, tmp_path):
     program = tmp_path / "dapi-mock"
     program.write_text("#!/bin/sh\n")
     monkeypatch.setenv("DAPI_MOCK_BIN", str(program))
@@ -150,7 +150,7 @@ def test_the_program_is_found_by_variable_and_by_path(monkeypatch, tmp_path):
     assert find_binary() == str(program)
 
 
-def test_a_workspace_is_one_tests_own(server, workspace):
+def test_a_workspace_belongs_to_one_test(server, workspace):
     other = server.create_workspace(tier="standard", conf={"maxTokenLifetimeDays": 7})
     assert ask(workspace, "token/create", {"comment": "mine"})[0] == 200
     assert [token["comment"] for token in other.tokens.list()] == ["dapi-mock admin token"]
@@ -179,7 +179,7 @@ def test_time_moves_on_command(workspace):
         workspace.tokens.get("0" * 64)
 
 
-def test_state_is_kept_restored_and_copied(workspace):
+def test_state_is_saved_restored_and_copied(workspace):
     ask(workspace, "token/create", {"comment": "before"})
     name = workspace.checkpoint("before")
     ask(workspace, "token/create", {"comment": "after"})
@@ -216,7 +216,7 @@ def test_requests_are_listed_and_verified(workspace):
         workspace.explain()
 
 
-def test_the_audit_log_is_read_and_expected(workspace):
+def test_the_audit_log_is_listed_and_checked(workspace):
     ask(workspace, "token/create", {"comment": "x"})
     (entry,) = workspace.audit.list(action="generateDbToken", shape="system_table", limit=1, order="desc")
     assert entry["action_name"] == "generateDbToken"

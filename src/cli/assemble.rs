@@ -14,14 +14,16 @@ use crate::Failure;
 use crate::background::AuditFile;
 use crate::clock::SystemClock;
 use crate::config::{self, OnOff, ServeArgs};
-use crate::control::{self, Access, Control};
+use crate::control::{self, Control};
 use crate::domain::settings::ErrorTexts;
 use crate::http::error::{ApiError, render};
-use crate::http::{self, App, HostType, SignInPolicy};
+use crate::http::routes::envelope_at;
+use crate::http::{self, App, HostType};
 use crate::listen::{ExtraListeners, Tls};
 use crate::pages::{self, Pages};
 use crate::service::Service;
 use crate::store::Database;
+use crate::web::access::{Access, SignInPolicy};
 use crate::web::browser::allow_hosts;
 
 /// Who may use the control API.
@@ -33,9 +35,11 @@ pub(super) fn access(args: &ServeArgs) -> Access {
 }
 
 fn access_when_on(args: &ServeArgs) -> Access {
-    let loopback_only = args.hosts().iter().all(IpAddr::is_loopback);
-    let key = args.control_key.as_ref().map(|key| key.0.as_str());
-    Access::new(true, key, loopback_only, args.allow_open_control)
+    match &args.control_key {
+        Some(key) => Access::with_key(&key.0),
+        None if args.allow_open_control || args.hosts().iter().all(IpAddr::is_loopback) => Access::Open,
+        None => Access::Closed,
+    }
 }
 
 /// Whoever may use the control API, or could if it were on, may sign in at the pages.
@@ -82,7 +86,7 @@ pub(super) fn router(args: &ServeArgs, service: &Service, extra: ExtraListeners)
         config::HostType::Unified => HostType::Unified,
     };
     let router = surface_as(host_type, service, access(args), sign_in_policy(args), Some(extra));
-    allow_hosts(http::name_workspace_of_port(router), &args.allow_host)
+    allow_hosts(router, &args.allow_host)
 }
 
 /// Everything that the server answers: the emulated API, the control API and the pages. Without `extra` no workspace or
@@ -115,7 +119,7 @@ pub(super) fn starting(path: &str) -> Response {
         let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, headers, "{\"error\":\"dapi-mock is starting.\"}\n").into_response();
     }
-    render(&ApiError::Unavailable, path, "", ErrorTexts::default())
+    render(&ApiError::Unavailable, envelope_at(path), "", ErrorTexts::default())
 }
 
 #[cfg(test)]

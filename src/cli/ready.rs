@@ -12,7 +12,7 @@ use crate::domain::AccountId;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::tokens::TokenValue;
 use crate::platform::with_mode;
-use crate::service::{ADMIN_CLIENT_ID, Started};
+use crate::service::{ADMIN_CLIENT_ID, StartOutcome};
 
 /// Larger than any ready file.
 const MAX_BYTES: u64 = 16 << 10;
@@ -55,7 +55,7 @@ impl ReadyFile {
     pub(crate) fn write(
         &self,
         host: &str,
-        started: &Started,
+        started: &StartOutcome,
         account: AccountId,
         account_host: Option<&str>,
     ) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use crate::Failure;
 use crate::config::ServeArgs;
 use crate::domain::seeds::{self, Seed};
 use crate::log::Output;
-use crate::service::{self, Seeded, Service};
+use crate::service::{self, SeedCounts, Service};
 
 /// Reads the seeds in order, each with the name of its file.
 pub(super) fn read(args: &ServeArgs) -> Result<Vec<(String, Seed)>, Failure> {
@@ -46,7 +46,7 @@ pub(super) async fn apply(service: &Service, file: &str, seed: &Seed, log: &Outp
         service::Error::Seed(error) => Failure::from(error.in_file(file)),
         error => failure_of(error),
     })?;
-    let Seeded { workspaces, principals, tokens } = added;
+    let SeedCounts { workspaces, principals, tokens } = added;
     tracing::info!(workspaces, principals, tokens, "added from the seed {file}");
     Ok(())
 }

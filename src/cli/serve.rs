@@ -19,7 +19,7 @@ use crate::http::oauth::discovery::at_port;
 use crate::listen::{ExtraListeners, Listeners};
 use crate::log::Output;
 use crate::platform::{Signals, raise_open_files, reap_orphans, stdin_closes};
-use crate::service::{self, ADMIN_CLIENT_ID, Service, Started};
+use crate::service::{self, ADMIN_CLIENT_ID, Service, StartOutcome};
 use crate::store::{Database, OpenError, Store};
 
 /// The exit code if a suspected real credential was sent and `--tripwire` is `fail`: `EX_SOFTWARE` of sysexits.
@@ -72,7 +72,7 @@ async fn closed(stdin: Option<oneshot::Receiver<()>>) {
 /// What a caller of [`serve_until`] learns when the server is ready.
 pub(crate) struct ReadyServer<'a> {
     pub(crate) service: &'a Service,
-    pub(crate) started: Started,
+    pub(crate) started: StartOutcome,
     pub(crate) account_port: Option<AccountPort>,
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn serve_until(
         };
         let server = start_background_work(args, service, extra).await?;
         if let Some(file) = &ready_file {
-            let account = server.service.home_of_account(None).await?.account;
+            let account = server.service.workspace_of_account(None).await?.account;
             let host = account_port.map(|(_, port)| at_port(&url, port));
             file.write(&url, &started, account, host.as_deref())?;
         }
@@ -119,11 +119,11 @@ pub(crate) async fn serve_until(
     close(server).await.map(Some)
 }
 
-async fn open_service(args: &ServeArgs, log: &Output) -> Result<(Service, Started), Failure> {
+async fn open_service(args: &ServeArgs, log: &Output) -> Result<(Service, StartOutcome), Failure> {
     let store =
         retry_while_unavailable(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?))
             .await?;
-    let service = service_over(store).watching(args.journal(), args.tripwire.tripwire);
+    let service = service_over(store).with_journal(args.journal(), args.tripwire.tripwire);
     let service = service.with_error_texts(args.error_texts);
     let started =
         retry_while_unavailable(args, async || service.start(&args.first_start()).await.map_err(failure_of)).await?;
@@ -189,12 +189,12 @@ async fn retry_while_unavailable<T>(
 }
 
 fn is_database_unavailable(args: &ServeArgs, failure: &Failure) -> bool {
-    let passes = match (failure.downcast_ref(), failure.downcast_ref()) {
-        (Some(open), _) => OpenError::passes(open),
-        (_, Some(service::Error::Store(error))) => error.passes(),
+    let is_transient = match (failure.downcast_ref(), failure.downcast_ref()) {
+        (Some(open), _) => OpenError::is_transient(open),
+        (_, Some(service::Error::Store(error))) => error.is_transient(),
         _ => false,
     };
-    passes && matches!(args.database, Database::Postgres(_))
+    is_transient && matches!(args.database, Database::Postgres(_))
 }
 
 /// The exit code of a server: a failure if `--tripwire fail` saw a suspected real credential, else `otherwise`.
@@ -205,7 +205,7 @@ pub(crate) fn verdict(service: &Service, otherwise: ExitCode) -> ExitCode {
 }
 
 async fn open_account_port(service: &Service, extra: &ExtraListeners, port: u16) -> Result<AccountPort, Failure> {
-    let account = service.home_of_account(None).await?.account;
+    let account = service.workspace_of_account(None).await?.account;
     Ok((account, extra.open(port, account).await.map_err(|error| format!("--account-port: {error}"))?))
 }
 

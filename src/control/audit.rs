@@ -1,8 +1,9 @@
-//! `…/audit`: the audit log in the three shapes in which the real one comes (governance §4.2), and
-//! assertions about it.
+//! `…/audit`: exports the audit log in the three shapes that the real one has, and checks assertions about it. See
+//! docs/reference/audit.md#event-shapes.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Asked, Input, Problem, Reply, is_descending, ok, workspace_id};
+use super::reply::{JsonBody, Problem, QueryParameters, Reply, is_descending, json_answer, ok, workspace_id};
 use crate::domain::audit::shape::Shape;
 use crate::domain::audit::{Event, Filter};
 use crate::domain::identities::Principal;
@@ -18,12 +19,12 @@ use crate::domain::{Millis, durations};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "AuditExport")]
-pub(super) struct Export {
+pub(super) struct AuditQuery {
+    /// `system_table`, `delivery` (the default) or `azure`.
     shape: Option<String>,
     after: Option<i64>,
     before: Option<i64>,
-    /// `asc`, the order of writing, or `desc`.
+    /// `asc` (the default), in the order of writing, or `desc`.
     order: Option<String>,
     limit: Option<i64>,
     action: Option<String>,
@@ -32,35 +33,34 @@ pub(super) struct Export {
     until: Option<String>,
 }
 
-/// `?shape=system_table|delivery|azure&after=&before=&order=&limit=&action=&actor=&since=&until=`: JSON lines in the
-/// order of writing, or with `desc` against it. `X-Next-After` and `X-Next-Before` are where to go on.
+/// Answers with JSON lines. The header `X-Next-After`, or `X-Next-Before` with `desc`, is where the next page begins.
 pub(super) async fn export(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Asked(wanted): Asked<Export>,
+    QueryParameters(query): QueryParameters<AuditQuery>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    let shape = wanted.shape.as_deref().unwrap_or(Shape::Delivery.as_str());
+    let shape = query.shape.as_deref().unwrap_or(Shape::Delivery.as_str());
     let shape = Shape::parse(shape).ok_or_else(|| {
-        Problem::bad_request(format!("shape: '{shape}' is none; use system_table, delivery or azure."))
+        Problem::bad_request(format!("shape: unknown shape '{shape}': expected system_table, delivery or azure."))
     })?;
     let time = |name: &str, text: &Option<String>| match text {
         None => Ok(None),
-        Some(text) => Millis::parse(text)
-            .map(Some)
-            .ok_or_else(|| Problem::bad_request(format!("{name}: use RFC 3339 or epoch milliseconds."))),
+        Some(text) => Millis::parse(text).map(Some).ok_or_else(|| {
+            Problem::bad_request(format!("{name}: invalid instant '{text}': use RFC 3339 or epoch milliseconds."))
+        }),
     };
     let filter = Filter {
-        after: wanted.after.unwrap_or(0),
-        up_to: wanted.before.map_or(i64::MAX, |before| before.saturating_sub(1)),
-        limit: wanted.limit.unwrap_or(10_000).clamp(0, 100_000),
-        since: time("since", &wanted.since)?,
-        until: time("until", &wanted.until)?,
-        action: wanted.action,
-        actor: wanted.actor,
-        newest_first: is_descending(wanted.order.as_deref())?,
+        after: query.after.unwrap_or(0),
+        up_to: query.before.map_or(i64::MAX, |before| before.saturating_sub(1)),
+        limit: query.limit.unwrap_or(10_000).clamp(0, 100_000),
+        since: time("since", &query.since)?,
+        until: time("until", &query.until)?,
+        action: query.action,
+        actor: query.actor,
+        newest_first: is_descending(query.order.as_deref())?,
     };
-    // What is due is in the log, whether the sweep has come by or not.
+    // Whatever is due belongs in the log, whether or not the sweep has run since.
     control.service.sweep(id).await?;
     let (events, next) = control.service.audit_events(id, &filter).await?;
     let lines: Vec<String> = events.iter().map(|event| shape.render(event).to_string()).collect();
@@ -76,42 +76,41 @@ pub(super) async fn export(
 pub(super) struct Expectation {
     action: String,
     actor: Option<String>,
-    /// Exactly so many; at least one when absent.
+    /// Exactly N; at least one if absent.
     count: Option<usize>,
-    /// A span such as `1h`: only events of the last so long, on the workspace's clock.
+    /// A duration such as `1h`: only events within it before now, on the workspace's clock.
     within: Option<String>,
 }
 
-/// `{"action", "actor"?, "count"?, "within"?}`: 200 when the log agrees, else 409 with what is
-/// there instead.
+/// 200 if the log meets the expectation, else 409 with the newest events of that action.
 pub(super) async fn expect(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(wanted): Input<Expectation>,
+    JsonBody(expected): JsonBody<Expectation>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let now = control.service.clock(id).await?.now;
-    let within = wanted.within.as_deref().map(durations::parse).transpose().map_err(Problem::bad_request)?;
+    let within = expected.within.as_deref().map(durations::parse).transpose().map_err(Problem::bad_request)?;
     let since = within.map(|ms| now.plus(-ms));
-    let filter = Filter { action: Some(wanted.action.clone()), since, limit: 100_000, ..Filter::default() };
+    let filter = Filter { action: Some(expected.action.clone()), since, limit: 100_000, ..Filter::default() };
     control.service.sweep(id).await?;
     let (same_action, _) = control.service.audit_events(id, &filter).await?;
     let is_actor = |name: &String| {
-        Some(name).zip(wanted.actor.as_ref()).is_some_and(|(found, wanted)| Principal::is_same_name(found, wanted))
+        Some(name).zip(expected.actor.as_ref()).is_some_and(|(found, actor)| Principal::is_same_name(found, actor))
     };
-    let by_actor = |event: &&Event| wanted.actor.is_none() || event.actor.as_ref().is_some_and(is_actor);
+    let by_actor = |event: &&Event| expected.actor.is_none() || event.actor.as_ref().is_some_and(is_actor);
     let matching: Vec<&Event> = same_action.iter().filter(by_actor).collect();
-    let met = wanted.count.map_or(!matching.is_empty(), |count| matching.len() == count);
+    let met = expected.count.map_or(!matching.is_empty(), |count| matching.len() == count);
     if met {
         return Ok(ok(&json!({ "met": true, "count": matching.len() })));
     }
-    Ok(difference(&wanted, &matching, &same_action))
+    Ok(unmet(&expected, &matching, &same_action))
 }
 
-fn difference(wanted: &Expectation, matching: &[&Event], same_action: &[Event]) -> Response {
-    let number = wanted.count.map_or("at least one".to_owned(), |count| format!("exactly {count}"));
-    let actor = wanted.actor.as_ref().map_or(String::new(), |actor| format!(" by {actor}"));
-    let mut message = format!("Expected {number} {}{actor}, found {}.", wanted.action, matching.len());
+fn unmet(expected: &Expectation, matching: &[&Event], same_action: &[Event]) -> Response {
+    let number = expected.count.map_or("at least one".to_owned(), |count| format!("exactly {count}"));
+    let actor = expected.actor.as_ref().map_or(String::new(), |actor| format!(" by {actor}"));
+    let mut message = format!("Expected {number} {}{actor}, found {}.", expected.action, matching.len());
     let others: Vec<Value> = same_action
         .iter()
         .rev()
@@ -119,8 +118,8 @@ fn difference(wanted: &Expectation, matching: &[&Event], same_action: &[Event]) 
         .map(|event| json!({ "at": event.at.rfc3339(), "actor": event.actor, "status": event.status }))
         .collect();
     if matching.len() < same_action.len() {
-        message.push_str(" There are others of that action, by other actors.");
+        message.push_str(" Other actors did the same.");
     }
     let body = json!({ "met": false, "error": message, "count": matching.len(), "newest_of_that_action": others });
-    super::reply::json_answer(axum::http::StatusCode::CONFLICT, &body)
+    json_answer(StatusCode::CONFLICT, &body)
 }

@@ -1,4 +1,4 @@
-//! `…/clock`: a workspace's time.
+//! `…/clock`: shows and moves the clock of a workspace, and lists what is due next.
 
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Asked, Input, Problem, Reply, instant, ok, show_instant, workspace_id};
+use super::reply::{JsonBody, Problem, QueryParameters, Reply, instant, ok, show_instant, workspace_id};
 use crate::domain::clock::ClockMode;
 use crate::domain::lifecycle::EventKind;
 use crate::domain::{AccountId, TokenId, WorkspaceId, durations};
-use crate::service::{Advanced, ClockState, Event, Target};
+use crate::service::{AdvanceOutcome, AdvanceTarget, ClockState, Event};
 
 pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
@@ -26,11 +26,10 @@ fn clock_json(state: ClockState) -> Value {
     json!({ "mode": mode, "now": show_instant(state.now), "offset_ms": offset_ms })
 }
 
-/// The events, with the owners and comments of their tokens.
 async fn events_json(control: &Control, workspace: WorkspaceId, events: &[Event]) -> Result<Vec<Value>, Problem> {
     let owners = control.service.owner_names(workspace, events).await?;
-    let told = |event: &Event| event_json(event, event.owner.and_then(|owner| owners.get(&owner)));
-    Ok(events.iter().map(told).collect())
+    let json = |event: &Event| event_json(event, event.owner.and_then(|owner| owners.get(&owner)));
+    Ok(events.iter().map(json).collect())
 }
 
 fn event_json(event: &Event, owner: Option<&String>) -> Value {
@@ -46,29 +45,29 @@ fn event_json(event: &Event, owner: Option<&String>) -> Value {
     out
 }
 
-/// What to say when the admin token that a workspace came with has ended: most likely the reader's clients use it.
-async fn admin_token_ended(control: &Control, workspace: WorkspaceId) -> Result<String, Problem> {
+/// Warns when the admin token that came with a workspace has expired or been revoked: clients most likely use it.
+async fn admin_token_warning(control: &Control, workspace: WorkspaceId) -> Result<String, Problem> {
     Ok(if control.service.workspace(workspace).await?.is_default {
-        "The admin token of the first start has ended, so clients that use it are refused from now on: `dapi-mock \
-         admin-token` makes another, and `dapi-mock call workspaces.reset` puts the workspace back, its clock and this \
-         token included."
+        "The admin token of the first start has expired or been revoked, so clients that use it are refused from now \
+         on: `dapi-mock admin-token` creates another one, and `dapi-mock call workspaces.reset` restores the workspace \
+         with its clock and this token."
             .to_owned()
     } else {
         format!(
-            "The admin token of workspace {workspace} has ended, so clients that use it are refused from now on: \
-             `dapi-mock call workspaces.reset --workspace {workspace}` puts the workspace back, its clock and this token \
-             included."
+            "The admin token of workspace {workspace} has expired or been revoked, so clients that use it are refused \
+             from now on: `dapi-mock call workspaces.reset --workspace {workspace}` restores the workspace with its \
+             clock and this token."
         )
     })
 }
 
-async fn advanced_json(control: &Control, workspace: WorkspaceId, advanced: &Advanced) -> Result<Value, Problem> {
+async fn advanced_json(control: &Control, workspace: WorkspaceId, advanced: &AdvanceOutcome) -> Result<Value, Problem> {
     let mut out = clock_json(advanced.state);
     let events = events_json(control, workspace, &advanced.events).await?;
     if let Some(object) = out.as_object_mut() {
         object.insert("events".into(), events.into());
         if advanced.events.iter().any(Event::ends_admin_token) {
-            object.insert("warnings".into(), json!([admin_token_ended(control, workspace).await?]));
+            object.insert("warnings".into(), json!([admin_token_warning(control, workspace).await?]));
         }
     }
     Ok(out)
@@ -77,24 +76,25 @@ async fn advanced_json(control: &Control, workspace: WorkspaceId, advanced: &Adv
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SetClock {
+    /// `real`, `offset` or `frozen`.
     mode: String,
+    /// What the clock is to show: RFC 3339 or epoch milliseconds; defaults to its current time.
     at: Option<Value>,
 }
 
-/// `{"mode": "real" | "offset" | "frozen", "at"?}`: `at` is what the clock is to show.
 pub(super) async fn set(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(body): Input<SetClock>,
+    JsonBody(body): JsonBody<SetClock>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let at = body.at.as_ref().map(instant).transpose()?;
     let mode = body.mode;
     if !["real", "offset", "frozen"].contains(&mode.as_str()) {
-        return Err(Problem::bad_request(format!("unknown mode '{mode}': expected real, offset or frozen.")));
+        return Err(Problem::bad_request(format!("mode: unknown mode '{mode}': expected real, offset or frozen.")));
     }
     if mode == "real" && at.is_some() {
-        return Err(Problem::bad_request("at: the real clock shows the system's time; use offset or frozen."));
+        return Err(Problem::bad_request("at: a real clock shows the system's time: use mode offset or frozen."));
     }
     let advanced = control.service.set_clock(id, |now, system| {
         let at = at.unwrap_or(now);
@@ -110,52 +110,57 @@ pub(super) async fn set(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Advance {
+    /// A duration, such as `90d` or `PT2H`.
     by: Option<String>,
+    /// RFC 3339 or epoch milliseconds.
     to: Option<Value>,
+    /// The next event of a kind, such as `token.expired`, or `token:<token_id>`: that token's next event.
     until: Option<String>,
 }
 
 impl Advance {
-    fn target(&self) -> Result<Target, Problem> {
+    fn target(&self) -> Result<AdvanceTarget, Problem> {
         match (&self.by, &self.to, &self.until) {
             (Some(by), None, None) => {
-                durations::parse(by).map(Target::By).map_err(|e| Problem::bad_request(format!("by: {e}")))
+                durations::parse(by).map(AdvanceTarget::By).map_err(|e| Problem::bad_request(format!("by: {e}")))
             }
-            (None, Some(to), None) => Ok(Target::To(instant(to)?)),
+            (None, Some(to), None) => Ok(AdvanceTarget::To(instant(to)?)),
             (None, None, Some(until)) => match (EventKind::parse(until), until.strip_prefix("token:")) {
-                (Some(kind), _) => Ok(Target::Next(kind)),
-                (None, Some(id)) => Ok(Target::Token(TokenId::from_text(id))),
+                (Some(kind), _) => Ok(AdvanceTarget::Next(kind)),
+                (None, Some(id)) => Ok(AdvanceTarget::Token(TokenId::from_text(id))),
                 (None, None) => Err(Problem::bad_request(format!(
-                    "until: unknown event '{until}': use token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:<token_id>."
+                    "until: unknown event '{until}': expected token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:<token_id>."
                 ))),
             },
-            _ => Err(Problem::bad_request("Give exactly one of by (\"90d\"), to (RFC 3339) and until (an event).")),
+            _ => Err(Problem::bad_request(
+                "Give exactly one of by (such as \"90d\"), to (an instant) and until (an event).",
+            )),
         }
     }
 }
 
-/// `{"by" | "to" | "until"}`: answers once everything that is due has happened, and tells of it.
+/// Answers once everything that became due has happened, and lists it.
 pub(super) async fn advance(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(body): Input<Advance>,
+    JsonBody(body): JsonBody<Advance>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let advanced = control.service.advance(id, &body.target()?).await?;
     Ok(ok(&advanced_json(&control, id, &advanced).await?))
 }
 
-/// The same for all workspaces of an account, by a span or to an instant.
+/// Without `until`, as an event belongs to one workspace.
 pub(super) async fn advance_account(
     State(control): State<Control>,
     Path(account): Path<String>,
-    Input(body): Input<Advance>,
+    JsonBody(body): JsonBody<Advance>,
 ) -> Reply {
     let account = account.parse().map(AccountId);
-    let account = account.map_err(|_| Problem::bad_request("The account's id is a UUID."))?;
+    let account = account.map_err(|_| Problem::bad_request("invalid account id: use its UUID."))?;
     let target = body.target()?;
-    if matches!(target, Target::Next(_) | Target::Token(_)) {
-        return Err(Problem::bad_request("until: an event belongs to one workspace; use by or to for an account."));
+    if matches!(target, AdvanceTarget::Next(_) | AdvanceTarget::Token(_)) {
+        return Err(Problem::bad_request("until: an event belongs to one workspace: use by or to for an account."));
     }
     let mut workspaces = Vec::new();
     for id in control.service.workspaces_of(account).await? {
@@ -168,17 +173,17 @@ pub(super) async fn advance_account(
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Limit {
+pub(super) struct UpcomingQuery {
+    /// Defaults to 100.
     limit: Option<usize>,
 }
 
-/// What comes next, in order.
 pub(super) async fn upcoming(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Asked(limit): Asked<Limit>,
+    QueryParameters(query): QueryParameters<UpcomingQuery>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    let events = control.service.upcoming(id, limit.limit.unwrap_or(100)).await?;
+    let events = control.service.upcoming(id, query.limit.unwrap_or(100)).await?;
     Ok(ok(&json!({ "events": events_json(&control, id, &events).await? })))
 }

@@ -1,51 +1,51 @@
-//! `…/faults`: failures on purpose, and the catalogue of those with a name.
+//! `…/faults`: arms, lists and clears faults, and lists the catalogue of named ones. See docs/faults.md.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
-use crate::domain::Denial;
+use super::reply::{JsonBody, Problem, Reply, json_answer, ok, workspace_id};
+use crate::domain::denial::ControlDenial;
 use crate::domain::faults::{CATALOGUE, Fault, FaultRequest, Rule};
 use crate::http::{redaction, routes};
 
-/// `{"name"?, "match"?, "offset"?, "times"?, "when"?, "effect"?}`: arms a fault after the others.
+/// The new fault comes after those that are armed already.
 pub(super) async fn arm(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(wanted): Input<FaultRequest>,
+    JsonBody(request): JsonBody<FaultRequest>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    let rule = wanted.checked().map_err(Problem::bad_request)?;
-    if rule.requests.path.as_deref().is_some_and(routes::is_never_faulted) {
-        return Err(Problem::bad_request("match.path: discovery, keys, health and the control API have no faults."));
+    let rule = request.checked().map_err(Problem::bad_request)?;
+    if rule.requests.path.as_deref().is_some_and(|path| path.starts_with("/_mock") || routes::is_never_faulted(path)) {
+        return Err(Problem::bad_request(
+            "match.path: faults never apply to discovery, keys, health checks and the control API: use another path.",
+        ));
     }
     let text = rule_json(&rule).to_string();
     if redaction::line(&text) != text {
-        return Err(Problem::bad_request("The rule holds a token or secret; name a token by its token_id."));
+        return Err(Problem::bad_request("The rule contains a token or secret: refer to a token by its token_id."));
     }
     let fault = control.service.arm_fault(id, rule).await?;
     Ok(json_answer(StatusCode::CREATED, &fault_json(&fault)))
 }
 
-/// The faults of a workspace, in order.
+/// In the order in which they apply.
 pub(super) async fn list(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let faults = control.service.faults(id).await?;
     Ok(ok(&json!({ "faults": faults.iter().map(fault_json).collect::<Vec<_>>() })))
 }
 
-/// One fault.
 pub(super) async fn show(State(control): State<Control>, Path((workspace, fault)): Path<(String, String)>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let number = number(&fault)?;
     let faults = control.service.faults(id).await?;
-    let found = faults.iter().find(|fault| fault.id == number).ok_or(Denial::FaultNotFound(fault))?;
+    let found = faults.iter().find(|fault| fault.id == number).ok_or(ControlDenial::FaultNotFound(fault))?;
     Ok(ok(&fault_json(found)))
 }
 
-/// Removes one fault.
 pub(super) async fn clear_one(
     State(control): State<Control>,
     Path((workspace, fault)): Path<(String, String)>,
@@ -55,14 +55,12 @@ pub(super) async fn clear_one(
     Ok(ok(&json!({})))
 }
 
-/// Removes all faults of a workspace.
 pub(super) async fn clear(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     control.service.clear_faults(id).await?;
     Ok(ok(&json!({})))
 }
 
-/// The faults that have a name.
 pub(super) async fn catalogue() -> Reply {
     let mut faults = Vec::new();
     for named in CATALOGUE {
@@ -74,8 +72,8 @@ pub(super) async fn catalogue() -> Reply {
     Ok(ok(&json!({ "faults": faults })))
 }
 
-fn number(text: &str) -> Result<i64, Denial> {
-    text.parse().map_err(|_| Denial::FaultNotFound(text.to_owned()))
+fn number(text: &str) -> Result<i64, ControlDenial> {
+    text.parse().map_err(|_| ControlDenial::FaultNotFound(text.to_owned()))
 }
 
 fn rule_json(rule: &Rule) -> Value {

@@ -1,4 +1,5 @@
-//! Keeps strangers out of the control API: other hosts, other sites' pages, whoever has no key.
+//! Keeps out of the control API whoever has no key, and pages of other sites, also those that reach this machine under
+//! a domain of their own.
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -7,18 +8,18 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
+use super::Control;
 use super::reply::{Problem, received};
-use super::routes::Who;
-use super::{Access, ByPages, Control};
+use super::route::Who;
 use crate::http::credential::repeated;
 use crate::http::error::ApiError;
 use crate::service::{KeyGuesses, KeyVerdict};
+use crate::web::access::{Access, LOCKED};
 use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_foreign};
 use crate::web::connection::Connection;
 
-/// Lets a request through that the settings and the browser's own words allow.
 pub(super) async fn check(State((control, who)): State<(Control, Who)>, request: Request, next: Next) -> Response {
-    let allowed = if request.extensions().get::<ByPages>().is_some() {
+    let allowed = if Connection::of(request.extensions()).via_pages {
         Ok(())
     } else {
         let guesses = control.service.key_guesses();
@@ -52,37 +53,47 @@ fn allowed(
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match access {
-        // The emulated account console is not the operator's. An OAuth access token opens it whatever the
-        // settings say of the control API, and as with the key, no page can have one.
+        // The routes of the emulated account console take an OAuth access token, whatever the settings say about the
+        // control API. As with the key, no page of another site can have one.
         Access::Off | Access::Closed | Access::Key(_) if who == Who::AccountAdmin => {}
-        Access::Off => return Err(Problem::new(StatusCode::NOT_FOUND, "The control API is off (--control off).")),
-        Access::Closed => {
-            return Err(forbidden(
-                "The control API is locked because the server listens beyond loopback: set --control-key KEY, or --allow-open-control.",
+        Access::Off => {
+            return Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "The control API is off: start the server without --control off.",
             ));
         }
+        Access::Closed => {
+            return Err(forbidden(&format!("The control API is locked {LOCKED}.")));
+        }
         Access::Key(key) => {
-            let unauthorized =
-                || Problem::new(StatusCode::UNAUTHORIZED, "Send the control key: 'Authorization: Bearer KEY'.");
+            let unauthorized = || {
+                Problem::new(
+                    StatusCode::UNAUTHORIZED,
+                    "Missing or wrong control key: send 'Authorization: Bearer KEY'.",
+                )
+            };
             let shown = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(unauthorized)?;
-            match guesses.check(extensions.get::<Connection>().map(|connection| connection.peer), shown, key) {
+            match guesses.check(Connection::of(extensions).peer, shown, key) {
                 KeyVerdict::Right => {}
                 KeyVerdict::Wrong => return Err(unauthorized()),
                 KeyVerdict::Wait(seconds) => return Err(Problem::too_many_keys(seconds)),
             }
         }
-        // A page whose domain was pointed at this machine has that domain as host.
+        // A page that reaches this machine by pointing its own domain at it sends that domain as Host.
         Access::Open if !has_known_host(headers, extensions) => return Err(forbidden(&format!("{UNKNOWN_HOST}."))),
         Access::Open => {}
     }
     if is_foreign(headers) {
-        return Err(forbidden("The request comes from another site's page."));
+        return Err(forbidden("Cross-site request rejected."));
     }
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let is_json = text(CONTENT_TYPE)
         .is_some_and(|value| value.split(';').next().unwrap_or_default().trim() == "application/json");
     if !reads && !is_json {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send 'Content-Type: application/json'."));
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported content type: send 'Content-Type: application/json'.",
+        ));
     }
     Ok(())
 }
@@ -105,21 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn settings_decide_who_may_come() {
+    fn access_decides_who_gets_in() {
         let get = |access: &Access, pairs: &[(&'static str, &str)]| status(access, &Method::GET, pairs);
         let host = ("host", "127.0.0.1:3274");
-        assert_eq!(get(&Access::new(false, None, true, true), &[host]), 404);
-        assert_eq!(get(&Access::new(true, None, true, false), &[host]), 200);
-        assert_eq!(get(&Access::new(true, None, false, false), &[host]), 403);
-        assert_eq!(get(&Access::new(true, None, false, true), &[host]), 200);
-        let keyed = Access::new(true, Some("secret"), false, true);
+        assert_eq!(get(&Access::Off, &[host]), 404);
+        assert_eq!(get(&Access::Open, &[host]), 200);
+        assert_eq!(get(&Access::Closed, &[host]), 403);
+        let keyed = Access::with_key("secret");
         assert_eq!(get(&keyed, &[host]), 401);
         assert_eq!(get(&keyed, &[host, ("authorization", "Bearer wrong")]), 401);
         assert_eq!(get(&keyed, &[("host", "mock.example.com"), ("authorization", "Bearer secret")]), 200);
     }
 
     #[test]
-    fn other_hosts_and_other_sites_are_kept_out() {
+    fn other_hosts_and_other_sites_are_refused() {
         let open = Access::Open;
         let json = ("content-type", "application/json; charset=utf-8");
         for host in ["127.0.0.1", "[::1]:3274", "localhost:3274", "dapi-mock:3274", "a.localhost"] {
@@ -141,7 +151,7 @@ mod tests {
         assert_eq!(status(&open, &Method::GET, &[host, ("referer", "http://127.0.0.1:9999/")]), 403);
         assert_eq!(status(&open, &Method::POST, &[host, json, ("content-type", "text/plain")]), 400);
         let key = ("authorization", "Bearer secret");
-        let keyed = Access::new(true, Some("secret"), false, true);
+        let keyed = Access::with_key("secret");
         assert_eq!(status(&keyed, &Method::GET, &[host, key, ("authorization", "Bearer x")]), 400);
         for form in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"] {
             assert_eq!(status(&open, &Method::POST, &[host, ("content-type", form)]), 415, "{form}");
@@ -150,12 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn what_account_admins_call_asks_no_key_and_keeps_pages_out_all_the_same() {
+    fn account_admin_routes_need_no_key_and_still_refuse_other_sites() {
         let ask = |access: &Access, method: Method, pairs: &[(&'static str, &str)]| {
             status_for(Who::AccountAdmin, access, &method, pairs)
         };
         let (host, json) = (("host", "mock.example.com"), ("content-type", "application/json"));
-        for access in [Access::Off, Access::Closed, Access::new(true, Some("secret"), false, true)] {
+        for access in [Access::Off, Access::Closed, Access::with_key("secret")] {
             assert_eq!(ask(&access, Method::GET, &[host, ("authorization", "Bearer eyJ")]), 200, "{access}");
             assert_eq!(ask(&access, Method::POST, &[host, json]), 200, "{access}");
             assert_eq!(ask(&access, Method::POST, &[host]), 415, "{access}");

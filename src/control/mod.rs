@@ -1,5 +1,6 @@
-//! The mock's control API under `/_mock/v1`: time, requests, explanations, tombstones, the audit log, what-if. It
-//! has its own errors and its own guard, and no emulated module knows of it (spec §7).
+//! The control API under `/_mock/v1`: clock, request journal, explanations, audit log, faults, workspaces. It has its
+//! own errors (`reply`) and its own guard, and nothing of the emulated API knows it. Start with `routes`; see
+//! docs/control-api.md.
 
 mod audit;
 mod clock;
@@ -12,7 +13,9 @@ mod ports;
 mod reply;
 mod report;
 mod requests;
+pub mod route;
 pub mod routes;
+mod seeds;
 mod settings;
 mod tls;
 mod tokens;
@@ -20,78 +23,38 @@ mod tripwire;
 mod what_if;
 mod workspaces;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use axum::routing::any;
-use sha2::{Digest, Sha256};
+use serde_json::{Map, json};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::routes::Who;
+use self::route::Who;
+use self::routes::ROUTES;
 use crate::listen::ExtraListeners;
 use crate::service::Service;
-
-/// Who may use the control API.
-#[derive(Clone, Debug)]
-pub enum Access {
-    /// Nobody: it is off.
-    Off,
-    /// Whoever shows this key as bearer; kept as a hash.
-    Key([u8; 32]),
-    /// Whoever reaches it: the listener is bound to loopback, or it was opened on purpose.
-    Open,
-    /// Nobody, because the listener is reachable from elsewhere and there is no key.
-    Closed,
-}
-
-impl Access {
-    /// What the settings come to.
-    pub fn new(enabled: bool, key: Option<&str>, loopback_only: bool, allow_open: bool) -> Self {
-        match key {
-            _ if !enabled => Self::Off,
-            Some(key) => Self::Key(Sha256::digest(key.as_bytes()).into()),
-            None if loopback_only || allow_open => Self::Open,
-            None => Self::Closed,
-        }
-    }
-}
-
-/// For the banner.
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Key(_) => "asks for the control key",
-            Self::Open => "open to whoever reaches it",
-            Self::Closed => "closed: give --control-key or --allow-open-control",
-        })
-    }
-}
-
-/// In a request that our own pages make in the process, which have looked themselves who may use the control API. No
-/// request from outside has it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ByPages;
+use crate::web::access::Access;
 
 /// How long a request may take: long enough for a sweep of a million tokens.
 pub const LIMIT: Duration = Duration::from_mins(5);
 
-/// What every handler gets.
+/// The state of every handler.
 #[derive(Clone, Debug)]
 pub struct Control {
     service: Service,
     access: Arc<Access>,
-    doors: Option<ExtraListeners>,
+    extra_listeners: Option<ExtraListeners>,
     limit: Duration,
 }
 
 impl Control {
-    /// The control API over the same service as the emulated one.
-    pub fn new(service: Service, access: Access, doors: Option<ExtraListeners>) -> Self {
-        Self { service, access: Arc::new(access), doors, limit: LIMIT }
+    pub fn new(service: Service, access: Access, extra_listeners: Option<ExtraListeners>) -> Self {
+        Self { service, access: Arc::new(access), extra_listeners, limit: LIMIT }
     }
 
     /// The same with another limit than [`LIMIT`], for tests that cannot wait for it.
@@ -101,12 +64,12 @@ impl Control {
     }
 }
 
-/// The routes below `/_mock`. Nested last: nothing of the emulated API's layers touches them.
+/// The routes below `/_mock`. They are nested last, so that no layer of the emulated API touches them.
 pub fn router(control: Control) -> Router {
     let guarded = |control: &Control, who| from_fn_with_state((control.clone(), who), guard::check);
-    let elsewhere = any(reply::not_found).layer(guarded(&control, Who::Operator));
+    let elsewhere = any(not_found).layer(guarded(&control, Who::Operator));
     let mut router = Router::new();
-    for route in routes::ROUTES {
+    for route in ROUTES {
         router = router.route(route.path, (route.handler)().layer(guarded(&control, route.who)));
     }
     router
@@ -114,4 +77,12 @@ pub fn router(control: Control) -> Router {
         .method_not_allowed_fallback(elsewhere)
         .layer(CatchPanicLayer::custom(reply::panicked))
         .with_state(control)
+}
+
+/// Answers an unknown route with a list of all routes.
+async fn not_found(method: Method, uri: Uri) -> Response {
+    let error = format!("The control API has no {method} {}; see docs/control-api.md.", uri.path());
+    let routes = ROUTES.iter().map(|route| (format!("{} /_mock{}", route.method, route.path), route.purpose.into()));
+    let routes: Map<_, _> = routes.collect();
+    reply::json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "routes": routes }))
 }

@@ -4,42 +4,42 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::reply::{Reply, ok};
-use super::routes::{ROUTES, Route};
+use super::route::Route;
 use crate::web::openapi::{self, Paths, in_path, names_in_path};
 
-/// `GET /v1/openapi.json`
-pub(super) async fn show() -> Reply {
-    Ok(ok(&document()))
+pub(super) fn show(routes: &[Route]) -> Reply {
+    Ok(ok(&document(routes)))
 }
 
 /// The OpenAPI 3.1 document.
-pub fn document() -> Value {
+pub fn document(routes: &[Route]) -> Value {
     let mut generator = openapi::generator();
     let mut paths = Paths::default();
-    for route in ROUTES {
+    for route in routes {
         paths.insert(format!("/_mock{}", route.path), &route.method, operation(route, &mut generator));
     }
     let mut schemas = generator.take_definitions(true);
-    let problem = json!({
+    let error = json!({
         "type": "object", "required": ["error"],
-        "properties": { "error": { "type": "string", "description": "What is wrong, and what would be right." } },
+        "properties": { "error": { "type": "string", "description": "What is wrong, then what to do." } },
     });
-    schemas.insert("Problem".into(), problem);
+    schemas.insert("Error".into(), error);
     let components = json!({
         "schemas": schemas,
         "securitySchemes": { "controlKey": {
-            "type": "http", "scheme": "bearer", "description": "The key of --control-key, where there is one.",
+            "type": "http", "scheme": "bearer", "description": "The key of --control-key, if the server has one.",
         } },
     });
-    let description = "What the real service has no call for. docs/control-api.md tells of each, with examples.";
+    let description =
+        "Whatever the real service has no call for. docs/control-api.md describes each route, with examples.";
     openapi::document("dapi-mock: control API", description, &json!([{}, { "controlKey": [] }]), &paths, &components)
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let described = names_in_path(route.path).map(|name| {
         let description = match name {
-            "workspace" => "A workspace's id, or default.",
-            "account" | "account_id" => "An account's UUID.",
+            "workspace" => "The id of a workspace, a name that only one workspace has, or `default`.",
+            "account" | "account_id" => "The UUID of an account.",
             _ => "",
         };
         in_path(name, description)
@@ -48,20 +48,18 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     if let Some(query) = route.query {
         parameters.extend(in_query(&query(generator)));
     }
-    let answer = |description: &str| json!({ "description": description });
     let refused = json!({
-        "description": "Refused: the sentence says why.",
-        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        "description": "Refused. `error` says why.",
+        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
     });
     let mut operation = json!({
         "operationId": route.operation,
         "summary": route.purpose,
         "parameters": parameters,
-        "responses": { "2XX": answer("Done."), "4XX": refused },
+        "responses": { "2XX": { "description": "Done." }, "4XX": refused },
     });
     if let (Some(body), Some(operation)) = (route.body, operation.as_object_mut()) {
-        let schema = body(generator);
-        let body = json!({ "content": { "application/json": { "schema": schema } } });
+        let body = json!({ "content": { "application/json": { "schema": body(generator) } } });
         operation.insert("requestBody".into(), body);
     }
     operation

@@ -1,4 +1,4 @@
-//! `/v1/accounts/{account}/port` and `/v1/ports`: a port that is the account's host, and what has a port.
+//! `/v1/accounts/{account}/port` and `/v1/ports`: ports that serve one account or one workspace.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -7,53 +7,48 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, ok};
+use super::reply::{JsonBody, Problem, Reply, ok};
 use super::workspaces::no_ports;
 use crate::domain::AccountId;
 use crate::http::oauth::discovery::{BaseUrl, at_port};
-use crate::listen::ExtraListeners;
-use crate::web::connection::PortOf;
+use crate::listen::{ExtraListeners, PortOf};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "WantedAccountPort")]
-pub(super) struct Wanted {
-    /// A free one when it is 0 or absent.
+pub(super) struct PortRequest {
+    /// 0 picks a free port.
     port: u16,
 }
 
-/// Opens the account's port; answers the one that it has, if it has one.
+/// Returns the port that the account has already, if it has one.
 pub(super) async fn open(
     State(control): State<Control>,
     Path(account): Path<String>,
     BaseUrl(base): BaseUrl,
-    Input(wanted): Input<Wanted>,
+    JsonBody(request): JsonBody<PortRequest>,
 ) -> Reply {
     let account = account_id(&control, &account).await?;
-    let opened = doors(&control)?.open(wanted.port, account).await;
+    let opened = listeners(&control)?.open(request.port, account).await;
     let port = opened.map_err(|error| Problem::new(StatusCode::CONFLICT, format!("port: {error}.")))?;
     Ok(ok(&account_port(account, &base, port)))
 }
 
-/// The account's port.
 pub(super) async fn show(State(control): State<Control>, Path(account): Path<String>, BaseUrl(base): BaseUrl) -> Reply {
     let account = account_id(&control, &account).await?;
-    let port = doors(&control)?.port_of(account).ok_or_else(|| has_none(account))?;
+    let port = listeners(&control)?.port_of(account).ok_or_else(|| has_none(account))?;
     Ok(ok(&account_port(account, &base, port)))
 }
 
-/// Closes the account's port.
 pub(super) async fn close(State(control): State<Control>, Path(account): Path<String>) -> Reply {
     let account = account_id(&control, &account).await?;
-    let doors = doors(&control)?;
-    doors.port_of(account).ok_or_else(|| has_none(account))?;
-    doors.close(account);
+    let listeners = listeners(&control)?;
+    listeners.port_of(account).ok_or_else(|| has_none(account))?;
+    listeners.close(account);
     Ok(ok(&json!({})))
 }
 
-/// Every port beside the shared one, by number.
 pub(super) async fn list(State(control): State<Control>, BaseUrl(base): BaseUrl) -> Reply {
-    let all = control.doors.as_ref().map(ExtraListeners::all).unwrap_or_default();
+    let all = control.extra_listeners.as_ref().map(ExtraListeners::all).unwrap_or_default();
     let ports = all.into_iter().map(|(of, port)| match of {
         PortOf::Workspace(id) => json!({ "port": port, "host": at_port(&base, port), "workspace_id": id.to_string() }),
         PortOf::Account(id) => json!({ "port": port, "host": at_port(&base, port), "account_id": id.to_string() }),
@@ -67,18 +62,21 @@ fn account_port(account: AccountId, base: &str, port: u16) -> Value {
     json!({ "account_id": account, "port": port, "host": host, "env": env })
 }
 
-/// The account of the path: an id, or `default` for that of the default workspace.
+/// The path names an account by its id, or as `default` that of the default workspace.
 async fn account_id(control: &Control, text: &str) -> Result<AccountId, Problem> {
     Ok(match text {
-        "default" => control.service.home_of_account(None).await?.account,
+        "default" => control.service.workspace_of_account(None).await?.account,
         id => control.service.account_named(id).await?,
     })
 }
 
-fn doors(control: &Control) -> Result<&ExtraListeners, Problem> {
-    control.doors.as_ref().ok_or_else(no_ports)
+fn listeners(control: &Control) -> Result<&ExtraListeners, Problem> {
+    control.extra_listeners.as_ref().ok_or_else(no_ports)
 }
 
 fn has_none(account: AccountId) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("Account {account} has no port of its own."))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("Account {account} has no port of its own; POST …/accounts/{account}/port opens one."),
+    )
 }

@@ -1,48 +1,47 @@
-//! Requests and answers of the control API: plain JSON, and errors that say what would be right.
+//! How the control API reads requests and answers them: plain JSON, and errors that say what is wrong, then what to do.
+//! No route and no handler is known here.
 
 use std::any::Any;
 
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::routes::ROUTES;
+use crate::domain::denial::RequestDenial;
 use crate::domain::plain_words::in_plain_words;
 use crate::domain::settings::ErrorTexts;
 use crate::domain::{Denial, Millis, WorkspaceId};
+use crate::http::body::{BODY_TIMEOUT, decoded};
 use crate::http::error::{ApiError, wire};
 use crate::http::extract::parse_object;
-use crate::http::layers::{BODY_TIMEOUT, decoded};
 use crate::http::oauth::authorize::too_many_wrong_keys;
 use crate::service::{Error, Service};
 
 /// Largest body of the control API: seeds may be long.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// An error of the control API.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     message: String,
-    /// Seconds.
-    retry_after: Option<u32>,
+    retry_after_seconds: Option<u32>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), retry_after: None }
+        Self { status, message: message.into(), retry_after_seconds: None }
     }
 
-    /// For a peer that showed too many wrong control keys.
     pub(super) fn too_many_keys(seconds: u32) -> Self {
         let message = too_many_wrong_keys(seconds);
-        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
+        Self { retry_after_seconds: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -56,23 +55,23 @@ impl From<Error> for Problem {
     }
 }
 
-impl From<Denial> for Problem {
-    fn from(denial: Denial) -> Self {
-        Self::from(ApiError::from(denial))
+impl<D: Into<Denial>> From<D> for Problem {
+    fn from(denial: D) -> Self {
+        Self::from(ApiError::Denied(denial.into()))
     }
 }
 
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
-        let wire = wire(&error, "", ErrorTexts::default());
-        Self { retry_after: wire.retry_after, ..Self::new(wire.status, wire.message) }
+        let wire = wire(&error, ErrorTexts::default());
+        Self { retry_after_seconds: wire.retry_after, ..Self::new(wire.status, wire.message) }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = json_answer(self.status, &json!({ "error": self.message }));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
@@ -92,65 +91,58 @@ pub(super) fn ok(body: &Value) -> Response {
     json_answer(StatusCode::OK, body)
 }
 
-/// The answer to a path that is none: what there is instead.
-pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
-    let error = format!("The control API has no {method} {}; see docs/control-api.md.", uri.path());
-    let routes = ROUTES.iter().map(|route| (format!("{} /_mock{}", route.method, route.path), route.purpose.into()));
-    let routes: Map<String, Value> = routes.collect();
-    json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "routes": routes }))
-}
-
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "A defect of dapi-mock; the log has its cause.").into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error in dapi-mock; see the server log.").into_response()
 }
 
-/// The request with its whole body. Also what wants none reads it: a connection on which something is left unread
-/// is closed, and the client's next request meets that.
+/// Reads the whole body, also for routes that do not need it: a connection with an unread body is closed, and the
+/// client's next request on it would fail.
 pub(super) async fn received(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| Denial::BodyTimeout)?;
+    let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| RequestDenial::BodyTimeout)?;
     let bytes = decoded(Ok(bytes.map_err(|_| too_large())?), &parts.headers)?;
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 16 MiB.")
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body exceeds 16 MiB.")
 }
 
-/// A JSON object as body; an empty body is `{}`.
+/// A JSON object as body; an empty body counts as `{}`.
 #[derive(Debug)]
-pub(super) struct Input<T>(pub(super) T);
+pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| too_large())?;
         parse_object(&bytes).map(Self).map_err(|denial| match denial {
-            Denial::MalformedRequest(detail) => Problem::bad_request(format!("The body is no JSON object: {detail}")),
+            Denial::Request(RequestDenial::MalformedBody(detail)) => {
+                Problem::bad_request(format!("The body is not a valid JSON object: {detail}"))
+            }
             other => other.into(),
         })
     }
 }
 
-/// The query's parameters. An unknown one is most often a slip of the pen, and refused.
+/// The query's parameters. An unknown one is usually a typo, and is refused.
 #[derive(Debug)]
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) struct QueryParameters<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParameters<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let wrong =
-            |error: axum::extract::rejection::QueryRejection| Problem::bad_request(in_plain_words(&error.body_text()));
-        Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(wrong)
+        let invalid = |error: QueryRejection| Problem::bad_request(in_plain_words(&error.body_text()));
+        Query::try_from_uri(&parts.uri).map(|Query(parameters)| Self(parameters)).map_err(invalid)
     }
 }
 
-/// Most ids that an answer lists of workspaces with the same name.
+/// At most so many ids of workspaces with the same name are listed.
 const SAME_NAMES: usize = 10;
 
-/// The workspace that a path names: `default`, an id, or else a name that only one has.
+/// Finds the workspace that a path names: `default`, an id, or else a name that only one workspace has.
 pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<WorkspaceId, Problem> {
     if text == "default" {
         let found = service.default_workspace().await?;
@@ -160,7 +152,7 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
     }
     let id = WorkspaceId::parse(text);
     if let Some(id) = id
-        && service.has_workspace(id).await?
+        && service.find_workspace(id).await?.is_some()
     {
         return Ok(id);
     }
@@ -169,7 +161,7 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
         ([], Some(id)) => Err(Denial::WorkspaceNotFound(id).into()),
         ([], None) => Err(Problem::new(
             StatusCode::NOT_FOUND,
-            format!("There is no workspace with the id or name '{text}'; GET /_mock/v1/workspaces lists them."),
+            format!("No workspace has the id or name '{text}'; GET /_mock/v1/workspaces lists the workspaces."),
         )),
         (several, _) => {
             let ids: Vec<String> = several.iter().take(SAME_NAMES).map(ToString::to_string).collect();
@@ -177,7 +169,7 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
             let ids = ids.join(", ");
             Err(Problem::new(
                 StatusCode::CONFLICT,
-                format!("Several workspaces have the name '{text}': use an id, one of {ids}{more}."),
+                format!("Several workspaces have the name '{text}': use one of their ids: {ids}{more}."),
             ))
         }
     }
@@ -187,7 +179,7 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
 pub(super) fn instant(value: &Value) -> Result<Millis, Problem> {
     let advice = || {
         Problem::bad_request(format!(
-            "{value} is no instant; use RFC 3339, such as \"2027-01-01T00:00:00Z\", or epoch milliseconds."
+            "invalid instant {value}: use RFC 3339, such as \"2027-01-01T00:00:00Z\", or epoch milliseconds."
         ))
     };
     match value {
@@ -197,12 +189,11 @@ pub(super) fn instant(value: &Value) -> Result<Millis, Problem> {
     }
 }
 
-/// Whether the last come first: `desc`.
 pub(super) fn is_descending(order: Option<&str>) -> Result<bool, Problem> {
     match order {
         None | Some("asc") => Ok(false),
         Some("desc") => Ok(true),
-        Some(other) => Err(Problem::bad_request(format!("order: '{other}' is none; use asc or desc."))),
+        Some(other) => Err(Problem::bad_request(format!("order: unknown order '{other}': expected asc or desc."))),
     }
 }
 

@@ -1,5 +1,6 @@
-//! `/v1/accounts/{account}/token-report…`: the token report of the emulated account console. The real one
-//! has no API (governance D13), so it is here; but account admins call it, not the operator.
+//! `/v1/accounts/{account}/token-report…`: the token report of the emulated account console. The real one has no API,
+//! so it is part of the control API, but account admins call it, not the operator. See
+//! docs/reference/governance.md#token-report.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -17,23 +18,23 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Asked, Input, Problem, Reply, is_descending, ok};
+use super::reply::{JsonBody, Problem, QueryParameters, Reply, is_descending, ok};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Demand, NamedWorkspace, Right};
 use crate::domain::identities::PrincipalKind;
 use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
 use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scopes};
-use crate::http::credential::presented;
-use crate::http::error::{ApiError, wire};
-use crate::http::layers::{REQUEST_ID, origin_of};
+use crate::http::context::origin_of;
+use crate::http::credential::Credentials;
+use crate::http::error::wire;
+use crate::http::exchange::REQUEST_ID;
 use crate::http::redaction;
-use crate::service::{Authorized, Call, Counted, Error, NamedRow};
+use crate::service::{Authorized, Call, CountMode, Error, NamedRow};
 
-/// What the account console demands.
 const CONSOLE: Demand =
     Demand { right: Right::AccountApi, scope: scopes::AUTHENTICATION, token_api: false, feature: None };
 
-/// An account admin of the account in the path, by OAuth.
+/// An account admin of the account in the path, authenticated with OAuth.
 #[derive(Debug)]
 pub(super) struct AccountAdmin {
     caller: Caller,
@@ -46,13 +47,13 @@ impl FromRequestParts<Control> for AccountAdmin {
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
         let service = &control.service;
         let origin = Arc::new(origin_of(service, &parts.headers, &parts.extensions));
-        let shown = presented(&parts.headers);
+        let shown = Credentials::of(&parts.headers, &parts.uri).presented;
         let Authorized { decision, origin, .. } =
             service.authorize(&shown, &NamedWorkspace::Unnamed, CONSOLE, &origin).await?;
         let caller = decision.outcome.map_err(|denial| {
             let because = decision.trace.last().map(|step| redaction::line(&step.because)).unwrap_or_default();
             tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
-            let wire = wire(&ApiError::Denied(denial), &origin.request_id, service.error_texts());
+            let wire = wire(&denial.into(), service.error_texts());
             Problem::new(wire.status, wire.message)
         })?;
         let segments = Path::<HashMap<String, String>>::from_request_parts(parts, control).await;
@@ -66,8 +67,7 @@ impl FromRequestParts<Control> for AccountAdmin {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "TokenReportQuery")]
-pub(super) struct Wanted {
+pub(super) struct ReportQuery {
     owner: Option<String>,
     workspace_id: Option<String>,
     created_from: Option<String>,
@@ -89,14 +89,14 @@ pub(super) struct Wanted {
     counts: bool,
 }
 
-impl Wanted {
+impl ReportQuery {
     fn query(&self) -> Result<Query, Problem> {
         let range =
             |name: &str, from: &Option<String>, to: &Option<String>| Range::parse(name, from.as_deref(), to.as_deref());
         let descending = is_descending(self.order.as_deref())?;
         let workspace = self.workspace_id.as_deref().map(|text| {
             WorkspaceId::parse(text)
-                .ok_or_else(|| Problem::bad_request(format!("workspace_id: '{text}' is no workspace id.")))
+                .ok_or_else(|| Problem::bad_request(format!("workspace_id: invalid workspace id '{text}'.")))
         });
         Ok(Query {
             filter: Filter {
@@ -117,27 +117,30 @@ impl Wanted {
     }
 }
 
-/// `?owner=&workspace_id=&created_from=&created_to=&expires_from=…&sort=&order=&limit=&page_token=&count=`
-pub(super) async fn page(State(control): State<Control>, admin: AccountAdmin, Asked(wanted): Asked<Wanted>) -> Reply {
-    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
+pub(super) async fn page(
+    State(control): State<Control>,
+    admin: AccountAdmin,
+    QueryParameters(report): QueryParameters<ReportQuery>,
+) -> Reply {
+    let limit = report.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::bad_request(format!("limit: use 1 to {MAX_LIMIT}.")));
+        return Err(Problem::bad_request(format!("limit: invalid limit {limit}: use 1 to {MAX_LIMIT}.")));
     }
-    let counted = match wanted.count {
-        _ if wanted.counts => Counted::Buttons,
-        None | Some(true) => Counted::Total,
-        Some(false) => Counted::No,
+    let counted = match report.count {
+        _ if report.counts => CountMode::Buttons,
+        None | Some(true) => CountMode::Total,
+        Some(false) => CountMode::Skip,
     };
-    let query = wanted.query()?;
-    let page_token = wanted.page_token.as_deref();
+    let query = report.query()?;
+    let page_token = report.page_token.as_deref();
     let page = control.service.token_report(admin.caller.account(), &query, page_token, limit, counted).await?;
     let mut body = json!({ "tokens": page.rows.iter().map(row_json).collect::<Vec<_>>() });
     if let Some(body) = body.as_object_mut() {
         let counts = page.counts;
-        if counted != Counted::No {
+        if counted != CountMode::Skip {
             body.insert("total".to_owned(), counts.total.into());
         }
-        if counted == Counted::Buttons {
+        if counted == CountMode::Buttons {
             let counts = json!({ "inactive_principals": counts.inactive_principals, "no_expiry": counts.no_expiry });
             body.insert("counts".to_owned(), counts);
         }
@@ -155,7 +158,7 @@ fn is_active(row: &Row) -> bool {
     row.owner.as_ref().is_some_and(|owner| owner.active)
 }
 
-/// Numbers and instants as token management has them.
+/// Ids and instants are numbers, as in the token management API.
 fn row_json((row, workspace_name): &NamedRow) -> Value {
     let token = &row.token;
     json!({
@@ -193,7 +196,7 @@ const HEADER: [&str; 14] = [
     "scopes",
 ];
 
-/// What [`row_json`] has, as text: instants as ISO 8601, nothing for what is absent.
+/// The members of [`row_json`] as text: instants in ISO 8601, absent values empty.
 fn row_cells((row, workspace_name): &NamedRow) -> [String; 14] {
     let token = &row.token;
     [
@@ -214,10 +217,10 @@ fn row_cells((row, workspace_name): &NamedRow) -> [String; 14] {
     ]
 }
 
-fn lines(rows: &[NamedRow], with_header: bool) -> Result<Bytes, csv::Error> {
+fn csv_lines(header: Option<&[&str]>, rows: &[NamedRow]) -> Result<Bytes, csv::Error> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    if with_header {
-        writer.write_record(HEADER)?;
+    if let Some(header) = header {
+        writer.write_record(header)?;
     }
     for row in rows {
         writer.write_record(row_cells(row).iter().map(|text| cell(text).into_owned()))?;
@@ -225,27 +228,31 @@ fn lines(rows: &[NamedRow], with_header: bool) -> Result<Bytes, csv::Error> {
     Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?.into())
 }
 
-/// All rows of the filter in the order asked for, while they come from the database. When it fails on the
-/// way, the answer ends without its last chunk, so that no client takes it for whole.
-pub(super) async fn export(State(control): State<Control>, admin: AccountAdmin, Asked(wanted): Asked<Wanted>) -> Reply {
-    for (name, is_there) in [
-        ("limit", wanted.limit.is_some()),
-        ("page_token", wanted.page_token.is_some()),
-        ("count", wanted.count.is_some()),
-        ("counts", wanted.counts),
+/// Streams all rows of the filter while they come from the database. If the database fails on the way, the answer ends
+/// without its last chunk, so that no client takes it for complete.
+pub(super) async fn export(
+    State(control): State<Control>,
+    admin: AccountAdmin,
+    QueryParameters(report): QueryParameters<ReportQuery>,
+) -> Reply {
+    for (name, is_given) in [
+        ("limit", report.limit.is_some()),
+        ("page_token", report.page_token.is_some()),
+        ("count", report.count.is_some()),
+        ("counts", report.counts),
     ] {
-        if is_there {
-            return Err(Problem::bad_request(format!("{name}: the export has all rows.")));
+        if is_given {
+            return Err(Problem::bad_request(format!("{name}: the export always has all rows: omit this parameter.")));
         }
     }
-    let mut export = control.service.export_report(admin.caller.account(), wanted.query()?).await?;
-    let first = lines(&export.next_rows().await?, true).map_err(axum::Error::new);
+    let mut export = control.service.export_report(admin.caller.account(), report.query()?).await?;
+    let first = csv_lines(Some(&HEADER), &export.next_rows().await?).map_err(axum::Error::new);
     let rest = stream::try_unfold(export, |mut export| async {
         let rows = export.next_rows().await.map_err(logged)?;
         if rows.is_empty() {
             return Ok(None);
         }
-        Ok(Some((lines(&rows, false).map_err(axum::Error::new)?, export)))
+        Ok(Some((csv_lines(None, &rows).map_err(axum::Error::new)?, export)))
     });
     let day = admin.caller.now.rfc3339();
     let name = format!("attachment; filename=\"token-report-{}.csv\"", day.get(..10).unwrap_or_default());
@@ -254,7 +261,7 @@ pub(super) async fn export(State(control): State<Control>, admin: AccountAdmin, 
 }
 
 fn logged(error: Error) -> axum::Error {
-    tracing::error!("the export of the token report ended early: {error}");
+    tracing::error!("the export of the token report stopped early: {error}");
     axum::Error::new(error)
 }
 
@@ -262,7 +269,7 @@ fn logged(error: Error) -> axum::Error {
 #[serde(deny_unknown_fields)]
 pub(super) struct Selection {
     tokens: Vec<Selected>,
-    /// Tells what would be revoked, and changes nothing.
+    /// Only lists what would be revoked.
     #[serde(default)]
     dry_run: bool,
 }
@@ -277,20 +284,21 @@ struct Selected {
 impl Selected {
     fn read(self) -> Result<(WorkspaceId, TokenId), Problem> {
         let text = self.workspace_id.as_str().map_or_else(|| self.workspace_id.to_string(), ToOwned::to_owned);
-        let workspace = WorkspaceId::parse(&text)
-            .ok_or_else(|| Problem::bad_request(format!("workspace_id: {} is no workspace id.", self.workspace_id)))?;
+        let workspace = WorkspaceId::parse(&text).ok_or_else(|| {
+            Problem::bad_request(format!("workspace_id: invalid workspace id {}.", self.workspace_id))
+        })?;
         Ok((workspace, TokenId::from_text(self.token_id)))
     }
 }
 
-/// `{"tokens": [{"workspace_id", "token_id"}], "dry_run"?}`: which of them are revoked now, and which there are not.
+/// Answers with the tokens that were revoked, and with those that do not exist.
 pub(super) async fn revoke(
     State(control): State<Control>,
     admin: AccountAdmin,
-    Input(selection): Input<Selection>,
+    JsonBody(selection): JsonBody<Selection>,
 ) -> Reply {
     if !(1..=MAX_LIMIT).contains(&selection.tokens.len()) {
-        return Err(Problem::bad_request(format!("tokens: choose 1 to {MAX_LIMIT} of them.")));
+        return Err(Problem::bad_request(format!("Select 1 to {MAX_LIMIT} tokens.")));
     }
     let tokens = selection.tokens.into_iter().map(Selected::read).collect::<Result<Vec<_>, _>>()?;
     let list = |tokens: &[(WorkspaceId, TokenId)]| -> Vec<Value> {
@@ -308,7 +316,7 @@ pub(super) async fn revoke(
     Ok((headers, ok(&body)).into_response())
 }
 
-/// How often the report was asked for since the server began: only when an account admin does (R19).
+/// Only account admins run report queries. See docs/requirements.md#r19.
 pub(super) async fn statistics(State(control): State<Control>, Path(account): Path<String>) -> Reply {
     let account = control.service.account_named(&account).await?;
     let statistics = control.service.report_statistics(account);

@@ -1,36 +1,34 @@
-//! `…/conf` and `…/behaviour`: a workspace's configuration for whoever is locked out of it, and the
-//! mock's own switches.
+//! `…/conf` and `…/behaviour`: changes a workspace's configuration without a credential, for those who are locked out,
+//! and the settings that only the mock has.
 
 use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, ok, workspace_id};
+use super::reply::{JsonBody, Problem, Reply, ok, workspace_id};
 use crate::domain::settings::{Behaviour, BehaviourChange};
 use crate::http::workspace_conf::changes_from;
 
-/// `{"enableTokensConfig": "true", …}`: as `PATCH /api/2.0/workspace-conf`, without a credential.
+/// Takes the body of `PATCH /api/2.0/workspace-conf`.
 pub(super) async fn change_conf(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(body): Input<Map<String, Value>>,
+    JsonBody(body): JsonBody<Map<String, Value>>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    control.service.change_conf_from_outside(id, &changes_from(body)).await?;
+    control.service.change_conf_as_operator(id, &changes_from(body)).await?;
     Ok(ok(&json!({})))
 }
 
-/// The switches as they are.
 pub(super) async fn show_behaviour(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     render(&control.service.workspace(id).await?.behaviour)
 }
 
-/// Changes the switches that are named.
 pub(super) async fn change_behaviour(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(change): Input<BehaviourChange>,
+    JsonBody(change): JsonBody<BehaviourChange>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     render(&control.service.change_behaviour(id, change).await?)

@@ -1,4 +1,4 @@
-//! `tripwire` and `…/decoys`: who came with a credential that is not from here.
+//! `tripwire` and `…/decoys`: who sent a suspected real credential, and who used a token value that belongs to nobody.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -7,14 +7,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, json_answer, ok, workspace_id};
+use super::reply::{JsonBody, Problem, Reply, json_answer, ok, workspace_id};
 use crate::domain::decoys::Decoy;
 use crate::http::redaction;
 
-/// The real-looking credentials that came to this process, by kind and client; nothing of themselves.
+/// Suspected real credentials that this process received, by kind and client; nothing of the credentials themselves.
 pub(super) async fn show(State(control): State<Control>) -> Reply {
     let seen = control.service.tripwire().seen();
-    let strangers: Vec<Value> = seen
+    let suspected: Vec<Value> = seen
         .iter()
         .map(|it| {
             json!({
@@ -23,27 +23,26 @@ pub(super) async fn show(State(control): State<Control>) -> Reply {
             })
         })
         .collect();
-    Ok(ok(&json!({ "tripped": !strangers.is_empty(), "strangers": strangers })))
+    Ok(ok(&json!({ "tripped": !suspected.is_empty(), "strangers": suspected })))
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "NewDecoy")]
-pub(super) struct Wanted {
+pub(super) struct DecoyRequest {
     comment: String,
 }
 
-/// `{"comment"?}`: makes a decoy. Its value is in this answer alone.
-pub(super) async fn make_decoy(
+/// Only this answer contains the decoy's value.
+pub(super) async fn create_decoy(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(wanted): Input<Wanted>,
+    JsonBody(request): JsonBody<DecoyRequest>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    if redaction::line(&wanted.comment) != wanted.comment {
-        return Err(Problem::bad_request("The comment holds a token or secret."));
+    if redaction::line(&request.comment) != request.comment {
+        return Err(Problem::bad_request("comment: it contains a token or secret: use another comment."));
     }
-    let (decoy, value) = control.service.make_decoy(id, &wanted.comment).await?;
+    let (decoy, value) = control.service.create_decoy(id, &request.comment).await?;
     let mut out = decoy_json(&decoy);
     if let Some(out) = out.as_object_mut() {
         out.insert("token_value".into(), value.reveal().into());
@@ -51,14 +50,13 @@ pub(super) async fn make_decoy(
     Ok(json_answer(StatusCode::CREATED, &out))
 }
 
-/// The decoys of a workspace, and who used them.
 pub(super) async fn decoys(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let decoys = control.service.decoys(id).await?;
     Ok(ok(&json!({ "decoys": decoys.iter().map(decoy_json).collect::<Vec<_>>() })))
 }
 
-/// 200 when no decoy was used, else 409 with those that were.
+/// 200 if no decoy was used, else 409 with the used ones.
 pub(super) async fn verify_decoys(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let decoys = control.service.decoys(id).await?;
@@ -67,7 +65,7 @@ pub(super) async fn verify_decoys(State(control): State<Control>, Path(workspace
         return Ok(ok(&json!({ "met": true, "count": decoys.len() })));
     };
     let error = format!(
-        "{} of {} decoys were used; one at {} by '{}' from {}.",
+        "{} of {} decoys were used: one at {} by '{}' from {}.",
         used.len(),
         decoys.len(),
         use_of_one.at.rfc3339(),

@@ -1,4 +1,4 @@
-//! What would stop working if a setting, the permissions or the time were different.
+//! `…/what-if`: lists what would stop working if a setting, the permissions or the time were different.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{Input, Problem, Reply, instant, ok, workspace_id};
+use super::reply::{JsonBody, Problem, Reply, instant, ok, workspace_id};
 use crate::domain::PrincipalId;
 use crate::domain::conf::plan_change;
 use crate::domain::identities::Principal;
 use crate::domain::permissions::RequestedEntry;
-use crate::service::{Broken, Hypothesis};
+use crate::service::{Hypothesis, Impact};
 
-/// Most principals that the answer names of those that would lose or gain the permission.
-const PRINCIPALS_NAMED: usize = 100;
+/// At most so many principals are listed that would lose or gain the permission.
+const PRINCIPALS_LISTED: usize = 100;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +26,7 @@ pub(super) struct WhatIf {
     #[serde(rename = "enableTokensConfig")]
     enable_tokens: Option<Value>,
     access_control_list: Option<Vec<RequestedEntry>>,
+    /// RFC 3339 or epoch milliseconds.
     at: Option<Value>,
 }
 
@@ -33,17 +34,17 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-/// `{"maxTokenLifetimeDays"?, "enableTokensConfig"?, "access_control_list"?, "at"?}`: the tokens and
-/// the kept requests that work now and would fail then, and whose permission would be another. Nothing changes.
+/// Lists the tokens and the journal's requests that work now and would fail then, and the principals that would gain or
+/// lose the permission. Nothing is changed.
 pub(super) async fn what_if(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(wanted): Input<WhatIf>,
+    JsonBody(request): JsonBody<WhatIf>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let mut conf = Vec::new();
     for (key, value) in
-        [("maxTokenLifetimeDays", &wanted.max_token_lifetime_days), ("enableTokensConfig", &wanted.enable_tokens)]
+        [("maxTokenLifetimeDays", &request.max_token_lifetime_days), ("enableTokensConfig", &request.enable_tokens)]
     {
         conf.extend(value.as_ref().map(|value| (key.to_owned(), Some(text(value)))));
     }
@@ -54,19 +55,19 @@ pub(super) async fn what_if(
     let hypothesis = Hypothesis {
         max_token_lifetime: value("maxTokenLifetimeDays"),
         enable_tokens: value("enableTokensConfig"),
-        permissions: wanted.access_control_list,
-        at: wanted.at.as_ref().map(instant).transpose()?,
+        permissions: request.access_control_list,
+        at: request.at.as_ref().map(instant).transpose()?,
     };
     if hypothesis.is_empty() {
         return Err(Problem::bad_request(
-            "Say what would be different: maxTokenLifetimeDays, enableTokensConfig, access_control_list or at.",
+            "Give at least one of maxTokenLifetimeDays, enableTokensConfig, access_control_list and at.",
         ));
     }
     let broken = control.service.what_if(id, &hypothesis).await?;
     Ok(ok(&render(&broken)))
 }
 
-fn render(broken: &Broken) -> Value {
+fn render(broken: &Impact) -> Value {
     let tokens: Vec<Value> = broken
         .tokens
         .iter()
@@ -98,9 +99,8 @@ fn render(broken: &Broken) -> Value {
     } })
 }
 
-/// How many, and the first of them.
 fn principals_json(principals: &[Principal]) -> Value {
-    let named = principals.iter().take(PRINCIPALS_NAMED).map(|principal| {
+    let named = principals.iter().take(PRINCIPALS_LISTED).map(|principal| {
         json!({ "kind": principal.kind.as_str(), "name": principal.name, "display_name": principal.display_name })
     });
     json!({ "count": principals.len(), "principals": named.collect::<Vec<_>>() })

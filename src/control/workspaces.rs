@@ -1,17 +1,16 @@
-//! `/v1/workspaces`: fresh worlds for tests, copies of them, and the way back.
+//! `/v1/workspaces`: creates, copies, lists, resets and deletes workspaces, and saves checkpoints of them. See
+//! docs/workspaces.md.
 
 use std::num::NonZeroUsize;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::reply::{Asked, Input, Problem, Reply, json_answer, ok, workspace_id};
+use super::reply::{JsonBody, Problem, QueryParameters, Reply, json_answer, ok, workspace_id};
 use crate::domain::seeds::{self, SeedError, WorkspaceSeed};
 use crate::domain::settings::BehaviourChange;
 use crate::domain::tokens::TokenValue;
@@ -24,32 +23,38 @@ use crate::service::{ADMIN_CLIENT_ID, CreatedWorkspace, NewWorkspace};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "NewWorkspace")]
-pub(super) struct Wanted {
+pub(super) struct WorkspaceRequest {
+    /// Up to 16 digits.
     id: Option<Value>,
     account_id: Option<String>,
     name: Option<String>,
+    /// A duration, such as `2h`, after which the workspace is deleted.
     ttl: Option<String>,
+    /// Makes the workspace's ids and secrets reproducible.
     entropy_seed: Option<i64>,
     admin_token: Option<String>,
     behaviour: BehaviourChange,
+    /// Opens a port that serves this workspace; 0 picks a free one.
     port: Option<u16>,
+    /// The name of a shipped seed.
     template: Option<String>,
     seed: Option<Value>,
 }
 
-impl Wanted {
-    /// What is to be put into the workspace: a shipped seed's, or the one that was sent.
+impl WorkspaceRequest {
     fn seed(&self) -> Result<Option<WorkspaceSeed>, Problem> {
-        let wrong = |error: SeedError| Problem::bad_request(format!("seed: {error}"));
+        let invalid = |error: SeedError| Problem::bad_request(format!("seed: {error}"));
         match (&self.template, &self.seed) {
             (None, None) => Ok(None),
-            (None, Some(seed)) => seeds::parse_workspace(&seed.to_string()).map(Some).map_err(wrong),
+            (None, Some(seed)) => seeds::parse_workspace(&seed.to_string()).map(Some).map_err(invalid),
             (Some(name), None) => {
                 let found = seeds::template(name);
                 let names = seeds::TEMPLATES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-                found.map(Some).ok_or_else(|| Problem::bad_request(format!("template: there are {names}.")))
+                let advice =
+                    || Problem::bad_request(format!("template: unknown template '{name}': expected one of {names}."));
+                found.map(Some).ok_or_else(advice)
             }
-            (Some(_), Some(_)) => Err(Problem::bad_request("Say one of template and seed.")),
+            (Some(_), Some(_)) => Err(Problem::bad_request("Give either template or seed, not both.")),
         }
     }
 
@@ -57,18 +62,19 @@ impl Wanted {
         let id = self.id.map(|id| {
             let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
             let parsed = WorkspaceId::parse(&text).filter(|id| id.is_usable());
-            parsed.ok_or_else(|| Problem::bad_request(format!("id: '{text}' is none; use up to 16 digits.")))
+            parsed
+                .ok_or_else(|| Problem::bad_request(format!("id: invalid workspace id '{text}': use up to 16 digits.")))
         });
         let account = self.account_id.map(|text| {
-            AccountId::parse(&text).ok_or_else(|| Problem::bad_request("account_id: use the UUID of an account."))
+            AccountId::parse(&text).ok_or_else(|| Problem::bad_request("account_id: invalid account id: use a UUID."))
         });
         let ttl = self.ttl.map(|text| match durations::parse(&text) {
             Ok(ms) if ms > 0 => Ok(ms),
-            Ok(_) => Err(Problem::bad_request("ttl: use a span longer than nothing.")),
+            Ok(_) => Err(Problem::bad_request("ttl: invalid duration: use one longer than zero.")),
             Err(sentence) => Err(Problem::bad_request(format!("ttl: {sentence}"))),
         });
         let admin_token = self.admin_token.map(|text| {
-            let advice = "admin_token: use dapi and 32 lower-case hex digits.";
+            let advice = "admin_token: invalid token: use dapi and 32 lower-case hex digits.";
             TokenValue::parse(&text).ok_or_else(|| Problem::bad_request(advice))
         });
         Ok(NewWorkspace {
@@ -83,33 +89,37 @@ impl Wanted {
     }
 }
 
-/// Creates a workspace; answers all that a client needs to reach it.
-pub(super) async fn create(State(control): State<Control>, base: BaseUrl, Input(wanted): Input<Wanted>) -> Reply {
-    let (mut seed, port) = (wanted.seed()?, wanted.port);
-    // What is asked for counts more than what a template says.
-    if let (Some(seed), Some(name)) = (&mut seed, &wanted.name) {
+/// Answers with everything that a client needs to reach the workspace.
+pub(super) async fn create(
+    State(control): State<Control>,
+    base: BaseUrl,
+    JsonBody(request): JsonBody<WorkspaceRequest>,
+) -> Reply {
+    let (mut seed, port) = (request.seed()?, request.port);
+    // The request's own name takes precedence over the seed's.
+    if let (Some(seed), Some(name)) = (&mut seed, &request.name) {
         seed.name = Some(name.clone());
     }
     check_room(&control, port)?;
-    let created = control.service.create_workspace(&wanted.checked()?, seed.as_ref()).await?;
+    let created = control.service.create_workspace(&request.checked()?, seed.as_ref()).await?;
     created_answer(&control, base, &created, port).await
 }
 
-/// Copies a workspace into a new account.
+/// The copy gets an account of its own.
 pub(super) async fn fork(
     State(control): State<Control>,
     Path(workspace): Path<String>,
     base: BaseUrl,
-    Input(wanted): Input<Wanted>,
+    JsonBody(request): JsonBody<WorkspaceRequest>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    if wanted.seed.is_some() || wanted.template.is_some() {
-        return Err(Problem::bad_request("A copy is what it is a copy of; it takes neither template nor seed."));
+    if request.seed.is_some() || request.template.is_some() {
+        return Err(Problem::bad_request("A copy takes neither template nor seed."));
     }
-    let port = wanted.port;
-    let new = wanted.checked()?;
+    let port = request.port;
+    let new = request.checked()?;
     if new.account.is_some() {
-        return Err(Problem::bad_request("account_id: a copy has an account of its own."));
+        return Err(Problem::bad_request("account_id: a copy gets an account of its own."));
     }
     check_room(&control, port)?;
     let created = control.service.fork_workspace(id, &new).await?;
@@ -124,9 +134,9 @@ async fn created_answer(
 ) -> Reply {
     let id = created.workspace.id;
     if let Some(port) = port {
-        match open_door(control, port, id).await {
+        match open_port(control, port, id).await {
             Ok(port) => host = at_port(&host, port),
-            // All or nothing: who asked for the port has no use for the rest.
+            // All or nothing: a workspace without the requested port is of no use.
             Err(problem) => {
                 control.service.delete_workspace(id).await?;
                 return Err(problem);
@@ -148,22 +158,22 @@ async fn created_answer(
     Ok(json_answer(StatusCode::CREATED, &out.into()))
 }
 
-async fn open_door(control: &Control, port: u16, id: WorkspaceId) -> Result<u16, Problem> {
-    let doors = control.doors.as_ref().ok_or_else(no_ports)?;
-    doors.open(port, id).await.map_err(|error| no_port(&error))
+async fn open_port(control: &Control, port: u16, id: WorkspaceId) -> Result<u16, Problem> {
+    let listeners = control.extra_listeners.as_ref().ok_or_else(no_ports)?;
+    listeners.open(port, id).await.map_err(|error| no_port(&error))
 }
 
-/// Refuses a workspace whose port could not be opened, before there is any work done for it.
+/// Refuses early if no more ports can be opened, before the workspace is created.
 fn check_room(control: &Control, port: Option<u16>) -> Result<(), Problem> {
-    match (port, &control.doors) {
+    match (port, &control.extra_listeners) {
         (None, _) => Ok(()),
         (Some(_), None) => Err(no_ports()),
-        (Some(_), Some(doors)) => doors.check_room().map_err(|error| no_port(&error)),
+        (Some(_), Some(listeners)) => listeners.check_room().map_err(|error| no_port(&error)),
     }
 }
 
 pub(super) fn no_ports() -> Problem {
-    Problem::new(StatusCode::CONFLICT, "port: this server opens no ports.")
+    Problem::new(StatusCode::CONFLICT, "port: this server cannot open ports.")
 }
 
 fn no_port(error: &PortError) -> Problem {
@@ -179,7 +189,7 @@ fn workspace_json(control: &Control, workspace: &Workspace) -> Map<String, Value
         "is_default": workspace.is_default,
         "delete_at": workspace.delete_at.map(Millis::rfc3339),
         "entropy_seed": workspace.entropy_seed,
-        "port": control.doors.as_ref().and_then(|doors| doors.port_of(workspace.id)),
+        "port": control.extra_listeners.as_ref().and_then(|listeners| listeners.port_of(workspace.id)),
     });
     match out {
         Value::Object(out) => out,
@@ -187,27 +197,28 @@ fn workspace_json(control: &Control, workspace: &Workspace) -> Map<String, Value
     }
 }
 
-/// Which workspaces are listed, and how many at once.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "WantedWorkspaces")]
-pub(super) struct Listed {
-    /// A part of the id, the name or the account's id, in any letter case.
+pub(super) struct WorkspaceQuery {
+    /// A part of the workspace's id or name, or of the account's id, in any letter case.
     q: Option<String>,
-    /// How many are told at once; all, when nothing is said.
+    /// The size of a page; defaults to all workspaces.
     limit: Option<NonZeroUsize>,
-    /// The `next_page_token` of the page before, with the same `q`.
+    /// The `next_page_token` of the previous page, with the same `q`.
     page_token: Option<String>,
 }
 
-/// `?q=&limit=&page_token=`: workspaces, by id.
-pub(super) async fn list(State(control): State<Control>, Asked(listed): Asked<Listed>) -> Reply {
-    let from = listed.page_token.as_deref().map(|text| {
-        let advice = || Problem::bad_request("page_token: use the next_page_token of the page before.");
+/// Sorted by id.
+pub(super) async fn list(
+    State(control): State<Control>,
+    QueryParameters(query): QueryParameters<WorkspaceQuery>,
+) -> Reply {
+    let from = query.page_token.as_deref().map(|text| {
+        let advice = || Problem::bad_request("page_token: use the next_page_token of the previous page.");
         WorkspaceId::parse(text).ok_or_else(advice)
     });
     let from = from.transpose()?;
-    let text = listed.q.unwrap_or_default().to_lowercase();
+    let text = query.q.unwrap_or_default().to_lowercase();
     let fits = |it: &Workspace| {
         let fields = [it.id.to_string(), it.name.clone(), it.account.to_string()];
         fields.iter().any(|field| field.to_lowercase().contains(&text))
@@ -216,8 +227,8 @@ pub(super) async fn list(State(control): State<Control>, Asked(listed): Asked<Li
     found.retain(fits);
     let total = found.len();
     found.retain(|it| from.is_none_or(|from| it.id > from));
-    let left = listed.limit.is_some_and(|limit| found.len() > limit.get());
-    found.truncate(listed.limit.map_or(usize::MAX, NonZeroUsize::get));
+    let left = query.limit.is_some_and(|limit| found.len() > limit.get());
+    found.truncate(query.limit.map_or(usize::MAX, NonZeroUsize::get));
     let mut out = Map::new();
     out.insert("workspaces".into(), found.iter().map(|it| Value::from(workspace_json(&control, it))).collect());
     out.insert("total".into(), total.into());
@@ -225,7 +236,6 @@ pub(super) async fn list(State(control): State<Control>, Asked(listed): Asked<Li
     Ok(ok(&out.into()))
 }
 
-/// One workspace.
 pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let mut out = workspace_json(&control, &control.service.workspace(id).await?);
@@ -233,15 +243,14 @@ pub(super) async fn show(State(control): State<Control>, Path(workspace): Path<S
     Ok(ok(&out.into()))
 }
 
-/// Removes a workspace with all that it holds.
 pub(super) async fn remove(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     control.service.delete_workspace(id).await?;
-    if let Some(doors) = &control.doors {
-        doors.close(id);
-        // The account goes with its last workspace.
-        for account in control.service.removed_accounts(doors.accounts()).await? {
-            doors.close(account);
+    if let Some(listeners) = &control.extra_listeners {
+        listeners.close(id);
+        // An account is deleted with its last workspace.
+        for account in control.service.deleted_accounts(listeners.accounts()).await? {
+            listeners.close(account);
         }
     }
     Ok(ok(&json!({})))
@@ -250,28 +259,27 @@ pub(super) async fn remove(State(control): State<Control>, Path(workspace): Path
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reset {
+    /// `seed` (the default), `empty`, or the name of a checkpoint.
     to: Option<String>,
 }
 
-/// `{"to": "seed" | "empty" | a checkpoint}`; to the seed when absent.
 pub(super) async fn reset(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    Input(reset): Input<Reset>,
+    JsonBody(reset): JsonBody<Reset>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let name = checkpoint_name(reset.to.as_deref().unwrap_or(SEED))?;
     Ok(ok(&checkpoint_json(&control.service.reset_workspace(id, &name).await?)))
 }
 
-/// The checkpoints of a workspace, oldest first.
+/// Oldest first.
 pub(super) async fn checkpoints(State(control): State<Control>, Path(workspace): Path<String>) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let checkpoints = control.service.checkpoints(id).await?;
     Ok(ok(&json!({ "checkpoints": checkpoints.iter().map(checkpoint_json).collect::<Vec<_>>() })))
 }
 
-/// Keeps a workspace as it is now.
 pub(super) async fn put_checkpoint(
     State(control): State<Control>,
     Path((workspace, name)): Path<(String, String)>,
@@ -281,7 +289,6 @@ pub(super) async fn put_checkpoint(
     Ok(ok(&checkpoint_json(&control.service.put_checkpoint(id, &name).await?)))
 }
 
-/// Forgets a checkpoint.
 pub(super) async fn delete_checkpoint(
     State(control): State<Control>,
     Path((workspace, name)): Path<(String, String)>,
@@ -292,8 +299,11 @@ pub(super) async fn delete_checkpoint(
 }
 
 fn checkpoint_name(text: &str) -> Result<CheckpointName, Problem> {
-    let advice =
-        || Problem::bad_request(format!("'{text}' is no name; use up to 64 letters, digits, '-', '_' and '.'."));
+    let advice = || {
+        Problem::bad_request(format!(
+            "invalid checkpoint name '{text}': use up to 64 letters, digits, '-', '_' and '.'."
+        ))
+    };
     CheckpointName::parse(text).ok_or_else(advice)
 }
 
@@ -303,25 +313,4 @@ fn checkpoint_json(checkpoint: &Checkpoint) -> Value {
         "created_at": checkpoint.created_at.rfc3339(),
         "with_principals": checkpoint.has_account,
     })
-}
-
-/// A seed as JSON: everything in it that is missing is added.
-pub(super) async fn apply_seed(State(control): State<Control>, Input(body): Input<Map<String, Value>>) -> Reply {
-    let seed = seeds::parse(&Value::Object(body).to_string());
-    let seed = seed.map_err(|error| Problem::bad_request(format!("seed: {error}")))?;
-    let added = control.service.apply_seed(&seed).await?;
-    Ok(ok(&json!({ "workspaces": added.workspaces, "principals": added.principals, "tokens": added.tokens })))
-}
-
-/// The world as it is, as a seed in YAML.
-pub(super) async fn export_seed(State(control): State<Control>) -> Reply {
-    let seed = control.service.export_seed().await?;
-    let internal = |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error);
-    let text = seeds::to_yaml(&seed).map_err(internal)?;
-    Ok(([(CONTENT_TYPE, "application/yaml")], text).into_response())
-}
-
-/// The JSON Schema of seeds.
-pub(super) async fn seed_schema() -> Reply {
-    Ok(ok(&seeds::json_schema()))
 }

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Standing;
 use super::clock::WorkspaceClock;
-use super::denial::Feature;
+use super::denial::{AccessDenial, Feature};
 use super::jwt::{AccessToken, Claims, Forgery};
 use super::settings::{self, Tier};
-use super::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId, lifecycle};
+use super::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId, lifecycle};
 use crate::domain::identities::PrincipalKind;
 use crate::domain::scopes::{self, EndpointScope};
 use crate::domain::tokens::{Token, TokenEnd, TokenState};
@@ -237,7 +237,7 @@ pub struct Decision {
     /// The checks that ran, in order.
     pub trace: Vec<Step>,
     /// The caller, or the refusal.
-    pub outcome: Result<Caller, Denial>,
+    pub outcome: Result<Caller, AccessDenial>,
     /// What has to be recorded of this use of the token.
     pub used: Option<Use>,
     /// The workspace that answers, once it is known.
@@ -351,7 +351,7 @@ impl Trace {
         self.steps.push(Step { check, passed: true, because });
     }
 
-    fn fail(&mut self, check: Check, because: String, denial: Denial) -> Denial {
+    fn fail(&mut self, check: Check, because: String, denial: AccessDenial) -> AccessDenial {
         self.steps.push(Step { check, passed: false, because });
         denial
     }
@@ -383,7 +383,7 @@ fn run(
     demand: Demand,
     facts: Facts,
     system: Millis,
-) -> Result<(Caller, Option<Use>), Denial> {
+) -> Result<(Caller, Option<Use>), AccessDenial> {
     well_formed(trace, presented, &facts.found)?;
     let workspace = agreed_workspace(trace, named, facts.workspace, facts.token_belongs_to)?;
     trace.workspace = Some(workspace.id);
@@ -397,7 +397,7 @@ fn run(
     let owner = active_owner(trace, facts.owner, &workspace)?;
     if let Credential::Token(_) = credential {
         let because = token_permission(&owner)
-            .map_err(|because| trace.fail(Check::MayUseTokens, because, Denial::NoTokenPermission))?;
+            .map_err(|because| trace.fail(Check::MayUseTokens, because, AccessDenial::NoTokenPermission))?;
         trace.pass(Check::MayUseTokens, because);
     }
     covering_scope(trace, &credential, demand)?;
@@ -407,7 +407,7 @@ fn run(
     trace.pass(Check::HasRight, String::new());
     if let (Some(feature), Tier::Standard) = (demand.feature, workspace.behaviour.tier) {
         let because = "the workspace's tier is standard".into();
-        return Err(trace.fail(Check::FeatureInTier, because, Denial::NotInTier(feature)));
+        return Err(trace.fail(Check::FeatureInTier, because, AccessDenial::NotInTier(feature)));
     }
 
     let (token, used) = match credential {
@@ -433,16 +433,20 @@ enum Credential {
     Access(Claims),
 }
 
-fn well_formed(trace: &mut Trace, presented: &PresentedCredential, found: &CredentialRecord) -> Result<(), Denial> {
+fn well_formed(
+    trace: &mut Trace,
+    presented: &PresentedCredential,
+    found: &CredentialRecord,
+) -> Result<(), AccessDenial> {
     let (because, denial) = match (presented, found) {
         (PresentedCredential::Nothing, _) => {
-            ("no credential was sent, or one of a kind that this API does not take", Denial::NoCredential)
+            ("no credential was sent, or one of a kind that this API does not take", AccessDenial::NoCredential)
         }
         (PresentedCredential::Malformed, _) => (
             "the credential is neither a personal access token (dapi and 32 lower-case hex digits) nor an RS256 access token",
-            Denial::InvalidAccessToken,
+            AccessDenial::InvalidAccessToken,
         ),
-        (_, CredentialRecord::Forged(forgery)) => (forgery.because(), Denial::InvalidAccessToken),
+        (_, CredentialRecord::Forged(forgery)) => (forgery.because(), AccessDenial::InvalidAccessToken),
         (PresentedCredential::Token(_) | PresentedCredential::AccessToken(_), _) => {
             trace.pass(Check::CredentialWellFormed, String::new());
             return Ok(());
@@ -456,29 +460,29 @@ fn agreed_workspace(
     named: &NamedWorkspace,
     workspace: Option<Workspace>,
     belongs_to: Option<WorkspaceId>,
-) -> Result<Workspace, Denial> {
+) -> Result<Workspace, AccessDenial> {
     let check = Check::WorkspaceAgrees;
     let workspace = match (named, workspace, belongs_to) {
         (NamedWorkspace::Unusable(text), ..) => {
             let because = format!("the request names '{text}', which is not one workspace id");
-            return Err(trace.fail(check, because, Denial::InvalidAccessToOrg(text.clone())));
+            return Err(trace.fail(check, because, AccessDenial::InvalidAccessToOrg(text.clone())));
         }
         (NamedWorkspace::Id(id), _, Some(own)) => {
             let because = format!(
                 "the request names workspace {id}, but the token is valid in workspace {own} only; clients name the \
                  workspace of DATABRICKS_WORKSPACE_ID (workspace_id in a profile): set it to {own}, or unset it"
             );
-            return Err(trace.fail(check, because, Denial::org(*id)));
+            return Err(trace.fail(check, because, AccessDenial::org(*id)));
         }
         (NamedWorkspace::Id(id), None, None) => {
             return Err(trace.fail(check, format!(
                 "there is no workspace {id}; clients name the workspace of DATABRICKS_WORKSPACE_ID (workspace_id in \
                  a profile): unset it, or set it to a workspace of this server"
-            ), Denial::org(*id)));
+            ), AccessDenial::org(*id)));
         }
         (NamedWorkspace::Unnamed, None, _) | (NamedWorkspace::Unnamed, _, Some(_)) => {
             let because = "the request names no workspace, and the token does not pick one".into();
-            return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+            return Err(trace.fail(check, because, AccessDenial::InvalidAccessToken));
         }
         (_, Some(workspace), None) => workspace,
     };
@@ -489,10 +493,10 @@ fn agreed_workspace(
 /// Check 5 for an access token. The real service's words are about 30 seconds before
 /// (`Token is expiring within 30 seconds.`, research/api-identity-auth.md §4.2); here it works until
 /// its end and is then like any token that does not work.
-fn unexpired(trace: &mut Trace, claims: Claims, now: Millis) -> Result<Claims, Denial> {
+fn unexpired(trace: &mut Trace, claims: Claims, now: Millis) -> Result<Claims, AccessDenial> {
     if now >= claims.expiry() {
         let because = format!("its exp is {}, and it is {}", claims.expiry().0, now.0);
-        return Err(trace.fail(Check::NotExpired, because, Denial::InvalidAccessToken));
+        return Err(trace.fail(Check::NotExpired, because, AccessDenial::InvalidAccessToken));
     }
     trace.pass(Check::NotExpired, String::new());
     Ok(claims)
@@ -505,12 +509,12 @@ fn live_token(
     workspace: &Workspace,
     demand: Demand,
     now: Millis,
-) -> Result<Token, Denial> {
+) -> Result<Token, AccessDenial> {
     let check = Check::TokensEnabled;
     if let Some(because) = disabled(workspace, now) {
         // Only the token endpoints' answer is observed (governance D5); elsewhere a disabled token
         // looks like any that does not work [inferred].
-        let denial = if demand.token_api { Denial::TokensDisabled } else { Denial::InvalidAccessToken };
+        let denial = if demand.token_api { AccessDenial::TokensDisabled } else { AccessDenial::InvalidAccessToken };
         return Err(trace.fail(check, because, denial));
     }
     trace.pass(check, String::new());
@@ -521,15 +525,15 @@ fn live_token(
         CredentialRecord::Ended(token, ended) if ended.cause.is_by_time() => (token, true),
         CredentialRecord::Ended(_, TokenEnd { cause, actor, at }) => {
             let because = format!("it ended at {}: {} ({actor})", at.rfc3339(), cause.as_str());
-            return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+            return Err(trace.fail(check, because, AccessDenial::InvalidAccessToken));
         }
         CredentialRecord::Decoy(_) => {
             let because = "it is a decoy, which belongs to nobody".to_owned();
-            return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+            return Err(trace.fail(check, because, AccessDenial::InvalidAccessToken));
         }
         CredentialRecord::Nothing | CredentialRecord::Access(..) | CredentialRecord::Forged(_) => {
             let because = format!("workspace {} has no such token", workspace.id);
-            return Err(trace.fail(check, because, Denial::InvalidAccessToken));
+            return Err(trace.fail(check, because, AccessDenial::InvalidAccessToken));
         }
     };
     trace.pass(check, String::new());
@@ -539,7 +543,7 @@ fn live_token(
     if state == TokenState::Expired {
         let expiry = token.expiry_time.unwrap_or(now).rfc3339();
         let because = format!("it expired at {expiry}, and it is {}", now.rfc3339());
-        return Err(trace.fail(Check::NotExpired, because, Denial::InvalidAccessToken));
+        return Err(trace.fail(Check::NotExpired, because, AccessDenial::InvalidAccessToken));
     }
     trace.pass(Check::NotExpired, String::new());
     if state == TokenState::Inactive || swept {
@@ -549,7 +553,7 @@ fn live_token(
             None => format!("it was created at {} and never used", token.creation_time.rfc3339()),
         };
         let because = format!("{since}, {days} days or more before {}", now.rfc3339());
-        return Err(trace.fail(Check::NotInactive, because, Denial::InvalidAccessToken));
+        return Err(trace.fail(Check::NotInactive, because, AccessDenial::InvalidAccessToken));
     }
     trace.pass(Check::NotInactive, String::new());
     // Nor may it make a difference for the scopes.
@@ -567,13 +571,13 @@ fn disabled(workspace: &Workspace, now: Millis) -> Option<String> {
     })
 }
 
-fn active_owner(trace: &mut Trace, owner: Option<Owner>, workspace: &Workspace) -> Result<Owner, Denial> {
+fn active_owner(trace: &mut Trace, owner: Option<Owner>, workspace: &Workspace) -> Result<Owner, AccessDenial> {
     let owner = match owner {
         Some(owner) if owner.active => owner,
         other => {
             let who = other.map_or_else(|| "the owner".into(), |owner| format!("'{}'", owner.name));
             let because = format!("{who} is deleted, inactive or not assigned to workspace {}", workspace.id);
-            return Err(trace.fail(Check::OwnerActive, because, Denial::org(workspace.id)));
+            return Err(trace.fail(Check::OwnerActive, because, AccessDenial::org(workspace.id)));
         }
     };
     trace.pass(Check::OwnerActive, String::new());
@@ -590,7 +594,7 @@ fn token_permission(owner: &Owner) -> Result<String, String> {
     }
 }
 
-fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) -> Result<(), Denial> {
+fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) -> Result<(), AccessDenial> {
     let scopes = match credential {
         Credential::Token(token) => token.binding_scopes().map(<[String]>::to_vec),
         Credential::Access(claims) => claims.scopes(),
@@ -606,8 +610,8 @@ fn covering_scope(trace: &mut Trace, credential: &Credential, demand: Demand) ->
         });
         let because = format!("its scopes are {scopes}; the endpoint asks for {}{narrowed}", demand.scope);
         let denial = match credential {
-            Credential::Access(_) => Denial::MissingOauthScope(name),
-            Credential::Token(_) => Denial::MissingScope(name),
+            Credential::Access(_) => AccessDenial::MissingOauthScope(name),
+            Credential::Token(_) => AccessDenial::MissingScope(name),
         };
         return Err(trace.fail(Check::ScopeCovers, because, denial));
     }
@@ -622,24 +626,24 @@ fn right(
     owner: &Owner,
     workspace: &Workspace,
     now: Millis,
-) -> Result<(), (String, Denial)> {
+) -> Result<(), (String, AccessDenial)> {
     match (demand.right, credential) {
         (Right::WorkspaceAdmin, _) if !owner.standing.is_workspace_admin() => {
             let because = format!("'{}' is not in the group admins, neither directly nor through a group", owner.name);
-            Err((because, Denial::NotAdmin(owner.name.clone())))
+            Err((because, AccessDenial::NotAdmin(owner.name.clone())))
         }
         (Right::AccountApi, Credential::Token(_)) => {
-            Err(("account APIs take OAuth only".to_owned(), Denial::AccountNeedsOauth))
+            Err(("account APIs take OAuth only".to_owned(), AccessDenial::AccountNeedsOauth))
         }
         (Right::AccountAdmin | Right::AccountApi, _) if !owner.account_admin => {
             let because = format!("'{}' does not hold the role account_admin", owner.name);
-            Err((because, Denial::NotAccountAdmin(owner.name.clone())))
+            Err((because, AccessDenial::NotAccountAdmin(owner.name.clone())))
         }
         // Whoever comes by token passed these as checks 3 and 8. With tokens disabled, nobody creates
         // any, admins on OAuth neither (requirement R29).
         (Right::TokenUser, Credential::Access(_)) => match disabled(workspace, now) {
-            Some(because) => Err((because, Denial::TokensDisabled)),
-            None => token_permission(owner).map(drop).map_err(|because| (because, Denial::NoTokenPermission)),
+            Some(because) => Err((because, AccessDenial::TokensDisabled)),
+            None => token_permission(owner).map(drop).map_err(|because| (because, AccessDenial::NoTokenPermission)),
         },
         _ => Ok(()),
     }
@@ -649,12 +653,12 @@ fn right(
 /// Creation asks again inside its transaction what [`authorize`] asked before it.
 ///
 /// # Errors
-/// [`Denial::TokensDisabled`], [`Denial::NoTokenPermission`]
-pub fn may_hold_tokens(workspace: &Workspace, standing: &Standing, now: Millis) -> Result<(), Denial> {
+/// [`AccessDenial::TokensDisabled`], [`AccessDenial::NoTokenPermission`]
+pub fn may_hold_tokens(workspace: &Workspace, standing: &Standing, now: Millis) -> Result<(), AccessDenial> {
     if !workspace.tokens_enabled(now) {
-        return Err(Denial::TokensDisabled);
+        return Err(AccessDenial::TokensDisabled);
     }
-    standing.token_permission().map(drop).ok_or(Denial::NoTokenPermission)
+    standing.token_permission().map(drop).ok_or(AccessDenial::NoTokenPermission)
 }
 
 #[cfg(test)]

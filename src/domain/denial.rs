@@ -1,17 +1,15 @@
-//! Every "no" that the rules can say, with the facts needed to word it. How it looks on the wire
-//! is `http::error`'s business.
+//! Every refusal that the rules know, with the facts that its text needs, grouped by who refuses. How a refusal looks
+//! on the wire is decided by the table in `http::error`, nowhere else. Start reading at [`Denial`].
 
 use super::oauth::Refusal;
 use super::scim::Fault;
 use super::{Millis, PrincipalId, TokenId, WorkspaceId};
 use crate::domain::identities::{Directory, PrincipalKind};
 
-/// A feature of the premium plan (requirement R17).
+/// A feature of the premium plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
-    /// Token management.
     TokenManagement,
-    /// Permissions on tokens.
     TokenPermissions,
     /// A shorter maximum lifetime.
     TokenLifetime,
@@ -26,16 +24,69 @@ pub enum PathKnowledge {
     SpelledOtherwise(String),
     /// The real service has this API there.
     RealApi(&'static str),
-    /// Nothing.
     Unknown,
 }
 
-/// A refusal.
+/// Why an operation was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
+    /// By one of the ordered checks that precede every operation.
+    Access(AccessDenial),
+    /// Because of how the request is put together, or where it was sent.
+    Request(RequestDenial),
+    /// By an operation of the control API.
+    Control(ControlDenial),
+    /// By the authorization server.
+    OAuth(Refusal),
+    /// SCIM cannot do what the client asks for; the sentence says why.
+    Scim(Fault, String),
+    /// A parameter is missing, or has the wrong type or an invalid value; the sentence says which and why.
+    InvalidParameter(String),
+    /// A lifetime that the real service calls an invalid timeout: zero or negative.
+    InvalidTimeout(i64),
+    LifetimeAboveCap {
+        lifetime_seconds: i64,
+        cap_days: i64,
+    },
+    /// The owner already has as many live tokens as one principal may have.
+    QuotaExceeded,
+    /// The token does not exist, or the caller may not see it.
+    TokenNotFound(TokenId),
+    /// The same at the update endpoints, which have another code for it.
+    TokenToUpdateNotFound(TokenId),
+    /// The workspace has no token yet, and permissions require one.
+    NoTokensYet,
+    /// The workspace's cloud has no on-behalf-of tokens.
+    OnBehalfOfDisabled,
+    ServicePrincipalMayNotUseTokens(String),
+    /// Workspace admins are restricted to the service principals on which they have the user role.
+    RestrictedAdmin(String),
+    PrincipalNotFound(PrincipalId),
+    /// No principal of that name is in the workspace; the kind in the real service's words.
+    PrincipalNameNotFound(&'static str, String),
+    /// The id as the client wrote it.
+    IdentityNotFound(PrincipalKind, String),
+    /// The name as the client wrote it.
+    IdentityExists(Directory, PrincipalKind, String),
+    AccountNotFound(String),
+    /// The workspace does not exist, or belongs to another account.
+    WorkspaceNotFound(WorkspaceId),
+    InvalidConfKeys(Vec<String>),
+    /// Values that their keys do not take; `None` stands for a value that is not a string.
+    InvalidConfValues(Vec<(String, Option<String>)>),
+    /// The client's version is not the newest, which is this one.
+    StaleEtag(String),
+    /// The service principal already has as many secrets as one may have.
+    SecretQuotaExceeded,
+    SecretNotFound(String),
+}
+
+/// Why the ordered checks refused. See docs/reference/errors.md.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessDenial {
     /// No credential, or one of an unsupported kind.
     NoCredential,
-    /// The credential is not one that works here; the wire never says why.
+    /// The credential does not work here; the wire never says why.
     InvalidAccessToken,
     /// The request names a workspace that is unknown, or not the token's own, or in which the
     /// principal is inactive or not assigned.
@@ -44,124 +95,96 @@ pub enum Denial {
     TokensDisabled,
     /// The principal has neither CAN USE nor CAN MANAGE on tokens.
     NoTokenPermission,
-    /// A personal access token whose scopes do not cover the endpoint; the scope that it requires.
+    /// The scopes of the personal access token do not cover the endpoint, which requires this one.
     MissingScope(&'static str),
-    /// A workspace admin is asked for; the name of who asked.
+    /// The same for an access token.
+    MissingOauthScope(&'static str),
+    /// The endpoint requires a workspace admin; the caller's name.
     NotAdmin(String),
-    /// An account admin is asked for; the name of who asked.
+    /// The endpoint requires an account admin; the caller's name.
     NotAccountAdmin(String),
-    /// Account endpoints take OAuth only.
+    /// Account endpoints take OAuth access tokens only.
     AccountNeedsOauth,
+    /// The plan does not include the feature.
+    NotInTier(Feature),
+}
+
+/// Why a request was refused for its form or its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestDenial {
     /// No such route, or one of the real service's that is not emulated.
     EndpointNotFound {
-        /// The request's method.
         method: String,
-        /// The request's path.
         path: String,
-        /// What is known of the path.
         known: PathKnowledge,
     },
-    /// A header that has one value came more than once: two readers may go by different ones.
+    /// An endpoint of workspaces' hosts that the account's host does not have.
+    NotOnAccountHost {
+        method: String,
+        path: String,
+    },
+    /// A header that has one value was sent more than once: two readers may choose different ones.
     RepeatedHeader(&'static str),
     /// The endpoint of SQL drivers, which retry any other refusal for minutes.
     SqlNotEmulated,
-    /// The body is encoded in a way that is not read; the encoding's name.
+    /// The body has this Content-Encoding.
     UnsupportedEncoding(String),
-    /// The body is not a JSON object.
-    MalformedRequest(String),
-    /// The body is larger than the limit.
+    /// The body is not a JSON object; the parser's message.
+    MalformedBody(String),
     BodyTooLarge,
     /// The body took too long to arrive.
     BodyTimeout,
-    /// A parameter is missing or of the wrong type or value; the sentence says which and why.
-    InvalidParameter(String),
-    /// An endpoint of workspaces' hosts that the account's host does not have.
-    NotOnAccountHost {
-        /// The request's method.
-        method: String,
-        /// Its path.
-        path: String,
-    },
-    /// A lifetime that the real service calls an invalid timeout: zero or negative.
-    InvalidTimeout(i64),
-    /// A lifetime above the effective cap.
-    LifetimeAboveCap {
-        /// What was asked for.
-        lifetime_seconds: i64,
-        /// What is allowed.
-        cap_days: i64,
-    },
-    /// The owner already holds the most live tokens that one may hold.
-    QuotaExceeded,
-    /// No such token, or not one that the caller may see.
-    TokenNotFound(TokenId),
-    /// No such token, said by the update endpoints with another code (governance §2.9).
-    TokenToUpdateNotFound(TokenId),
-    /// No such user, service principal or group.
-    PrincipalNotFound(PrincipalId),
-    /// No principal of that name is in the workspace; the kind as the real service words it.
-    PrincipalNameNotFound(&'static str, String),
-    /// The plan does not include the feature.
-    NotInTier(Feature),
-    /// Keys that the workspace configuration does not have.
-    InvalidConfKeys(Vec<String>),
-    /// Values that their keys do not take; `None` was no text.
-    InvalidConfValues(Vec<(String, Option<String>)>),
-    /// The workspace's cloud offers no on-behalf-of tokens.
-    OnBehalfOfDisabled,
-    /// The service principal may not use tokens.
-    ServicePrincipalMayNotUseTokens(String),
-    /// Workspace admins are restricted to service principals that they hold the user role on.
-    RestrictedAdmin(String),
-    /// The workspace has no token yet, and permissions need one (governance §2.6).
-    NoTokensYet,
-    /// There is no such workspace, or not in the account.
-    WorkspaceNotFound(WorkspaceId),
-    /// Control API: there is one with that id.
+}
+
+/// Why the control API refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlDenial {
     WorkspaceExists(WorkspaceId),
-    /// Control API: the workspace that answers when nothing names one cannot be removed.
+    /// The workspace that answers when a request names none cannot be deleted.
     DefaultWorkspaceStays,
-    /// Control API: the workspace has no such checkpoint.
     CheckpointNotFound(String),
-    /// Control API: the workspace has no such fault.
     FaultNotFound(String),
-    /// Control API: a clock cannot be set back.
+    /// A clock cannot be set back.
     TimeGoesForward {
-        /// What it shows.
         now: Millis,
-        /// What it was to show.
         wanted: Millis,
     },
-    /// Control API: no event of that kind, or of that token, is to come.
+    /// No event of that kind, or of that token, is upcoming.
     NothingComes(String),
-    /// The version that the client knows is not the newest; which one is.
-    StaleEtag(String),
-    /// No such user, service principal or group in the directory; the id as the client wrote it.
-    IdentityNotFound(PrincipalKind, String),
-    /// The directory has a user, service principal or group of that name; the name as asked for.
-    IdentityExists(Directory, PrincipalKind, String),
-    /// What the client says in SCIM cannot be done; the sentence says why.
-    Scim(Fault, String),
-    /// An access token whose scopes do not cover the endpoint; the scope that it asks for.
-    MissingOauthScope(&'static str),
-    /// No access token is issued.
-    OAuth(Refusal),
-    /// There is no such account here.
-    AccountNotFound(String),
-    /// The service principal already has the most secrets that one may have.
-    SecretQuotaExceeded,
-    /// The service principal has no such secret.
-    SecretNotFound(String),
 }
 
 impl Denial {
-    /// The refusal of a workspace by id.
+    /// The refusal of a workspace.
+    pub fn org(id: WorkspaceId) -> Self {
+        AccessDenial::org(id).into()
+    }
+
+    pub fn parameter(sentence: impl Into<String>) -> Self {
+        Self::InvalidParameter(sentence.into())
+    }
+}
+
+impl AccessDenial {
+    /// The refusal of a workspace.
     pub fn org(id: WorkspaceId) -> Self {
         Self::InvalidAccessToOrg(id.to_string())
     }
+}
 
-    /// The refusal of a parameter.
-    pub fn parameter(sentence: impl Into<String>) -> Self {
-        Self::InvalidParameter(sentence.into())
+impl From<AccessDenial> for Denial {
+    fn from(denial: AccessDenial) -> Self {
+        Self::Access(denial)
+    }
+}
+
+impl From<RequestDenial> for Denial {
+    fn from(denial: RequestDenial) -> Self {
+        Self::Request(denial)
+    }
+}
+
+impl From<ControlDenial> for Denial {
+    fn from(denial: ControlDenial) -> Self {
+        Self::Control(denial)
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::authorize::{Check, Demand, Parties, Party, Right, Step};
-use super::denial::Feature;
+use super::denial::{AccessDenial, Feature, RequestDenial};
 use super::{Denial, WorkspaceId};
 use crate::domain::identities::PrincipalKind;
 
@@ -212,10 +212,10 @@ impl RefusedRequest<'_> {
 
     fn has_right(self) -> Remedy {
         match self.denial {
-            Denial::AccountNeedsOauth => self.other_credential(),
-            Denial::NotAccountAdmin(_) => self.make_account_admin(),
-            Denial::TokensDisabled => self.enable_tokens(),
-            Denial::NoTokenPermission => self.permit_owner(),
+            Denial::Access(AccessDenial::AccountNeedsOauth) => self.other_credential(),
+            Denial::Access(AccessDenial::NotAccountAdmin(_)) => self.make_account_admin(),
+            Denial::Access(AccessDenial::TokensDisabled) => self.enable_tokens(),
+            Denial::Access(AccessDenial::NoTokenPermission) => self.permit_owner(),
             _ => self.join_admins(),
         }
     }
@@ -235,11 +235,11 @@ impl RefusedRequest<'_> {
                 "Nothing brings a token back: name a live one that the caller may see. The tombstones list those that \
                  ended.",
             ),
-            Denial::TokensDisabled => self.enable_tokens(),
-            Denial::NoTokenPermission => self.permit_owner(),
-            Denial::NotAdmin(_) => self.join_admins(),
-            Denial::NotAccountAdmin(_) => self.make_account_admin(),
-            Denial::NotInTier(_) => self.premium(),
+            Denial::Access(AccessDenial::TokensDisabled) => self.enable_tokens(),
+            Denial::Access(AccessDenial::NoTokenPermission) => self.permit_owner(),
+            Denial::Access(AccessDenial::NotAdmin(_)) => self.join_admins(),
+            Denial::Access(AccessDenial::NotAccountAdmin(_)) => self.make_account_admin(),
+            Denial::Access(AccessDenial::NotInTier(_)) => self.premium(),
             Denial::ServicePrincipalMayNotUseTokens(name) => {
                 let text = format!("Give CAN_USE on tokens to '{name}' first.");
                 Remedy::new(text, vec![permit("service_principal_name", name)])
@@ -252,11 +252,13 @@ impl RefusedRequest<'_> {
                 "Nothing allows this in a workspace on Azure: there, the service principal creates the token itself, \
                  with its OAuth credential.",
             ),
-            Denial::EndpointNotFound { .. } => {
+            Denial::Request(RequestDenial::EndpointNotFound { .. }) => {
                 Remedy::words("Call a route that is emulated: docs/compatibility.md lists them.")
             }
             Denial::StaleEtag(etag) => Remedy::words(format!("Send the newest etag: {etag}")),
-            Denial::MalformedRequest(detail) => Remedy::words(format!("Send a JSON object: {detail}")),
+            Denial::Request(RequestDenial::MalformedBody(detail)) => {
+                Remedy::words(format!("Send a JSON object: {detail}"))
+            }
             _ => Remedy::words("Change the request as the message says."),
         }
     }
@@ -309,8 +311,8 @@ impl RefusedRequest<'_> {
 
     fn premium(self) -> Remedy {
         let feature = match self.denial {
-            Denial::NotInTier(Feature::TokenLifetime) => "A maximum lifetime is",
-            Denial::NotInTier(Feature::TokenPermissions) => "Permissions on tokens are",
+            Denial::Access(AccessDenial::NotInTier(Feature::TokenLifetime)) => "A maximum lifetime is",
+            Denial::Access(AccessDenial::NotInTier(Feature::TokenPermissions)) => "Permissions on tokens are",
             _ => "Token management is",
         };
         let text = format!(

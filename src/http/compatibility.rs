@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::routes::{ROUTES, Route};
+use super::route::Route;
+use super::routes::ROUTES;
 
 /// A client whose suite went through an operation.
 #[derive(Debug, Deserialize, Serialize)]
@@ -73,7 +74,7 @@ const HEAD: &str = "# What is emulated
 
 For anyone who asks whether a route is emulated, and how faithfully.
 
-This page is generated from the route table (`src/http/routes.rs`) and from what the official clients did in the tests
+This page is generated from the route table (`src/http/routes/`) and from what the official clients did in the tests
 (`src/http/proofs.json`, written by `tests/clients/prove`); `GET /_mock/v1/compat` has it as JSON. Any other path answers
 404 `ENDPOINT_NOT_FOUND` and says whether the real service has it.
 
@@ -85,8 +86,8 @@ This page is generated from the route table (`src/http/routes.rs`) and from what
 | inferred | The route is known; what it does was concluded. |
 | own | The real service has no such route. |
 
-Evidence: [acceptance] an official client's own test against the real service, [doc] the official documentation, [client] code
-of real clients that depends on it, [observed] recorded from the real service, [inferred] concluded. *Proved by* names the
+Evidence: [documented] the official documentation, [client] code of real clients that depends on it, or their own acceptance
+tests, [observed] recorded from the real service, [inferred] concluded. *Proved by* names the
 clients whose own calls in `tests/clients` succeeded, and the day. Whether they got the right answers is for their suites to
 say, not for this table.
 

@@ -1,4 +1,7 @@
-//! Reads from a request what it shows as credential and which workspace it names.
+//! What a request shows as its credential, and which workspace it names. Parsed once a request, by
+//! [`Credentials::of`]; whether the credential works is for the ordered checks.
+
+use std::fmt;
 
 use axum::extract::Query;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -11,55 +14,92 @@ use crate::domain::authorize::{NamedWorkspace, PresentedCredential};
 use crate::domain::journal::CredentialKind;
 use crate::domain::jwt::AccessToken;
 use crate::domain::tokens::TokenValue;
+use crate::web::connection::WORKSPACE_ID;
 
-/// The header by which clients name a workspace.
-pub const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-databricks-workspace-id");
-/// Its older name, by which every answer names its workspace, too.
+/// The older name of [`WORKSPACE_ID`], by which every answer names its workspace, too.
 pub const ORG_ID: HeaderName = HeaderName::from_static("x-databricks-org-id");
 
-/// Headers that are refused when they come more than once. What the real front end does then is not known
-/// \[inferred\]; `Host` is the HTTP layer's.
+/// Headers that are refused when they are sent more than once. What the real front end does then is not known
+/// \[inferred\]; the listener refuses a second `Host`.
 const SENT_ONCE: [(HeaderName, &str); 2] = [(AUTHORIZATION, "Authorization"), (CONTENT_TYPE, "Content-Type")];
 
-/// A header that came more than once and may not.
+/// A header that was sent more than once and may not be.
 pub fn repeated(headers: &HeaderMap) -> Option<&'static str> {
     SENT_ONCE.iter().find(|(name, _)| headers.get_all(name).iter().nth(1).is_some()).map(|(_, shown)| *shown)
 }
 
-/// The credential in `Authorization`: `Bearer TOKEN`, or `Basic` with the user name `token` and the
-/// token as password, which is what `curl -n` sends (governance D2). Other user names were retired
-/// by the real service in 2024 and count as unsupported.
-pub fn presented(headers: &HeaderMap) -> PresentedCredential {
-    let Some(header) = headers.get(AUTHORIZATION) else { return PresentedCredential::Nothing };
-    let secret = match basic(header) {
-        Some((user, password)) => (user == "token").then_some(password),
-        None => scheme_and_rest(header, "bearer").map(str::to_owned),
-    };
-    match secret.filter(|secret| !secret.is_empty()) {
-        None => PresentedCredential::Nothing,
-        Some(secret) => token(&secret).unwrap_or(PresentedCredential::Malformed),
+/// What a request says about who sent it.
+#[derive(Clone)]
+pub struct Credentials {
+    /// `Bearer TOKEN`, or `Basic` with the user name `token` and the token as password, which is what `curl -n`
+    /// sends. The real service retired other user names in 2024; they count as unsupported.
+    pub presented: PresentedCredential,
+    /// The kind of [`presented`](Self::presented), for the journal.
+    pub kind: CredentialKind,
+    /// User name and password, whoever they are for: OAuth's clients send them, too.
+    pub basic: Option<(String, String)>,
+    bearer: Option<String>,
+    /// The workspace that the request names.
+    pub workspace: NamedWorkspace,
+    /// A header that was sent more than once and may not be.
+    pub repeated: Option<&'static str>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
-fn token(secret: &str) -> Option<PresentedCredential> {
-    let personal = TokenValue::parse(secret).map(|value| PresentedCredential::Token(value.id()));
-    personal.or_else(|| AccessToken::parse(secret).map(PresentedCredential::AccessToken))
+impl Credentials {
+    /// Those of a request.
+    pub fn of(headers: &HeaderMap, uri: &Uri) -> Self {
+        let header = headers.get(AUTHORIZATION);
+        let basic = header.and_then(basic);
+        let bearer = header.and_then(|header| scheme_and_rest(header, "bearer")).map(str::to_owned);
+        let secret = match &basic {
+            Some((user, password)) => (user == "token").then_some(password),
+            None => bearer.as_ref(),
+        };
+        let presented = match secret.filter(|secret| !secret.is_empty()) {
+            None => PresentedCredential::Nothing,
+            Some(secret) => match TokenValue::parse(secret) {
+                Some(value) => PresentedCredential::Token(value.id()),
+                None => {
+                    AccessToken::parse(secret).map_or(PresentedCredential::Malformed, PresentedCredential::AccessToken)
+                }
+            },
+        };
+        let kind = match presented {
+            PresentedCredential::Nothing => CredentialKind::None,
+            PresentedCredential::Malformed => CredentialKind::Malformed,
+            PresentedCredential::Token(_) if basic.is_some() => CredentialKind::PatBasic,
+            PresentedCredential::Token(_) => CredentialKind::PatBearer,
+            PresentedCredential::AccessToken(_) => CredentialKind::Oauth,
+        };
+        Self { presented, kind, basic, bearer, workspace: named_workspace(headers, uri), repeated: repeated(headers) }
+    }
+
+    /// The secret in `Authorization`, whatever it is for: the bearer, or the password of `Basic`.
+    pub fn secret(&self) -> Option<&str> {
+        self.basic.as_ref().map(|(_, password)| password).or(self.bearer.as_ref()).map(String::as_str)
+    }
 }
 
-/// User name and password of `Basic`; `None` for other schemes and what is not such a pair.
-pub fn basic(header: &HeaderValue) -> Option<(String, String)> {
+/// User name and password of `Basic`; `None` for other schemes, and for text that is not such a pair.
+fn basic(header: &HeaderValue) -> Option<(String, String)> {
     let pair = STANDARD.decode(scheme_and_rest(header, "basic")?).ok()?;
     let pair = String::from_utf8(pair).ok()?;
     pair.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
 }
 
-fn scheme_and_rest<'a>(header: &'a HeaderValue, wanted: &str) -> Option<&'a str> {
+fn scheme_and_rest<'a>(header: &'a HeaderValue, expected: &str) -> Option<&'a str> {
     let (scheme, rest) = header.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case(wanted).then(|| rest.trim())
+    scheme.eq_ignore_ascii_case(expected).then(|| rest.trim())
 }
 
 /// The workspace named by `X-Databricks-Workspace-Id`, the older `X-Databricks-Org-Id`, or `?o=`.
-/// Several that agree are one; several that do not, or text that is no id, are unusable.
+/// Several that agree count as one; several that differ, or text that is not an id, are unusable.
 pub fn named_workspace(headers: &HeaderMap, uri: &Uri) -> NamedWorkspace {
     let mut texts: Vec<String> = Vec::new();
     for name in [WORKSPACE_ID, ORG_ID] {
@@ -81,25 +121,6 @@ pub fn named_workspace(headers: &HeaderMap, uri: &Uri) -> NamedWorkspace {
     named
 }
 
-/// The secret in `Authorization`, whatever the scheme says of it: the bearer, or the password of `Basic`.
-pub fn secret(headers: &HeaderMap) -> Option<String> {
-    let header = headers.get(AUTHORIZATION)?;
-    let password = basic(header).map(|(_, password)| password);
-    password.or_else(|| scheme_and_rest(header, "bearer").map(str::to_owned))
-}
-
-/// What kind of credential it is, for the journal.
-pub fn kind(headers: &HeaderMap, presented: &PresentedCredential) -> CredentialKind {
-    let by_basic = headers.get(AUTHORIZATION).is_some_and(|header| basic(header).is_some());
-    match presented {
-        PresentedCredential::Nothing => CredentialKind::None,
-        PresentedCredential::Malformed => CredentialKind::Malformed,
-        PresentedCredential::Token(_) if by_basic => CredentialKind::PatBasic,
-        PresentedCredential::Token(_) => CredentialKind::PatBearer,
-        PresentedCredential::AccessToken(_) => CredentialKind::Oauth,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +130,7 @@ mod tests {
     fn shown(authorization: &str) -> PresentedCredential {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, authorization.parse().unwrap());
-        presented(&headers)
+        Credentials::of(&headers, &Uri::default()).presented
     }
 
     #[test]
@@ -130,7 +151,7 @@ mod tests {
             assert_eq!(shown(nothing), PresentedCredential::Nothing, "{nothing}");
         }
         assert_eq!(shown("Bearer nonsense"), PresentedCredential::Malformed);
-        assert_eq!(presented(&HeaderMap::new()), PresentedCredential::Nothing);
+        assert_eq!(Credentials::of(&HeaderMap::new(), &Uri::default()).presented, PresentedCredential::Nothing);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use serde_json::{Map, Value};
 use super::error::ApiError;
 use crate::domain::audit::Origin;
 use crate::domain::authorize::Caller;
+use crate::domain::denial::RequestDenial;
 use crate::domain::plain_words::in_plain_words;
 use crate::domain::{AccountId, Denial, PrincipalId};
-use crate::http::layers::{Received, RequestOrigin};
+use crate::http::context::RequestContext;
 use crate::service::Call;
 
 /// The authorized caller and where it calls from.
@@ -48,10 +49,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Called {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let RequestContext { caller, origin, .. } = parts.extensions.get().ok_or(ApiError::Internal)?;
         // Missing only if a route that needs a caller were marked open: a defect.
-        let caller = parts.extensions.get::<Arc<Caller>>().cloned().ok_or(ApiError::Internal)?;
-        let origin = parts.extensions.get::<RequestOrigin>().cloned().ok_or(ApiError::Internal)?.0;
-        Ok(Self { caller, origin })
+        let caller = caller.clone().ok_or(ApiError::Internal)?;
+        Ok(Self { caller, origin: origin.clone() })
     }
 }
 
@@ -64,8 +65,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Received(received) = parts.extensions.get::<Received>().cloned().ok_or(ApiError::Internal)?;
-        Ok(Self(parse_object(&received?)?))
+        let RequestContext { body, .. } = parts.extensions.get().ok_or(ApiError::Internal)?;
+        Ok(Self(parse_object(body.as_ref().map_err(Denial::clone)?)?))
     }
 }
 
@@ -103,13 +104,13 @@ impl<'de> Deserialize<'de> for Members {
 /// Reads a JSON object.
 ///
 /// # Errors
-/// [`Denial::MalformedRequest`] for what is none; [`Denial::InvalidParameter`] naming the field of a wrong type.
+/// [`RequestDenial::MalformedBody`] for what is none; [`Denial::InvalidParameter`] naming the field of a wrong type.
 pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
     let text = bytes.trim_ascii();
     let text = if text.is_empty() { b"{}" } else { text };
     // serde would take an array for a struct, field by field.
     if text.first() != Some(&b'{') {
-        return Err(Denial::MalformedRequest("expected a JSON object".into()));
+        return Err(RequestDenial::MalformedBody("expected a JSON object".into()).into());
     }
     let mut reader = serde_json::Deserializer::from_slice(text);
     let parsed = serde_path_to_error::deserialize::<_, T>(&mut reader);
@@ -128,7 +129,7 @@ pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 fn malformed(error: serde_json::Error) -> Denial {
-    Denial::MalformedRequest(error.to_string())
+    RequestDenial::MalformedBody(error.to_string()).into()
 }
 
 fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
@@ -260,11 +261,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Arguments {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = Parameters::from_request_parts(parts, state).await?;
-        let Received(received) = parts.extensions.get::<Received>().cloned().ok_or(ApiError::Internal)?;
-        let received = received?;
+        let RequestContext { body, .. } = parts.extensions.get().ok_or(ApiError::Internal)?;
+        let body = body.as_ref().map_err(Denial::clone)?;
         // Some clients send null where there is nothing to say.
-        let is_null = received.trim_ascii() == b"null";
-        let Members(body) = if is_null { Members::default() } else { parse_object(&received)? };
+        let is_null = body.trim_ascii() == b"null";
+        let Members(body) = if is_null { Members::default() } else { parse_object(body)? };
         Ok(Self { query, body })
     }
 }
@@ -309,9 +310,16 @@ mod tests {
             "{\"n\":1e999999}",
             "{\"text\":\"\\ud800\"}",
         ] {
-            assert!(matches!(parse(text), Err(Denial::MalformedRequest(_))), "{text:?}: {:?}", parse(text));
+            assert!(
+                matches!(parse(text), Err(Denial::Request(RequestDenial::MalformedBody(_)))),
+                "{text:?}: {:?}",
+                parse(text)
+            );
         }
-        assert!(matches!(parse_object::<Sample>(b"{\"text\":\"\xff\"}"), Err(Denial::MalformedRequest(_))));
+        assert!(matches!(
+            parse_object::<Sample>(b"{\"text\":\"\xff\"}"),
+            Err(Denial::Request(RequestDenial::MalformedBody(_)))
+        ));
         for text in ["{\"n\":\"5\"}", "{\"n\":5.5}", "{\"n\":99999999999999999999}", "{\"n\":{}}", "{\"n\":1,\"n\":2}"]
         {
             assert!(

@@ -3,32 +3,26 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::credential::{basic, named_workspace};
+use super::context::{Interruption, Outcome};
 use super::error::ApiError;
-use super::guard::{Decided, answer_in_time};
-use super::routes::Route;
 use super::{App, redaction};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, PresentedCredential};
 use crate::domain::faults::{self, Fault, Kind, MAX_DELAY_MS, When};
 use crate::domain::{TokenId, WorkspaceId};
-use crate::http::layers::Received;
 use crate::service::Error;
-use crate::web::connection::CloseConnection;
+use crate::web::connection::drop_connection;
 
 /// The header with the numbers of the faults that fired in an exchange.
 pub const FAULT: HeaderName = HeaderName::from_static("x-dapi-mock-fault");
@@ -42,23 +36,6 @@ const LOGIN_PAGE: &str = "<!doctype html><html><head><meta charset=\"utf-8\"/>\
 /// How long the first half of a truncated body has to go out.
 const TRUNCATED_AFTER: Duration = Duration::from_millis(10);
 
-/// What breaks an answer on its way; goes with it, the first to the server, the others to
-/// [`interrupted`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interruption {
-    /// The connection ends before the first byte.
-    Drop,
-    /// The connection ends in the middle of the body.
-    Truncate,
-    /// The body pauses in its middle.
-    Pause(Duration),
-}
-
-/// Whether a fault drops the connection in place of this answer.
-pub fn is_dropped(response: &Response) -> bool {
-    response.extensions().get() == Some(&Interruption::Drop)
-}
-
 /// The faults that fired at a request, in order; only the last one can decide about the answer.
 #[derive(Clone, Debug, Default)]
 pub struct ArmedFaults(pub Vec<Fault>);
@@ -66,7 +43,7 @@ pub struct ArmedFaults(pub Vec<Fault>);
 impl ArmedFaults {
     /// Lets a request meet the faults of its workspace.
     pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
-        let fired = app.service.meet_faults(workspace, request).await?;
+        let fired = app.service.match_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
             let path = redaction::line(request.path);
@@ -100,7 +77,7 @@ impl ArmedFaults {
             }
             Some(Kind::DropConnection) => {
                 let mut response = Response::new(Body::empty());
-                response.extensions_mut().insert(Interruption::Drop);
+                Outcome::of_mut(&mut response).interruption = Some(Interruption::Drop);
                 Some(response)
             }
             Some(_) => None,
@@ -142,11 +119,11 @@ impl ArmedFaults {
         }
         let mut response = self.answer(When::After).unwrap_or(response);
         if self.of_kind(Kind::TruncateBody).next().is_some() {
-            response.extensions_mut().insert(Interruption::Truncate);
+            Outcome::of_mut(&mut response).interruption = Some(Interruption::Truncate);
         }
         if let Some(fault) = self.of_kind(Kind::SlowBody).last() {
             let pause = Duration::from_millis(fault.rule.effect.delay_ms.unwrap_or(0).into());
-            response.extensions_mut().insert(Interruption::Pause(pause));
+            Outcome::of_mut(&mut response).interruption = Some(Interruption::Pause(pause));
         }
         let ids: Vec<String> = self.0.iter().map(|fault| fault.id.to_string()).collect();
         if let Ok(ids) = HeaderValue::from_str(&ids.join(", ")) {
@@ -171,74 +148,25 @@ pub fn described<'a>(
     faults::Request { method, path, principal, token, client: &origin.user_agent }
 }
 
-/// An OAuth endpoint, which is open: the faults of the workspace that the request names, else of the
-/// default one. The principal is the client.
-pub async fn at_oauth_endpoint(
-    app: &App,
-    route: &'static Route,
-    origin: Arc<Origin>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Error> {
-    let named = named_workspace(request.headers(), request.uri());
-    let workspace = app.service.answering_workspace(&named).await?;
-    let (client, secrets) = shown_to_oauth(&request);
-    let mut met = ArmedFaults::default();
-    if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let asked = described(method.as_str(), &path, client.as_deref(), &PresentedCredential::Nothing, &origin);
-        met = ArmedFaults::at(app, workspace.id, &asked).await?;
-        sleep(met.delay(When::Before)).await;
-    }
-    let response = match met.answer(When::Before) {
-        Some(response) => response,
-        None => answer_in_time(next, request).await,
-    };
-    let mut response = met.end(response).await;
-    if response.extensions().get::<ApiError>().is_some() {
-        for secret in secrets {
-            app.service.meet_stranger(&secret, &origin).await?;
-        }
-    }
-    let incarnation = workspace.as_ref().map_or(0, |workspace| workspace.incarnation);
-    let workspace = workspace.map(|workspace| workspace.id);
-    let owner = client.as_deref().map(redaction::line);
-    let open = Decided::open(route, workspace, origin);
-    response.extensions_mut().insert(Arc::new(Decided { incarnation, owner, met, ..open }));
-    Ok(response)
-}
-
-/// The client that asks for an access token, whether it is one or not, and all that may be its secret.
-fn shown_to_oauth(request: &Request) -> (Option<String>, Vec<String>) {
-    let basic = request.headers().get(AUTHORIZATION).and_then(basic);
-    let body = request.extensions().get().and_then(|Received(body)| body.as_ref().ok());
-    let form: Vec<_> = form_urlencoded::parse(body.map_or(&[][..], |body| body)).into_owned().collect();
-    let in_form = form.iter().find(|(key, _)| key == "client_id").map(|(_, client)| client.clone());
-    let client = basic.as_ref().map(|(client, _)| client.clone()).or(in_form);
-    let secrets = basic.into_iter().chain(form).map(|(_, value)| value).collect();
-    (client, secrets)
-}
-
-/// An answer that is to break in its middle, with the body that does. Where there is no body to break, the
-/// connection is dropped.
-pub async fn interrupted(mut response: Response) -> Response {
-    let Some(interruption) = response.extensions().get().copied() else { return response };
+/// The answer with a body that breaks in its middle, or pauses there. Where there is no body to break, the connection
+/// is dropped.
+pub async fn interrupted(mut response: Response, interruption: Interruption) -> Response {
     let (pause, breaks) = match interruption {
         Interruption::Drop => {
-            response.extensions_mut().insert(CloseConnection);
+            drop_connection(&mut response);
             return response;
         }
         Interruption::Truncate => (TRUNCATED_AFTER, true),
         Interruption::Pause(pause) => (pause, false),
     };
-    let (mut parts, body) = response.into_parts();
+    let (parts, body) = response.into_parts();
     let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    if whole.is_empty() && breaks {
-        parts.extensions.insert(Interruption::Drop);
-        parts.extensions.insert(CloseConnection);
+    let is_empty = whole.is_empty();
+    let mut response = Response::from_parts(parts, Body::new(Halves::new(whole, pause, breaks)));
+    if is_empty && breaks {
+        drop_connection(&mut response);
     }
-    let body = Body::new(Halves::new(whole, pause, breaks));
-    Response::from_parts(parts, body)
+    response
 }
 
 /// A body that is announced in full, and stops in its middle.

@@ -1,4 +1,5 @@
-//! Stands before every handler: runs the ordered checks, hands the caller on, or refuses.
+//! Stands before every handler: runs the ordered checks, lets armed faults have their effect, and calls the handler or
+//! refuses. What the checks ask is decided in `domain::authorize`. Start reading at [`authorize`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,289 +8,275 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::DATE;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri};
+use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::context::{Outcome, RequestContext, Verdict};
+use super::credential::{Credentials, ORG_ID};
 use super::error::{ApiError, wire};
 use super::faults::{self, ArmedFaults};
-use super::host::AskedHost;
-use super::routes::Route;
-use super::{App, catalogue, credential, redaction};
+use super::route::{Role, Route};
+use super::{App, catalogue, redaction};
 use crate::domain::audit::{Action, Origin};
-use crate::domain::authorize::{Decision, Demand, Parties, PresentedCredential, Right, Step};
+use crate::domain::authorize::{Caller, Decision, Demand, PresentedCredential, Right};
+use crate::domain::denial::RequestDenial;
 use crate::domain::faults::When;
-use crate::domain::journal::CredentialKind;
 use crate::domain::oauth::Refusal;
 use crate::domain::{Denial, Millis, WorkspaceId};
-use crate::http::layers::RequestOrigin;
 use crate::service::{Authorized, Error, Refused, StoreError};
 
 /// How long the checks may take, and then what the request is for. Faults that delay a request are not counted.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What was decided about a request; goes with the answer to [`finish`](crate::http::layers::finish).
-#[derive(Clone, Debug)]
-pub struct Decided {
-    /// The route, if the path has one.
-    pub route: Option<&'static Route>,
-    /// What was shown as credential.
-    pub presented: PresentedCredential,
-    /// Of what kind that is.
-    pub credential: CredentialKind,
-    /// The workspace that answers.
-    pub workspace: Option<WorkspaceId>,
-    /// Which one that is, of all that had its id.
-    pub incarnation: i64,
-    /// What its clock showed.
-    pub now: Option<Millis>,
-    /// The owner of the credential, where it is known.
-    pub owner: Option<String>,
-    /// The checks that ran.
-    pub trace: Vec<Step>,
-    /// Whom and what they were about.
-    pub parties: Parties,
-    /// Where the request came from, with the id that it has once its workspace is known.
-    pub origin: Arc<Origin>,
-    /// The faults that fired.
-    pub met: ArmedFaults,
-}
-
-impl Decided {
-    /// About an open route, or a request that comes to no check.
-    pub fn open(route: impl Into<Option<&'static Route>>, workspace: Option<WorkspaceId>, origin: Arc<Origin>) -> Self {
-        Self {
-            route: route.into(),
-            presented: PresentedCredential::Nothing,
-            credential: CredentialKind::None,
-            workspace,
-            incarnation: 0,
-            now: None,
-            owner: None,
-            trace: Vec::new(),
-            parties: Parties::default(),
-            origin,
-            met: ArmedFaults::default(),
-        }
-    }
-
-    /// What the path demands.
-    pub fn demand(&self) -> Demand {
-        self.route.map_or(Demand::UNROUTED, |route| route.demand)
-    }
-
-    /// The check that refused, if one did.
-    pub fn refused_by(&self) -> Option<&Step> {
-        self.trace.last().filter(|step| !step.passed)
-    }
-}
-
-/// Lets a request through to its handler once all checks of spec §4 have passed.
+/// Lets a request through to its handler once all checks have passed. See docs/reference/wire.md.
 pub async fn authorize(
     State((app, route)): State<(App, Option<&'static Route>)>,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
+    Extension(context): Extension<RequestContext>,
     request: Request,
     next: Next,
 ) -> Response {
     // The account's host does not know the API of workspaces, whoever asks.
-    let is_elsewhere = AskedHost::of(request.headers(), request.extensions()).is_account()
-        && route.is_some_and(|route| !route.is_on_account_host());
-    if is_elsewhere {
-        let answered = check(&app, None, Demand::UNROUTED, &origin, request, Behind::OtherHost).await;
+    if context.host.is_account() && route.is_some_and(|route| !route.is_on_account_host) {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let refusal = RequestDenial::NotOnAccountHost { method, path };
+        let answered = check(&app, None, context, request, Handler::Refusal(refusal)).await;
         return answered.unwrap_or_else(|error| ApiError::from(error).into_response());
     }
-    let demand = route.map_or(Demand::UNROUTED, |route| route.demand);
-    let repeated = credential::repeated(request.headers()).filter(|_| !route.is_some_and(Route::is_of_health));
-    if let Some(name) = repeated {
-        let denial = match route {
-            Some(route) if route.is_oauth_endpoint() => Refusal::InvalidRequest(format!("{name} is sent twice")).into(),
-            _ => Denial::RepeatedHeader(name),
-        };
-        let mut response = ApiError::from(denial).into_response();
-        response.extensions_mut().insert(Arc::new(Decided::open(route, None, origin)));
-        return response;
-    }
-    let answered = match route {
-        _ if demand.right != Right::Open => check(&app, route, demand, &origin, request, Behind::Handler(next)).await,
-        Some(route) if route.is_oauth_endpoint() => faults::at_oauth_endpoint(&app, route, origin, request, next).await,
-        Some(route) if !route.is_of_health() => {
-            let mut response = answer_in_time(next, request).await;
-            response.extensions_mut().insert(Arc::new(Decided::open(route, None, origin)));
-            Ok(response)
+    let role = route.map_or(Role::Api, |route| route.role);
+    let answered = match (role, route, context.credentials.repeated) {
+        (Role::Health, ..) => Ok(answer_in_time(next, request).await),
+        (Role::OAuthEndpoint, _, Some(name)) => {
+            let refusal = Refusal::InvalidRequest(format!("{name} is sent twice"));
+            Ok(unchecked(ApiError::from(Denial::OAuth(refusal)).into_response(), route, context.origin))
         }
-        _ => Ok(answer_in_time(next, request).await),
+        (_, _, Some(name)) => {
+            let refusal = ApiError::from(RequestDenial::RepeatedHeader(name));
+            Ok(unchecked(refusal.into_response(), route, context.origin))
+        }
+        (Role::Discovery, ..) => Ok(unchecked(answer_in_time(next, request).await, route, context.origin)),
+        (Role::OAuthEndpoint, Some(route), _) => at_oauth_endpoint(&app, route, context, request, next).await,
+        (Role::Api | Role::OAuthEndpoint, ..) => check(&app, route, context, request, Handler::OfPath(next)).await,
     };
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
 
+/// The answer to a request for which no check ran, for the journal.
+fn unchecked(mut response: Response, route: Option<&'static Route>, origin: Arc<Origin>) -> Response {
+    Outcome::of_mut(&mut response).verdict = Some(Arc::new(Verdict::unchecked(route, origin)));
+    response
+}
+
+/// Answers at an OAuth endpoint, which is open: the faults are those of the workspace that the request names, else of
+/// the default one; the principal that they match is the client.
+async fn at_oauth_endpoint(
+    app: &App,
+    route: &'static Route,
+    context: RequestContext,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let origin = context.origin.clone();
+    let workspace = app.service.answering_workspace(&context.credentials.workspace).await?;
+    let (client, secrets) = client_and_secrets(&context);
+    let mut armed = ArmedFaults::default();
+    if let Some(workspace) = workspace.as_ref().filter(|workspace| workspace.has_faults) {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let described =
+            faults::described(method.as_str(), &path, client.as_deref(), &PresentedCredential::Nothing, &origin);
+        armed = ArmedFaults::at(app, workspace.id, &described).await?;
+        sleep(armed.delay(When::Before)).await;
+    }
+    let response = match armed.answer(When::Before) {
+        Some(response) => response,
+        None => answer_in_time(next, request).await,
+    };
+    let mut response = armed.end(response).await;
+    if Outcome::error_of(&response).is_some() {
+        for secret in secrets {
+            app.service.check_real_credential(&secret, &origin).await?;
+        }
+    }
+    Outcome::of_mut(&mut response).verdict = Some(Arc::new(Verdict {
+        incarnation: workspace.as_ref().map_or(0, |workspace| workspace.incarnation),
+        workspace: workspace.map(|workspace| workspace.id),
+        owner: client.as_deref().map(redaction::line),
+        faults: armed.0,
+        ..Verdict::unchecked(Some(route), origin)
+    }));
+    Ok(response)
+}
+
+/// The client that asks for an access token, whether it exists or not, and everything that may be its secret.
+fn client_and_secrets(context: &RequestContext) -> (Option<String>, Vec<String>) {
+    let body = context.body.as_ref().map_or(&[][..], |body| body);
+    let form: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
+    let in_form = form.iter().find(|(key, _)| key == "client_id").map(|(_, client)| client.clone());
+    let basic = context.credentials.basic.clone();
+    let client = basic.as_ref().map(|(client, _)| client.clone()).or(in_form);
+    let secrets = basic.into_iter().chain(form).map(|(_, value)| value).collect();
+    (client, secrets)
+}
+
 /// Gives up what takes too long, so that no request waits for ever; what it began is undone.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::OutOfTime)))
+    timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::TimedOut)))
 }
 
 /// Lets the handler answer, in time.
-pub(super) async fn answer_in_time(next: Next, request: Request) -> Response {
+async fn answer_in_time(next: Next, request: Request) -> Response {
     let answered = in_time(LIMIT, async { Ok(next.run(request).await) }).await;
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
 
 /// What answers a request that has passed the checks.
-enum Behind {
+enum Handler {
     /// The handler of the path, or what says that there is none.
-    Handler(Next),
-    /// Nothing on this host: the path is known on workspaces' hosts.
-    OtherHost,
+    OfPath(Next),
+    /// Nothing on this host.
+    Refusal(RequestDenial),
 }
 
-impl Behind {
-    async fn answer(self, request: Request) -> Response {
-        match self {
-            Self::Handler(next) => answer_in_time(next, request).await,
-            Self::OtherHost => {
-                let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-                ApiError::from(Denial::NotOnAccountHost { method, path }).into_response()
-            }
-        }
-    }
-}
-
-/// Runs the checks and lets the request meet its workspace's faults.
+/// Runs the checks, and answers as they decide.
 async fn check(
     app: &App,
     route: Option<&'static Route>,
-    demand: Demand,
-    origin: &Arc<Origin>,
+    context: RequestContext,
     request: Request,
-    behind: Behind,
+    handler: Handler,
 ) -> Result<Response, Error> {
-    let presented = credential::presented(request.headers());
-    let named = credential::named_workspace(request.headers(), request.uri());
-    let mut authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
-    let mut met = ArmedFaults::default();
+    let credentials = context.credentials.clone();
+    let demand = route.map_or(Demand::UNROUTED, |route| route.demand);
+    let Credentials { presented, workspace: named, .. } = &*credentials;
+    let mut authorized = in_time(LIMIT, app.service.authorize(presented, named, demand, &context.origin)).await?;
+    let mut faults = ArmedFaults::default();
     if let Some(workspace) = authorized.faults_of {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let owner = authorized.decision.owner.as_deref();
-        let asked = faults::described(method.as_str(), &path, owner, &presented, origin);
-        met = ArmedFaults::at(app, workspace, &asked).await?;
-        let delay = met.delay(When::Before);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let described = faults::described(method.as_str(), &path, owner, presented, &context.origin);
+        faults = ArmedFaults::at(app, workspace, &described).await?;
+        let delay = faults.delay(When::Before);
         if !delay.is_zero() {
-            // A reset does not wait for it, so the checks have to look again.
+            // A reset does not wait for the delay, so the checks have to run again.
             drop(authorized);
-            tokio::time::sleep(delay).await;
-            authorized = in_time(LIMIT, app.service.authorize(&presented, &named, demand, origin)).await?;
+            sleep(delay).await;
+            authorized = in_time(LIMIT, app.service.authorize(presented, named, demand, &context.origin)).await?;
         }
     }
-    pass(app, route, presented, authorized, met, request, behind).await
-}
-
-/// Answers a request about which the checks have decided.
-async fn pass(
-    app: &App,
-    route: Option<&'static Route>,
-    presented: PresentedCredential,
-    authorized: Authorized,
-    met: ArmedFaults,
-    mut request: Request,
-    behind: Behind,
-) -> Result<Response, Error> {
-    // Held until the request has its answer.
+    // The in-flight guard is held until the request has its answer.
     let Authorized { decision, inside, origin, incarnation, decoy_of, .. } = authorized;
-    request.extensions_mut().insert(RequestOrigin(origin.clone()));
     let Decision { trace, outcome, workspace, now, owner, parties, .. } = decision;
-    let credential = credential::kind(request.headers(), &presented);
-    let presented = if outcome.is_err() {
-        without_strangers(app, request.headers(), presented, decoy_of, &origin).await?
-    } else {
-        presented
+    let presented = match &outcome {
+        Ok(_) => presented.clone(),
+        Err(_) => without_suspect(app, &credentials, decoy_of, &origin).await?,
     };
-    let decided =
-        Decided { route, presented, credential, workspace, incarnation, now, owner, trace, parties, origin, met };
-    let Decided { met, origin, presented, .. } = &decided;
-    met.revoke(app, When::Before, workspace, presented).await?;
-    let response = match (met.answer(When::Before), outcome) {
+    let credential = credentials.kind;
+    let context = RequestContext { origin: origin.clone(), ..context };
+    let fired = faults.0.clone();
+    let verdict = Verdict {
+        route,
+        presented,
+        credential,
+        workspace,
+        incarnation,
+        now,
+        owner,
+        trace,
+        parties,
+        origin,
+        faults: fired,
+    };
+    let presented = &verdict.presented;
+    faults.revoke(app, When::Before, workspace, presented).await?;
+    let response = match (faults.answer(When::Before), outcome) {
         (Some(response), _) => response,
         (None, Ok(mut caller)) => {
-            met.slow_down(&mut caller);
-            let (workspace, now) = (caller.workspace.id, caller.now);
-            request.extensions_mut().insert(Arc::new(caller));
-            let mut response = behind.answer(request).await;
-            response.headers_mut().insert(credential::ORG_ID, HeaderValue::from(workspace.0));
-            if let Some(date) = http_date(now) {
-                response.headers_mut().insert(DATE, date);
-            }
-            response
+            faults.slow_down(&mut caller);
+            call(handler, context, caller, request).await
         }
         (None, Err(denial)) => ApiError::from(denial).into_response(),
     };
-    if let Some(ApiError::Denied(denial)) = response.extensions().get() {
-        record_refusal(app, &decided, denial, origin).await?;
+    if let Some(ApiError::Denied(denial)) = Outcome::error_of(&response) {
+        record_refusal(app, &verdict, denial).await?;
     }
-    met.revoke(app, When::After, workspace, presented).await?;
+    faults.revoke(app, When::After, workspace, presented).await?;
     drop(inside);
-    let mut response = met.end(response).await;
-    response.extensions_mut().insert(Arc::new(decided));
+    let mut response = faults.end(response).await;
+    Outcome::of_mut(&mut response).verdict = Some(Arc::new(verdict));
     Ok(response)
 }
 
-/// What was presented, as far as it may be kept: of somebody's real credential not even a hash is. The use of a
+/// The handler's answer to a caller that may call it, with the headers of the caller's workspace.
+async fn call(handler: Handler, context: RequestContext, caller: Caller, mut request: Request) -> Response {
+    let (workspace, now) = (caller.workspace.id, caller.now);
+    let mut response = match handler {
+        Handler::OfPath(next) => {
+            request.extensions_mut().insert(RequestContext { caller: Some(Arc::new(caller)), ..context });
+            answer_in_time(next, request).await
+        }
+        Handler::Refusal(denial) => ApiError::from(denial).into_response(),
+    };
+    response.headers_mut().insert(ORG_ID, HeaderValue::from(workspace.0));
+    // On the workspace's clock, so that clients see one time in headers and bodies.
+    if let Some(date) = http_date(now) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
+}
+
+/// What was presented, as far as it may be kept: not even a hash of a suspected real credential may be. The use of a
 /// decoy is recorded.
-async fn without_strangers(
+async fn without_suspect(
     app: &App,
-    headers: &HeaderMap,
-    presented: PresentedCredential,
+    credentials: &Credentials,
     decoy_of: Option<WorkspaceId>,
     origin: &Origin,
 ) -> Result<PresentedCredential, Error> {
+    let presented = credentials.presented.clone();
     if let (Some(workspace), PresentedCredential::Token(id)) = (decoy_of, &presented) {
         app.service.record_decoy_use(workspace, id, origin).await?;
         return Ok(presented);
     }
-    let Some(secret) = credential::secret(headers) else { return Ok(presented) };
-    let is_stranger = app.service.meet_stranger(&secret, origin).await?;
-    Ok(if is_stranger && presented != PresentedCredential::Nothing {
-        PresentedCredential::Malformed
-    } else {
-        presented
-    })
+    let Some(secret) = credentials.secret() else { return Ok(presented) };
+    let is_suspect = app.service.check_real_credential(secret, origin).await?;
+    Ok(if is_suspect && presented != PresentedCredential::Nothing { PresentedCredential::Malformed } else { presented })
 }
 
-/// Tells the audit log of a failed authentication, or of a refused action that it would tell of.
-async fn record_refusal(app: &App, decided: &Decided, denial: &Denial, origin: &Origin) -> Result<(), Error> {
-    let Some(workspace) = decided.workspace else { return Ok(()) };
-    let login = decided.refused_by().is_some_and(|step| step.check.is_of_credential());
-    let owner = decided.owner.as_deref();
+/// Records in the audit log a failed authentication, or a refused action of those that the audit log records.
+async fn record_refusal(app: &App, verdict: &Verdict, denial: &Denial) -> Result<(), Error> {
+    let Some(workspace) = verdict.workspace else { return Ok(()) };
+    let is_login = verdict.refused_by().is_some_and(|step| step.check.is_of_credential());
+    let owner = verdict.owner.as_deref();
     let mut actions = Vec::new();
-    if let (PresentedCredential::Token(id), true) = (&decided.presented, login) {
+    if let (PresentedCredential::Token(id), true) = (&verdict.presented, is_login) {
         actions.push(Action::token_login(owner, id));
     } else {
-        let audited = decided.route.and_then(Route::audited_as);
+        let audited = verdict.route.and_then(|route| route.audit);
         actions.extend(audited.map(|(service, name)| Action::refused(service, name)));
         if *denial == Denial::QuotaExceeded {
             actions.push(Action::reach_quota());
         }
     }
-    let wire = wire(&ApiError::Denied(denial.clone()), &origin.request_id, app.service.error_texts());
-    let account_level = decided.demand().right == Right::AccountApi;
-    // Somebody may have put a secret where an id belongs, or what no database takes, and the message
-    // repeats it.
+    let wire = wire(&denial.clone().into(), app.service.error_texts());
+    let account_level = verdict.demand().right == Right::AccountApi;
+    // The message repeats what was sent, which may be a secret in the place of an id, or what no database takes.
     let message = redaction::line(&wire.message).replace('\0', "\u{fffd}");
-    let status = wire.status.as_u16();
+    let (origin, status) = (&verdict.origin, wire.status.as_u16());
     let refused = Refused { actor: owner, origin, status, message: &message, account_level };
     app.service.record_refusals(workspace, actions, refused).await
 }
 
-/// Any authenticated request to a path that has no route.
+/// Answers an authenticated request to a path that has no route.
 pub async fn not_found(method: Method, uri: Uri) -> ApiError {
     let path = uri.path();
     if catalogue::is_for_sql_drivers(path) {
-        return Denial::SqlNotEmulated.into();
+        return RequestDenial::SqlNotEmulated.into();
     }
     let (method, path, known) = (method.to_string(), path.to_owned(), catalogue::knowledge_of(path));
-    Denial::EndpointNotFound { method, path, known }.into()
+    RequestDenial::EndpointNotFound { method, path, known }.into()
 }
 
-/// `Date` on the workspace's clock, so that clients see one time in headers and bodies.
 fn http_date(now: Millis) -> Option<HeaderValue> {
     let at = chrono::DateTime::from_timestamp_millis(now.0)?;
     HeaderValue::from_str(&at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
@@ -304,7 +291,7 @@ mod tests {
     async fn what_takes_too_long_is_given_up_and_may_be_tried_again() {
         let never = std::future::pending::<Result<(), Error>>();
         let given_up = in_time(Duration::from_millis(1), never).await.unwrap_err();
-        assert_eq!(wire(&given_up.into(), "", ErrorTexts::default()).status, 503);
+        assert_eq!(wire(&given_up.into(), ErrorTexts::default()).status, 503);
         assert!(in_time(LIMIT, async { Ok(()) }).await.is_ok());
     }
 }

@@ -1,20 +1,13 @@
-//! Which host of the real service a request came to: at the real service each workspace has a host, and so
-//! have all accounts together. Here one server is both, and tells them by its port or by the `Host` header.
+//! Which host of the real service a request was sent to. There, each workspace has a host, and all accounts share one;
+//! here one server is both, and tells them apart by its port or by the `Host` header.
 
 use std::net::IpAddr;
 
-use axum::Router;
-use axum::extract::{FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::header::HOST;
-use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap};
-use axum::middleware::map_request;
 
-use super::App;
-use super::credential::WORKSPACE_ID;
-use super::error::ApiError;
 use crate::domain::AccountId;
-use crate::web::connection::{Connection, PortOf};
+use crate::web::connection::Connection;
 
 /// The first label of the names that the account's host answers to.
 const ACCOUNTS_LABEL: &str = "accounts";
@@ -31,18 +24,18 @@ pub enum HostType {
 
 /// The host that a request was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedHost {
+pub enum TargetHost {
     /// A workspace's, or the shared port.
     Workspace,
     /// The account's; the account is known by its port, and is the default one where only the name says so.
     Account(Option<AccountId>),
 }
 
-impl AskedHost {
+impl TargetHost {
     /// That of a request.
-    pub fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
-        if let Some(Connection { port_of: Some(PortOf::Account(account)), .. }) = extensions.get() {
-            return Self::Account(Some(*account));
+    pub(super) fn of(headers: &HeaderMap, connection: Connection) -> Self {
+        if connection.account.is_some() {
+            return Self::Account(connection.account);
         }
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         if is_accounts_name(host) { Self::Account(None) } else { Self::Workspace }
@@ -54,29 +47,11 @@ impl AskedHost {
     }
 }
 
-/// Lets a request to a workspace's own port name that workspace, as a client's header would.
-pub fn name_workspace_of_port(router: Router) -> Router {
-    router.layer(map_request(|mut request: Request| {
-        if let Some(Connection { port_of: Some(PortOf::Workspace(id)), .. }) = request.extensions().get().copied() {
-            request.headers_mut().append(WORKSPACE_ID, id.0.into());
-        }
-        std::future::ready(request)
-    }))
-}
-
 /// Whether a `Host` header names the account's host, as `accounts.cloud.databricks.com` does.
 fn is_accounts_name(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let label = name.split('.').next().unwrap_or_default();
     name.parse::<IpAddr>().is_err() && label.eq_ignore_ascii_case(ACCOUNTS_LABEL)
-}
-
-impl FromRequestParts<App> for AskedHost {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        Ok(Self::of(&parts.headers, &parts.extensions))
-    }
 }
 
 #[cfg(test)]

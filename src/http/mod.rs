@@ -1,21 +1,25 @@
 //! The emulated Databricks API: parse, call the service, render. No rules, no SQL.
 
 pub mod account;
+pub mod body;
 pub mod catalogue;
 pub mod compatibility;
+pub mod context;
 pub mod credential;
 pub mod error;
+pub mod exchange;
+pub mod explanation;
 pub mod extract;
 pub mod faults;
 pub mod guard;
 pub mod health;
 pub mod host;
-pub mod layers;
+mod journal;
 pub mod oauth;
 pub mod openapi;
 pub mod permissions;
-pub mod reason;
 pub mod redaction;
+pub mod route;
 pub mod routes;
 pub mod scim;
 pub mod settings;
@@ -30,10 +34,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use host::{HostType, name_workspace_of_port};
-pub use oauth::authorize::SignInPolicy;
+pub use host::HostType;
 
 use crate::service::Service;
+use crate::web::access::SignInPolicy;
 
 /// What every handler gets.
 #[derive(Clone, Debug)]
@@ -51,13 +55,13 @@ pub fn router(app: App) -> Router {
     let guarded = |route| from_fn_with_state((app.clone(), route), guard::authorize);
     let elsewhere = any(guard::not_found).layer(guarded(None));
     let mut router = Router::new();
-    for route in routes::ROUTES {
-        router = router.route(route.path, (route.handler)().layer(guarded(Some(route))));
+    for route in routes::ROUTES.iter() {
+        router = router.route(route.path, route.handler.clone().layer(guarded(Some(route))));
     }
     router
         .fallback(elsewhere.clone())
         .method_not_allowed_fallback(elsewhere)
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn_with_state(app.clone(), layers::finish))
+        .layer(from_fn_with_state(app.clone(), exchange::finish))
         .with_state(app)
 }

@@ -2,23 +2,20 @@
 
 use std::collections::HashSet;
 
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::routes::{Answer, Body, Parameter, ROUTES, Route};
+use super::route::{Answer, Envelope, Parameter, RequestBody, Role, Route};
+use super::routes::ROUTES;
 use crate::domain::authorize::Right;
 use crate::web::openapi::{self, Paths, in_path, names_in_path};
-
-/// An object without members: done, and nothing to tell.
-#[derive(Debug, JsonSchema)]
-pub(super) struct Empty {}
 
 /// The OpenAPI 3.1 document.
 pub fn document() -> Value {
     let mut generator = openapi::generator();
     let mut paths = Paths::default();
     let mut names = HashSet::new();
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         // Some operations have two addresses; the names in a document differ.
         let alias = if names.insert(route.operation) { "" } else { ".alias" };
         let operation = operation(route, &format!("{}{alias}", route.operation), &mut generator);
@@ -44,15 +41,15 @@ fn operation(route: &Route, name: &str, generator: &mut SchemaGenerator) -> Valu
     let parameters: Vec<Value> = described.chain(route.parameters.iter().map(in_query)).collect();
     let mut operation = json!({
         "operationId": name,
-        "summary": format!("{}; {}", route.level, route.evidence),
+        "summary": format!("{}; {}", route.level, without_links(route.evidence)),
         "parameters": parameters,
         "responses": responses(route, generator),
     });
     if let Some(operation) = operation.as_object_mut() {
         if let Some(body) = &route.body {
             let (media_type, schema) = match body {
-                Body::Json(schema) => ("application/json", schema(generator).into()),
-                Body::Form(members) => ("application/x-www-form-urlencoded", form(members)),
+                RequestBody::Json(schema) => ("application/json", schema(generator).into()),
+                RequestBody::Form(members) => ("application/x-www-form-urlencoded", form(members)),
             };
             operation.insert("requestBody".into(), json!({ "content": { media_type: { "schema": schema } } }));
         }
@@ -61,6 +58,19 @@ fn operation(route: &Route, name: &str, generator: &mut SchemaGenerator) -> Valu
         }
     }
     operation
+}
+
+/// Links of the evidence are relative to `docs/`, where this document may not be.
+fn without_links(evidence: &str) -> String {
+    let mut parts = evidence.split("](");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let text = match text.rsplit_once('[') {
+            Some((before, name)) => format!("{before}{name}"),
+            None => text,
+        };
+        format!("{text}{}", part.split_once(')').map_or("", |(_, rest)| rest))
+    })
 }
 
 fn in_query(parameter: &Parameter) -> Value {
@@ -104,12 +114,15 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
             responses.insert("302".into(), redirect);
         }
     }
-    let (envelope, refused): (_, &[u16]) = match route.demand.right {
-        Right::Open if matches!(route.answer, Answer::Page) => ("PageRefused", &[400, 401, 403, 404]),
-        Right::Open if route.path.starts_with("/oidc/") => ("OAuthRefused", &[400, 401, 403, 404]),
-        Right::Open => ("Refused", &[]),
-        _ if route.path.contains("/scim/v2/") => ("ScimRefused", &[400, 401, 403, 404]),
-        _ => ("Refused", &[400, 401, 403, 404]),
+    let envelope = match route.envelope {
+        Envelope::Rest => "Refused",
+        Envelope::Scim => "ScimRefused",
+        Envelope::OAuth => "OAuthRefused",
+        Envelope::Page => "PageRefused",
+    };
+    let refused: &[u16] = match (route.role, route.envelope) {
+        (Role::Discovery | Role::Health, Envelope::Rest) => &[],
+        _ => &[400, 401, 403, 404],
     };
     let with_body: &[u16] = if route.body.is_some() { &[408, 409, 413] } else { &[] };
     let with_etag: &[u16] = if route.method == "DELETE" { &[409] } else { &[] };

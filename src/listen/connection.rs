@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -14,11 +15,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tower::ServiceExt;
 
+use super::extra::PortOf;
 use super::framing;
-use super::slots::RequestGuard;
 use super::sockets::Accepted;
 use super::stall::StallTimeout;
-use crate::web::connection::{CloseConnection, Connection};
+use crate::web::connection::{Connection, WORKSPACE_ID, is_dropped};
 
 /// How long a client may take until its first byte and the end of the TLS handshake, then to send its headers, and to
 /// read anything of a response. Not short, because hyper also counts the time between two requests: a client may start
@@ -35,35 +36,44 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    async fn handle(&self, facts: Connection, mut request: Request, guard: RequestGuard) -> io::Result<Response> {
+    async fn handle(&self, request: Request) -> io::Result<Response> {
         if let Err(reason) = framing::check(&request) {
-            tracing::info!("refused a request from {}: {reason}", facts.peer);
+            let peer = Connection::of(request.extensions()).peer.map(|peer| peer.to_string()).unwrap_or_default();
+            tracing::info!("refused a request from {peer}: {reason}");
             return Ok(framing::malformed(reason));
         }
-        request.extensions_mut().insert(facts);
         let response = match self.router.get() {
             Some(router) => router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}),
             None => (self.starting)(request.uri().path()),
         };
         // An error of the service closes the connection before the first byte.
-        if response.extensions().get::<CloseConnection>().is_some() {
+        if is_dropped(&response) {
             return Err(io::Error::other("closed without a response, as a fault asks"));
         }
-        Ok(response.map(|body| guard.until_sent(body)))
+        Ok(response)
     }
 }
 
 /// Serves a connection until it ends.
 pub(super) fn serve(
-    Accepted { stream, facts, slot, .. }: Accepted,
+    Accepted { stream, peer, by_tls, port_of, slot }: Accepted,
     handler: Handler,
 ) -> impl GracefulConnection<Error = hyper::Error> + Send {
+    let (workspace, account) = match port_of {
+        Some(PortOf::Workspace(id)) => (Some(HeaderValue::from(id.0)), None),
+        Some(PortOf::Account(id)) => (None, Some(id)),
+        None => (None, None),
+    };
+    let connection = Connection { peer: Some(peer.ip()), by_tls, account, ..Connection::default() };
     let stream = StallTimeout::new(stream, CLIENT_TIMEOUT, slot.activity.clone());
     // The service, and with it the slot, lives as long as the connection.
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let guard = slot.activity.begin_request();
         let handler = handler.clone();
-        async move { handler.handle(facts, request.map(Body::new), guard).await }
+        let mut request = request.map(Body::new);
+        request.headers_mut().extend(workspace.iter().map(|id| (WORKSPACE_ID, id.clone())));
+        request.extensions_mut().insert(connection);
+        async move { handler.handle(request).await.map(|response| response.map(|body| guard.until_sent(body))) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

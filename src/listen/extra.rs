@@ -14,7 +14,6 @@ use super::slots::ConnectionSlots;
 use super::sockets::{Accepted, Acceptor, bind};
 use super::tls::Tls;
 use crate::domain::{AccountId, WorkspaceId};
-use crate::web::connection::PortOf;
 
 /// Why an extra listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +26,27 @@ pub enum PortError {
     /// The message names the address.
     #[error(transparent)]
     Bind(#[from] io::Error),
+}
+
+/// The owner of an extra listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PortOf {
+    /// Requests to this port name the workspace, as a client's header would.
+    Workspace(WorkspaceId),
+    /// This port is the account's host.
+    Account(AccountId),
+}
+
+impl From<WorkspaceId> for PortOf {
+    fn from(id: WorkspaceId) -> Self {
+        Self::Workspace(id)
+    }
+}
+
+impl From<AccountId> for PortOf {
+    fn from(id: AccountId) -> Self {
+        Self::Account(id)
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -11,6 +11,6 @@ mod sockets;
 mod stall;
 mod tls;
 
-pub use self::extra::{ExtraListeners, PortError};
+pub use self::extra::{ExtraListeners, PortError, PortOf};
 pub use self::server::Listeners;
 pub use self::tls::Tls;

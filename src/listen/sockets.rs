@@ -10,9 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::connection::CLIENT_TIMEOUT;
+use super::extra::PortOf;
 use super::slots::{ConnectionSlots, Slot};
 use super::tls::{HANDSHAKE, Tls};
-use crate::web::connection::{Connection, PortOf};
 
 /// How often a free port is tried that has to be free on every address.
 const ATTEMPTS: u32 = 16;
@@ -28,7 +28,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 pub(super) struct Accepted {
     pub(super) stream: Box<dyn Transport>,
     pub(super) peer: SocketAddr,
-    pub(super) facts: Connection,
+    pub(super) by_tls: bool,
+    pub(super) port_of: Option<PortOf>,
     pub(super) slot: Slot,
 }
 
@@ -100,10 +101,9 @@ impl Acceptor {
             }
         };
         match opened {
-            Ok(Ok((stream, tls))) => {
-                let facts = Connection { peer: peer.ip(), tls, port_of };
+            Ok(Ok((stream, by_tls))) => {
                 // It fails once the server ends.
-                drop(self.connections.send(Accepted { stream, peer, facts, slot }).await);
+                drop(self.connections.send(Accepted { stream, peer, by_tls, port_of, slot }).await);
             }
             Ok(Err(error)) => tracing::debug!("connection from {peer}: {error}"),
             Err(_) => tracing::debug!("connection from {peer}: no request within the time limit"),

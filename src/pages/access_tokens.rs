@@ -1,4 +1,5 @@
-//! *Settings → Developer → Access tokens*: one's own tokens (spec §8).
+//! *Settings → Developer → Access tokens*: lists, generates and revokes the tokens of whoever is signed in. See
+//! docs/reference/governance.md#settings-pages.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::frame::{Question, left, time};
-use super::visit::{Refusal, Shown, Submission, Visit};
+use super::visit::{PageResult, Refusal, Submission, Visit};
 use crate::domain::Millis;
 use crate::domain::ids::DAY_MS;
 
@@ -16,8 +17,8 @@ pub(super) const PATH: &str = "/settings/user/developer/access-tokens";
 pub(super) const REVOKE: &str = "/settings/user/developer/access-tokens/revoke";
 
 const TITLE: &str = "Access tokens";
-const SENT_BEFORE: &str = "This form was sent before: its token is already generated, and its value is shown only once. \
-     Whoever has not copied it revokes that token and generates another.";
+const SENT_BEFORE: &str = "This form was already sent: its token exists, and the value was shown only once. If you did \
+     not copy the value, revoke that token and generate another one.";
 const SECONDS_OF_A_DAY: i64 = DAY_MS / 1000;
 
 #[derive(Debug, Default, Deserialize)]
@@ -35,87 +36,85 @@ struct OwnToken {
     scopes: Option<Vec<String>>,
 }
 
-/// What the control API knows besides.
+/// What only the control API tells about a token.
 #[derive(Debug, Deserialize)]
-struct Fate {
+struct TokenHistory {
     token_id: String,
     last_used: Option<String>,
     idle_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Fates {
-    tokens: Vec<Fate>,
+struct TokenHistories {
+    tokens: Vec<TokenHistory>,
 }
 
-/// What was typed into the form.
+/// The form's fields, to be shown again after a refusal.
 #[derive(Debug, Default)]
-struct Typed<'a> {
+struct Fields<'a> {
     comment: &'a str,
     days: &'a str,
     scopes: &'a str,
 }
 
-/// What came of the form.
 enum Outcome<'a> {
-    /// It was not sent.
+    /// No form was sent.
     None,
-    /// A new token's value.
-    Made(&'a str),
-    /// The API refused.
-    Refused(&'a Refusal, Typed<'a>),
+    /// The value of the new token.
+    Generated(&'a str),
+    Refused(&'a Refusal, Fields<'a>),
 }
 
 /// `GET /settings/user/developer/access-tokens`
-pub(super) async fn show(visit: Visit) -> Shown {
+pub(super) async fn show(visit: Visit) -> PageResult {
     visit.person()?;
     page(&visit, Outcome::None).await
 }
 
-/// `POST`: makes a token. Its value is in this answer and never again.
-pub(super) async fn generate(form: Submission) -> Shown {
+/// `POST`: only this answer contains the new token's value.
+pub(super) async fn generate(form: Submission) -> PageResult {
     let visit = &form.visit;
     visit.person()?;
-    let typed = Typed { comment: form.text("comment"), days: form.text("days"), scopes: form.text("scopes") };
-    let mut wanted = Map::new();
-    wanted.insert("comment".into(), typed.comment.into());
+    let typed = Fields { comment: form.text("comment"), days: form.text("days"), scopes: form.text("scopes") };
+    let mut request = Map::new();
+    request.insert("comment".into(), typed.comment.into());
     if !typed.days.is_empty() {
-        // What is no number goes as it is, so that the API says what it thinks of it.
+        // Anything else than a number is passed on unchanged, so that the API explains what is wrong.
         let seconds = typed.days.parse::<i64>().map(|days| Value::from(days.saturating_mul(SECONDS_OF_A_DAY)));
-        wanted.insert("lifetime_seconds".into(), seconds.unwrap_or_else(|_| typed.days.into()));
+        request.insert("lifetime_seconds".into(), seconds.unwrap_or_else(|_| typed.days.into()));
     }
     let scopes: Vec<&str> = typed.scopes.split([' ', ',']).filter(|scope| !scope.is_empty()).collect();
     if !scopes.is_empty() {
-        wanted.insert("scopes".into(), json!(scopes));
+        request.insert("scopes".into(), json!(scopes));
     }
-    let (workspace, wanted) = (visit.person()?.place.workspace.id, wanted.into());
-    let create = visit.ask(Method::POST, "/api/2.0/token/create", Some(&wanted));
+    let (workspace, request) = (visit.person()?.place.workspace.id, request.into());
+    let create = visit.ask(Method::POST, "/api/2.0/token/create", Some(&request));
     match form.once(workspace, SENT_BEFORE, create).await {
-        Ok(made) => {
-            let value = made.get("token_value").and_then(Value::as_str).unwrap_or_default();
-            page(visit, Outcome::Made(value)).await
+        Ok(answer) => {
+            let value = answer.get("token_value").and_then(Value::as_str).unwrap_or_default();
+            page(visit, Outcome::Generated(value)).await
         }
         Err(refusal) => page(visit, Outcome::Refused(&refusal, typed)).await,
     }
 }
 
-/// `POST …/revoke`: asks, and with `confirm` does.
-pub(super) async fn revoke(form: Submission) -> Shown {
+/// `POST …/revoke`: asks first; with `confirm`, revokes.
+pub(super) async fn revoke(form: Submission) -> PageResult {
     let visit = &form.visit;
     visit.person()?;
     let (id, comment) = (form.text("token_id"), form.text("comment"));
     if form.has("confirm") {
-        let done = visit.ask(Method::POST, "/api/2.0/token/delete", Some(&json!({ "token_id": id }))).await;
-        return match done {
+        let revoked = visit.ask(Method::POST, "/api/2.0/token/delete", Some(&json!({ "token_id": id }))).await;
+        return match revoked {
             Ok(_) => Ok(visit.go(PATH)),
-            Err(refusal) => page(visit, Outcome::Refused(&refusal, Typed::default())).await,
+            Err(refusal) => page(visit, Outcome::Refused(&refusal, Fields::default())).await,
         };
     }
     let effect = html! {
         p {
             "The token "
             @if comment.is_empty() { code { (id) } } @else { b { bdi { (comment) } } }
-            " stops working at once, and for good."
+            " will stop working immediately and permanently."
         }
     };
     let fields = [("token_id", id), ("comment", comment)];
@@ -123,7 +122,7 @@ pub(super) async fn revoke(form: Submission) -> Shown {
     Ok(visit.page("Revoke this token?", question.form(visit)))
 }
 
-async fn page(visit: &Visit, outcome: Outcome<'_>) -> Shown {
+async fn page(visit: &Visit, outcome: Outcome<'_>) -> PageResult {
     let person = visit.person()?;
     let listed = visit.ask(Method::GET, "/api/2.0/token/list", None).await;
     let (tokens, unlisted) = match listed {
@@ -134,31 +133,32 @@ async fn page(visit: &Visit, outcome: Outcome<'_>) -> Shown {
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
     let workspace = person.place.workspace.id;
-    let fates: Fates =
+    let histories: TokenHistories =
         visit.get(&format!("/_mock/v1/workspaces/{workspace}/tokens?state=live&owner_id={}", person.id)).await?;
-    let fates: HashMap<&str, &Fate> = fates.tokens.iter().map(|fate| (fate.token_id.as_str(), fate)).collect();
-    let none = Typed::default();
+    let histories: HashMap<&str, &TokenHistory> =
+        histories.tokens.iter().map(|history| (history.token_id.as_str(), history)).collect();
+    let none = Fields::default();
     let (refusal, typed) = match &outcome {
-        Outcome::None | Outcome::Made(_) => (unlisted.as_ref(), &none),
+        Outcome::None | Outcome::Generated(_) => (unlisted.as_ref(), &none),
         Outcome::Refused(refusal, typed) => (Some(*refusal), typed),
     };
     let status = refusal.map_or(StatusCode::OK, |refusal| refusal.status);
     let content = html! {
         @if let Some(refusal) = refusal { p.notice role="alert" { (refusal.message) } }
-        @if let Outcome::Made(value) = outcome { (made(value)) }
+        @if let Outcome::Generated(value) = outcome { (generated(value)) }
         @if unlisted.is_none() {
-            (list(visit, &tokens, &fates, person.now))
+            (list(visit, &tokens, &histories, person.now))
             (generator(visit, typed))
         }
     };
     Ok(visit.page_with(status, TITLE, content))
 }
 
-fn made(value: &str) -> Markup {
+fn generated(value: &str) -> Markup {
     html! {
         section.made role="status" data-once {
             h2 { "Your new token" }
-            p { "Copy it now: it is not shown again." }
+            p { "Copy it now: it will not be shown again." }
             div.inline {
                 div {
                     label for="value" { "Token value" }
@@ -170,9 +170,9 @@ fn made(value: &str) -> Markup {
     }
 }
 
-fn list(visit: &Visit, tokens: &[OwnToken], fates: &HashMap<&str, &Fate>, now: Millis) -> Markup {
+fn list(visit: &Visit, tokens: &[OwnToken], histories: &HashMap<&str, &TokenHistory>, now: Millis) -> Markup {
     html! {
-        @if tokens.is_empty() { p { "You have no token that works." } }
+        @if tokens.is_empty() { p { "You have no personal access tokens." } }
         @else {
             div.scroll tabindex="0" role="region" aria-label="Your tokens" {
                 table.stack {
@@ -180,17 +180,17 @@ fn list(visit: &Visit, tokens: &[OwnToken], fates: &HashMap<&str, &Fate>, now: M
                         th { "Comment" } th { "Created" } th { "Expires" } th { "Last used" }
                         th { "Revoked if unused" } th { "Scopes" } th { span.hidden { "Change" } }
                     } }
-                    tbody { @for token in tokens { (row(visit, token, fates.get(token.token_id.as_str()).copied(), now)) } }
+                    tbody { @for token in tokens { (row(visit, token, histories.get(token.token_id.as_str()).copied(), now)) } }
                 }
             }
         }
     }
 }
 
-fn row(visit: &Visit, token: &OwnToken, fate: Option<&Fate>, now: Millis) -> Markup {
+fn row(visit: &Visit, token: &OwnToken, history: Option<&TokenHistory>, now: Millis) -> Markup {
     let instant = |text: &Option<String>| text.as_deref().and_then(Millis::parse);
-    let last_used = fate.and_then(|fate| instant(&fate.last_used));
-    let idle_at = fate.and_then(|fate| instant(&fate.idle_at));
+    let last_used = history.and_then(|history| instant(&history.last_used));
+    let idle_at = history.and_then(|history| instant(&history.idle_at));
     let expiry = (token.expiry_time >= 0).then_some(Millis(token.expiry_time));
     html! {
         tr {
@@ -221,7 +221,7 @@ fn ending(at: Option<Millis>, now: Millis) -> Markup {
     }
 }
 
-fn generator(visit: &Visit, typed: &Typed<'_>) -> Markup {
+fn generator(visit: &Visit, typed: &Fields<'_>) -> Markup {
     html! {
         section aria-labelledby="generate" {
             h2 #generate { "Generate new token" }
@@ -230,17 +230,17 @@ fn generator(visit: &Visit, typed: &Typed<'_>) -> Markup {
                 div {
                     label for="comment" { "Comment" }
                     input #comment name="comment" value=(typed.comment) dir="auto" autocomplete="off" aria-describedby="comment-help";
-                    p.soft #comment-help { "What it is for, in 255 characters at most." }
+                    p.soft #comment-help { "What the token is for, in at most 255 characters." }
                 }
                 div {
                     label for="days" { "Lifetime (days)" }
                     input #days name="days" value=(typed.days) inputmode="numeric" aria-describedby="days-help";
-                    p.soft #days-help { "Empty for the longest that the workspace allows." }
+                    p.soft #days-help { "Leave empty for the longest lifetime that the workspace allows." }
                 }
                 div {
                     label for="scopes" { "Scopes" }
                     input #scopes name="scopes" value=(typed.scopes) autocomplete="off" aria-describedby="scopes-help";
-                    p.soft #scopes-help { "Separated by spaces, such as " code { "sql clusters" } "; empty for all APIs." }
+                    p.soft #scopes-help { "Separated by spaces, such as " code { "sql clusters" } ". Leave empty for all APIs." }
                 }
                 button { "Generate" }
             }

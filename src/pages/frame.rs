@@ -1,4 +1,4 @@
-//! What stands around and in all pages: the bar with the ways to go, times, questions before a change.
+//! What the pages share: the bar with the navigation, times and durations, and the question before a change.
 
 use maud::{Markup, html};
 
@@ -7,18 +7,17 @@ use super::{access_tokens, advanced, token_report};
 use crate::domain::Millis;
 use crate::domain::ids::DAY_MS;
 
-/// The ways to go, by their headings.
-const PLACES: [(&str, &[(&str, &str)]); 3] = [
+/// Headings, with their links.
+const NAVIGATION: [(&str, &[(&str, &str)]); 3] = [
     ("Settings", &[("Advanced", advanced::PATH), ("Developer: Access tokens", access_tokens::PATH)]),
     ("Security", &[("Token report", token_report::PATH)]),
     ("Mock", &[("Console", CONSOLE)]),
 ];
 const CONSOLE: &str = "/_mock/";
 
-/// The bar above a page.
 pub(super) fn bar(visit: &Visit) -> Markup {
     let path = visit.parts.uri.path();
-    // The console's pages are elsewhere; those of the others are below them.
+    // The console's pages are not below its link; those of the other links are.
     let is_here = |link: &str| match link {
         CONSOLE => path.starts_with("/_mock/"),
         _ => path.strip_prefix(link).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
@@ -45,7 +44,7 @@ pub(super) fn bar(visit: &Visit) -> Markup {
             }
         }
         nav aria-label="Pages" {
-            @for (heading, links) in PLACES {
+            @for (heading, links) in NAVIGATION {
                 span.group {
                     span.soft { (heading) }
                     @for (name, link) in links {
@@ -57,20 +56,19 @@ pub(super) fn bar(visit: &Visit) -> Markup {
     }
 }
 
-/// An instant in UTC, as people read it.
+/// An instant in UTC, to the minute.
 pub(super) fn time(at: Millis) -> Markup {
     let text = at.rfc3339();
     let shown = text.get(..16).filter(|_| text.contains('T')).map(|shown| format!("{} UTC", shown.replace('T', " ")));
     html! { time datetime=(text) title=(text) { (shown.as_deref().unwrap_or(&text)) } }
 }
 
-/// The same to the second.
 pub(super) fn time_to_the_second(text: &str) -> Markup {
     let shown = text.get(..19).filter(|_| text.contains('T')).map(|shown| shown.replace('T', " "));
     html! { time datetime=(text) title=(text) { (shown.as_deref().unwrap_or(text)) } }
 }
 
-/// The same for an instant as the control API writes it.
+/// To the minute; the text is RFC 3339, as in the control API.
 pub(super) fn time_of(text: &str) -> Markup {
     if let Some(at) = Millis::parse(text) {
         time(at)
@@ -79,11 +77,11 @@ pub(super) fn time_of(text: &str) -> Markup {
     }
 }
 
-/// How long it is from `now` to `at`, in whole units.
+/// The time from `now` to `at`, in the largest whole unit.
 pub(super) fn left(now: Millis, at: Millis) -> String {
     let ms = at.since(now);
     let (count, unit) = match ms {
-        ..=0 => return "over".into(),
+        ..=0 => return "due".into(),
         1..60_000 => return "less than a minute".into(),
         60_000..3_600_000 => (ms / 60_000, "minute"),
         3_600_000..DAY_MS => (ms / 3_600_000, "hour"),
@@ -92,27 +90,22 @@ pub(super) fn left(now: Millis, at: Millis) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A count with its noun.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// What is asked before something is changed. Only its button, which sends `confirm`, changes anything.
+/// A question before a change. Only its button, which sends `confirm`, changes anything.
 pub(super) struct Question<'a> {
-    /// Where the form goes.
     pub(super) action: &'a str,
-    /// What it sends besides.
     pub(super) fields: &'a [(&'a str, &'a str)],
-    /// What would happen.
+    /// What the change would do.
     pub(super) effect: Markup,
-    /// What the button says.
     pub(super) button: &'a str,
-    /// Where one goes who would rather not.
+    /// Where *Cancel* leads.
     pub(super) back: &'a str,
 }
 
 impl Question<'_> {
-    /// The form.
     pub(super) fn form(&self, visit: &Visit) -> Markup {
         html! {
             (self.effect)
@@ -131,11 +124,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_is_told_in_the_largest_whole_unit() {
+    fn a_duration_is_shown_in_its_largest_whole_unit() {
         let now = Millis(1_000_000);
-        for (ms, told) in [
-            (-5, "over"),
-            (0, "over"),
+        for (ms, shown) in [
+            (-5, "due"),
+            (0, "due"),
             (1, "less than a minute"),
             (60_000, "1 minute"),
             (3_599_999, "59 minutes"),
@@ -143,7 +136,7 @@ mod tests {
             (DAY_MS, "1 day"),
             (90 * DAY_MS - 1, "89 days"),
         ] {
-            assert_eq!(left(now, now.plus(ms)), told);
+            assert_eq!(left(now, now.plus(ms)), shown);
         }
     }
 

@@ -1,7 +1,7 @@
-//! The pages that people look at: the workspace's settings, the account console's token report, and the mock's own
-//! console (spec §8). They are a client: what they show and do goes through the emulated API with an access token
-//! of whoever is signed in, and through the control API; so they can do nothing that the APIs don't, and the
-//! journal has it.
+//! What people see in a browser: the workspace's settings, the account console's token report, and the mock's own
+//! console. Pages have no rights of their own: they call the emulated API with an access token of whoever is signed in,
+//! and the control API, so that they can do nothing more and the journal records what they do. Start with `router`;
+//! see docs/pages.md.
 
 mod access_tokens;
 mod advanced;
@@ -25,36 +25,32 @@ use maud::html;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::control::Access;
-use crate::http::SignInPolicy;
+use self::visit::DEFECT;
 use crate::service::Service;
+use crate::web::access::{Access, SignInPolicy};
 use crate::web::page::{Page, SCRIPT, SCRIPT_PATH};
 
-/// What every page gets.
+/// The state of every page.
 #[derive(Clone, Debug)]
 pub struct Pages {
     service: Service,
-    /// Who may use the control API, and so the console.
     access: Arc<Access>,
     sign_in: Arc<SignInPolicy>,
-    /// Both APIs.
+    /// The emulated API and the control API.
     apis: Router,
 }
 
 impl Pages {
-    /// Pages over these APIs.
     pub fn new(service: Service, access: Access, sign_in: SignInPolicy, apis: Router) -> Self {
         Self { service, access: Arc::new(access), sign_in: Arc::new(sign_in), apis }
     }
 
-    /// Hands a request on to the APIs.
     async fn pass_on(&self, request: Request) -> Response {
-        // A router never fails.
+        // A router is infallible.
         self.apis.clone().oneshot(request).await.into_response()
     }
 }
 
-/// All pages.
 pub fn router(pages: Pages) -> Router {
     Router::new()
         .route("/", any(home::show))
@@ -80,20 +76,19 @@ pub fn router(pages: Pages) -> Router {
 async fn script() -> Response {
     let headers = [
         (CONTENT_TYPE, "text/javascript; charset=utf-8"),
-        // Another version may be started at the same address.
+        // Another version of dapi-mock may be started at the same address.
         (CACHE_CONTROL, "no-cache"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, SCRIPT).into_response()
 }
 
-/// Whether a browser asks for a page, and not a client for data.
 fn wants_page(headers: &HeaderMap) -> bool {
     let accept = headers.get("accept").and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    let content = html! { p.notice role="alert" { "A defect of dapi-mock; the log has its cause." } };
+    let content = html! { p.notice role="alert" { (DEFECT) } };
     Page { status: StatusCode::INTERNAL_SERVER_ERROR, ..Page::new("This did not work", content) }.respond()
 }

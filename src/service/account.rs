@@ -62,7 +62,7 @@ impl Service {
                 if before.is_none() {
                     let place = writer.find_assigned(&workspace, principal).await?.map(|(_, place)| place);
                     writer.put_assignment(id, principal, &place.unwrap_or_default()).await?;
-                    self.record(&mut writer, there, Action::add(&found)).await?;
+                    self.record(&mut writer, there.entry(Action::add(&found))).await?;
                 }
                 let admins = writer.find_principal(workspace.account, workspace.admins_group).await?;
                 let admins = admins.ok_or(Denial::PrincipalNotFound(workspace.admins_group))?;

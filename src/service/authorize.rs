@@ -13,7 +13,7 @@ use crate::domain::authorize::{
 };
 use crate::domain::{TokenId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
-use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError};
+use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError, TokenUse};
 
 /// A decision, and what goes on with the request.
 #[derive(Debug)]
@@ -109,10 +109,10 @@ impl Service {
         origin: &Arc<Origin>,
     ) -> Result<Authorized, Error> {
         loop {
-            let seen = self.gates.exchanges();
+            let seen = self.in_flight.replacements();
             let facts = self.facts(presented, named, demand).await?;
             let inside = match &facts.workspace {
-                Some(workspace) => match self.gates.enter(workspace.id, seen).await {
+                Some(workspace) => match self.in_flight.enter(workspace.id, seen).await {
                     Some(inside) => Some(inside),
                     None => continue,
                 },
@@ -126,10 +126,10 @@ impl Service {
                 _ => None,
             };
             let system = self.clock.now();
-            unless_unwritable(self.keep_time_of_end(&facts, system).await)?;
+            unless_unwritable(self.persist_time_of_end(&facts, system).await)?;
             let decision = authorize::authorize(presented, named, demand, facts, system);
             match self.record_login(&decision, &origin).await {
-                // Through another process, where this one's gates are not closed.
+                // Through another process, where this one does not hold requests back.
                 Err(StoreError::Replaced) => {}
                 recorded => {
                     unless_unwritable(recorded)?;
@@ -156,8 +156,9 @@ impl Service {
     async fn record_use(&self, caller: &Caller, used: &Use, origin: &Origin) -> Result<(), StoreError> {
         let Some(token) = &caller.token else { return Ok(()) };
         let mut writer = self.store.write_in(&caller.workspace, Lock::Owner(caller.workspace.id, caller.id)).await?;
-        writer.record_use(caller.workspace.id, token, caller.now, used, &origin.user_agent).await?;
-        self.record(&mut writer, Call { caller, origin }, Action::token_login(Some(&caller.name), token)).await?;
+        let token_use = TokenUse { at: caller.now, client: &origin.user_agent, inferred_scope: used.inferred_scope };
+        writer.record_use(caller.workspace.id, token, &token_use).await?;
+        self.record(&mut writer, Call { caller, origin }.entry(Action::token_login(Some(&caller.name), token))).await?;
         writer.commit().await
     }
 
@@ -232,9 +233,9 @@ impl Service {
             PresentedCredential::Nothing | PresentedCredential::Malformed => return Ok(nothing),
         };
         let mut reader = self.store.read().await?;
-        let mut picked = pick(reader.find_presented(id).await?, named);
+        let mut picked = pick(reader.find_presented_tokens(id).await?, named);
         if !matches!(picked, Pick::Token(_)) {
-            picked = match (pick(reader.find_ended(id).await?, named), picked) {
+            picked = match (pick(reader.find_ended_tokens(id).await?, named), picked) {
                 (Pick::Unknown, picked) | (Pick::Elsewhere(_), picked @ Pick::Elsewhere(_)) => picked,
                 (ended, _) => ended,
             };
@@ -244,7 +245,7 @@ impl Service {
                 let PresentedToken { token, workspace, owner, ended } = *presented;
                 let owner = match owner {
                     Some(PresentedOwner { kind, name }) => {
-                        let standing = reader.standing(&workspace, token.owner).await?;
+                        let standing = reader.workspace_memberships(&workspace, token.owner).await?;
                         Some(Owner::new(token.owner, kind, name, standing))
                     }
                     None => None,

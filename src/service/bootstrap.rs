@@ -64,7 +64,7 @@ impl Default for FirstStart {
 
 /// What a start finds or makes.
 #[derive(Clone, Debug)]
-pub struct Started {
+pub struct StartOutcome {
     /// The default workspace's id; that of an earlier start when there was one.
     pub workspace: WorkspaceId,
     /// The admin's token, when this start made it or was told it. Only its hash is stored, so a
@@ -80,7 +80,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::InvalidParameter`] when one of them is wanted but nobody is there who could use it.
-    pub async fn start(&self, wanted: &FirstStart) -> Result<Started, Error> {
+    pub async fn start(&self, wanted: &FirstStart) -> Result<StartOutcome, Error> {
         let mut writer = self.store.write(Lock::Database).await?;
         self.raise_time(writer.find_shown_at().await?);
         let (workspace, fresh) = match writer.find_default_workspace().await? {
@@ -111,7 +111,7 @@ impl Service {
             self.keep(&mut writer, &workspace, EMPTY).await?;
         }
         writer.commit().await?;
-        Ok(Started { workspace: id, admin_token: value, admin_client_secret: secret })
+        Ok(StartOutcome { workspace: id, admin_token: value, admin_client_secret: secret })
     }
 
     /// Gives an admin another token, for whoever lost the one that the first start showed; answers whose it is too.
@@ -278,7 +278,7 @@ async fn find_token_admin(writer: &mut Writer, workspace: &Workspace) -> Result<
     let others = members.into_iter().filter(|member| member.kind == PrincipalKind::User).map(|member| member.id);
     let others = others.filter(|id| usual.as_ref().is_none_or(|usual| usual.id != *id)).collect::<Vec<_>>();
     for id in usual.iter().map(|usual| usual.id).chain(others) {
-        let standing = writer.standing(workspace, id).await?;
+        let standing = writer.workspace_memberships(workspace, id).await?;
         if standing.is_active()
             && standing.is_workspace_admin()
             && let Some(admin) = writer.find_principal(account, id).await?

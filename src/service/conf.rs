@@ -4,7 +4,7 @@ use super::what_if::locked_out;
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
 use crate::domain::conf::{check_keys, is_premium, plan_change};
-use crate::domain::denial::Feature;
+use crate::domain::denial::{AccessDenial, Feature};
 use crate::domain::settings::{Behaviour, BehaviourChange, ConfValue, ENABLE_TOKENS, Tier, parse_bool};
 use crate::domain::{Denial, Millis, Workspace, WorkspaceId};
 use crate::store::{Lock, StoreError, Writer};
@@ -13,7 +13,7 @@ impl Service {
     /// The values of keys, in the order asked for; `None` is one that was never set.
     ///
     /// # Errors
-    /// [`Denial::InvalidConfKeys`]; [`Denial::NotInTier`] for the lifetime on the standard tier.
+    /// [`Denial::InvalidConfKeys`]; [`AccessDenial::NotInTier`] for the lifetime on the standard tier.
     pub async fn conf<'a>(&self, call: Call<'_>, keys: &[&'a str]) -> Result<Vec<(&'a str, Option<String>)>, Error> {
         check_keys(keys.iter().copied())?;
         demand_tier(&call.caller.workspace, keys.iter().copied())?;
@@ -27,7 +27,7 @@ impl Service {
     /// once; they take effect after the workspace's propagation delay (requirement R35).
     ///
     /// # Errors
-    /// Those of [`plan_change`]; [`Denial::NotInTier`].
+    /// Those of [`plan_change`]; [`AccessDenial::NotInTier`].
     pub async fn change_conf(&self, call: Call<'_>, changes: &[(String, Option<String>)]) -> Result<(), Error> {
         let plan = plan_change(changes)?;
         let (id, now) = (call.caller.workspace.id, call.caller.now);
@@ -37,7 +37,7 @@ impl Service {
         // The caller's, which a fault may have slowed down.
         let delay = call.caller.workspace.behaviour.propagation_delay_ms;
         put_all(&mut writer, id, &plan, now, delay).await?;
-        self.record(&mut writer, call, Action::edit_workspace_conf(&plan)).await?;
+        self.record(&mut writer, call.entry(Action::edit_workspace_conf(&plan))).await?;
         let shut_out = shut_out(&mut writer, &workspace, &plan, now).await?;
         writer.commit().await?;
         warn_of_lock_out(id, &shut_out);
@@ -49,7 +49,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; those of [`plan_change`].
-    pub async fn change_conf_from_outside(
+    pub async fn change_conf_as_operator(
         &self,
         id: WorkspaceId,
         changes: &[(String, Option<String>)],
@@ -125,7 +125,7 @@ fn warn_of_lock_out(id: WorkspaceId, names: &[String]) {
 
 fn demand_tier<'a>(workspace: &Workspace, mut keys: impl Iterator<Item = &'a str>) -> Result<(), Denial> {
     if workspace.behaviour.tier == Tier::Standard && keys.any(is_premium) {
-        return Err(Denial::NotInTier(Feature::TokenLifetime));
+        return Err(AccessDenial::NotInTier(Feature::TokenLifetime).into());
     }
     Ok(())
 }

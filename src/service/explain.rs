@@ -62,7 +62,7 @@ impl Service {
         let presented = PresentedCredential::Token(TokenId::from_text(""));
         let decision = authorize::authorize(&presented, &NamedWorkspace::Unnamed, run.demand, facts, self.system_now());
         let Decision { trace, outcome, parties, .. } = decision;
-        let denial = outcome.err().or_else(|| {
+        let denial = outcome.err().map(Denial::from).or_else(|| {
             let request = run.creates.as_ref()?;
             plan_create(request, TokenFacts { cap_days, live_tokens, autoscope_days: AUTOSCOPE_DAYS }, now).err()
         });
@@ -75,14 +75,14 @@ async fn known_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) 
     if let Some(token) = reader.find_token(workspace, id).await? {
         return Ok(CredentialRecord::Token(token));
     }
-    let ended = reader.find_ended(id).await?.into_iter().find(|found| found.workspace.id == workspace);
+    let ended = reader.find_ended_tokens(id).await?.into_iter().find(|found| found.workspace.id == workspace);
     let ended = ended.and_then(|found| Some(CredentialRecord::Ended(found.token, found.ended?)));
     Ok(ended.ok_or_else(|| Denial::TokenNotFound(id.clone()))?)
 }
 
 /// A principal as the checks see it.
 pub(super) async fn owner_of(reader: &mut Reader, workspace: &Workspace, principal: Principal) -> Result<Owner, Error> {
-    let standing = reader.standing(workspace, principal.id).await?;
+    let standing = reader.workspace_memberships(workspace, principal.id).await?;
     Ok(Owner::new(principal.id, principal.kind, principal.name, standing))
 }
 

@@ -3,6 +3,7 @@
 use super::{Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::authorize::NamedWorkspace;
+use crate::domain::denial::ControlDenial;
 use crate::domain::faults::{Fault, MAX_FAULTS, Request, Rule};
 use crate::domain::tokens::EndCause;
 use crate::domain::{Denial, TokenId, Workspace, WorkspaceId};
@@ -37,11 +38,11 @@ impl Service {
     /// Removes a fault.
     ///
     /// # Errors
-    /// [`Denial::FaultNotFound`]
+    /// [`ControlDenial::FaultNotFound`]
     pub async fn clear_fault(&self, workspace: WorkspaceId, id: i64) -> Result<(), Error> {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         if writer.delete_faults(workspace, Some(id)).await? == 0 {
-            return Err(Denial::FaultNotFound(id.to_string()).into());
+            return Err(ControlDenial::FaultNotFound(id.to_string()).into());
         }
         writer.commit().await?;
         Ok(())
@@ -62,7 +63,7 @@ impl Service {
     /// Lets a request meet its workspace's faults: each rule that is about it counts it, up to the first one
     /// that decides about the answer. Answers those that fire, in order. The count is the database's, so that
     /// of any number of requests, over all processes, as many fail as a rule says.
-    pub async fn meet_faults(&self, workspace: WorkspaceId, request: &Request<'_>) -> Result<Vec<Fault>, Error> {
+    pub async fn match_faults(&self, workspace: WorkspaceId, request: &Request<'_>) -> Result<Vec<Fault>, Error> {
         let takes = |fault: &Fault| fault.rule.takes(request);
         let mut fired = Vec::new();
         if !self.store.read().await?.list_faults(workspace).await?.iter().any(takes) {
@@ -71,7 +72,7 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let about = writer.list_faults(workspace).await?.into_iter().filter(takes);
         for fault in about {
-            let seen = writer.count_seen(workspace, fault.id).await?;
+            let seen = writer.increment_seen(workspace, fault.id).await?;
             if fault.rule.fires(seen) {
                 let answers = fault.rule.answers();
                 fired.push(Fault { seen, ..fault });

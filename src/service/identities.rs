@@ -19,7 +19,7 @@ impl Service {
     /// The caller itself.
     ///
     /// # Errors
-    /// [`Denial::InvalidAccessToOrg`] when the principal went since the request was authorized.
+    /// [`AccessDenial::InvalidAccessToOrg`] when the principal went since the request was authorized.
     pub async fn me(&self, call: Call<'_>) -> Result<Entry, Error> {
         let caller = call.caller;
         let found = self.store.read().await?.find_assigned(&caller.workspace, caller.id).await?;
@@ -84,9 +84,9 @@ impl Service {
             PrincipalKind::Group => Action::set_group(principal, true),
             PrincipalKind::User | PrincipalKind::ServicePrincipal => Action::add(principal),
         };
-        self.record_in(&mut writer, call, directory, action).await?;
+        self.record(&mut writer, call.entry_in(directory, action)).await?;
         if directory == Directory::Account && principal.account_admin {
-            self.record_in(&mut writer, call, directory, Action::set_account_admin(principal, true)).await?;
+            self.record(&mut writer, call.entry_in(directory, Action::set_account_admin(principal, true))).await?;
         }
         self.store_members(&mut writer, call, directory, principal, &BTreeSet::new(), &draft.members).await?;
         self.finish(writer, call, directory, kind, principal.id).await
@@ -139,14 +139,14 @@ impl Service {
             stored.map_err(|error| exists(error, directory, kind, name))?;
         }
         if directory == Directory::Workspace && after.assignment() != before.assignment() {
-            writer.put_place(workspace.id, principal.id, &after.assignment()).await?;
+            writer.put_assignment_attributes(workspace.id, principal.id, &after.assignment()).await?;
         }
         if after.active != before.active {
-            self.record_in(writer, call, directory, Action::set_active(principal, after.active)).await?;
+            self.record(writer, call.entry_in(directory, Action::set_active(principal, after.active))).await?;
         }
         let admin = principal.account_admin;
         if admin != before.principal.account_admin {
-            self.record_in(writer, call, directory, Action::set_account_admin(principal, admin)).await?;
+            self.record(writer, call.entry_in(directory, Action::set_account_admin(principal, admin))).await?;
         }
         self.store_members(writer, call, directory, principal, &before.members, &after.members).await
     }
@@ -171,9 +171,9 @@ impl Service {
             } else {
                 writer.remove_member(workspace.account, group.id, *id).await?;
             }
-            self.record_in(writer, call, directory, Action::set_member(group, &member, is_member)).await?;
+            self.record(writer, call.entry_in(directory, Action::set_member(group, &member, is_member))).await?;
             if group.id == workspace.admins_group {
-                self.record(writer, call, Action::set_admin(&member, is_member)).await?;
+                self.record(writer, call.entry(Action::set_admin(&member, is_member))).await?;
             }
         }
         Ok(())
@@ -217,7 +217,7 @@ impl Service {
                 }
                 self.forget_roles(&mut writer, workspace.account, &principal).await?;
                 writer.delete_principal(workspace.account, principal.id).await?;
-                self.record_in(&mut writer, call, directory, removal(&principal)).await?;
+                self.record(&mut writer, call.entry_in(directory, removal(&principal))).await?;
             }
         }
         self.conclude(&mut writer, call, directory, principal.id).await?;
@@ -234,7 +234,7 @@ impl Service {
     ) -> Result<(), Error> {
         self.end_tokens_of(writer, call, principal.id).await?;
         writer.remove_from_workspace(&call.caller.workspace, principal.id).await?;
-        self.record(writer, call, removal(principal)).await?;
+        self.record(writer, call.entry(removal(principal))).await?;
         Ok(())
     }
 
@@ -374,8 +374,10 @@ pub(super) async fn load(
 ) -> Result<Entry, Error> {
     let workspace = &call.caller.workspace;
     let (everybody, reach) = match directory {
-        Directory::Workspace => (Some(workspace.users_group), reader.standing(workspace, found.0.id).await?.reach),
-        Directory::Account => (None, reader.reach_in_account(workspace.account, found.0.id).await?),
+        Directory::Workspace => {
+            (Some(workspace.users_group), reader.workspace_memberships(workspace, found.0.id).await?.reach)
+        }
+        Directory::Account => (None, reader.account_memberships(workspace.account, found.0.id).await?),
     };
     let members = if with_members { list_members(reader, call, directory, &found.0).await? } else { Vec::new() };
     Ok(Entry::surrounded(everybody, found, &reach, members))

@@ -1,97 +1,100 @@
-//! Lets a workspace be exchanged as a whole: requests that have begun end on the old state, and those
-//! that come see the new one only. This holds within a process; over several, see
-//! [`Store::write_in`](crate::store::Store::write_in).
+//! Lets a workspace be replaced as a whole: requests in flight finish on the old state, later ones see only the new
+//! one. This holds within a process; across processes, see [`Store::write_in`](crate::store::Store::write_in).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::domain::WorkspaceId;
 
-/// The gates of this process's workspaces.
+/// This process's requests, by workspace.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gates {
-    gates: Arc<Mutex<HashMap<WorkspaceId, Arc<Gate>>>>,
-    /// Counts all exchanges.
-    exchanges: Arc<AtomicU64>,
+pub(super) struct InFlight {
+    workspaces: Arc<Mutex<HashMap<WorkspaceId, Arc<Requests>>>>,
+    /// Counts the replacements of all workspaces.
+    replacements: Arc<AtomicU64>,
 }
 
+/// The requests of one workspace. Each holds a read lock until it is answered.
 #[derive(Debug, Default)]
-struct Gate {
-    /// Which exchange was the workspace's last.
-    last_exchange: Arc<RwLock<u64>>,
-    /// Counts the requests since then.
-    requests: AtomicI64,
+struct Requests {
+    /// The number of the workspace's last replacement.
+    last_replacement: Arc<RwLock<u64>>,
+    /// How many requests there have been since then.
+    count: AtomicI64,
 }
 
-/// A request that is inside: as long as it is held, its workspace stays the same one.
+/// Keeps a workspace from being replaced until its request is answered.
 #[derive(Debug)]
 pub struct InFlightGuard {
-    last_exchange: OwnedRwLockReadGuard<u64>,
-    /// The number of the request since the workspace was last exchanged.
+    last_replacement: OwnedRwLockReadGuard<u64>,
+    /// The number of the request since the workspace was last replaced.
     pub number: i64,
 }
 
-/// An exchange: no request is inside, and none comes in.
+/// Holds back the requests of a workspace while it is replaced, deleted or saved.
 #[derive(Debug)]
-pub(super) struct Closed {
-    gates: Gates,
-    gate: Arc<Gate>,
+pub(super) struct Replacement {
+    in_flight: InFlight,
+    requests: Arc<Requests>,
     id: WorkspaceId,
-    last_exchange: OwnedRwLockWriteGuard<u64>,
+    last_replacement: OwnedRwLockWriteGuard<u64>,
 }
 
-impl Gates {
-    fn gate(&self, id: WorkspaceId) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.entry(id).or_default().clone()
+impl InFlight {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Arc<Requests>>> {
+        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The workspaces that requests have come to.
-    pub(super) fn known(&self) -> Vec<WorkspaceId> {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    fn requests(&self, id: WorkspaceId) -> Arc<Requests> {
+        self.lock().entry(id).or_default().clone()
     }
 
-    /// Forgets a workspace that another process has removed.
+    /// The workspaces that have received requests.
+    pub(super) fn workspaces(&self) -> Vec<WorkspaceId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Drops the state of a workspace that another process has deleted.
     pub(super) fn forget(&self, id: WorkspaceId) {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.lock().remove(&id);
     }
 
-    /// How many exchanges there have been so far.
-    pub(super) fn exchanges(&self) -> u64 {
-        self.exchanges.load(Ordering::Acquire)
+    /// How many replacements there have been so far, of any workspace.
+    pub(super) fn replacements(&self) -> u64 {
+        self.replacements.load(Ordering::Acquire)
     }
 
-    /// Goes in. `None` when the workspace was exchanged after there had been `seen` exchanges: what was
-    /// read of it before is no longer so.
+    /// Registers a request. `None` when the workspace was replaced after [`replacements`](Self::replacements) returned
+    /// `seen`: whatever was read of it may be outdated.
     pub(super) async fn enter(&self, id: WorkspaceId, seen: u64) -> Option<InFlightGuard> {
-        let gate = self.gate(id);
-        let last_exchange = gate.last_exchange.clone().read_owned().await;
-        let number = gate.requests.fetch_add(1, Ordering::Relaxed);
-        Some(InFlightGuard { last_exchange, number }).filter(|inside| *inside.last_exchange <= seen)
+        let requests = self.requests(id);
+        let last_replacement = requests.last_replacement.clone().read_owned().await;
+        let number = requests.count.fetch_add(1, Ordering::Relaxed);
+        Some(InFlightGuard { last_replacement, number }).filter(|guard| *guard.last_replacement <= seen)
     }
 
-    /// Waits until everybody has left, and lets nobody in.
-    pub(super) async fn close(&self, id: WorkspaceId) -> Closed {
-        let gate = self.gate(id);
-        let last_exchange = gate.last_exchange.clone().write_owned().await;
-        Closed { gates: self.clone(), gate, id, last_exchange }
+    /// Waits for the requests in flight to finish, and holds new ones back.
+    pub(super) async fn begin_replacement(&self, id: WorkspaceId) -> Replacement {
+        let requests = self.requests(id);
+        let last_replacement = requests.last_replacement.clone().write_owned().await;
+        Replacement { in_flight: self.clone(), requests, id, last_replacement }
     }
 }
 
-impl Closed {
-    /// The workspace is another one now.
-    pub(super) fn exchanged(mut self) {
-        *self.last_exchange = self.gates.exchanges.fetch_add(1, Ordering::AcqRel) + 1;
-        self.gate.requests.store(0, Ordering::Relaxed);
+impl Replacement {
+    /// Makes requests that read the old state start over. Without this call, the workspace counts as unchanged.
+    pub(super) fn finish(mut self) {
+        *self.last_replacement = self.in_flight.replacements.fetch_add(1, Ordering::AcqRel) + 1;
+        self.requests.count.store(0, Ordering::Relaxed);
     }
 
-    /// The workspace is gone.
-    pub(super) fn removed(self) {
-        self.gates.forget(self.id);
-        self.exchanged();
+    /// The same when the workspace was deleted.
+    pub(super) fn finish_deletion(self) {
+        self.in_flight.forget(self.id);
+        self.finish();
     }
 }
 
@@ -102,18 +105,17 @@ mod tests {
     const ID: WorkspaceId = WorkspaceId(1);
 
     #[tokio::test]
-    async fn an_exchange_waits_for_those_inside_and_outdates_what_was_read_before() {
-        let gates = Gates::default();
-        let seen = gates.exchanges();
-        let inside = gates.enter(ID, seen).await.unwrap();
-        assert!(gates.gate(ID).last_exchange.try_write().is_err());
-        let elsewhere = gates.close(WorkspaceId(2)).await;
-        elsewhere.exchanged();
-        drop(inside);
-        gates.close(ID).await.exchanged();
-        assert!(gates.enter(ID, seen).await.is_none());
-        assert_eq!(gates.enter(ID, gates.exchanges()).await.unwrap().number, 1);
-        gates.close(ID).await.removed();
-        assert!(gates.enter(ID, seen).await.is_some(), "a new workspace of the id");
+    async fn a_replacement_waits_for_requests_and_outdates_what_was_read_before() {
+        let in_flight = InFlight::default();
+        let seen = in_flight.replacements();
+        let guard = in_flight.enter(ID, seen).await.unwrap();
+        assert!(in_flight.requests(ID).last_replacement.try_write().is_err());
+        in_flight.begin_replacement(WorkspaceId(2)).await.finish();
+        drop(guard);
+        in_flight.begin_replacement(ID).await.finish();
+        assert!(in_flight.enter(ID, seen).await.is_none());
+        assert_eq!(in_flight.enter(ID, in_flight.replacements()).await.unwrap().number, 1);
+        in_flight.begin_replacement(ID).await.finish_deletion();
+        assert!(in_flight.enter(ID, seen).await.is_some(), "a new workspace reuses the id");
     }
 }

@@ -19,7 +19,7 @@ impl Service {
     pub async fn verifying_keys(&self, account: Option<AccountId>) -> Result<Vec<VerifyingKey>, Error> {
         let at_least = match account {
             Some(account) => account,
-            None => self.default_account().await?,
+            None => self.workspace_of_account(None).await?.account,
         };
         self.signing_key(at_least).await?;
         Ok(self.store.read().await?.list_keys(account).await?)
@@ -40,7 +40,7 @@ impl Service {
         if let Some(key) = self.store.read().await?.find_signing_key(account).await? {
             return Ok(key);
         }
-        let _one_at_a_time = self.key_making.lock().await;
+        let _one_at_a_time = self.key_creation.lock().await;
         if let Some(key) = self.store.read().await?.find_signing_key(account).await? {
             return Ok(key);
         }

@@ -7,7 +7,7 @@ use crate::domain::scim::{Attribute, OnlyMatch, Page, Query, REFERENCES_OF_A_PAG
 use crate::domain::{PrincipalId, Workspace};
 use crate::service::identities::find_any;
 use crate::service::{Call, Error, Service};
-use crate::store::{AgedPrincipal, Batch, Population, Reader, StoreError};
+use crate::store::{Batch, CreationKey, PrincipalScope, Reader, StoreError};
 
 /// How many principals are read at once.
 const BATCH: usize = 500;
@@ -16,7 +16,7 @@ const BATCH_WITH_MEMBERS: usize = 20;
 
 /// Which of the attributes that take more than a principal's own row an answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct RelatedAttributes {
     /// The groups that hold it.
     pub groups: bool,
     /// Its members.
@@ -31,16 +31,16 @@ impl Service {
         directory: Directory,
         kind: PrincipalKind,
         query: &Query,
-        shown: Shown,
+        shown: RelatedAttributes,
         render: impl Fn(&Entry, Sight) -> T,
     ) -> Result<Page<T>, Error> {
         let sight = crate::service::identities::sight(call, directory);
         let is_visible = |name| sight.reaches(name);
-        let shown = Shown {
+        let shown = RelatedAttributes {
             groups: shown.groups && is_visible("groups"),
             members: shown.members && is_visible("members") && kind == PrincipalKind::Group,
         };
-        let asked = Shown {
+        let asked = RelatedAttributes {
             groups: query.mentions(|field| matches!(field, Attribute::Groups | Attribute::GroupNames)),
             members: query.mentions(|field| matches!(field, Attribute::Members | Attribute::MemberNames)),
         };
@@ -59,7 +59,7 @@ impl Service {
     }
 }
 
-impl Shown {
+impl RelatedAttributes {
     const fn or(self, other: Self) -> Self {
         Self { groups: self.groups || other.groups, members: self.members || other.members }
     }
@@ -98,11 +98,11 @@ struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    fn population(&self) -> Population<'a> {
+    fn population(&self) -> PrincipalScope<'a> {
         let workspace: &'a Workspace = &self.call.caller.workspace;
         match self.directory {
-            Directory::Workspace => Population::Workspace(workspace, self.kind),
-            Directory::Account => Population::Account(workspace.account, self.kind),
+            Directory::Workspace => PrincipalScope::Workspace(workspace, self.kind),
+            Directory::Account => PrincipalScope::Account(workspace.account, self.kind),
         }
     }
 
@@ -111,7 +111,7 @@ impl<'a> Listing<'a> {
         &mut self,
         only: OnlyMatch<'_>,
         page: &mut PageBuilder<'_, T, R>,
-        needed: Shown,
+        needed: RelatedAttributes,
     ) -> Result<usize, Error> {
         let workspace = &self.call.caller.workspace;
         let mut ids = Vec::new();
@@ -150,7 +150,7 @@ impl<'a> Listing<'a> {
     async fn all<T, R: Fn(&Entry, Sight) -> T>(
         &mut self,
         page: &mut PageBuilder<'_, T, R>,
-        shown: Shown,
+        shown: RelatedAttributes,
     ) -> Result<usize, Error> {
         let total = self.reader.count_principals(self.population()).await?;
         let mut batch = Batch { after: None, skip: page.query.before(), limit: 0 };
@@ -174,8 +174,8 @@ impl<'a> Listing<'a> {
     async fn filtered<T, R: Fn(&Entry, Sight) -> T>(
         &mut self,
         page: &mut PageBuilder<'_, T, R>,
-        asked: Shown,
-        shown: Shown,
+        asked: RelatedAttributes,
+        shown: RelatedAttributes,
     ) -> Result<usize, Error> {
         let (mut total, mut after) = (0, None);
         page.is_full = page.query.size() == 0;
@@ -204,8 +204,8 @@ impl<'a> Listing<'a> {
         &mut self,
         attribute: Attribute,
         page: &mut PageBuilder<'_, T, R>,
-        asked: Shown,
-        shown: Shown,
+        asked: RelatedAttributes,
+        shown: RelatedAttributes,
     ) -> Result<usize, Error> {
         let (mut keys, mut after): (Vec<(SortKey, PrincipalId)>, _) = (Vec::new(), None);
         loop {
@@ -248,7 +248,7 @@ impl<'a> Listing<'a> {
     }
 
     /// A batch of principals with what is needed of their surroundings.
-    async fn read(&mut self, batch: Batch, needed: Shown) -> Result<Vec<(AgedPrincipal, Entry)>, StoreError> {
+    async fn read(&mut self, batch: Batch, needed: RelatedAttributes) -> Result<Vec<(CreationKey, Entry)>, StoreError> {
         let population = self.population();
         let rows = self.reader.list_principals_by_age(population, batch).await?;
         let (Some((first, ..)), Some((last, ..))) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
@@ -264,7 +264,7 @@ impl<'a> Listing<'a> {
             (true, None) => Some(self.reader.list_group_names(self.population()).await?.into_iter().collect()),
         };
         if let (true, Some(names)) = (needed.groups, &names) {
-            let mut pairs: HashSet<_> = self.reader.list_nested(self.population()).await?.into_iter().collect();
+            let mut pairs: HashSet<_> = self.reader.list_nested_groups(self.population()).await?.into_iter().collect();
             pairs.extend(self.reader.list_memberships_between(self.population(), span).await?);
             let mut pairs: Vec<_> = pairs.into_iter().filter(|(group, _)| names.contains_key(group)).collect();
             pairs.sort_unstable();
@@ -297,6 +297,6 @@ impl<'a> Listing<'a> {
     }
 }
 
-const fn batch_size(needed: Shown) -> usize {
+const fn batch_size(needed: RelatedAttributes) -> usize {
     if needed.members { BATCH_WITH_MEMBERS } else { BATCH }
 }

@@ -2,7 +2,7 @@
 
 use super::explain::owner_of;
 use super::keys::sign;
-use super::{Error, Service};
+use super::{AuditEntry, Error, Service};
 use crate::domain::audit::{Action, Origin};
 use crate::domain::authorize::{CredentialRecord, Demand, Facts, NamedWorkspace, Owner, Right};
 use crate::domain::clock::WorkspaceClock;
@@ -15,7 +15,7 @@ use crate::store::{Lock, Reader, StoreError};
 
 /// What the token endpoint gives.
 #[derive(Clone, Debug)]
-pub struct Issued {
+pub struct TokenResponse {
     /// The access token.
     pub access_token: AccessToken,
     /// Its scopes, separated by spaces.
@@ -38,51 +38,6 @@ pub(super) struct AccessGrant<'a> {
 }
 
 impl Service {
-    /// The account that an account path names.
-    ///
-    /// # Errors
-    /// [`Denial::AccountNotFound`]
-    pub async fn account_named(&self, text: &str) -> Result<AccountId, Error> {
-        let not_found = || Denial::AccountNotFound(text.to_owned());
-        let id = AccountId::parse(text).ok_or_else(not_found)?;
-        if !self.store.read().await?.has_account(id).await? {
-            return Err(not_found().into());
-        }
-        Ok(id)
-    }
-
-    /// The workspace that answers for an account, or the default one.
-    ///
-    /// # Errors
-    /// [`Denial::AccountNotFound`] when the account is gone.
-    pub async fn home_of_account(&self, account: Option<AccountId>) -> Result<Workspace, Error> {
-        let mut reader = self.store.read().await?;
-        let Some(account) = account else {
-            let missing = || StoreError::Unreadable("there is no default workspace".into());
-            return Ok(reader.find_default_workspace().await?.ok_or_else(missing)?);
-        };
-        let home = reader.find_workspace_of_account(account).await?;
-        Ok(home.ok_or_else(|| Denial::AccountNotFound(account.to_string()))?)
-    }
-
-    /// Those of the accounts that are gone.
-    pub async fn removed_accounts(&self, accounts: Vec<AccountId>) -> Result<Vec<AccountId>, Error> {
-        let mut removed = Vec::new();
-        for account in accounts {
-            if !self.store.read().await?.has_account(account).await? {
-                removed.push(account);
-            }
-        }
-        Ok(removed)
-    }
-
-    /// The account of the default workspace.
-    pub(super) async fn default_account(&self) -> Result<AccountId, Error> {
-        let missing = || StoreError::Unreadable("there is no default workspace".into());
-        let workspace = self.store.read().await?.find_default_workspace().await?;
-        Ok(workspace.ok_or_else(missing)?.account)
-    }
-
     /// Issues an access token. `iss` is the issuer by the address that the client reached.
     ///
     /// # Errors
@@ -93,7 +48,7 @@ impl Service {
         iss: &str,
         request: &TokenRequest,
         origin: &Origin,
-    ) -> Result<Issued, Error> {
+    ) -> Result<TokenResponse, Error> {
         match request {
             TokenRequest::ClientCredentials(credentials) => {
                 self.issue_to_service_principal(issuer, iss, credentials, origin).await
@@ -110,7 +65,7 @@ impl Service {
         iss: &str,
         presented: &ClientCredentials,
         origin: &Origin,
-    ) -> Result<Issued, Error> {
+    ) -> Result<TokenResponse, Error> {
         let mut reader = self.store.read().await?;
         let account = match issuer {
             Issuer::Account(account) => Some(*account),
@@ -153,10 +108,10 @@ impl Service {
         if let Some(workspace) = workspace {
             let mut writer = self.store.write_in(&workspace, Lock::Owner(workspace.id, principal.id)).await?;
             let action = Action::mint_oauth_token(name, CLIENT_CREDENTIALS, &scope);
-            self.record_as(&mut writer, &workspace, name, origin, now, action).await?;
+            self.record(&mut writer, AuditEntry::new(&workspace, name, origin, now, action)).await?;
             writer.commit().await?;
         }
-        Ok(Issued { access_token, scope, refresh_token: None })
+        Ok(TokenResponse { access_token, scope, refresh_token: None })
     }
 
     pub(super) fn claims(&self, iss: &str, grant: AccessGrant<'_>, now: Millis) -> Claims {
@@ -204,7 +159,7 @@ impl Service {
         let Some(audience) = audience else { return Ok(forged(Forgery::Claims)) };
         let is_the_same = |found: &Principal| found.creation == claims.creation;
         let principal = if let Some(sid) = &claims.sid {
-            let Some(user) = reader.find_signed_in(account, sid).await?.filter(is_the_same) else {
+            let Some(user) = reader.find_signed_in_principal(account, sid).await?.filter(is_the_same) else {
                 return Ok(forged(Forgery::SignInEnded));
             };
             Some(user)

@@ -10,7 +10,7 @@ use crate::domain::{Denial, Millis, PrincipalId, WorkspaceId};
 use crate::service::keys::sign;
 use crate::service::oauth::AccessGrant;
 use crate::service::sign_ins::{active_user, no_longer_active};
-use crate::service::{Error, Service};
+use crate::service::{AuditEntry, Error, Service};
 use crate::store::Lock;
 
 /// The OAuth client that the pages are.
@@ -18,7 +18,7 @@ const CLIENT: &str = "dapi-mock-pages";
 
 /// Somebody in front of a browser.
 #[derive(Clone, Debug)]
-pub struct SignedIn {
+pub struct PageUser {
     /// Where.
     pub place: SignInTarget,
     /// Who.
@@ -57,13 +57,13 @@ impl Service {
         };
         writer.insert_page_session(&session, system.plus(-LIFETIME_MS)).await?;
         let action = Action::browser_login(&name);
-        self.record_as(&mut writer, workspace, &name, origin, workspace.clock.at(system), action).await?;
+        self.record(&mut writer, AuditEntry::new(workspace, &name, origin, workspace.clock.at(system), action)).await?;
         writer.commit().await?;
         Ok(cookie)
     }
 
     /// Who the browser with this cookie is, as long as they are active there.
-    pub async fn signed_in(&self, cookie: &PageCookie) -> Result<Option<SignedIn>, Error> {
+    pub async fn signed_in(&self, cookie: &PageCookie) -> Result<Option<PageUser>, Error> {
         let system = self.system_now();
         let mut reader = self.store.read().await?;
         let session = reader.find_page_session(&cookie.hash()).await?.filter(|session| session.is_live(system));
@@ -73,11 +73,11 @@ impl Service {
         let user = active_user(&mut reader, &place, session.principal).await?;
         let name = user.filter(|user| user.creation == session.creation).map(|user| user.name);
         let now = place.workspace.clock.at(system);
-        Ok(name.map(|name| SignedIn { place, id: session.principal, name, now, session }))
+        Ok(name.map(|name| PageUser { place, id: session.principal, name, now, session }))
     }
 
     /// An access token with which the pages act for somebody. It stays in the process, and ends with the session.
-    pub async fn access_token_of(&self, person: &SignedIn) -> Result<AccessToken, Error> {
+    pub async fn access_token_of(&self, person: &PageUser) -> Result<AccessToken, Error> {
         let key = self.signing_key(person.session.account).await?;
         let grant = AccessGrant {
             client_id: CLIENT,
@@ -103,7 +103,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
-    pub async fn take_form(&self, id: WorkspaceId, form: &SecretHash) -> Result<bool, Error> {
+    pub async fn claim_form(&self, id: WorkspaceId, form: &SecretHash) -> Result<bool, Error> {
         let system = self.system_now();
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -122,7 +122,7 @@ impl Service {
     }
 
     /// Lets a form be sent once more, since nothing came of it.
-    pub async fn give_form_back(&self, id: WorkspaceId, form: &SecretHash) -> Result<(), Error> {
+    pub async fn release_form(&self, id: WorkspaceId, form: &SecretHash) -> Result<(), Error> {
         self.forget_page_session(id, form).await
     }
 

@@ -48,7 +48,7 @@ impl Service {
         for principal in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
             let level = new.get(principal).copied();
             if old.get(principal).copied() != level {
-                self.record(&mut writer, call, Action::change_token_acl(*principal, level)).await?;
+                self.record(&mut writer, call.entry(Action::change_token_acl(*principal, level))).await?;
             }
             if level.is_none() {
                 removed.insert(*principal);
@@ -78,7 +78,7 @@ impl Service {
             if !loses_tokens(loss, removed.contains(&owner)) {
                 continue;
             }
-            if writer.standing(workspace, owner).await?.token_permission().is_some() {
+            if writer.workspace_memberships(workspace, owner).await?.token_permission().is_some() {
                 continue;
             }
             for token in writer.list_tokens_of(workspace.id, owner, live).await? {

@@ -12,7 +12,7 @@ use crate::domain::lifecycle::as_of;
 use crate::domain::report::{Filter, Key, Order, PageCursor, Position, Query, Row, SortBy};
 use crate::domain::tokens::{EndCause, Visibility};
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use crate::store::{Lock, Part, Reader, Reported};
+use crate::store::{Lock, Reader, ReportBatch, ReportPart, ReportQuery, ReportScan};
 
 /// Rows that the export fetches at once.
 const CHUNK: usize = 1_000;
@@ -41,9 +41,9 @@ impl ReportCounts {
 
 /// What is told of a page besides its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
+pub enum CountMode {
     /// Nothing, which saves time.
-    No,
+    Skip,
     /// How many rows there are.
     Total,
     /// Also how many there would be with each of the report's two buttons pressed.
@@ -54,7 +54,7 @@ pub enum Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// One page.
-    Page(Counted),
+    Page(CountMode),
     /// All of them.
     Export,
 }
@@ -112,7 +112,7 @@ pub struct FoundTokens {
 
 /// What became of tokens that were to be revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Revoked {
+pub struct RevocationOutcome {
     /// These are.
     pub revoked: Vec<(WorkspaceId, TokenId)>,
     /// The account has none such, or no longer.
@@ -130,7 +130,7 @@ impl Service {
         query: &Query,
         page_token: Option<&str>,
         limit: usize,
-        counted: Counted,
+        counted: CountMode,
     ) -> Result<ReportPage, Error> {
         let turn = page_token.map(|text| query.turn(text)).transpose()?;
         let (is_turned, back) = (turn.is_some(), turn.as_ref().is_some_and(|turn| turn.back));
@@ -180,10 +180,12 @@ impl Service {
             if let Some(workspace) = workspaces.iter().find(|workspace| workspace.id == id) {
                 let name: Arc<str> = workspace.name.as_str().into();
                 let now = workspace.clock.at(system);
-                let horizon = Visibility::with_expired(&workspace.behaviour, now);
-                let asked = Reported { workspace, horizon, filter: &filter, owners: None, tokens: Some(&tokens) };
+                let visibility = Visibility::with_expired(&workspace.behaviour, now);
+                let query = ReportQuery { workspace, visibility, filter: &filter, owners: None, tokens: Some(&tokens) };
                 let limit = i64::try_from(tokens.len()).unwrap_or(i64::MAX);
-                let rows = reader.list_reported(asked, Part::All, order, None, false, limit).await?;
+                let batch =
+                    ReportBatch { part: ReportPart::All, order, after: None, scan: ReportScan::ByFilter, limit };
+                let rows = reader.list_report_rows(query, batch).await?;
                 tokens.retain(|token| !rows.iter().any(|row| row.token.id == *token));
                 found.rows.extend(rows.into_iter().map(|row| (row_as_of(row, workspace, now), name.clone())));
             }
@@ -198,9 +200,13 @@ impl Service {
     /// # Errors
     /// [`Error::Store`]: a workspace's tokens are revoked in one transaction, so those of others may be by
     /// then. To ask again does no harm.
-    pub async fn revoke_reported(&self, call: Call<'_>, tokens: &[(WorkspaceId, TokenId)]) -> Result<Revoked, Error> {
+    pub async fn revoke_reported(
+        &self,
+        call: Call<'_>,
+        tokens: &[(WorkspaceId, TokenId)],
+    ) -> Result<RevocationOutcome, Error> {
         let ours = self.workspaces_of(call.caller.account()).await?;
-        let mut outcome = Revoked::default();
+        let mut outcome = RevocationOutcome::default();
         for (id, tokens) in by_workspace(tokens) {
             if ours.contains(&id) {
                 self.revoke_in(call, id, tokens, &mut outcome).await?;
@@ -216,7 +222,7 @@ impl Service {
         call: Call<'_>,
         id: WorkspaceId,
         tokens: BTreeSet<&TokenId>,
-        outcome: &mut Revoked,
+        outcome: &mut RevocationOutcome,
     ) -> Result<(), Error> {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -246,11 +252,11 @@ impl Service {
     async fn count_reported(
         &self,
         reader: &mut Reader,
-        asked: Reported<'_>,
+        asked: ReportQuery<'_>,
         at_most: Option<i64>,
     ) -> Result<i64, Error> {
         self.report_counts.change(asked.workspace.account, |statistics| statistics.statements += 1);
-        Ok(reader.count_reported(asked, at_most).await?)
+        Ok(reader.count_report_rows(asked, at_most).await?)
     }
 
     /// Counts a workspace's rows with each button pressed; with those that are pressed there are `count`.
@@ -267,7 +273,8 @@ impl Service {
         let mut found = [count; 2];
         for (button, found) in [inactive, unlimited].iter().zip(&mut found) {
             if *button != filter {
-                *found = self.count_reported(reader, Reported { filter: button, ..merge.asked(source) }, None).await?;
+                *found =
+                    self.count_reported(reader, ReportQuery { filter: button, ..merge.asked(source) }, None).await?;
             }
         }
         let [inactive_principals, no_expiry] = found;
@@ -308,9 +315,9 @@ impl Service {
             let is_selective = merge.query.filter.is_selective();
             source.by_order = !is_selective;
             let at_most = match purpose {
-                Purpose::Page(Counted::Total | Counted::Buttons) => Some(None),
+                Purpose::Page(CountMode::Total | CountMode::Buttons) => Some(None),
                 Purpose::Export if is_selective => Some(Some(FEW + 1)),
-                Purpose::Page(Counted::No) | Purpose::Export => None,
+                Purpose::Page(CountMode::Skip) | Purpose::Export => None,
             };
             if let Some(at_most) = at_most {
                 let count = self.count_reported(reader, merge.asked(&source), at_most).await?;
@@ -318,7 +325,7 @@ impl Service {
                 merge.counts.total += count;
                 if count == 0 {
                     source.rest = None;
-                } else if purpose == Purpose::Page(Counted::Buttons) {
+                } else if purpose == Purpose::Page(CountMode::Buttons) {
                     self.count_buttons(reader, &mut merge, &source, count).await?;
                 }
             }
@@ -363,15 +370,15 @@ struct Source {
     by_order: bool,
     fetched: VecDeque<(Position, Row)>,
     /// What is still to be fetched, after which key and token; `None` when nothing is.
-    rest: Option<(Part, Option<(Key, String)>)>,
+    rest: Option<(ReportPart, Option<(Key, String)>)>,
 }
 
 impl Source {
     fn new(workspace: Workspace, system: Millis, order: Order) -> Self {
         let first = match order.by {
-            SortBy::Owner if order.gone_first => Part::Gone,
-            SortBy::Owner => Part::Named,
-            SortBy::Created | SortBy::Expires | SortBy::LastUsed | SortBy::Workspace => Part::All,
+            SortBy::Owner if order.gone_first => ReportPart::DeletedOwners,
+            SortBy::Owner => ReportPart::KnownOwners,
+            SortBy::Created | SortBy::Expires | SortBy::LastUsed | SortBy::Workspace => ReportPart::All,
         };
         let now = workspace.clock.at(system);
         Self {
@@ -390,9 +397,9 @@ impl Source {
             return;
         }
         let part = match place.key {
-            Key::GoneOwner(..) => Part::Gone,
-            Key::Owner(..) | Key::Time(_) if order.by == SortBy::Owner => Part::Named,
-            Key::Owner(..) | Key::Time(_) => Part::All,
+            Key::GoneOwner(..) => ReportPart::DeletedOwners,
+            Key::Owner(..) | Key::Time(_) if order.by == SortBy::Owner => ReportPart::KnownOwners,
+            Key::Owner(..) | Key::Time(_) => ReportPart::All,
         };
         let token = place.token_in(self.workspace.id).to_owned();
         self.rest = Some((part, Some((place.key.clone(), token))));
@@ -415,10 +422,10 @@ struct Merge {
 }
 
 impl Merge {
-    fn asked<'a>(&'a self, source: &'a Source) -> Reported<'a> {
-        Reported {
+    fn asked<'a>(&'a self, source: &'a Source) -> ReportQuery<'a> {
+        ReportQuery {
             workspace: &source.workspace,
-            horizon: source.horizon,
+            visibility: source.horizon,
             filter: &self.query.filter,
             owners: self.owners.as_deref(),
             tokens: None,
@@ -475,7 +482,9 @@ impl Merge {
             let part = *part;
             let after = after.as_ref().map(|(key, token)| (key, token.as_str()));
             let limit = i64::try_from(self.batch).unwrap_or(i64::MAX);
-            let rows = reader.list_reported(self.asked(source), part, order, after, source.by_order, limit).await?;
+            let scan = if source.by_order { ReportScan::ByOrder } else { ReportScan::ByFilter };
+            let batch = ReportBatch { part, order, after, scan, limit };
+            let rows = reader.list_report_rows(self.asked(source), batch).await?;
             service.report_counts.change(self.account, |statistics| statistics.statements += 1);
             let is_all = rows.len() < self.batch;
             let Some(source) = self.sources.get_mut(at) else { return Ok(()) };
@@ -483,8 +492,8 @@ impl Merge {
             source.fetched.extend(placed);
             source.rest = match (source.fetched.back(), part) {
                 (Some((place, _)), _) if !is_all => Some((part, Some((place.key.clone(), place.token.clone())))),
-                (_, Part::Named) if !order.gone_first => Some((Part::Gone, None)),
-                (_, Part::Gone) if order.gone_first => Some((Part::Named, None)),
+                (_, ReportPart::KnownOwners) if !order.gone_first => Some((ReportPart::DeletedOwners, None)),
+                (_, ReportPart::DeletedOwners) if order.gone_first => Some((ReportPart::KnownOwners, None)),
                 _ => None,
             };
         }

@@ -43,7 +43,7 @@ impl Service {
         let hash = value.hash();
         let secret = Secret { id: secret_id, account: id, principal, hash, created_at: now, expires_at, scopes };
         writer.insert_secret(&secret).await?;
-        self.record(&mut writer, call, Action::service_principal_secret("create", &secret.id, principal)).await?;
+        self.record(&mut writer, call.entry(Action::service_principal_secret("create", &secret.id, principal))).await?;
         writer.commit().await?;
         Ok(CreatedSecret { value, secret })
     }
@@ -83,7 +83,7 @@ impl Service {
         if !writer.delete_secret(call.caller.account(), principal, id).await? {
             return Err(Denial::SecretNotFound(id.to_owned()).into());
         }
-        self.record(&mut writer, call, Action::service_principal_secret("delete", id, principal)).await?;
+        self.record(&mut writer, call.entry(Action::service_principal_secret("delete", id, principal))).await?;
         writer.commit().await?;
         Ok(())
     }

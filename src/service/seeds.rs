@@ -50,7 +50,7 @@ pub struct Progress {
 
 /// How much a seed added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seeded {
+pub struct SeedCounts {
     /// Workspaces.
     pub workspaces: usize,
     /// Users, service principals and groups.
@@ -65,7 +65,7 @@ impl Service {
     /// # Errors
     /// [`Error::Seed`] for what it says that cannot be. After [`Error::Store`] a part of it may be there, which applying
     /// it again completes.
-    pub async fn apply_seed(&self, seed: &Seed) -> Result<Seeded, Error> {
+    pub async fn apply_seed(&self, seed: &Seed) -> Result<SeedCounts, Error> {
         self.apply_seed_with(seed, |_| {}).await
     }
 
@@ -73,7 +73,11 @@ impl Service {
     ///
     /// # Errors
     /// As [`apply_seed`](Self::apply_seed).
-    pub async fn apply_seed_with(&self, seed: &Seed, tell: impl Fn(Progress) + Send + Sync) -> Result<Seeded, Error> {
+    pub async fn apply_seed_with(
+        &self,
+        seed: &Seed,
+        tell: impl Fn(Progress) + Send + Sync,
+    ) -> Result<SeedCounts, Error> {
         refuse_nul(seed)?;
         let default = self.default_workspace().await?;
         let mut reader = self.store.read().await?;
@@ -166,7 +170,7 @@ impl<'a> Batches<'a> {
     }
 
     fn writer(&mut self) -> Result<&mut Writer, StoreError> {
-        self.current.as_mut().ok_or(StoreError::OutOfTime)
+        self.current.as_mut().ok_or(StoreError::TimedOut)
     }
 
     /// One more is done; the batch is committed when it is full.
@@ -213,7 +217,7 @@ struct Sower<'a> {
     service: &'a Service,
     ground: Ground<'a>,
     number: u32,
-    added: Seeded,
+    added: SeedCounts,
     done: usize,
     planned: Planned,
     /// The workspace that is filled is a new one: when it deletes itself once it is full.
@@ -279,7 +283,7 @@ fn account_id(text: Option<&Text>, field: &str, default: Option<&Workspace>) -> 
 
 impl<'a> Sower<'a> {
     fn new(service: &'a Service, ground: Ground<'a>, number: u32) -> Self {
-        let (added, planned) = (Seeded::default(), Planned::default());
+        let (added, planned) = (SeedCounts::default(), Planned::default());
         Self { service, ground, number, added, done: 0, planned, new_workspace: None }
     }
 
@@ -297,7 +301,7 @@ impl<'a> Sower<'a> {
         Ok(())
     }
 
-    async fn finish(self) -> Result<Seeded, Error> {
+    async fn finish(self) -> Result<SeedCounts, Error> {
         if let Ground::Sow(mut batches) = self.ground {
             batches.commit().await?;
         }
@@ -707,7 +711,7 @@ impl<'a> Sower<'a> {
             }
         }
         let kind = PrincipalKind::ServicePrincipal;
-        let displayed = self.reader()?.list_displayed(account, kind, name.as_str()).await?;
+        let displayed = self.reader()?.list_principals_by_display_name(account, kind, name.as_str()).await?;
         let planned = self.planned.displayed.get(&(account, name.as_str().to_owned()));
         let more = planned.into_iter().flatten().filter(|key| !displayed.iter().any(|it| it.name == **key));
         let more = more.map(|key| Named { id: PrincipalId(0), kind, name: key.clone() }).collect::<Vec<_>>();
@@ -779,7 +783,7 @@ impl<'a> Sower<'a> {
         }
         let backfilled = || seed.backfill_scopes.as_ref().map(|_| AUTOSCOPE_BACKFILLED.to_owned());
         let Some(writer) = self.writer()? else { return Ok(()) };
-        let ended = writer.find_ended(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
+        let ended = writer.find_ended_tokens(&id).await?.iter().any(|found| found.workspace.id == workspace.id);
         if ended || writer.find_token(workspace.id, &id).await?.is_some() {
             return Ok(());
         }
@@ -939,7 +943,7 @@ fn by_name(members: &[Member], names: &HashMap<PrincipalId, String>) -> Vec<Text
 async fn export_workspace(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<WorkspaceSeed, Error> {
     let account = workspace.account;
     let of_account = reader.list_principals(account).await?;
-    let local = reader.list_own_groups(workspace).await?;
+    let local = reader.list_local_groups(workspace).await?;
     let names: HashMap<PrincipalId, String> =
         of_account.iter().chain(&local).map(|it| (it.id, it.name.clone())).collect();
     let name = |id: PrincipalId| names.get(&id).map(|name| Text::from(name.clone()));

@@ -5,7 +5,7 @@ use crate::domain::audit::Action;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::rule_sets::{GrantRule, check, forget, name_for_service_principal, stored_name};
 use crate::domain::{AccountId, Denial, WorkspaceId};
-use crate::store::{Lock, Reader, StoreError, Versioned, Writer};
+use crate::store::{Lock, Reader, StoreError, VersionedValue, Writer};
 
 /// The setting's name in paths and in the audit log.
 const RESTRICT_WORKSPACE_ADMINS: &str = "restrict_workspace_admins";
@@ -75,11 +75,11 @@ impl Service {
             disable_gov_tag_creation: change.disable_gov_tag_creation.unwrap_or(old.disable_gov_tag_creation),
             etag: self.draw(&mut writer, &caller.workspace).await?.uuid().to_string(),
         };
-        let versioned = |value: String| Versioned { value, etag: new.etag.clone() };
+        let versioned = |value: String| VersionedValue { value, etag: new.etag.clone() };
         writer.put_setting(workspace, RESTRICT_WORKSPACE_ADMINS, &versioned(new.status.clone())).await?;
         let tags = versioned(new.disable_gov_tag_creation.to_string());
         writer.put_setting(workspace, DISABLE_GOV_TAG_CREATION, &tags).await?;
-        self.record(&mut writer, call, Action::set_setting(RESTRICT_WORKSPACE_ADMINS, &new.status)).await?;
+        self.record(&mut writer, call.entry(Action::set_setting(RESTRICT_WORKSPACE_ADMINS, &new.status))).await?;
         writer.commit().await?;
         Ok(new)
     }
@@ -115,11 +115,11 @@ impl Service {
         check(name, rules)?;
         let (account, name) = (call.caller.account(), &*stored_name(name));
         let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(call.caller.workspace.id)).await?;
-        let unset = || Versioned { value: "[]".to_owned(), etag: UNSET_ETAG.to_owned() };
+        let unset = || VersionedValue { value: "[]".to_owned(), etag: UNSET_ETAG.to_owned() };
         demand_newest(&writer.find_rule_set(account, name).await?.unwrap_or_else(unset), etag)?;
         let value = serde_json::to_string(rules).map_err(|error| StoreError::Unreadable(error.to_string()))?;
         let etag = self.draw(&mut writer, &call.caller.workspace).await?.uuid().to_string();
-        let new = Versioned { value, etag };
+        let new = VersionedValue { value, etag };
         writer.put_rule_set(account, name, &new).await?;
         writer.commit().await?;
         Ok(new.etag)
@@ -140,7 +140,7 @@ impl Service {
             let mut rules: Vec<GrantRule> = serde_json::from_str(&value).map_err(unreadable)?;
             if forget(&mut rules, deleted.kind, &deleted.name) {
                 let value = serde_json::to_string(&rules).map_err(unreadable)?;
-                let new = Versioned { value, etag: self.entropy.uuid().to_string() };
+                let new = VersionedValue { value, etag: self.entropy.uuid().to_string() };
                 writer.put_rule_set(account, &name, &new).await?;
             }
         }
@@ -148,18 +148,18 @@ impl Service {
     }
 }
 
-async fn status(reader: &mut Reader, workspace: WorkspaceId) -> Result<Versioned, StoreError> {
-    let unset = || Versioned { value: ALLOW_ALL.to_owned(), etag: UNSET_ETAG.to_owned() };
+async fn status(reader: &mut Reader, workspace: WorkspaceId) -> Result<VersionedValue, StoreError> {
+    let unset = || VersionedValue { value: ALLOW_ALL.to_owned(), etag: UNSET_ETAG.to_owned() };
     Ok(reader.find_setting(workspace, RESTRICT_WORKSPACE_ADMINS).await?.unwrap_or_else(unset))
 }
 
 async fn restriction(reader: &mut Reader, workspace: WorkspaceId) -> Result<AdminRestriction, StoreError> {
-    let Versioned { value: status, etag } = status(reader, workspace).await?;
+    let VersionedValue { value: status, etag } = status(reader, workspace).await?;
     let tags = reader.find_setting(workspace, DISABLE_GOV_TAG_CREATION).await?;
     let disable_gov_tag_creation = tags.is_some_and(|tags| tags.value == "true");
     Ok(AdminRestriction { status, disable_gov_tag_creation, etag })
 }
 
-fn demand_newest(stored: &Versioned, etag: Option<&str>) -> Result<(), Denial> {
+fn demand_newest(stored: &VersionedValue, etag: Option<&str>) -> Result<(), Denial> {
     if etag == Some(&stored.etag) { Ok(()) } else { Err(Denial::StaleEtag(stored.etag.clone())) }
 }

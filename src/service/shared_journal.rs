@@ -59,7 +59,7 @@ fn count(amounts: &mut Amounts, exchange: &JournalEntry) -> (usize, usize) {
 
 impl Service {
     /// Keeps an exchange, so that it can be found and explained.
-    pub fn keep_exchange(&self, exchange: JournalEntry) {
+    pub fn record_entry(&self, exchange: JournalEntry) {
         self.journal.keep(exchange);
         if self.may_have_replicas() && self.journal.is_on() && !self.sharing.is_due.swap(true, Ordering::AcqRel) {
             tokio::spawn(share_in_time(self.clone()));
@@ -70,13 +70,13 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
-    pub async fn exchanges(&self, workspace: &Workspace, since: u64) -> Result<Vec<Arc<JournalEntry>>, Error> {
+    pub async fn journal_entries(&self, workspace: &Workspace, since: u64) -> Result<Vec<Arc<JournalEntry>>, Error> {
         if !self.may_have_replicas() {
             return Ok(self.journal.of_workspace(workspace, since));
         }
         self.gather().await?;
         let after = i64::try_from(since).unwrap_or(i64::MAX);
-        let found = self.store.read().await?.list_exchanges(workspace, after).await?;
+        let found = self.store.read().await?.list_journal_entries(workspace, after).await?;
         Ok(newest(found.into_iter().filter_map(read).collect(), self.journal.limits()))
     }
 
@@ -84,7 +84,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal, unless this one's memory has it and any workspace will do.
-    pub async fn find_exchange(
+    pub async fn find_journal_entry(
         &self,
         request_id: &str,
         of: Option<&Workspace>,
@@ -95,12 +95,12 @@ impl Service {
             return Ok(own);
         }
         self.share_journal().await?;
-        let mut found = self.store.read().await?.find_exchange(request_id, of).await?;
+        let mut found = self.store.read().await?.find_journal_entry(request_id, of).await?;
         for _ in 0..LOOKS_AGAIN {
             if found.is_some() || !self.gather().await? {
                 break;
             }
-            found = self.store.read().await?.find_exchange(request_id, of).await?;
+            found = self.store.read().await?.find_journal_entry(request_id, of).await?;
         }
         Ok(found.and_then(read))
     }
@@ -109,7 +109,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal and this one's memory has nothing.
-    pub async fn last_exchange(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
+    pub async fn last_journal_entry(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
         let own = self.journal.last();
         if !self.may_have_replicas() {
             return Ok(own);
@@ -122,21 +122,21 @@ impl Service {
 
     async fn find_last_shared(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
         self.gather().await?;
-        Ok(self.store.read().await?.find_last_exchange().await?.and_then(read))
+        Ok(self.store.read().await?.find_last_journal_entry().await?.and_then(read))
     }
 
     /// Takes exchanges of a workspace out, by number.
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
-    pub async fn take_out_exchanges(&self, workspace: &Workspace, numbers: &HashSet<u64>) -> Result<(), Error> {
+    pub async fn delete_journal_entries(&self, workspace: &Workspace, numbers: &HashSet<u64>) -> Result<(), Error> {
         if !self.may_have_replicas() {
             self.journal.take_out(workspace, numbers);
             return Ok(());
         }
         let numbers: Vec<i64> = numbers.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
-        writer.take_out_exchanges(workspace, &numbers).await?;
+        writer.delete_journal_entries(workspace, &numbers).await?;
         Ok(writer.commit().await?)
     }
 
@@ -144,7 +144,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
-    pub async fn empty_journal(&self, workspace: &Workspace) -> Result<(), Error> {
+    pub async fn clear_journal(&self, workspace: &Workspace) -> Result<(), Error> {
         if !self.may_have_replicas() {
             self.journal.begin_anew(workspace);
             return Ok(());
@@ -152,7 +152,7 @@ impl Service {
         self.gather().await?;
         self.journal.begin_anew(workspace);
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
-        writer.delete_exchanges(workspace).await?;
+        writer.clear_journal(workspace).await?;
         Ok(writer.commit().await?)
     }
 
@@ -178,9 +178,9 @@ impl Service {
         };
         let due: Vec<_> = untrimmed.iter().filter(|(_, amount)| is_due(amount)).map(|(id, _)| *id).collect();
         let mut writer = self.store.write(Lock::Journal).await?;
-        writer.insert_exchanges(self.store.process(), &rows).await?;
+        writer.insert_journal_entries(self.store.process(), &rows).await?;
         for workspace in &due {
-            writer.trim_exchanges(*workspace, number(limits.requests), number(limits.bytes)).await?;
+            writer.trim_journal(*workspace, number(limits.requests), number(limits.bytes)).await?;
         }
         writer.commit().await?;
         self.journal.drop_up_to(last.number);
@@ -198,7 +198,7 @@ impl Service {
             return Ok(());
         }
         let mut writer = self.store.write(Lock::Journal).await?;
-        writer.tidy_exchanges(number(ALL_BYTES)).await?;
+        writer.tidy_journal(number(ALL_BYTES)).await?;
         Ok(writer.commit().await?)
     }
 

@@ -12,10 +12,10 @@ use crate::domain::sign_ins::{
 };
 use crate::domain::{Denial, Millis, PrincipalId};
 use crate::service::keys::sign;
-use crate::service::oauth::{AccessGrant, Issued};
+use crate::service::oauth::{AccessGrant, TokenResponse};
 use crate::service::seal::{Purpose, Seal, sealed_payload};
-use crate::service::{Error, Service};
-use crate::store::{Lock, Population, Reader, StoreError};
+use crate::service::{AuditEntry, Error, Service};
+use crate::store::{Lock, PrincipalScope, Reader, StoreError};
 
 /// How many users a search looks at with one statement.
 const SEARCHED: usize = 500;
@@ -42,20 +42,20 @@ impl Service {
     pub async fn people(&self, place: &SignInTarget, text: &str) -> Result<(Vec<Person>, bool), Error> {
         let (workspace, kind, search) = (&place.workspace, PrincipalKind::User, Search::new(text));
         let there = if place.whole_account {
-            Population::Account(workspace.account, kind)
+            PrincipalScope::Account(workspace.account, kind)
         } else {
-            Population::Workspace(workspace, kind)
+            PrincipalScope::Workspace(workspace, kind)
         };
         let mut reader = self.store.read().await?;
         // A search goes through all of them; without one, more than are shown are not needed.
         let admins_read = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { usize::MAX };
-        let mut people = reader.list_admins_to_sign_in(there, admins_read).await?;
+        let mut people = reader.list_sign_in_admins(there, admins_read).await?;
         let admins: HashSet<PrincipalId> = people.iter().map(|admin| admin.id).collect();
         people.retain(|admin| search.finds(admin));
         let limit = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { SEARCHED };
         let mut after = String::new();
         while people.len() <= PEOPLE_SHOWN {
-            let read = reader.list_users_to_sign_in(there, &after, limit).await?;
+            let read = reader.list_sign_in_users(there, &after, limit).await?;
             let is_last = read.len() < limit;
             after = read.last().map(|last| Principal::name_key(&last.name)).unwrap_or_default();
             people.extend(read.into_iter().filter(|user| !admins.contains(&user.id) && search.finds(user)));
@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// Begins a sign-in that the page asks about; nothing is stored.
-    pub fn ask_who(&self, place: &SignInTarget, request: AuthorizationRequest) -> PendingSignIn {
+    pub fn begin_sign_in(&self, place: &SignInTarget, request: AuthorizationRequest) -> PendingSignIn {
         PendingSignIn::new(self.entropy.uuid(), place, request, self.now_at(place))
     }
 
@@ -100,7 +100,7 @@ impl Service {
         let sign_in = SignIn::approved(place, request, user.id, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
         Ok(Some(code))
     }
@@ -109,7 +109,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when it was answered, or is too old.
-    pub async fn asked(
+    pub async fn pending_sign_in(
         &self,
         issuer: &Issuer,
         ticket: &str,
@@ -134,7 +134,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::OAuth`] when the page was answered, or is too old, or they are not active there.
-    pub async fn choose(
+    pub async fn approve_sign_in(
         &self,
         place: &SignInTarget,
         pending: PendingSignIn,
@@ -153,7 +153,7 @@ impl Service {
         let sign_in = SignIn::approved(place, pending.request, person, &code, now);
         writer.insert_sign_in(&sign_in, now).await?;
         let action = Action::browser_login(&name);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
         Ok((code, sign_in.request.back))
     }
@@ -165,7 +165,7 @@ impl Service {
         iss: &str,
         presented: &Redemption,
         origin: &Origin,
-    ) -> Result<Issued, Error> {
+    ) -> Result<TokenResponse, Error> {
         let id = presented.ticket.sign_in();
         let invalid = |cause| {
             Error::from(Denial::from(match presented.proof {
@@ -209,9 +209,9 @@ impl Service {
         };
         let access_token = sign(&key, &self.claims(iss, grant, now))?;
         let action = Action::mint_oauth_token(&presented.client_id, presented.grant_type(), &scope);
-        self.record_as(&mut writer, &place.workspace, &name, origin, now, action).await?;
+        self.record(&mut writer, AuditEntry::new(&place.workspace, &name, origin, now, action)).await?;
         writer.commit().await?;
-        Ok(Issued { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
+        Ok(TokenResponse { access_token, scope, refresh_token: sign_in.turn.map(|_| next) })
     }
 
     fn now_at(&self, place: &SignInTarget) -> Millis {

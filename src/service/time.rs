@@ -8,10 +8,11 @@ use super::{ADMIN_TOKEN_COMMENT, Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
 use crate::domain::authorize::{CredentialRecord, Facts};
 use crate::domain::clock::{ClockMode, WorkspaceClock};
+use crate::domain::denial::ControlDenial;
 use crate::domain::lifecycle::{End, EventKind, as_of, autoscope_end, end_of, events_of};
 use crate::domain::tokens::{EndCause, Token, TokenState, Visibility};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use crate::store::{ByTime, Lock, Reader, StoreError, Writer};
+use crate::store::{Lock, Reader, StoreError, TimeOrder, Writer};
 
 /// Tokens that the sweep ends in one transaction: others wait for it no longer than that.
 const SWEEP_BATCH: i64 = 200;
@@ -60,7 +61,7 @@ pub struct ClockState {
 
 /// How far to advance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum AdvanceTarget {
     /// By so many milliseconds.
     By(i64),
     /// To this instant.
@@ -73,7 +74,7 @@ pub enum Target {
 
 /// The outcome of an advance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advanced {
+pub struct AdvanceOutcome {
     /// The clock afterwards.
     pub state: ClockState,
     /// What happened on the way, in order; the first thousand.
@@ -96,13 +97,13 @@ impl Service {
 
     /// Keeps the latest time that this process has shown, and takes over what others have: after a restart, and in
     /// every other process, no clock shows anything earlier.
-    pub async fn keep_time(&self) -> Result<(), Error> {
+    pub async fn persist_time(&self) -> Result<(), Error> {
         let shown = self.clock.shown();
-        if shown.0 > self.time_kept.load(Ordering::Acquire) {
+        if shown.0 > self.persisted_time.load(Ordering::Acquire) {
             let mut writer = self.store.write(Lock::Time).await?;
-            writer.keep_shown_at(shown).await?;
+            writer.record_shown_at(shown).await?;
             writer.commit().await?;
-            self.time_kept.fetch_max(shown.0, Ordering::AcqRel);
+            self.persisted_time.fetch_max(shown.0, Ordering::AcqRel);
         }
         if self.may_have_replicas() {
             let kept = self.store.read().await?.find_shown_at().await?;
@@ -114,14 +115,14 @@ impl Service {
     /// Lets no clock of this process show anything before what is kept.
     pub(super) fn raise_time(&self, kept: Millis) {
         self.clock.raise(kept);
-        self.time_kept.fetch_max(kept.0, Ordering::AcqRel);
+        self.persisted_time.fetch_max(kept.0, Ordering::AcqRel);
     }
 
     /// Keeps the time before a credential is refused as expired, unless the time that is kept refuses it as well: so
     /// no restart and no other process accepts it again. It costs one write for each credential that expires.
-    pub(super) async fn keep_time_of_end(&self, facts: &Facts, system: Millis) -> Result<(), Error> {
+    pub(super) async fn persist_time_of_end(&self, facts: &Facts, system: Millis) -> Result<(), Error> {
         let Some(workspace) = &facts.workspace else { return Ok(()) };
-        let kept = Millis(self.time_kept.load(Ordering::Acquire));
+        let kept = Millis(self.persisted_time.load(Ordering::Acquire));
         let is_over = |system: Millis| match &facts.found {
             CredentialRecord::Token(token) => {
                 token.state(&workspace.behaviour, workspace.clock.at(system)) != TokenState::Live
@@ -129,28 +130,19 @@ impl Service {
             CredentialRecord::Access(claims, clock) => clock.at(system) >= claims.expiry(),
             _ => false,
         };
-        if is_over(system) && !is_over(kept) { self.keep_time().await } else { Ok(()) }
-    }
-
-    /// A workspace by id.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
-    pub async fn workspace(&self, id: WorkspaceId) -> Result<Workspace, Error> {
-        let found = self.store.read().await?.find_workspace(id).await?;
-        Ok(found.ok_or(Denial::WorkspaceNotFound(id))?)
+        if is_over(system) && !is_over(kept) { self.persist_time().await } else { Ok(()) }
     }
 
     /// Sets a clock's mode; `make` gets the time that it shows now. Time only goes forward, so that
     /// nothing that happened is undone.
     ///
     /// # Errors
-    /// [`Denial::TimeGoesForward`]
+    /// [`ControlDenial::TimeGoesForward`]
     pub async fn set_clock(
         &self,
         id: WorkspaceId,
         make: impl Fn(Millis, Millis) -> ClockMode + Send,
-    ) -> Result<Advanced, Error> {
+    ) -> Result<AdvanceOutcome, Error> {
         for _ in 0..MOVE_TRIES {
             let mut reader = self.store.read().await?;
             let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -167,8 +159,8 @@ impl Service {
     /// Advances a clock and carries out what is due on the way before it answers.
     ///
     /// # Errors
-    /// [`Denial::TimeGoesForward`]; [`Denial::NothingComes`] when no such event is to come.
-    pub async fn advance(&self, id: WorkspaceId, target: &Target) -> Result<Advanced, Error> {
+    /// [`ControlDenial::TimeGoesForward`]; [`ControlDenial::NothingComes`] when no such event is to come.
+    pub async fn advance(&self, id: WorkspaceId, target: &AdvanceTarget) -> Result<AdvanceOutcome, Error> {
         for _ in 0..MOVE_TRIES {
             let mut reader = self.store.read().await?;
             let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -176,7 +168,7 @@ impl Service {
             let now = workspace.clock.at(system);
             let at = instant_of(target, &mut reader, &workspace, now).await?;
             if at < now {
-                return Err(Denial::TimeGoesForward { now, wanted: at }.into());
+                return Err(ControlDenial::TimeGoesForward { now, wanted: at }.into());
             }
             let clock = workspace.clock.advanced(at.since(now));
             if let Some(advanced) = self.move_clock(reader, &workspace, clock, now, system).await? {
@@ -195,10 +187,10 @@ impl Service {
         clock: WorkspaceClock,
         now: Millis,
         system: Millis,
-    ) -> Result<Option<Advanced>, Error> {
+    ) -> Result<Option<AdvanceOutcome>, Error> {
         let after = clock.at(system);
         if after < now {
-            return Err(Denial::TimeGoesForward { now, wanted: after }.into());
+            return Err(ControlDenial::TimeGoesForward { now, wanted: after }.into());
         }
         let mut events = upcoming(&mut reader, workspace, now).await?;
         events.retain(|event| event.at <= after);
@@ -212,7 +204,7 @@ impl Service {
         writer.update_clock(workspace.id, clock).await?;
         writer.commit().await?;
         self.sweep(workspace.id).await?;
-        Ok(Some(Advanced { state: ClockState { clock, now: after }, events }))
+        Ok(Some(AdvanceOutcome { state: ClockState { clock, now: after }, events }))
     }
 
     /// The names of the owners of the events' tokens; a deleted owner has none.
@@ -257,9 +249,9 @@ impl Service {
             let Some(workspace) = writer.find_workspace(id).await? else { break };
             let now = workspace.clock.at(self.system_now());
             let horizon = Visibility::with_expired(&workspace.behaviour, now);
-            let due = writer.list_due(id, horizon, SWEEP_BATCH).await?;
+            let due = writer.list_due_tokens(id, horizon, SWEEP_BATCH).await?;
             let mut batch = self.carry_out(&mut writer, &workspace, &due, now).await?;
-            for token in writer.list_autoscoped(id, now, SWEEP_BATCH).await? {
+            for token in writer.list_due_autoscoping(id, now, SWEEP_BATCH).await? {
                 let was_watched = token.is_autoscoping();
                 let token = self.settle_autoscope(&mut writer, &workspace, token, now).await?;
                 batch += u64::from(was_watched && !token.is_autoscoping());
@@ -282,8 +274,8 @@ impl Service {
         let Some(workspace) = reader.find_workspace(id).await? else { return Ok(false) };
         let now = workspace.clock.at(self.system_now());
         let horizon = Visibility::with_expired(&workspace.behaviour, now);
-        let is_none_due = reader.list_due(id, horizon, 1).await?.is_empty();
-        Ok(!is_none_due || !reader.list_autoscoped(id, now, 1).await?.is_empty())
+        let is_none_due = reader.list_due_tokens(id, horizon, 1).await?.is_empty();
+        Ok(!is_none_due || !reader.list_due_autoscoping(id, now, 1).await?.is_empty())
     }
 
     /// Stores what auto-scoping came to, with its audit event, where its time is over; answers the token as
@@ -339,20 +331,25 @@ impl Service {
 }
 
 /// The instant that is meant, when it is `now`.
-async fn instant_of(target: &Target, reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Millis, Error> {
+async fn instant_of(
+    target: &AdvanceTarget,
+    reader: &mut Reader,
+    workspace: &Workspace,
+    now: Millis,
+) -> Result<Millis, Error> {
     Ok(match target {
-        Target::By(ms) => now.plus(*ms),
-        Target::To(at) => *at,
-        Target::Next(kind) => {
+        AdvanceTarget::By(ms) => now.plus(*ms),
+        AdvanceTarget::To(at) => *at,
+        AdvanceTarget::Next(kind) => {
             let coming = upcoming(reader, workspace, now).await?;
             let next = coming.into_iter().find(|event| event.kind == *kind);
-            next.ok_or_else(|| Denial::NothingComes(kind.as_str().to_owned()))?.at
+            next.ok_or_else(|| ControlDenial::NothingComes(kind.as_str().to_owned()))?.at
         }
-        Target::Token(token) => {
+        AdvanceTarget::Token(token) => {
             let found = reader.find_token(workspace.id, token).await?;
             let events = found.map(|token| events_of(&token, &workspace.behaviour)).unwrap_or_default();
             let next = events.into_iter().find(|(_, at)| *at > now);
-            next.ok_or_else(|| Denial::NothingComes(format!("token {token}")))?.1
+            next.ok_or_else(|| ControlDenial::NothingComes(format!("token {token}")))?.1
         }
     })
 }
@@ -360,8 +357,8 @@ async fn instant_of(target: &Target, reader: &mut Reader, workspace: &Workspace,
 /// What comes after `now`, in order: exact for the first [`SCHEDULE_SCAN`] tokens of each order.
 async fn upcoming(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Vec<Event>, Error> {
     let shown = Visibility::with_expired(&workspace.behaviour, now);
-    let mut tokens = reader.list_tokens_by_time(workspace.id, ByTime::IdleFrom, shown, SCHEDULE_SCAN).await?;
-    for order in [ByTime::Expiry, ByTime::Autoscope] {
+    let mut tokens = reader.list_tokens_by_time(workspace.id, TimeOrder::IdleFrom, shown, SCHEDULE_SCAN).await?;
+    for order in [TimeOrder::Expiry, TimeOrder::Autoscope] {
         tokens.extend(reader.list_tokens_by_time(workspace.id, order, shown, SCHEDULE_SCAN).await?);
     }
     tokens.sort_by(|a, b| a.id.cmp(&b.id));

@@ -77,7 +77,7 @@ impl Tripwire {
 impl Service {
     /// Looks whether a refused credential is somebody's real one; if so it is counted, and the first of a client
     /// is warned of. Nothing of it is kept.
-    pub async fn meet_stranger(&self, credential: &str, origin: &Origin) -> Result<bool, Error> {
+    pub async fn check_real_credential(&self, credential: &str, origin: &Origin) -> Result<bool, Error> {
         let Some(kind) = looks_real(credential) else { return Ok(false) };
         // Given values have no mark.
         if self.store.read().await?.knows_secret(&SecretHash::of(credential)).await? {
@@ -97,7 +97,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] for a long comment, or when there are too many.
-    pub async fn make_decoy(&self, workspace: WorkspaceId, comment: &str) -> Result<(Decoy, TokenValue), Error> {
+    pub async fn create_decoy(&self, workspace: WorkspaceId, comment: &str) -> Result<(Decoy, TokenValue), Error> {
         if comment.chars().count() > MAX_COMMENT_CHARS {
             return Err(Denial::parameter(format!("comment: at most {MAX_COMMENT_CHARS} characters.")).into());
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::explain::owner_of;
 use super::{Error, JournalEntry, Service};
-use crate::domain::access::USERS_SIGN_IN;
 use crate::domain::authorize::{
     CredentialRecord, Demand, Facts, NamedWorkspace, Owner, PresentedCredential, Step, authorize,
 };
@@ -44,10 +43,10 @@ impl Hypothesis {
 
 /// What works now and would fail then.
 #[derive(Clone, Debug, Default)]
-pub struct Broken {
+pub struct Impact {
     /// Tokens, with the owner's name and the check that would refuse them.
     pub tokens: Vec<(Token, Option<String>, Step)>,
-    /// StoredBody requests that were answered without a refusal, and why they would be refused.
+    /// Journalled requests that were answered without a refusal, and why they would be refused.
     pub requests: Vec<(Arc<JournalEntry>, String)>,
     /// Admins of the workspace that would not get in any more, by name.
     pub locked_out: Vec<String>,
@@ -76,8 +75,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; those of the permissions that are imagined.
-    pub async fn what_if(&self, id: WorkspaceId, hypothesis: &Hypothesis) -> Result<Broken, Error> {
-        let requests = self.exchanges(&self.workspace(id).await?, 0).await?;
+    pub async fn what_if(&self, id: WorkspaceId, hypothesis: &Hypothesis) -> Result<Impact, Error> {
+        let requests = self.journal_entries(&self.workspace(id).await?, 0).await?;
         let mut reader = self.store.read().await?;
         let present = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = present.clock.at(self.system_now());
@@ -88,7 +87,7 @@ impl Service {
             None => None,
         };
 
-        let mut broken = Broken::default();
+        let mut broken = Impact::default();
         let mut decided: HashMap<TokenId, Option<Step>> = HashMap::new();
         let mut owners: HashMap<PrincipalId, Option<Owner>> = HashMap::new();
         let live = Visibility::new(&present.behaviour, now);
@@ -145,7 +144,7 @@ impl Service {
 }
 
 /// The admins of a workspace that get in with a token and nothing else: service principals without an OAuth
-/// secret. Users sign in \[inferred\], see [`USERS_SIGN_IN`].
+/// secret. Users sign in \[inferred\], see [`USERS_SIGN_IN`](crate::domain::access::USERS_SIGN_IN).
 pub(super) async fn locked_out(
     reader: &mut Reader,
     workspace: &Workspace,
@@ -153,8 +152,8 @@ pub(super) async fn locked_out(
 ) -> Result<Vec<String>, StoreError> {
     let live = Visibility::new(&workspace.behaviour, now);
     let mut names = Vec::new();
-    for owner in reader.list_owners_by_token_alone(workspace, live, now, USERS_SIGN_IN).await? {
-        if reader.standing(workspace, owner.id).await?.is_workspace_admin() {
+    for owner in reader.list_owners_without_other_access(workspace, live, now).await? {
+        if reader.workspace_memberships(workspace, owner.id).await?.is_workspace_admin() {
             names.push(owner.name);
         }
     }
@@ -232,7 +231,7 @@ async fn holders(
     let mut holders = HashSet::new();
     for subject in entries.keys().chain([&workspace.admins_group]) {
         if !holders.contains(subject) {
-            holders.extend(reader.list_below(workspace.account, *subject).await?);
+            holders.extend(reader.list_transitive_members(workspace.account, *subject).await?);
         }
     }
     Ok(holders)

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::clock::WorkspaceClock;
+use crate::domain::denial::ControlDenial;
 use crate::domain::oauth::ClientSecret;
 use crate::domain::seeds::WorkspaceSeed;
 use crate::domain::settings::{Behaviour, BehaviourChange};
@@ -53,7 +54,7 @@ impl Service {
     /// puts into it what a seed says of a workspace.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceExists`], [`Denial::AccountNotFound`], [`Denial::InvalidParameter`], [`Error::Seed`].
+    /// [`ControlDenial::WorkspaceExists`], [`Denial::AccountNotFound`], [`Denial::InvalidParameter`], [`Error::Seed`].
     pub async fn create_workspace(
         &self,
         new: &NewWorkspace,
@@ -124,7 +125,9 @@ impl Service {
     /// A workspace that holds nothing yet.
     pub(super) async fn blank(&self, reader: &mut Reader, new: &NewWorkspace) -> Result<Workspace, Error> {
         let id = match new.id {
-            Some(id) if reader.find_workspace(id).await?.is_some() => return Err(Denial::WorkspaceExists(id).into()),
+            Some(id) if reader.find_workspace(id).await?.is_some() => {
+                return Err(ControlDenial::WorkspaceExists(id).into());
+            }
             Some(id) => id,
             None => WorkspaceId(self.entropy.principal_id().0),
         };
@@ -188,34 +191,32 @@ impl Service {
         Ok(created)
     }
 
-    /// All workspaces, by id.
-    pub async fn workspaces(&self) -> Result<Vec<Workspace>, Error> {
-        Ok(self.store.read().await?.list_all_workspaces().await?)
-    }
-
     /// Removes a workspace with all that it holds, and its account with it when it is alone there.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`]; [`Denial::DefaultWorkspaceStays`].
+    /// [`Denial::WorkspaceNotFound`]; [`ControlDenial::DefaultWorkspaceStays`].
     pub async fn delete_workspace(&self, id: WorkspaceId) -> Result<(), Error> {
-        let closed = self.gates.close(id).await;
+        let replacement = self.in_flight.begin_replacement(id).await;
         let account = self.workspace(id).await?.account;
         let mut writer = self.store.write(Lock::Account(account)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         if workspace.is_default {
-            return Err(Denial::DefaultWorkspaceStays.into());
+            return Err(ControlDenial::DefaultWorkspaceStays.into());
         }
-        let alone = is_alone(&mut writer, &workspace).await?;
-        writer.delete_workspace(&workspace, alone).await?;
+        if is_alone(&mut writer, &workspace).await? {
+            writer.delete_workspace_and_account(&workspace).await?;
+        } else {
+            writer.delete_workspace(&workspace).await?;
+        }
         writer.commit().await?;
         self.journal.forget(id);
-        closed.removed();
+        replacement.finish_deletion();
         Ok(())
     }
 
     /// Removes the workspaces whose time is over; answers which.
-    pub async fn delete_outlived_workspaces(&self) -> Result<Vec<WorkspaceId>, Error> {
-        let outlived = self.store.read().await?.list_outlived_workspaces(self.clock.now()).await?;
+    pub async fn delete_expired_workspaces(&self) -> Result<Vec<WorkspaceId>, Error> {
+        let outlived = self.store.read().await?.list_expired_workspaces(self.clock.now()).await?;
         for id in &outlived {
             match self.delete_workspace(*id).await {
                 // Another process was quicker.
@@ -228,19 +229,20 @@ impl Service {
 
     /// Forgets what this process remembers of workspaces that another one has removed. Answers which these are, also
     /// of those that the caller knows.
-    pub async fn forget_removed_workspaces(&self, known: Vec<WorkspaceId>) -> Result<HashSet<WorkspaceId>, Error> {
+    pub async fn forget_deleted_workspaces(&self, known: Vec<WorkspaceId>) -> Result<HashSet<WorkspaceId>, Error> {
         if !self.may_have_replicas() {
             return Ok(HashSet::new());
         }
         // Taken before the look into the database, so that none is new.
-        let mut removed: HashSet<_> = known.into_iter().chain(self.gates.known()).chain(self.journal.known()).collect();
+        let mut removed: HashSet<_> =
+            known.into_iter().chain(self.in_flight.workspaces()).chain(self.journal.known()).collect();
         removed.extend(self.sharing.known().await);
         for id in self.store.read().await?.list_workspace_ids().await? {
             removed.remove(&id);
         }
         for id in &removed {
             self.journal.forget(*id);
-            self.gates.forget(*id);
+            self.in_flight.forget(*id);
         }
         self.sharing.forget(&removed).await;
         Ok(removed)
@@ -253,7 +255,7 @@ impl Service {
     pub async fn put_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<Checkpoint, Error> {
         refuse_reserved(name)?;
         // What is inside a request is not half kept.
-        let _closed = self.gates.close(id).await;
+        let _replacement = self.in_flight.begin_replacement(id).await;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let known = writer.list_checkpoints(id).await?;
@@ -278,12 +280,12 @@ impl Service {
     /// Forgets a checkpoint.
     ///
     /// # Errors
-    /// [`Denial::CheckpointNotFound`]; [`Denial::InvalidParameter`] for a reserved name.
+    /// [`ControlDenial::CheckpointNotFound`]; [`Denial::InvalidParameter`] for a reserved name.
     pub async fn delete_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<(), Error> {
         refuse_reserved(name)?;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         if !writer.delete_checkpoint(id, name).await? {
-            return Err(Denial::CheckpointNotFound(name.as_str().to_owned()).into());
+            return Err(ControlDenial::CheckpointNotFound(name.as_str().to_owned()).into());
         }
         writer.commit().await?;
         Ok(())
@@ -294,23 +296,23 @@ impl Service {
     /// checkpoint it was, and whether they did.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`], [`Denial::CheckpointNotFound`]
+    /// [`Denial::WorkspaceNotFound`], [`ControlDenial::CheckpointNotFound`]
     pub async fn reset_workspace(&self, id: WorkspaceId, to: &CheckpointName) -> Result<Checkpoint, Error> {
-        let closed = self.gates.close(id).await;
+        let replacement = self.in_flight.begin_replacement(id).await;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let known = writer.list_checkpoints(id).await?;
         let named = |name: &str| known.iter().find(|checkpoint| checkpoint.name.as_str() == name).cloned();
         // What was never seeded was empty.
         let found = named(to.as_str()).or_else(|| named(EMPTY).filter(|_| to.as_str() == SEED));
-        let mut found = found.ok_or_else(|| Denial::CheckpointNotFound(to.as_str().to_owned()))?;
+        let mut found = found.ok_or_else(|| ControlDenial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
-        writer.restore_checkpoint(&workspace, &found.name, found.has_account).await?;
+        writer.restore_checkpoint(&workspace, &found).await?;
         writer.update_incarnation(id, self.incarnation()).await?;
         writer.clear_decoy_uses(id).await?;
         writer.commit().await?;
         self.journal.begin_anew(&workspace);
-        closed.exchanged();
+        replacement.finish();
         Ok(found)
     }
 
@@ -332,10 +334,11 @@ impl Service {
         workspace: &Workspace,
         name: &str,
     ) -> Result<Checkpoint, Error> {
-        let name = CheckpointName::parse(name).ok_or_else(|| Denial::CheckpointNotFound(name.to_owned()))?;
+        let name = CheckpointName::parse(name).ok_or_else(|| ControlDenial::CheckpointNotFound(name.to_owned()))?;
         let (created_at, has_account) = (self.clock.now(), is_alone(writer, workspace).await?);
-        writer.put_checkpoint(workspace, &name, has_account, created_at).await?;
-        Ok(Checkpoint { name, created_at, has_account })
+        let checkpoint = Checkpoint { name, created_at, has_account };
+        writer.put_checkpoint(workspace, &checkpoint).await?;
+        Ok(checkpoint)
     }
 
     /// Where the first ids and values of a new workspace come from, each purpose once.
@@ -355,7 +358,7 @@ impl Service {
     ) -> Result<Arc<dyn Entropy>, StoreError> {
         Ok(match workspace.entropy_seed {
             Some(seed) => {
-                let count = writer.count_draw(workspace.id).await?;
+                let count = writer.increment_draws(workspace.id).await?;
                 Arc::new(SeededEntropy::of(seed, workspace.id, "transaction", count))
             }
             None => self.entropy.clone(),
@@ -371,5 +374,5 @@ fn refuse_reserved(name: &CheckpointName) -> Result<(), Denial> {
 }
 
 async fn is_alone(writer: &mut Writer, workspace: &Workspace) -> Result<bool, StoreError> {
-    Ok(writer.list_workspaces_of(workspace.account).await?.len() == 1)
+    Ok(writer.list_workspace_ids_of(workspace.account).await?.len() == 1)
 }

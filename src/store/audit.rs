@@ -1,11 +1,12 @@
-//! The audit log's rows.
+//! The audit log's rows. They are only inserted and read here: a reset deletes them with the other rows of a workspace, and
+//! what an event says is the domain's business.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use sqlx::FromRow;
 
-use super::session::{ForRows, Lock, Reader, Value, Writer, args};
+use super::session::{BatchStatement, Lock, Reader, Value, Writer, args};
 use super::{Store, StoreError};
 use crate::domain::audit::{Event, Filter, NewEvent};
 use crate::domain::identities::Principal;
@@ -71,8 +72,8 @@ macro_rules! list_sql {
     };
 }
 
-static INSERT: LazyLock<ForRows> = LazyLock::new(|| {
-    ForRows::new(0, 14, |rows| {
+static INSERT: LazyLock<BatchStatement> = LazyLock::new(|| {
+    BatchStatement::new(0, 14, |rows| {
         format!(
             "INSERT INTO audit_events (workspace_id, event_id, event_time, account_id, service_name, action_name, actor,
                request_id, source_ip, user_agent, request_params, status_code, error_message, account_level) VALUES {rows}"
@@ -81,19 +82,18 @@ static INSERT: LazyLock<ForRows> = LazyLock::new(|| {
 });
 
 impl Writer {
-    /// Appends events; they become visible with the effects that they tell of.
+    /// Appends events, in the transaction of the changes that they record.
     pub async fn insert_events(&mut self, events: &[NewEvent<'_>]) -> Result<(), StoreError> {
-        let texts: Vec<(String, String)> =
-            events.iter().map(|event| (event.account.to_string(), params_text(event))).collect();
+        let texts: Vec<String> = events.iter().map(params_text).collect();
         let rows: Vec<[Value<'_>; 14]> = events
             .iter()
             .zip(&texts)
-            .map(|(event, (account, params))| {
+            .map(|(event, params)| {
                 [
                     event.workspace.into(),
                     (&event.event_id).into(),
                     event.at.into(),
-                    account.into(),
+                    event.account.into(),
                     event.action.service.into(),
                     event.action.name.into(),
                     event.actor.into(),
@@ -107,7 +107,7 @@ impl Writer {
                 ]
             })
             .collect();
-        self.execute_rows(&INSERT, args![], &rows).await?;
+        self.execute_batch(&INSERT, args![], &rows).await?;
         Ok(())
     }
 }
@@ -119,10 +119,10 @@ fn params_text(event: &NewEvent<'_>) -> String {
 }
 
 impl Store {
-    /// The place up to which a workspace's events are all there; later ones may still be in the making.
-    /// On PostgreSQL transactions may end in another order than they took their places, so this waits
-    /// for those that run: whoever went on from an event that overtook another would never see that.
-    pub async fn settled_events(&self, workspace: WorkspaceId) -> Result<i64, StoreError> {
+    /// The sequence number up to which all of a workspace's events are visible. On PostgreSQL transactions may commit in
+    /// another order than they took their numbers, so this waits for those that run: a reader that resumed after an event
+    /// which overtook another would never see the other.
+    pub async fn settled_sequence(&self, workspace: WorkspaceId) -> Result<i64, StoreError> {
         const SQL: &str = "SELECT COALESCE(MAX(sequence), 0) FROM audit_events WHERE workspace_id = $1";
         match self {
             Self::Sqlite { .. } => self.read().await?.count(SQL, args![workspace]).await,
@@ -137,9 +137,9 @@ impl Store {
 }
 
 impl Reader {
-    /// The place of each workspace's newest event.
+    /// The sequence number of each workspace's newest event.
     pub async fn newest_events(&mut self) -> Result<HashMap<WorkspaceId, i64>, StoreError> {
-        // One look into the index for each workspace; grouping would read all of it.
+        // One index lookup per workspace; GROUP BY would read the whole index.
         let sql = "SELECT w.workspace_id, COALESCE(
                (SELECT MAX(e.sequence) FROM audit_events e WHERE e.workspace_id = w.workspace_id), 0)
              FROM workspaces w";
@@ -147,7 +147,7 @@ impl Reader {
         Ok(rows.into_iter().map(|(id, sequence)| (WorkspaceId(id), sequence)).collect())
     }
 
-    /// A workspace's events in the order of writing or against it, as many as the filter's limit.
+    /// A workspace's events by sequence number, in either direction, at most the filter's limit.
     pub async fn list_events(&mut self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Event>, StoreError> {
         let actor = filter.actor.as_deref().map(Principal::name_key);
         let values = args![
@@ -161,6 +161,6 @@ impl Reader {
             filter.limit,
         ];
         let sql = if filter.newest_first { list_sql!("DESC") } else { list_sql!("ASC") };
-        self.rows::<EventRow>(sql, values).await?.into_iter().map(Event::try_from).collect()
+        self.list::<EventRow, _>(sql, values).await
     }
 }

@@ -1,4 +1,5 @@
-//! Decoys, and which secrets are known at all.
+//! Decoys: credentials that only exist to be noticed when somebody uses them. Also answers whether a secret is known here
+//! in any role, so that a real credential can be told from the mock's own.
 
 use sqlx::FromRow;
 
@@ -40,7 +41,7 @@ impl Reader {
         Ok(rows.into_iter().map(Decoy::from).collect())
     }
 
-    /// The workspace of the decoy with this value.
+    /// The workspace of the decoy with this value; the lowest id if there are several.
     pub async fn find_decoy(&mut self, id: &TokenId) -> Result<Option<WorkspaceId>, StoreError> {
         let sql = "SELECT workspace_id FROM decoys WHERE decoy_id = $1 ORDER BY workspace_id LIMIT 1";
         Ok(self.row::<(i64,)>(sql, args![id.as_str()]).await?.map(|(id,)| WorkspaceId(id)))
@@ -58,7 +59,7 @@ impl Reader {
 }
 
 impl Writer {
-    /// Adds a decoy; one that is there stays.
+    /// Inserts a decoy, unless it exists.
     pub async fn insert_decoy(&mut self, workspace: WorkspaceId, decoy: &Decoy) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO decoys (workspace_id, decoy_id, comment, created_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (decoy_id, workspace_id) DO NOTHING";
@@ -67,7 +68,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Counts a use of a decoy.
+    /// Counts a use of a decoy, and stores it as the last one.
     pub async fn record_decoy_use(
         &mut self,
         workspace: WorkspaceId,
@@ -81,7 +82,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets the uses of a workspace's decoys.
+    /// Resets the uses of a workspace's decoys.
     pub async fn clear_decoy_uses(&mut self, workspace: WorkspaceId) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE decoys SET uses = 0, last_used_at = NULL, last_client = NULL, last_ip = NULL
              WHERE workspace_id = $1";

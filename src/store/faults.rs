@@ -1,4 +1,4 @@
-//! Faults, in the order in which requests meet them.
+//! Armed faults, in the order in which requests are matched against them.
 
 use super::StoreError;
 use super::session::{Reader, Writer, args};
@@ -6,7 +6,6 @@ use crate::domain::WorkspaceId;
 use crate::domain::faults::{Fault, Rule};
 
 impl Reader {
-    /// The faults of a workspace, in order.
     pub async fn list_faults(&mut self, workspace: WorkspaceId) -> Result<Vec<Fault>, StoreError> {
         let sql = "SELECT fault_id, rule, seen FROM faults WHERE workspace_id = $1 ORDER BY fault_id";
         let rows = self.rows::<(i64, String, i64)>(sql, args![workspace]).await?;
@@ -20,7 +19,7 @@ impl Reader {
 }
 
 impl Writer {
-    /// Adds a fault after the others; answers its number.
+    /// Inserts a fault after the others; returns its number.
     pub async fn insert_fault(&mut self, workspace: WorkspaceId, rule: &Rule) -> Result<i64, StoreError> {
         const SQL: &str = "INSERT INTO faults (workspace_id, fault_id, rule)
              SELECT $1, COALESCE(MAX(fault_id), 0) + 1, $2 FROM faults WHERE workspace_id = $1 RETURNING fault_id";
@@ -28,13 +27,13 @@ impl Writer {
         self.count(SQL, args![workspace, &text]).await
     }
 
-    /// Counts a request that came to a fault; answers how many have.
-    pub async fn count_seen(&mut self, workspace: WorkspaceId, id: i64) -> Result<i64, StoreError> {
+    /// Counts a request that a fault's rule matched; returns how many it has matched.
+    pub async fn increment_seen(&mut self, workspace: WorkspaceId, id: i64) -> Result<i64, StoreError> {
         const SQL: &str = "UPDATE faults SET seen = seen + 1 WHERE workspace_id = $1 AND fault_id = $2 RETURNING seen";
         self.count(SQL, args![workspace, id]).await
     }
 
-    /// Removes a fault, or all of the workspace; answers how many there were.
+    /// Deletes one fault, or all of the workspace; returns how many existed.
     pub async fn delete_faults(&mut self, workspace: WorkspaceId, one: Option<i64>) -> Result<u64, StoreError> {
         const SQL: &str =
             "DELETE FROM faults WHERE workspace_id = $1 AND fault_id = COALESCE(CAST($2 AS BIGINT), fault_id)";

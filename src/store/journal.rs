@@ -1,43 +1,43 @@
-//! The journal's rows, which the processes on one PostgreSQL share. What an exchange says is the service's business.
+//! The request journal's rows, which all processes on one PostgreSQL share; their table is `exchanges`. The content of an
+//! entry is opaque here: the service writes and reads it. See docs/decisions/0012-shared-journal.md.
 
 use std::sync::LazyLock;
 
 use crate::domain::{Workspace, WorkspaceId};
-use crate::store::session::{ForRows, Reader, Value, Writer, args};
+use crate::store::session::{BatchStatement, Reader, Value, Writer, args};
 use crate::store::{Store, StoreError};
 
-/// The workspace of what no workspace could be told for; the default one shows it.
-const NOBODYS: WorkspaceId = WorkspaceId(0);
+/// Stands for the workspace of requests that named none that exists; the default workspace shows their entries.
+const NO_WORKSPACE: WorkspaceId = WorkspaceId(0);
 
-/// An exchange to keep.
+/// A journal entry to insert.
 #[derive(Clone, Debug)]
 pub struct NewEntry {
-    /// The workspace that answered, if one could be told, and its incarnation then.
+    /// The workspace that answered, and its incarnation then; `None` when the request named no workspace.
     pub workspace: Option<(WorkspaceId, i64)>,
-    /// The answer's `X-Request-Id`.
+    /// The response's `X-Request-Id`.
     pub request_id: String,
-    /// Its place among those of this process.
+    /// The entry's number in its process, which makes a repeated insert harmless.
     pub place: i64,
-    /// Whether a rule or a fault refused it.
+    /// Whether a rule or a fault refused the request.
     pub is_refused: bool,
-    /// Roughly what it takes.
+    /// Its approximate size.
     pub bytes: i64,
-    /// All of it, as JSON.
+    /// The whole entry, as JSON.
     pub content: String,
 }
 
 impl NewEntry {
     fn workspace(&self) -> WorkspaceId {
-        self.workspace.map_or(NOBODYS, |(id, _)| id)
+        self.workspace.map_or(NO_WORKSPACE, |(id, _)| id)
     }
 }
 
-/// A kept exchange: its number and its content.
+/// The number and content of a stored entry.
 pub type StoredEntry = (i64, String);
 
-static INSERT: LazyLock<ForRows> = LazyLock::new(|| {
-    ForRows::new(1, 7, |rows| {
-        let rows = rows.replace('(', "($1, ");
+static INSERT: LazyLock<BatchStatement> = LazyLock::new(|| {
+    BatchStatement::new(0, 8, |rows| {
         format!(
             "INSERT INTO exchanges (process, workspace_id, incarnation, request_id, place, is_refused, bytes, content)
              VALUES {rows} ON CONFLICT DO NOTHING"
@@ -45,11 +45,11 @@ static INSERT: LazyLock<ForRows> = LazyLock::new(|| {
     })
 });
 
-static TAKE_OUT: LazyLock<ForRows> = LazyLock::new(|| {
-    ForRows::new(1, 1, |rows| format!("DELETE FROM exchanges WHERE workspace_id = $1 AND number IN ({rows})"))
+static DELETE: LazyLock<BatchStatement> = LazyLock::new(|| {
+    BatchStatement::new(1, 1, |rows| format!("DELETE FROM exchanges WHERE workspace_id = $1 AND number IN ({rows})"))
 });
 
-/// The exchanges of workspaces as they are now.
+/// The entries of workspaces in their present incarnation.
 macro_rules! present {
     ($rest:literal) => {
         concat!(
@@ -60,7 +60,7 @@ macro_rules! present {
     };
 }
 
-/// Deletes without waiting: what a reset is deleting, which may take long, is left to it.
+/// Deletes entries without waiting for locks: a reset, which may take long, deletes its own.
 macro_rules! delete_unlocked {
     ($which:literal, $unlocked:literal) => {
         concat!(
@@ -72,7 +72,7 @@ macro_rules! delete_unlocked {
     };
 }
 
-/// Those of a workspace that come after the newest so many, or behind so many bytes.
+/// Deletes a workspace's oldest entries beyond `$2` entries or `$3` bytes.
 macro_rules! trim_sql {
     ($unlocked:literal) => {
         delete_unlocked!(
@@ -86,7 +86,7 @@ macro_rules! trim_sql {
     };
 }
 
-/// Those of workspaces that are gone or were put back, and those behind so many bytes of all.
+/// Deletes the entries of deleted and of restored workspaces, and the oldest of all beyond `$1` bytes.
 macro_rules! tidy_sql {
     ($unlocked:literal) => {
         delete_unlocked!(
@@ -102,16 +102,20 @@ macro_rules! tidy_sql {
 }
 
 impl Reader {
-    /// What a workspace shows of the journal with a number above `after`, in order.
-    pub async fn list_exchanges(&mut self, workspace: &Workspace, after: i64) -> Result<Vec<StoredEntry>, StoreError> {
+    /// The entries that a workspace shows with a number above `after`, in order.
+    pub async fn list_journal_entries(
+        &mut self,
+        workspace: &Workspace,
+        after: i64,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
         const SQL: &str = "SELECT number, content FROM exchanges
              WHERE ((workspace_id = $1 AND incarnation = $2) OR (workspace_id = 0 AND $3)) AND number > $4
              ORDER BY number";
         self.rows(SQL, args![workspace.id, workspace.incarnation, workspace.is_default, after]).await
     }
 
-    /// The exchange of a request id among those that a workspace shows, or any does.
-    pub async fn find_exchange(
+    /// The entry of a request id, if this workspace shows it, or any workspace when `of` is `None`.
+    pub async fn find_journal_entry(
         &mut self,
         request_id: &str,
         of: Option<&Workspace>,
@@ -121,18 +125,17 @@ impl Reader {
              AND (CAST($2 AS BIGINT) IS NULL OR e.workspace_id = $2 OR (e.workspace_id = 0 AND $3))
              ORDER BY e.number LIMIT 1"
         );
-        let (id, shows_nobodys) =
-            (of.map(|workspace| workspace.id.0), of.is_some_and(|workspace| workspace.is_default));
-        self.row(SQL, args![request_id, id, shows_nobodys]).await
+        let (id, is_default) = (of.map(|workspace| workspace.id.0), of.is_some_and(|workspace| workspace.is_default));
+        self.row(SQL, args![request_id, id, is_default]).await
     }
 
-    /// The newest refusal, or the newest exchange where none was refused, in any workspace.
-    pub async fn find_last_exchange(&mut self) -> Result<Option<StoredEntry>, StoreError> {
+    /// The newest refused request of any workspace, or the newest request when none was refused.
+    pub async fn find_last_journal_entry(&mut self) -> Result<Option<StoredEntry>, StoreError> {
         const SQL: &str = present!("ORDER BY e.is_refused DESC, e.number DESC LIMIT 1");
         self.row(SQL, args![]).await
     }
 
-    /// Whether other processes have connections to this database, as any has that answered a request just now.
+    /// Whether other processes have connections to this database. Every process that has just answered a request has one.
     pub async fn has_other_processes(&mut self) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT COUNT(*) FROM pg_stat_activity
              WHERE datname = current_database() AND application_name LIKE 'dapi-mock %'
@@ -142,55 +145,56 @@ impl Reader {
 }
 
 impl Writer {
-    /// Adds exchanges in their order, each once. Under [`Lock::Journal`](crate::store::Lock::Journal) numbers become visible
-    /// in order, so that whoever goes on from one misses none.
-    pub async fn insert_exchanges(&mut self, process: i64, exchanges: &[NewEntry]) -> Result<(), StoreError> {
-        let rows: Vec<[Value<'_>; 7]> = exchanges
+    /// Inserts entries in their order, each once. Under [`Lock::Journal`](crate::store::Lock::Journal) numbers become visible
+    /// in order, so a reader that resumes after a number misses none.
+    pub async fn insert_journal_entries(&mut self, process: i64, entries: &[NewEntry]) -> Result<(), StoreError> {
+        let rows: Vec<[Value<'_>; 8]> = entries
             .iter()
-            .map(|exchange| {
+            .map(|entry| {
                 [
-                    exchange.workspace().into(),
-                    exchange.workspace.map_or(0, |(_, incarnation)| incarnation).into(),
-                    (&exchange.request_id).into(),
-                    exchange.place.into(),
-                    exchange.is_refused.into(),
-                    exchange.bytes.into(),
-                    (&exchange.content).into(),
+                    process.into(),
+                    entry.workspace().into(),
+                    entry.workspace.map_or(0, |(_, incarnation)| incarnation).into(),
+                    (&entry.request_id).into(),
+                    entry.place.into(),
+                    entry.is_refused.into(),
+                    entry.bytes.into(),
+                    (&entry.content).into(),
                 ]
             })
             .collect();
-        self.execute_rows(&INSERT, args![process], &rows).await?;
+        self.execute_batch(&INSERT, args![], &rows).await?;
         Ok(())
     }
 
-    /// Keeps the newest exchanges of a workspace, or of those that have none: so many, and so many bytes.
-    pub async fn trim_exchanges(
+    /// Keeps the newest entries of a workspace, or of the requests without one, within a number and a size.
+    pub async fn trim_journal(
         &mut self,
         workspace: Option<WorkspaceId>,
-        most: i64,
+        entries: i64,
         bytes: i64,
     ) -> Result<u64, StoreError> {
         let sql = if self.is_postgres() { trim_sql!(" FOR UPDATE SKIP LOCKED") } else { trim_sql!("") };
-        self.execute(sql, args![workspace.unwrap_or(NOBODYS), most, bytes]).await
+        self.execute(sql, args![workspace.unwrap_or(NO_WORKSPACE), entries, bytes]).await
     }
 
-    /// Deletes what no workspace shows any more, and the oldest of all beyond so many bytes.
-    pub async fn tidy_exchanges(&mut self, bytes: i64) -> Result<u64, StoreError> {
+    /// Deletes the entries that no workspace shows any more, and the oldest of all beyond a size.
+    pub async fn tidy_journal(&mut self, bytes: i64) -> Result<u64, StoreError> {
         let sql = if self.is_postgres() { tidy_sql!(" FOR UPDATE OF e SKIP LOCKED") } else { tidy_sql!("") };
         self.execute(sql, args![bytes]).await
     }
 
-    /// Takes exchanges that a workspace shows out, by number.
-    pub async fn take_out_exchanges(&mut self, workspace: &Workspace, numbers: &[i64]) -> Result<(), StoreError> {
+    /// Deletes some of the entries that a workspace shows, by number.
+    pub async fn delete_journal_entries(&mut self, workspace: &Workspace, numbers: &[i64]) -> Result<(), StoreError> {
         let rows: Vec<[Value<'_>; 1]> = numbers.iter().map(|number| [(*number).into()]).collect();
         for id in shown_by(workspace) {
-            self.execute_rows(&TAKE_OUT, args![id], &rows).await?;
+            self.execute_batch(&DELETE, args![id], &rows).await?;
         }
         Ok(())
     }
 
-    /// Deletes all that a workspace shows.
-    pub async fn delete_exchanges(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
+    /// Deletes all entries that a workspace shows.
+    pub async fn clear_journal(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
         for id in shown_by(workspace) {
             self.execute("DELETE FROM exchanges WHERE workspace_id = $1", args![id]).await?;
         }
@@ -198,13 +202,13 @@ impl Writer {
     }
 }
 
-/// The workspace's own, and with the default one nobody's.
+/// The ids of the entries that a workspace shows: its own, and in the default workspace also those without one.
 fn shown_by(workspace: &Workspace) -> impl Iterator<Item = WorkspaceId> {
-    [Some(workspace.id), workspace.is_default.then_some(NOBODYS)].into_iter().flatten()
+    [Some(workspace.id), workspace.is_default.then_some(NO_WORKSPACE)].into_iter().flatten()
 }
 
 impl Store {
-    /// The number of this process among those on one PostgreSQL; a SQLite file has one process.
+    /// The number of this process among those on one PostgreSQL; 0 on SQLite, which has only one.
     pub fn process(&self) -> i64 {
         match self {
             Self::Sqlite { .. } => 0,

@@ -1,23 +1,23 @@
-//! The only room with SQL. It knows the domain's types and no rules, no HTTP.
+//! The only SQL. The store knows the domain's types, but no rules and no HTTP.
 //!
-//! One [`Store`] serves SQLite (a file or memory) and PostgreSQL with the same SQL texts. Reads
-//! go through a [`Reader`]; a [`Writer`] is one transaction that also reads, so that a use case
-//! can load facts, let the domain decide and store the outcome under one lock. Every method fails
-//! with [`StoreError`]; only what is particular about its errors stands with a method.
+//! One [`Store`] serves SQLite (a file or memory) and PostgreSQL with the same statements. A [`Reader`] reads; a [`Writer`] is one
+//! transaction that also reads, so that a use case can load facts, let the domain decide and store the outcome under one lock.
+//! Every method may fail with [`StoreError`]; a method's documentation only mentions errors that are particular to it.
 
 mod audit;
+mod cache;
 mod decoys;
+mod error;
 mod faults;
 mod identities;
 mod journal;
+mod memberships;
 mod migrations;
 mod oauth;
 mod page_sessions;
 mod permissions;
 mod postgres;
-mod remembered;
 mod report;
-mod seeds;
 mod session;
 mod settings;
 mod sign_ins;
@@ -32,34 +32,34 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use remembered::Remembered;
-use sqlite::Effort;
+use cache::ReadCache;
+use sqlite::WorkCounter;
 use sqlx::SqlitePool;
-use sqlx::migrate::MigrateError;
 
-pub use identities::{AgedPrincipal, Batch, Population};
+pub use error::{BackupError, OpenError, OpenErrorKind, StoreError};
+pub use identities::{Batch, CreationKey, PrincipalScope};
 pub use journal::{NewEntry, StoredEntry};
 pub use postgres::{Limits, PostgresPool};
-pub use report::{Part, Reported};
+pub use report::{ReportBatch, ReportPart, ReportQuery, ReportScan};
 pub use session::{Lock, Reader, Writer};
-pub use settings::Versioned;
-pub use sqlite::{Claim, Holder};
-pub use tokens::{ByTime, HistoryFilter, PresentedOwner, PresentedToken, StoredHistory};
-pub use workspace_rows::{TABLES_KEPT, tables_put_back};
+pub use settings::VersionedValue;
+pub use sqlite::{LockHolder, ServerLock};
+pub use tokens::{HistoryFilter, PresentedOwner, PresentedToken, StoredHistory, TimeOrder, TokenUse};
+pub use workspace_rows::{TABLES_NOT_RESTORED, restored_tables};
 
-/// How long a request waits for a connection to read a SQLite file with before it is answered with 503.
+/// How long a request waits for a connection that reads a SQLite file, before it fails with status 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it waits for the one that writes. Putting a large workspace back takes seconds and cannot be divided.
+/// How long it waits for the only connection that writes: restoring a large workspace takes seconds and cannot be divided.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Where the data are.
+/// Where the data is stored.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Database {
-    /// In this process, gone when it ends.
+    /// In this process, until it ends.
     SqliteMemory,
-    /// A SQLite file.
+    /// By path.
     SqliteFile(String),
-    /// A PostgreSQL server, by URL.
+    /// By URL.
     Postgres(String),
 }
 
@@ -78,16 +78,16 @@ impl FromStr for Database {
     }
 }
 
-/// Without the password that a URL may carry.
+/// Never shows the password that a URL may contain.
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SqliteMemory => f.write_str("sqlite::memory:"),
             Self::SqliteFile(path) => write!(f, "sqlite:{path}"),
             Self::Postgres(url) => {
-                let place = url.rsplit_once('@').map_or(url.as_str(), |(_, place)| place);
-                let place = place.split_once("://").map_or(place, |(_, place)| place);
-                write!(f, "postgres://{}", place.split('?').next().unwrap_or(place))
+                let server = url.rsplit_once('@').map_or(url.as_str(), |(_, server)| server);
+                let server = server.split_once("://").map_or(server, |(_, server)| server);
+                write!(f, "postgres://{}", server.split('?').next().unwrap_or(server))
             }
         }
     }
@@ -99,252 +99,99 @@ impl fmt::Debug for Database {
     }
 }
 
-/// What can go wrong below the rules.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database does not answer, is busy or full: the same call may succeed later.
-    #[error("the database is not available: {0}")]
-    Unavailable(#[source] sqlx::Error),
-    /// The disk is full, read-only or broken: what only reads goes on.
-    #[error("the database cannot be written: {0}")]
-    Unwritable(#[source] sqlx::Error),
-    /// All that a request did took too long.
-    #[error("the request took too long and was given up")]
-    OutOfTime,
-    /// The workspace was put back or removed, through another process, since its request was checked.
-    #[error("the workspace was exchanged under the request")]
-    Replaced,
-    /// A text holds U+0000, which PostgreSQL cannot store; refused alike on all databases.
-    #[error("a text holds the character U+0000")]
-    NulCharacter,
-    /// A unique key is taken.
-    #[error("already exists")]
-    Duplicate,
-    /// A stored value that this program never wrote.
-    #[error("the database holds an unreadable value: {0}")]
-    Unreadable(String),
-    /// Anything else: a defect.
-    #[error(transparent)]
-    Other(sqlx::Error),
-}
-
-impl StoreError {
-    /// Whether the same call may succeed later.
-    pub fn passes(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Unwritable(_) | Self::OutOfTime | Self::Replaced)
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Duplicate,
-            // SQLite: read-only, I/O error, full.
-            sqlx::Error::Database(inner) if matches!(sqlite::result_code(inner.as_ref()), Some(8 | 10 | 13)) => {
-                Self::Unwritable(error)
-            }
-            passing if passes(passing) => Self::Unavailable(error),
-            _ => Self::Other(error),
-        }
-    }
-}
-
-/// Whether the same statement may succeed later.
-fn passes(error: &sqlx::Error) -> bool {
-    match error {
-        // A message that is cut off is taken for a wrong one.
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed => true,
-        sqlx::Error::Database(inner) => {
-            // SQLite: busy, locked, interrupted, cannot open.
-            let sqlite = matches!(sqlite::result_code(inner.as_ref()), Some(5 | 6 | 9 | 14));
-            // PostgreSQL: connection, resources, intervention, serialization failure and deadlock; a standby, and
-            // a transaction that stood idle for too long.
-            let code = inner.code().unwrap_or_default();
-            let classes = ["08", "25006", "25P03", "40", "53", "57"];
-            sqlite || code.len() == 5 && classes.iter().any(|class| code.starts_with(class))
-        }
-        _ => false,
-    }
-}
-
-/// What of the acknowledged changes survives.
+/// Which acknowledged changes survive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// All, when the process ends at whatever moment; a power cut may take the last ones.
+    /// All, whenever the process ends. A power cut may lose the last ones.
     #[default]
     SurvivesKill,
-    /// All, also when the power is cut.
+    /// All, also after a power cut.
     SurvivesPowerCut,
 }
 
-/// Why the database cannot be used at all; worded for the person who starts the server.
-#[derive(Debug, thiserror::Error)]
-#[error("{database} {why}")]
-pub struct OpenError {
-    /// Which.
-    pub database: Database,
-    /// Why.
-    pub why: Unusable,
-}
-
-/// Why a database cannot be used. In no case was it changed.
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// It cannot be opened or reached.
-    #[error("cannot be opened: {0}")]
-    Connect(#[source] sqlx::Error),
-    /// Its path is a folder's.
-    #[error("is a folder; give the path of a file to --database")]
-    Folder,
-    /// Its folder is missing.
-    #[error("cannot be made, as there is no folder {0}")]
-    NoFolder(String),
-    /// It is some other file.
-    #[error("is no SQLite database; give a path of its own to --database")]
-    NotSqlite,
-    /// It belongs to another program.
-    #[error("is a SQLite database of another program; give a path of its own to --database")]
-    Foreign,
-    /// It is cut off, or has pages that make no sense.
-    #[error("is damaged ({0}); put a backup in its place, or give another path to --database")]
-    Damaged(String),
-    /// The disk or the file is read-only, or the disk is full.
-    #[error("cannot be written: {0}")]
-    Unwritable(String),
-    /// Another server has it.
-    #[error("is used by another server{0}; stop that one, give a path of its own to --database, or share PostgreSQL")]
-    InUse(Holder),
-    /// Another server has it, under another name.
-    #[error("is used by a server under another name, which its log has too; give the name that the server was given")]
-    ServedElsewhere,
-    /// It has hard links.
-    #[error("has several names (hard links), of which SQLite would give each a log of its own; leave it one name")]
-    SeveralNames,
-    /// A newer version of this program wrote it.
-    #[error(
-        "has schema {theirs}, written by a newer dapi-mock, as this one knows up to {ours}; use that version, or another --database"
-    )]
-    Newer {
-        /// The first migration in it that is not known here.
-        theirs: i64,
-        /// The newest that is.
-        ours: i64,
-    },
-    /// Its tables were made by another text of the same migration.
-    #[error("has another migration {0} than this dapi-mock; it was made by a version that was never released")]
-    Altered(i64),
-    /// A migration was begun by something that knows no transactions.
-    #[error("has a migration {0} that was begun and not finished; put a backup in its place")]
-    Unfinished(i64),
-    /// Its tables cannot be brought up to date.
-    #[error("cannot be brought up to date, and is as it was: {0}")]
-    Migrate(#[source] MigrateError),
-}
-
-/// Why there is no backup; worded for the person who asked for one.
-#[derive(Debug, thiserror::Error)]
-pub enum BackupError {
-    /// Of what cannot be copied from here, and what to do.
-    #[error("{0}")]
-    Elsewhere(&'static str),
-    /// The copy failed; nothing is left of it.
-    #[error("{0} {1}")]
-    Failed(Database, String),
-}
-
-impl OpenError {
-    /// Whether it may be otherwise soon: the database is not up yet, or is full.
-    pub fn passes(&self) -> bool {
-        match &self.why {
-            Unusable::Connect(source) | Unusable::Migrate(MigrateError::ExecuteMigration(source, _)) => passes(source),
-            _ => false,
-        }
-    }
+/// What a database is opened for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Serve,
+    /// A command that may run beside a server.
+    Command,
 }
 
 /// A connected, migrated database.
 #[derive(Clone, Debug)]
 pub enum Store {
-    /// One writer, several readers; the same single connection for both in memory.
+    /// One connection writes and several read; in memory, a single one does both.
     Sqlite {
-        /// For transactions.
         write: SqlitePool,
-        /// For reads.
         read: SqlitePool,
-        /// What reads have found since the last change.
-        remembered: Arc<Remembered>,
-        /// How much SQLite has worked.
-        effort: Effort,
-        /// Keeps other servers out, where this is one, until the last copy of it is gone.
-        claim: Option<Arc<Claim>>,
+        cache: Arc<ReadCache>,
+        work: WorkCounter,
+        /// Keeps other servers away from the file until the last clone of the store is dropped; `None` unless this is a server.
+        server_lock: Option<Arc<ServerLock>>,
     },
-    /// One pool for both.
     Postgres(PostgresPool),
 }
 
 impl Store {
-    /// Connects and migrates, also beside a running server.
+    /// Connects and migrates, even while a server uses the database.
     ///
     /// # Errors
-    /// See [`Unusable`].
+    /// See [`OpenErrorKind`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
         Self::open_with(database, Limits::default()).await
     }
 
-    /// The same with other limits on what PostgreSQL may cost.
+    /// Like [`open`](Self::open), with other limits for PostgreSQL.
     ///
     /// # Errors
-    /// See [`Unusable`].
+    /// See [`OpenErrorKind`].
     pub async fn open_with(database: &Database, limits: Limits) -> Result<Self, OpenError> {
-        let failed = |why| OpenError { database: database.clone(), why };
-        Self::connect(database, Durability::default(), limits, false).await.map_err(failed)
+        let failed = |kind| OpenError { database: database.clone(), kind };
+        Self::connect(database, Durability::default(), limits, Purpose::Command).await.map_err(failed)
     }
 
-    /// Connects and migrates for a server: the only one on a SQLite file, one of several on PostgreSQL.
+    /// Connects and migrates for a server. It must be the only server on a SQLite file, but may be one of several on PostgreSQL.
     ///
     /// # Errors
-    /// See [`Unusable`].
+    /// See [`OpenErrorKind`].
     pub async fn open_to_serve(database: &Database, durability: Durability) -> Result<Self, OpenError> {
-        let failed = |why| OpenError { database: database.clone(), why };
-        Self::connect(database, durability, Limits::default(), true).await.map_err(failed)
+        let failed = |kind| OpenError { database: database.clone(), kind };
+        Self::connect(database, durability, Limits::default(), Purpose::Serve).await.map_err(failed)
     }
 
     async fn connect(
         database: &Database,
         durability: Durability,
         limits: Limits,
-        serves: bool,
-    ) -> Result<Self, Unusable> {
+        purpose: Purpose,
+    ) -> Result<Self, OpenErrorKind> {
         match database {
             Database::SqliteMemory => {
-                let pool = sqlite::open_memory().await.map_err(Unusable::Connect)?;
+                let pool = sqlite::open_memory().await.map_err(OpenErrorKind::Connect)?;
                 migrations::migrate_sqlite(&pool).await?;
-                let (remembered, effort) = (Arc::default(), Effort::default());
-                Ok(Self::Sqlite { write: pool.clone(), read: pool, remembered, effort, claim: None })
+                let (cache, work) = (Arc::default(), WorkCounter::default());
+                Ok(Self::Sqlite { write: pool.clone(), read: pool, cache, work, server_lock: None })
             }
             Database::SqliteFile(path) => {
                 sqlite::inspect(path).await?;
-                let claim = if serves {
-                    Some(Arc::new(sqlite::claim(path).await?))
-                } else {
-                    sqlite::refuse_elsewhere_served(path)?;
-                    None
+                let server_lock = match purpose {
+                    Purpose::Serve => Some(Arc::new(sqlite::lock_to_serve(path).await?)),
+                    Purpose::Command => {
+                        sqlite::refuse_served_under_another_name(path)?;
+                        None
+                    }
                 };
                 let (write, read) = sqlite::open_file(path, durability).await?;
                 migrations::migrate_sqlite(&write).await?;
-                let remembered = Arc::new(Remembered::of_file(sqlite::Log::of(path)?));
-                Ok(Self::Sqlite { write, read, remembered, effort: Effort::default(), claim })
+                let cache = Arc::new(ReadCache::of_file(sqlite::Log::of(path)?));
+                Ok(Self::Sqlite { write, read, cache, work: WorkCounter::default(), server_lock })
             }
             Database::Postgres(url) => Ok(Self::Postgres(PostgresPool::open(url, durability, limits).await?)),
         }
     }
 
-    /// Copies a SQLite file as it is at one moment, also while a server writes to it. The copy is there
-    /// whole or not at all, readable by its owner alone; what is at `target` is never overwritten.
+    /// Copies a SQLite file's state at one moment, even while a server writes to it. Afterwards `target` is either the whole copy,
+    /// readable by its owner alone, or as it was; an existing file is never overwritten.
     ///
     /// # Errors
     /// See [`BackupError`].
@@ -355,24 +202,24 @@ impl Store {
                 copied.map_err(|error| BackupError::Failed(database.clone(), error.to_string()))
             }
             Database::SqliteMemory => {
-                Err(BackupError::Elsewhere("a database in memory belongs to its server, and ends with it"))
+                Err(BackupError::NotAFile("a database in memory exists only inside its server and cannot be copied"))
             }
             Database::Postgres(_) => {
-                Err(BackupError::Elsewhere("PostgreSQL has its own: pg_dump --format=custom --file=TARGET URL"))
+                Err(BackupError::NotAFile("use PostgreSQL's own backup: pg_dump --format=custom --file=TARGET URL"))
             }
         }
     }
 
-    /// How many instructions SQLite has run since it was opened, without those that a statement runs after its last
-    /// 4,096: a measure of work that does not depend on the machine. PostgreSQL has its own counts.
+    /// How many instructions SQLite has run since it was opened, not counting the last up to 4,096 of each statement: a
+    /// measure of work that does not depend on the machine. `None` for PostgreSQL, which has its own counts.
     pub fn sqlite_instructions(&self) -> Option<u64> {
         match self {
-            Self::Sqlite { effort, .. } => Some(sqlite::instructions(effort)),
+            Self::Sqlite { work, .. } => Some(sqlite::instructions(work)),
             Self::Postgres(_) => None,
         }
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub async fn close(&self) {
         match self {
             Self::Sqlite { write, read, .. } => {
@@ -389,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn database_names_are_read_and_passwords_never_shown() {
+    fn database_names_are_parsed_and_passwords_are_never_shown() {
         let parse = |text: &str| text.parse::<Database>();
         assert_eq!(parse("sqlite::memory:"), Ok(Database::SqliteMemory));
         assert_eq!(parse("sqlite:a/b.db"), Ok(Database::SqliteFile("a/b.db".into())));

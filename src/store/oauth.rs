@@ -1,4 +1,4 @@
-//! Secrets of service principals and the keys that sign access tokens.
+//! OAuth secrets of service principals, as hashes, and the keys that sign access tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use super::StoreError;
 use super::identities::is_found;
 use super::session::{Reader, Writer, args};
-use super::tokens::{names_from, names_to};
+use super::tokens::{scopes_from_json, scopes_to_json};
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::jwt::{SigningKey, VerifyingKey};
 use crate::domain::oauth::{Secret, SecretHash};
@@ -41,7 +41,7 @@ impl TryFrom<SecretRow> for Secret {
             hash: SecretHash::from_text(row.secret_hash),
             created_at: Millis(row.created_at),
             expires_at: Millis(row.expires_at),
-            scopes: names_from(row.scopes.as_deref())?,
+            scopes: scopes_from_json(row.scopes.as_deref())?,
         })
     }
 }
@@ -55,7 +55,7 @@ fn key_from(modulus: &str) -> Result<VerifyingKey, StoreError> {
 }
 
 impl Reader {
-    /// A service principal's secrets, oldest first, expired ones too.
+    /// A service principal's secrets, also expired ones, oldest first.
     pub async fn list_secrets(
         &mut self,
         account: AccountId,
@@ -67,13 +67,11 @@ impl Reader {
             " FROM oauth_secrets s WHERE s.account_id = $1 AND s.principal_id = $2
              ORDER BY s.created_at, s.secret_id"
         );
-        let account = account.to_string();
-        let rows = self.rows::<SecretRow>(SQL, args![&account, principal]).await?;
-        rows.into_iter().map(Secret::try_from).collect()
+        self.list::<SecretRow, _>(SQL, args![account, principal]).await
     }
 
-    /// The secrets of the service principal with that application id, in one account or in all. One
-    /// statement, so that an unknown id costs what a known one does.
+    /// The secrets of the service principal with an application id, in one account or in all. A single statement, so that an
+    /// unknown id takes as long as a known one.
     pub async fn list_client_secrets(
         &mut self,
         account: Option<AccountId>,
@@ -87,21 +85,20 @@ impl Reader {
              WHERE p.kind = $2 AND p.name_key = $3 AND (CAST($1 AS TEXT) IS NULL OR p.account_id = $1) AND ",
             is_found!("s.principal_id")
         );
-        let account = account.map(|account| account.to_string());
         let key = Principal::name_key(client_id);
+        let account = account.map(|account| account.to_string());
         let values = args![account.as_deref(), PrincipalKind::ServicePrincipal.as_str(), &key];
-        let rows = self.rows::<SecretRow>(SQL, values).await?;
-        rows.into_iter().map(Secret::try_from).collect()
+        self.list::<SecretRow, _>(SQL, values).await
     }
 
-    /// A key by id, and the account whose tokens it signs.
+    /// A public key by id, and the account whose access tokens it verifies.
     pub async fn find_key(&mut self, kid: &str) -> Result<Option<(AccountId, VerifyingKey)>, StoreError> {
         let sql = "SELECT account_id, modulus FROM oauth_keys WHERE kid = $1";
         let Some((account, modulus)) = self.row::<(String, String)>(sql, args![kid]).await? else { return Ok(None) };
         Ok(Some((account_from(&account)?, key_from(&modulus)?)))
     }
 
-    /// The public halves of the keys of one account or of all, newest first.
+    /// The public keys of one account or of all, newest first.
     pub async fn list_keys(&mut self, account: Option<AccountId>) -> Result<Vec<VerifyingKey>, StoreError> {
         let sql = "SELECT modulus FROM oauth_keys WHERE (CAST($1 AS TEXT) IS NULL OR account_id = $1)
              ORDER BY created_at DESC, kid DESC";
@@ -110,12 +107,11 @@ impl Reader {
         rows.iter().map(|(modulus,)| key_from(modulus)).collect()
     }
 
-    /// The key that signs: the account's newest.
+    /// The account's newest key, which signs its access tokens.
     pub async fn find_signing_key(&mut self, account: AccountId) -> Result<Option<SigningKey>, StoreError> {
         let sql = "SELECT modulus, private_key FROM oauth_keys WHERE account_id = $1
              ORDER BY created_at DESC, kid DESC LIMIT 1";
-        let account = account.to_string();
-        let Some((modulus, private)) = self.row::<(String, String)>(sql, args![&account]).await? else {
+        let Some((modulus, private)) = self.row::<(String, String)>(sql, args![account]).await? else {
             return Ok(None);
         };
         let pkcs8 = STANDARD.decode(private).map_err(|_| StoreError::Unreadable("a private key".into()))?;
@@ -124,19 +120,18 @@ impl Reader {
 }
 
 impl Writer {
-    /// Adds a secret.
     pub async fn insert_secret(&mut self, secret: &Secret) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO oauth_secrets (account_id, principal_id, secret_id, secret_hash, created_at,
                expires_at, scopes)
              VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let Secret { id, account, principal, hash, created_at, expires_at, scopes } = secret;
-        let (account, scopes) = (account.to_string(), names_to(scopes.as_deref())?);
-        let values = args![&account, *principal, id, hash.as_str(), *created_at, *expires_at, scopes.as_deref()];
+        let scopes = scopes_to_json(scopes.as_deref())?;
+        let values = args![*account, *principal, id, hash.as_str(), *created_at, *expires_at, scopes.as_deref()];
         self.execute(SQL, values).await?;
         Ok(())
     }
 
-    /// Removes a secret. Answers whether it was there.
+    /// Deletes a secret; returns whether it existed.
     pub async fn delete_secret(
         &mut self,
         account: AccountId,
@@ -144,18 +139,16 @@ impl Writer {
         id: &str,
     ) -> Result<bool, StoreError> {
         let sql = "DELETE FROM oauth_secrets WHERE account_id = $1 AND principal_id = $2 AND secret_id = $3";
-        let account = account.to_string();
-        Ok(self.execute(sql, args![&account, principal, id]).await? > 0)
+        Ok(self.execute(sql, args![account, principal, id]).await? > 0)
     }
 
-    /// Adds a key, which is the account's newest whatever the clock says.
+    /// Inserts a key as the account's newest one, even if the clock went backwards.
     pub async fn insert_key(&mut self, account: AccountId, key: &SigningKey, at: Millis) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO oauth_keys (kid, account_id, modulus, private_key, created_at)
              SELECT $1, $2, $3, $4, COALESCE(MAX(CASE WHEN created_at < $5 THEN $5 ELSE created_at + 1 END), $5)
              FROM oauth_keys WHERE account_id = $2";
-        let account = account.to_string();
         let (modulus, private) = (key.public.modulus_text(), STANDARD.encode(&key.pkcs8));
-        self.execute(SQL, args![key.public.kid(), &account, &modulus, &private, at]).await?;
+        self.execute(SQL, args![key.public.kid(), account, &modulus, &private, at]).await?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Browsers that are signed in to the pages.
+//! Browser sessions of the pages, by the hash of their cookie.
 
 use sqlx::FromRow;
 
@@ -37,30 +37,28 @@ impl TryFrom<PageSessionRow> for PageSession {
 }
 
 impl Reader {
-    /// The session of a cookie.
     pub async fn find_page_session(&mut self, hash: &SecretHash) -> Result<Option<PageSession>, StoreError> {
         const SQL: &str =
             "SELECT session_hash, workspace_id, account_id, whole_account, principal_id, principal_creation,
                began_at
              FROM page_sessions WHERE session_hash = $1";
-        self.row::<PageSessionRow>(SQL, args![hash.as_str()]).await?.map(PageSession::try_from).transpose()
+        self.find::<PageSessionRow, _>(SQL, args![hash.as_str()]).await
     }
 }
 
 impl Writer {
-    /// Adds a session, unless there is one of that hash, and clears away those of its workspace that began before
-    /// `oldest`. Answers whether there was none.
+    /// Inserts a session, unless one with its hash exists, and deletes those of its workspace that began before `oldest`.
+    /// Returns whether it was inserted.
     pub async fn insert_page_session(&mut self, session: &PageSession, oldest: Millis) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO page_sessions (session_hash, workspace_id, account_id, whole_account,
                principal_id, principal_creation, began_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (session_hash, workspace_id) DO NOTHING";
         const OLD: &str = "DELETE FROM page_sessions WHERE workspace_id = $1 AND began_at < $2";
         self.execute(OLD, args![session.workspace, oldest]).await?;
-        let account = session.account.to_string();
         let values = args![
             session.hash.as_str(),
             session.workspace,
-            &account,
+            session.account,
             session.whole_account,
             session.principal.0,
             session.creation,
@@ -69,7 +67,6 @@ impl Writer {
         Ok(self.execute(SQL, values).await? > 0)
     }
 
-    /// Ends a session.
     pub async fn delete_page_session(&mut self, hash: &SecretHash) -> Result<(), StoreError> {
         self.execute("DELETE FROM page_sessions WHERE session_hash = $1", args![hash.as_str()]).await?;
         Ok(())

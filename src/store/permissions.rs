@@ -1,4 +1,4 @@
-//! The access control list of tokens, and who could lose tokens by a change of it.
+//! The token permissions of a workspace: the direct entries of its access control list, which are rows of `token_acl`.
 
 use sqlx::FromRow;
 
@@ -17,12 +17,12 @@ struct EntryRow {
     permission_level: String,
 }
 
-fn level(text: &str) -> Result<PermissionLevel, StoreError> {
+pub(super) fn level_from(text: &str) -> Result<PermissionLevel, StoreError> {
     PermissionLevel::parse(text).ok_or_else(|| StoreError::Unreadable(format!("permission {text}")))
 }
 
 impl Reader {
-    /// The direct entries of a workspace's access control list of tokens, by kind and name.
+    /// The direct entries, by kind and name.
     pub async fn list_token_permissions(
         &mut self,
         workspace: &Workspace,
@@ -36,12 +36,11 @@ impl Reader {
             is_found!("p.principal_id"),
             " ORDER BY p.kind DESC, p.name_key"
         );
-        let account = workspace.account.to_string();
-        let rows = self.rows::<EntryRow>(SQL, args![&account, workspace.id]).await?;
-        rows.into_iter().map(|row| Ok((row.principal.try_into()?, level(&row.permission_level)?))).collect()
+        let rows = self.rows::<EntryRow>(SQL, args![workspace.account, workspace.id]).await?;
+        rows.into_iter().map(|row| Ok((row.principal.try_into()?, level_from(&row.permission_level)?))).collect()
     }
 
-    /// A principal of that kind and name that is in the workspace.
+    /// A principal by kind and name, if it is in the workspace.
     pub async fn find_assigned_named(
         &mut self,
         workspace: &Workspace,
@@ -56,15 +55,14 @@ impl Reader {
             is_present!("p"),
             " ORDER BY p.workspace_id DESC LIMIT 1"
         );
-        let account = workspace.account.to_string();
         let key = Principal::name_key(name);
-        let values = args![&account, workspace.id, kind.as_str(), &key];
-        self.row::<PrincipalRow>(SQL, values).await?.map(Principal::try_from).transpose()
+        let values = args![workspace.account, workspace.id, kind.as_str(), &key];
+        self.find::<PrincipalRow, _>(SQL, values).await
     }
 }
 
 impl Writer {
-    /// Makes the access control list of tokens what `entries` says.
+    /// Replaces all direct entries.
     pub async fn replace_token_permissions(
         &mut self,
         workspace: WorkspaceId,
@@ -77,7 +75,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives a principal a direct entry in the access control list of tokens, or takes it away.
+    /// Sets a principal's direct entry, or deletes it.
     pub async fn put_token_permission(
         &mut self,
         workspace: WorkspaceId,

@@ -1,7 +1,7 @@
-//! Connections and transactions of both databases behind one type, and the values that pass.
+//! Connections, transactions and locks of both databases behind one type, and the values that statements take.
 //!
-//! A statement is one `&'static str` for both dialects; arguments are a slice of [`Value`]s. So
-//! helpers that run inside a transaction are ordinary functions, and no text is written twice.
+//! A statement is one text for both dialects, and its arguments are a slice of [`Value`]s. So helpers that run inside a
+//! transaction are ordinary functions. Start at [`Reader`] and [`Writer`]; docs/decisions/0001-one-store-type.md says why.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -13,9 +13,9 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, FromRow, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
+use super::cache::{CacheKey, CacheMiss, ReadCache};
 use super::postgres::{PostgresConnection, within};
-use super::remembered::{Asked, Question, Remembered, Weighed};
-use super::sqlite::{Effort, Waiter};
+use super::sqlite::{Interrupter, WorkCounter};
 use super::{Store, StoreError};
 use crate::domain::{AccountId, PrincipalId, TokenId, Workspace, WorkspaceId};
 
@@ -27,6 +27,7 @@ pub(super) enum Value<'a> {
     Bool(bool),
     Text(&'a str),
     OptText(Option<&'a str>),
+    Account(AccountId),
 }
 
 macro_rules! value_from {
@@ -51,15 +52,16 @@ value_from! {
     crate::domain::Millis, v => Value::Int(v.0);
     Option<crate::domain::Millis>, v => Value::OptInt(v.map(|at| at.0));
     &'a TokenId, v => Value::Text(v.as_str());
+    AccountId, v => Value::Account(v);
 }
 
-/// `args![a, b]`: a slice of values from anything that converts.
+/// `args![a, b]` is a slice of values; anything that converts to a [`Value`] can be in it.
 macro_rules! args {
     ($($value:expr),* $(,)?) => { &[$($crate::store::session::Value::from($value)),*] };
 }
 pub(super) use args;
 
-/// A row that both databases can give.
+/// A row that can be read from both databases.
 pub(super) trait Record: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
 impl<T> Record for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
@@ -70,20 +72,19 @@ enum Connection {
     Postgres(PostgresConnection),
 }
 
-/// A reader of SQLite; what is remembered needs no connection.
+/// Takes a connection only for the first query that the cache cannot answer.
 struct SqliteReader {
     pool: SqlitePool,
-    connection: Option<(Waiter, PoolConnection<Sqlite>)>,
-    remembered: Arc<Remembered>,
-    effort: Effort,
+    connection: Option<(Interrupter, PoolConnection<Sqlite>)>,
+    cache: Arc<ReadCache>,
+    work: WorkCounter,
 }
 
-/// A transaction of SQLite.
 struct SqliteWriter {
-    /// Before the transaction, which is rolled back once its statement has ended.
-    waiter: Waiter,
+    /// Dropped before the transaction, because that can be rolled back only after its statement has ended.
+    interrupter: Interrupter,
     transaction: Transaction<'static, Sqlite>,
-    remembered: Arc<Remembered>,
+    cache: Arc<ReadCache>,
 }
 
 impl SqliteReader {
@@ -92,7 +93,7 @@ impl SqliteReader {
             found
         } else {
             let mut connection = self.pool.acquire().await?;
-            (Waiter::on(&mut connection, &self.effort).await?, connection)
+            (Interrupter::install(&mut connection, &self.work).await?, connection)
         };
         Ok(&mut self.connection.insert(found).1)
     }
@@ -114,6 +115,7 @@ macro_rules! arguments {
                 Value::Bool(v) => arguments.add(*v),
                 Value::Text(v) => arguments.add(*v),
                 Value::OptText(v) => arguments.add(*v),
+                Value::Account(v) => arguments.add(v.to_string()),
             };
             added.map_err(|error| StoreError::Other(sqlx::Error::Encode(error)))?;
         }
@@ -149,7 +151,7 @@ fn refuse_nul(values: &[Value<'_>]) -> Result<(), StoreError> {
     if values.iter().any(holds_nul) { Err(StoreError::NulCharacter) } else { Ok(()) }
 }
 
-/// Reads, each statement on its own or all inside a [`Writer`]'s transaction.
+/// Reads from the database: each query by itself, or all of them inside a [`Writer`]'s transaction.
 #[must_use]
 pub struct Reader(Connection);
 
@@ -165,6 +167,24 @@ impl Reader {
         })?)
     }
 
+    /// The rows of a query, converted to the domain's type.
+    pub(super) async fn list<R: Record, T: TryFrom<R, Error = StoreError>>(
+        &mut self,
+        sql: impl SqlSafeStr + Send,
+        values: &[Value<'_>],
+    ) -> Result<Vec<T>, StoreError> {
+        self.rows::<R>(sql, values).await?.into_iter().map(T::try_from).collect()
+    }
+
+    /// The row of a query, converted to the domain's type.
+    pub(super) async fn find<R: Record, T: TryFrom<R, Error = StoreError>>(
+        &mut self,
+        sql: impl SqlSafeStr + Send,
+        values: &[Value<'_>],
+    ) -> Result<Option<T>, StoreError> {
+        self.row::<R>(sql, values).await?.map(T::try_from).transpose()
+    }
+
     pub(super) async fn row<T: Record>(
         &mut self,
         sql: impl SqlSafeStr + Send,
@@ -176,29 +196,28 @@ impl Reader {
         })?)
     }
 
-    /// What was answered before, if nothing has changed since; else the question, to [`remember`](Self::remember) its
-    /// answer. A transaction recalls nothing: it may have changed something itself.
-    pub(super) fn recall<T: Clone + 'static>(&self, question: Question) -> Result<Vec<T>, Asked> {
+    /// The cached answer to a query, if nothing has changed since; otherwise the miss, to pass to [`cache`](Self::cache)
+    /// with the rows that the database returns. A transaction never reads the cache: it may have changed something itself.
+    pub(super) fn cached<K: CacheKey>(&self, key: K) -> Result<Vec<K::Row>, CacheMiss<K>> {
         match &self.0 {
-            Connection::Sqlite(reader) => reader.remembered.recall(question),
-            _ => Err(Asked::of_passing_use(question)),
+            Connection::Sqlite(reader) => reader.cache.get(key),
+            _ => Err(CacheMiss::not_to_cache(key)),
         }
     }
 
-    /// Answers what was asked, and keeps it for the next who asks.
-    pub(super) fn remember<T: Weighed + Clone + Send + Sync + 'static>(&self, asked: Asked, answer: Vec<T>) -> Vec<T> {
+    /// Passes rows on to the caller, and caches them if that is still correct.
+    pub(super) fn cache<K: CacheKey>(&self, miss: CacheMiss<K>, rows: Vec<K::Row>) -> Vec<K::Row> {
         if let Connection::Sqlite(reader) = &self.0 {
-            reader.remembered.keep(asked, &answer);
+            reader.cache.insert(miss, &rows);
         }
-        answer
+        rows
     }
 
-    /// Whether the statements go to PostgreSQL.
     pub(super) fn is_postgres(&self) -> bool {
         matches!(self.0, Connection::Postgres(_))
     }
 
-    /// Runs until it is interrupted, for tests of what is given up.
+    /// Runs until it is interrupted, for tests of abandoned requests.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] once it is interrupted.
@@ -214,18 +233,18 @@ impl Reader {
     }
 }
 
-/// How many rows go with one statement where there are many: the sweep of a million tokens spends its
-/// time on the number of statements.
-const MANY: usize = 50;
+/// How many rows a batch statement takes. The sweep of a million tokens spends most of its time on the number of statements.
+const BATCH: usize = 50;
 
-/// A statement about rows of values: its text for one row, and for [`MANY`].
-pub(super) struct ForRows {
+/// A statement for many rows of values. It has two texts: for one row and for [`BATCH`] rows.
+pub(super) struct BatchStatement {
     one: String,
     many: String,
 }
 
-impl ForRows {
-    /// `text` gets the rows, `($3, $4), ($5, $6)`, of `columns` values each, after `common` other values.
+impl BatchStatement {
+    /// `text` gets the placeholders of rows with `columns` values each, such as `($3, $4), ($5, $6)` after `common` = 2
+    /// values that all rows share.
     pub(super) fn new(common: usize, columns: usize, text: impl Fn(&str) -> String) -> Self {
         let of = |rows: usize| {
             let mut placeholders = String::new();
@@ -239,17 +258,17 @@ impl ForRows {
             }
             text(&(placeholders + ")"))
         };
-        Self { one: of(1), many: of(MANY) }
+        Self { one: of(1), many: of(BATCH) }
     }
 }
 
-/// One write transaction. Dropped without [`commit`](Writer::commit), it changes nothing.
+/// One write transaction, which also reads. Dropped without [`commit`](Writer::commit), it changes nothing.
 #[derive(Debug)]
 #[must_use]
 pub struct Writer(Reader);
 
 impl Writer {
-    /// Runs a statement; answers how many rows it changed.
+    /// Runs a statement; returns how many rows it changed.
     pub(super) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         refuse_nul(values)?;
         let session = &mut self.0;
@@ -258,7 +277,7 @@ impl Writer {
         })?)
     }
 
-    /// Writes until it is interrupted, for tests of what is given up.
+    /// Writes until it is interrupted, for tests of abandoned requests.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] once it is interrupted.
@@ -270,16 +289,16 @@ impl Writer {
         self.execute(SQL, args![]).await.map(drop)
     }
 
-    /// Runs a statement for all rows, [`MANY`] at once and the rest one by one; answers how many it changed.
-    pub(super) async fn execute_rows<const N: usize>(
+    /// Runs a statement for all rows, [`BATCH`] at a time and the rest one by one; returns how many rows it changed.
+    pub(super) async fn execute_batch<const N: usize>(
         &mut self,
-        sql: &'static ForRows,
+        sql: &'static BatchStatement,
         common: &[Value<'_>],
         rows: &[[Value<'_>; N]],
     ) -> Result<u64, StoreError> {
         let mut changed = 0;
-        for chunk in rows.chunks(MANY) {
-            let (sql, size) = if chunk.len() == MANY { (&sql.many, MANY) } else { (&sql.one, 1) };
+        for chunk in rows.chunks(BATCH) {
+            let (sql, size) = if chunk.len() == BATCH { (&sql.many, BATCH) } else { (&sql.one, 1) };
             for rows in chunk.chunks(size) {
                 let values: Vec<Value<'_>> = common.iter().chain(rows.iter().flatten()).cloned().collect();
                 changed += self.execute(sql, &values).await?;
@@ -288,12 +307,12 @@ impl Writer {
         Ok(changed)
     }
 
-    /// Runs statements that the store put together, in one round trip.
+    /// Runs statements that the store built, in one round trip.
     pub(super) async fn run_script(&mut self, statements: &[String]) -> Result<(), StoreError> {
         let mut script = statements.join(";\n");
         let session = &mut self.0;
         if let Connection::Postgres(connection) = &mut session.0 {
-            script = connection.for_all_rows(&script);
+            script = connection.prepare_script(&script);
         }
         on_connection!(session, args![], |_arguments, connection| {
             sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)
@@ -304,17 +323,17 @@ impl Writer {
     /// Makes all changes durable and visible at once.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing has changed.
+    /// [`StoreError`], and then nothing has changed.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0.0 {
-            Connection::SqliteTransaction(SqliteWriter { waiter, transaction, remembered }) => {
-                let begun = remembered.changing();
+            Connection::SqliteTransaction(SqliteWriter { interrupter, transaction, cache }) => {
+                let commit = cache.begin_commit();
                 transaction.commit().await?;
-                remembered.changed(begun);
-                drop(waiter);
+                cache.end_commit(commit);
+                drop(interrupter);
             }
             Connection::Postgres(connection) => connection.commit().await?,
-            // `Store::write` makes no other.
+            // `Store::write` never puts a reader into a writer.
             Connection::Sqlite(_) => {}
         }
         Ok(())
@@ -335,25 +354,25 @@ impl DerefMut for Writer {
     }
 }
 
-/// What a transaction excludes others from while it runs.
+/// What a transaction locks until it ends, so that others of the same lock wait. docs/replicas.md has the whole scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// One owner's tokens in one workspace; others of the workspace go on, its configuration waits.
+    /// One owner's tokens in one workspace. Other owners are not held up; changes of the whole workspace are.
     Owner(WorkspaceId, PrincipalId),
-    /// The whole workspace: configuration, permissions, identities.
+    /// A whole workspace: configuration, permissions, identities.
     Workspace(WorkspaceId),
-    /// The whole account: its identities, and what they are in its workspaces.
+    /// A whole account: its identities, and all its workspaces.
     Account(AccountId),
-    /// The whole database: the first start.
+    /// The whole database, for the first start.
     Database,
-    /// The latest time that was shown.
+    /// The latest time that was shown to clients.
     Time,
-    /// The order of the journal: whoever appends to it waits for the others who do.
+    /// The order of the request journal: its writers take turns.
     Journal,
 }
 
 impl Lock {
-    /// What takes it on PostgreSQL. Keys are numbers, for the whole database.
+    /// The statements that take the lock on PostgreSQL, where a lock's key is a number in the whole database.
     fn statements(self) -> String {
         match self {
             Self::Owner(workspace, owner) => format!(
@@ -361,9 +380,9 @@ impl Lock {
                 -(workspace.0 ^ owner.0)
             ),
             Self::Workspace(workspace) => format!("SELECT pg_advisory_xact_lock({workspace})"),
-            // Whoever takes several locks waits for the first of them here.
+            // Takers of several locks all begin with this one, so they cannot deadlock.
             Self::Account(_) | Self::Database => "SELECT pg_advisory_xact_lock(0)".to_owned(),
-            // A pair of numbers is never the same as one.
+            // The key space of pairs is separate from that of single numbers.
             Self::Time => "SELECT pg_advisory_xact_lock(0, 1)".to_owned(),
             Self::Journal => "SELECT pg_advisory_xact_lock(0, 0)".to_owned(),
         }
@@ -371,34 +390,33 @@ impl Lock {
 }
 
 impl Store {
-    /// A connection to read with. On SQLite the first question that is put to the database takes it, and fails
-    /// where there is none.
+    /// Begins reading. On SQLite a connection is taken by the first query that needs one, which fails if none is free.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]
     pub async fn read(&self) -> Result<Reader, StoreError> {
         Ok(Reader(match self {
-            Self::Sqlite { read, remembered, effort, .. } => Connection::Sqlite(SqliteReader {
+            Self::Sqlite { read, cache, work, .. } => Connection::Sqlite(SqliteReader {
                 pool: read.clone(),
                 connection: None,
-                remembered: remembered.clone(),
-                effort: effort.clone(),
+                cache: cache.clone(),
+                work: work.clone(),
             }),
             Self::Postgres(pool) => Connection::Postgres(pool.acquire().await.map_err(StoreError::Unavailable)?),
         }))
     }
 
-    /// Begins a write transaction. On SQLite it takes the one writer and the write lock at once:
-    /// a read that becomes a write later fails with "database is locked" under load.
+    /// Begins a write transaction. On SQLite it takes the only writer and the write lock at once: a transaction that
+    /// begins with a read and writes later fails with "database is locked" under load.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]
     pub async fn write(&self, lock: Lock) -> Result<Writer, StoreError> {
         match self {
-            Self::Sqlite { write, remembered, effort, .. } => {
+            Self::Sqlite { write, cache, work, .. } => {
                 let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
-                let waiter = Waiter::on(&mut transaction, effort).await?;
-                let writer = SqliteWriter { waiter, transaction, remembered: remembered.clone() };
+                let interrupter = Interrupter::install(&mut transaction, work).await?;
+                let writer = SqliteWriter { interrupter, transaction, cache: cache.clone() };
                 Ok(Writer(Reader(Connection::SqliteTransaction(writer))))
             }
             Self::Postgres(pool) => {
@@ -406,7 +424,7 @@ impl Store {
                 connection.begin(&lock.statements()).await?;
                 let mut writer = Writer(Reader(Connection::Postgres(connection)));
                 if let Lock::Account(account) = lock {
-                    for workspace in writer.list_workspaces_of(account).await? {
+                    for workspace in writer.list_workspace_ids_of(account).await? {
                         writer.execute("SELECT pg_advisory_xact_lock($1)", args![workspace]).await?;
                     }
                 }
@@ -415,9 +433,9 @@ impl Store {
         }
     }
 
-    /// The same for a request that was checked against this workspace, as it was then. In one process the gates see
-    /// to it that it is still the same; another process may have put it back or removed it since. Under a lock of it
-    /// nobody does.
+    /// Begins a write transaction for a request that was authorized against this workspace as it was then. Within one
+    /// process the in-flight guard keeps a reset waiting; another process may have replaced or deleted the workspace since.
+    /// Nobody can do so while this transaction holds a lock of the workspace.
     ///
     /// # Errors
     /// [`StoreError::Replaced`], and as [`write`](Self::write).

@@ -1,49 +1,57 @@
-//! Settings and rule sets: JSON values with a version.
+//! Settings of workspaces and rule sets of accounts: JSON texts with an etag, which only the service reads.
 
 use super::StoreError;
 use super::session::{Reader, Writer, args};
 use crate::domain::{AccountId, WorkspaceId};
 
-/// A JSON text and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Versioned {
-    /// The JSON text.
+pub struct VersionedValue {
+    /// A JSON text.
     pub value: String,
-    /// The version that clients send back.
     pub etag: String,
 }
 
-impl From<(String, String)> for Versioned {
+impl From<(String, String)> for VersionedValue {
     fn from((value, etag): (String, String)) -> Self {
         Self { value, etag }
     }
 }
 
 impl Reader {
-    /// A workspace's setting; `None` while it was never set.
-    pub async fn find_setting(&mut self, workspace: WorkspaceId, name: &str) -> Result<Option<Versioned>, StoreError> {
+    /// A workspace's setting; `None` until it is first set.
+    pub async fn find_setting(
+        &mut self,
+        workspace: WorkspaceId,
+        name: &str,
+    ) -> Result<Option<VersionedValue>, StoreError> {
         let sql = "SELECT setting_value, etag FROM workspace_settings WHERE workspace_id = $1 AND setting_name = $2";
-        Ok(self.row::<(String, String)>(sql, args![workspace, name]).await?.map(Versioned::from))
+        Ok(self.row::<(String, String)>(sql, args![workspace, name]).await?.map(VersionedValue::from))
     }
 
-    /// A rule set of the account; `None` while it was never set.
-    pub async fn find_rule_set(&mut self, account: AccountId, name: &str) -> Result<Option<Versioned>, StoreError> {
+    /// A rule set of the account; `None` until it is first set.
+    pub async fn find_rule_set(
+        &mut self,
+        account: AccountId,
+        name: &str,
+    ) -> Result<Option<VersionedValue>, StoreError> {
         let sql = "SELECT grant_rules, etag FROM rule_sets WHERE account_id = $1 AND rule_set_name = $2";
-        let account = account.to_string();
-        Ok(self.row::<(String, String)>(sql, args![&account, name]).await?.map(Versioned::from))
+        Ok(self.row::<(String, String)>(sql, args![account, name]).await?.map(VersionedValue::from))
     }
 
-    /// Every rule set of the account by name, with its rules as JSON.
+    /// The names and rules, as JSON, of all rule sets of the account.
     pub async fn list_rule_sets(&mut self, account: AccountId) -> Result<Vec<(String, String)>, StoreError> {
         let sql = "SELECT rule_set_name, grant_rules FROM rule_sets WHERE account_id = $1 ORDER BY rule_set_name";
-        let account = account.to_string();
-        self.rows::<(String, String)>(sql, args![&account]).await
+        self.rows::<(String, String)>(sql, args![account]).await
     }
 }
 
 impl Writer {
-    /// Stores a workspace's setting.
-    pub async fn put_setting(&mut self, workspace: WorkspaceId, name: &str, new: &Versioned) -> Result<(), StoreError> {
+    pub async fn put_setting(
+        &mut self,
+        workspace: WorkspaceId,
+        name: &str,
+        new: &VersionedValue,
+    ) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO workspace_settings (workspace_id, setting_name, setting_value, etag)
              VALUES ($1, $2, $3, $4) ON CONFLICT (workspace_id, setting_name)
              DO UPDATE SET setting_value = excluded.setting_value, etag = excluded.etag";
@@ -51,21 +59,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes a rule set of the account.
     pub async fn delete_rule_set(&mut self, account: AccountId, name: &str) -> Result<(), StoreError> {
         let sql = "DELETE FROM rule_sets WHERE account_id = $1 AND rule_set_name = $2";
-        let account = account.to_string();
-        self.execute(sql, args![&account, name]).await?;
+        self.execute(sql, args![account, name]).await?;
         Ok(())
     }
 
-    /// Stores a rule set of the account.
-    pub async fn put_rule_set(&mut self, account: AccountId, name: &str, new: &Versioned) -> Result<(), StoreError> {
+    pub async fn put_rule_set(
+        &mut self,
+        account: AccountId,
+        name: &str,
+        new: &VersionedValue,
+    ) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO rule_sets (account_id, rule_set_name, grant_rules, etag)
              VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, rule_set_name)
              DO UPDATE SET grant_rules = excluded.grant_rules, etag = excluded.etag";
-        let account = account.to_string();
-        self.execute(SQL, args![&account, name, &new.value, &new.etag]).await?;
+        self.execute(SQL, args![account, name, &new.value, &new.etag]).await?;
         Ok(())
     }
 }

@@ -1,11 +1,12 @@
-//! Sign-ins of people.
+//! Sign-ins of people by OAuth, from the authorization code to the last refresh token. Their number per person is bounded here,
+//! because a clock that stands still expires none.
 
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::StoreError;
 use super::identities::{PrincipalRow, principal_columns};
-use super::session::{Reader, Value, Writer, args};
+use super::session::{Reader, Writer, args};
 use crate::domain::identities::Principal;
 use crate::domain::oauth::SecretHash;
 use crate::domain::sign_ins::{AuthorizationRequest, CHOICE_LIFETIME_MS, ReturnAddress, SignIn, Stage};
@@ -66,18 +67,21 @@ fn stage_parts(stage: Stage) -> (&'static str, i64) {
 }
 
 impl Reader {
-    /// A sign-in by id. Those that only ask who it is are of older versions, which stored them.
+    /// A sign-in by id. Rows in the stage `asked` come from older versions, and are ignored.
     pub async fn find_sign_in(&mut self, id: Uuid) -> Result<Option<SignIn>, StoreError> {
         const SQL: &str = "SELECT sign_in_id, workspace_id, account_id, whole_account, client_id, redirect_uri,
                client_state, scope, code_challenge, stage, principal_id, secret_hash, turn_hash, expires_at
              FROM sign_ins WHERE sign_in_id = $1 AND stage <> 'asked'";
         let id = id.to_string();
-        self.row::<SignInRow>(SQL, args![&id]).await?.map(SignIn::try_from).transpose()
+        self.find::<SignInRow, _>(SQL, args![&id]).await
     }
 
-    /// Whose tokens a sign-in gave, or a browser's session on the pages by the hash of its cookie; `None` when it
-    /// is no more.
-    pub async fn find_signed_in(&mut self, account: AccountId, id: &str) -> Result<Option<Principal>, StoreError> {
+    /// The person of a sign-in by its id, or of a browser session by the hash of its cookie; `None` once it has ended.
+    pub async fn find_signed_in_principal(
+        &mut self,
+        account: AccountId,
+        id: &str,
+    ) -> Result<Option<Principal>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             principal_columns!(),
@@ -87,32 +91,30 @@ impl Reader {
               UNION ALL
               SELECT b.principal_id FROM page_sessions b WHERE b.session_hash = $1 AND b.account_id = $2)"
         );
-        let account = account.to_string();
-        self.row::<PrincipalRow>(SQL, args![id, &account]).await?.map(Principal::try_from).transpose()
+        self.find::<PrincipalRow, _>(SQL, args![id, account]).await
     }
 
-    /// How many sign-ins a workspace has, ended ones too.
+    /// How many sign-ins a workspace has, including expired ones.
     pub async fn count_sign_ins(&mut self, workspace: WorkspaceId) -> Result<i64, StoreError> {
         self.count("SELECT COUNT(*) FROM sign_ins WHERE workspace_id = $1", args![workspace]).await
     }
 }
 
-/// Most sign-ins without tokens that a workspace keeps of a user: a clock that stands still ends none. Each user has
-/// a bound of their own, so that nobody crowds out the others.
-const UNFINISHED_KEPT: i64 = 100;
-/// Most sign-ins with tokens that one person keeps in a workspace: the oldest end.
-const REDEEMED_KEPT: i64 = 100;
-/// Most rows that one insertion clears away.
-const PURGED_AT_ONCE: i64 = 100;
+/// How many sign-ins whose code was not redeemed yet a workspace keeps per person, so that nobody crowds out the others.
+const MAX_UNREDEEMED: i64 = 100;
+/// How many redeemed sign-ins a workspace keeps per person.
+const MAX_REDEEMED: i64 = 100;
+/// How many rows one insertion deletes at most.
+const PURGE_BATCH: i64 = 100;
 
 impl Writer {
-    /// Adds a sign-in, and clears away some of the workspace's that have ended by `now`. They stay a while longer, so
-    /// that the page which gave one cannot give another.
+    /// Inserts a sign-in, and deletes some of the workspace's that expired long enough before `now`. They are kept for the
+    /// lifetime of a sign-in form, so that one form cannot lead to two sign-ins.
     pub async fn insert_sign_in(&mut self, sign_in: &SignIn, now: Millis) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO sign_ins (sign_in_id, workspace_id, account_id, whole_account, client_id,
                redirect_uri, client_state, scope, code_challenge, stage, principal_id, secret_hash, turn_hash, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-        const ENDED: &str = "DELETE FROM sign_ins WHERE workspace_id = $1 AND sign_in_id IN
+        const EXPIRED: &str = "DELETE FROM sign_ins WHERE workspace_id = $1 AND sign_in_id IN
              (SELECT sign_in_id FROM sign_ins WHERE workspace_id = $1 AND expires_at <= $2
               ORDER BY expires_at LIMIT $3)";
         const TOO_MANY: &str = "DELETE FROM sign_ins WHERE workspace_id = $1 AND sign_in_id IN
@@ -120,14 +122,14 @@ impl Writer {
               ORDER BY expires_at DESC, sign_in_id LIMIT $2 OFFSET $3)";
         let workspace = sign_in.workspace;
         let (stage, person) = stage_parts(sign_in.stage);
-        self.execute(ENDED, args![workspace, now.plus(-CHOICE_LIFETIME_MS), PURGED_AT_ONCE]).await?;
-        self.execute(TOO_MANY, args![workspace, PURGED_AT_ONCE, UNFINISHED_KEPT - 1, person]).await?;
-        let (id, account) = (sign_in.id.to_string(), sign_in.account.to_string());
+        self.execute(EXPIRED, args![workspace, now.plus(-CHOICE_LIFETIME_MS), PURGE_BATCH]).await?;
+        self.execute(TOO_MANY, args![workspace, PURGE_BATCH, MAX_UNREDEEMED - 1, person]).await?;
+        let id = sign_in.id.to_string();
         let AuthorizationRequest { client_id, back, scope, challenge } = &sign_in.request;
-        let values: &[Value<'_>] = args![
+        let values = args![
             &id,
             workspace,
-            &account,
+            sign_in.account,
             sign_in.whole_account,
             client_id,
             &back.redirect_uri,
@@ -144,7 +146,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Stores how far a sign-in has come.
+    /// Stores a sign-in's stage and hashes, and deletes the person's oldest redeemed ones beyond the limit.
     pub async fn update_sign_in(&mut self, sign_in: &SignIn) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE sign_ins SET stage = $3, principal_id = $4, secret_hash = $5, turn_hash = $6,
                expires_at = $7 WHERE sign_in_id = $1 AND workspace_id = $2";
@@ -158,12 +160,12 @@ impl Writer {
         let values = args![&id, sign_in.workspace, stage, person, sign_in.secret.as_str(), turn, sign_in.expires_at];
         self.execute(SQL, values).await?;
         if let Stage::Redeemed(person) = sign_in.stage {
-            self.execute(TOO_MANY, args![sign_in.workspace, person, PURGED_AT_ONCE, REDEEMED_KEPT - 1, &id]).await?;
+            self.execute(TOO_MANY, args![sign_in.workspace, person, PURGE_BATCH, MAX_REDEEMED - 1, &id]).await?;
         }
         Ok(())
     }
 
-    /// Ends a sign-in with all that it gave.
+    /// Deletes a sign-in, which revokes everything issued from it.
     pub async fn delete_sign_in(&mut self, workspace: WorkspaceId, id: Uuid) -> Result<(), StoreError> {
         let id = id.to_string();
         let sql = "DELETE FROM sign_ins WHERE sign_in_id = $1 AND workspace_id = $2";

@@ -1,6 +1,7 @@
-//! All that a workspace is, as rows: kept under a name, put back, copied, removed. The statements are
-//! the same few for every table, so they are made from one list of tables and the database's own list of
-//! columns. What goes into their text is numbers, UUIDs and checked names, never what a client sent.
+//! All rows of a workspace at once: keeps them as a checkpoint, restores, copies and deletes them.
+//!
+//! The statements are the same few for every table, so they are built from one list of tables and the database's own list of
+//! columns. Only numbers, UUIDs and checked names go into their texts, never what a client sent. Start at [`TABLES`].
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -9,118 +10,134 @@ use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, Wo
 use crate::store::StoreError;
 use crate::store::session::{Reader, Writer, args};
 
-/// A table with rows of workspaces. `{w}` and `{a}` stand for the ids of a workspace and its account.
+/// Which rows of a table belong to a workspace, or to its account.
+type Condition = fn(WorkspaceId, AccountId) -> String;
+
+/// A table with rows of workspaces.
 struct Table {
     name: &'static str,
-    /// Which of its rows are the workspace's.
-    own: Option<&'static str>,
-    /// Which are the account's, and so the workspace's too as long as that is the only one.
-    account: Option<&'static str>,
+    of_workspace: Option<Condition>,
+    /// These are the workspace's too, as long as it is the only one of the account.
+    of_account: Option<Condition>,
 }
 
-const fn table(name: &'static str, own: Option<&'static str>, account: Option<&'static str>) -> Table {
-    Table { name, own, account }
+const fn table(name: &'static str, of_workspace: Option<Condition>, of_account: Option<Condition>) -> Table {
+    Table { name, of_workspace, of_account }
 }
 
-const OF_WORKSPACE: Option<&str> = Some("workspace_id = {w}");
-const OF_ACCOUNT: Option<&str> = Some("account_id = {a}");
+const BY_WORKSPACE: Option<Condition> = Some(|workspace, _| format!("workspace_id = {workspace}"));
+const BY_ACCOUNT: Option<Condition> = Some(|_, account| format!("account_id = '{account}'"));
 
-/// The table of workspaces, whose row others refer to: a reset changes it in place.
+/// The table of workspaces. Other rows refer to its row, so a reset changes it in place.
 const WORKSPACES: &str = "workspaces";
 
-/// Every table that a reset puts back, those that others refer to first.
+/// Every table that a reset restores; a table comes after those that it refers to.
 const TABLES: &[Table] = &[
-    table(WORKSPACES, OF_WORKSPACE, None),
-    table("principals", Some("account_id = {a} AND workspace_id = {w}"), Some("account_id = {a} AND workspace_id = 0")),
+    table(WORKSPACES, BY_WORKSPACE, None),
+    table(
+        "principals",
+        Some(|workspace, account| format!("account_id = '{account}' AND workspace_id = {workspace}")),
+        Some(|_, account| format!("account_id = '{account}' AND workspace_id = 0")),
+    ),
     table(
         "group_members",
-        Some(
-            "account_id = {a} AND group_id IN
-             (SELECT p.principal_id FROM principals p WHERE p.account_id = {a} AND p.workspace_id = {w})",
-        ),
-        Some(
-            "account_id = {a} AND group_id IN
-             (SELECT p.principal_id FROM principals p WHERE p.account_id = {a} AND p.workspace_id = 0)",
-        ),
+        Some(|workspace, account| memberships_of_groups_in(workspace, account)),
+        Some(|_, account| memberships_of_groups_in(WorkspaceId(0), account)),
     ),
-    table("workspace_assignments", OF_WORKSPACE, None),
-    table("workspace_conf", OF_WORKSPACE, None),
-    table("workspace_settings", OF_WORKSPACE, None),
-    table("token_acl", OF_WORKSPACE, None),
-    table("tokens", OF_WORKSPACE, None),
-    table("tombstones", OF_WORKSPACE, None),
-    table("audit_events", OF_WORKSPACE, None),
-    table("oauth_secrets", None, OF_ACCOUNT),
-    table("sign_ins", None, OF_ACCOUNT),
-    table("rule_sets", None, OF_ACCOUNT),
-    table("faults", OF_WORKSPACE, None),
-    table("decoys", OF_WORKSPACE, None),
+    table("workspace_assignments", BY_WORKSPACE, None),
+    table("workspace_conf", BY_WORKSPACE, None),
+    table("workspace_settings", BY_WORKSPACE, None),
+    table("token_acl", BY_WORKSPACE, None),
+    table("tokens", BY_WORKSPACE, None),
+    table("tombstones", BY_WORKSPACE, None),
+    table("audit_events", BY_WORKSPACE, None),
+    table("oauth_secrets", None, BY_ACCOUNT),
+    table("sign_ins", None, BY_ACCOUNT),
+    table("rule_sets", None, BY_ACCOUNT),
+    table("faults", BY_WORKSPACE, None),
+    table("decoys", BY_WORKSPACE, None),
     table(
         "exchanges",
-        // The default workspace shows those without one too.
-        Some(
-            "workspace_id = {w} OR (workspace_id = 0 AND EXISTS
-             (SELECT 1 FROM workspaces d WHERE d.workspace_id = {w} AND d.is_default))",
-        ),
+        // The default workspace also shows the entries without a workspace.
+        Some(|workspace, _| {
+            format!(
+                "workspace_id = {workspace} OR (workspace_id = 0 AND EXISTS
+             (SELECT 1 FROM workspaces d WHERE d.workspace_id = {workspace} AND d.is_default))"
+            )
+        }),
         None,
     ),
 ];
 
-/// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, who
-/// looks at the pages, the checkpoints, and the latest time that was shown.
-pub const TABLES_KEPT: &[&str] =
+fn memberships_of_groups_in(workspace: WorkspaceId, account: AccountId) -> String {
+    format!(
+        "account_id = '{account}' AND group_id IN
+             (SELECT p.principal_id FROM principals p WHERE p.account_id = '{account}' AND p.workspace_id = {workspace})"
+    )
+}
+
+/// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, the browsers that are
+/// signed in to the pages, the checkpoints, and the latest time that was shown.
+pub const TABLES_NOT_RESTORED: &[&str] =
     &["accounts", "oauth_keys", "page_sessions", "checkpoints", "checkpoint_rows", "system_time"];
 
-/// The tables that no checkpoint has, so that a reset only empties them: what a test armed, and the journal.
-const NOT_KEPT: &[&str] = &["faults", "exchanges"];
+/// The tables that no checkpoint has, so that a reset only empties them: the armed faults and the request journal.
+const NOT_IN_CHECKPOINTS: &[&str] = &["faults", "exchanges"];
 
-/// The tables that a copy makes anew: a secret alone tells whose client comes, and a decoy where it was laid
-/// out, so two may not share it. The journal is of what came to the original.
+/// The tables of which a copy gets no rows. A secret alone identifies an OAuth client, and a decoy the place where it was
+/// laid out, so two workspaces must not share one. The journal shows what the original received.
 const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins", "faults", "decoys", "exchanges"];
 
-/// The column that no checkpoint has.
+/// The column that no checkpoint has: a restored workspace gets a new incarnation.
 const INCARNATION: &str = "incarnation";
 
-/// The names of the tables that a reset puts back.
-pub fn tables_put_back() -> impl Iterator<Item = &'static str> {
+/// The names of the tables that a reset restores.
+pub fn restored_tables() -> impl Iterator<Item = &'static str> {
     TABLES.iter().map(|table| table.name)
 }
 
 /// The columns of each table, in the database's order.
 type Columns = HashMap<String, Vec<String>>;
 
-/// What the statements are about.
-struct Place {
+/// Whose rows a statement is about.
+struct RowScope {
     workspace: WorkspaceId,
     account: AccountId,
-    /// Whether the account's rows go with the workspace's.
+    /// Whether the account's rows are treated as the workspace's.
     with_account: bool,
 }
 
-impl Place {
-    fn of(workspace: &Workspace, with_account: bool) -> Self {
-        Self { workspace: workspace.id, account: workspace.account, with_account }
+impl RowScope {
+    fn workspace(workspace: &Workspace) -> Self {
+        Self { workspace: workspace.id, account: workspace.account, with_account: false }
     }
 
-    /// The conditions of a table's rows that go, each with whether it is about the account's.
+    fn with_account(workspace: &Workspace) -> Self {
+        Self { with_account: true, ..Self::workspace(workspace) }
+    }
+
+    fn of_checkpoint(workspace: &Workspace, checkpoint: &Checkpoint) -> Self {
+        Self { with_account: checkpoint.has_account, ..Self::workspace(workspace) }
+    }
+
+    /// The conditions of a table's rows in this scope, each with whether it selects rows of the account.
     fn conditions(&self, table: &Table) -> Vec<(String, bool)> {
-        let account = table.account.filter(|_| self.with_account);
-        let parts = [table.own.map(|text| (text, false)), account.map(|text| (text, true))];
-        let filled = |text: &str| {
-            text.replace("{w}", &self.workspace.to_string()).replace("{a}", &format!("'{}'", self.account))
-        };
-        parts.into_iter().flatten().map(|(text, is_account)| (filled(text), is_account)).collect()
+        let of_account = table.of_account.filter(|_| self.with_account);
+        let parts =
+            [table.of_workspace.map(|condition| (condition, false)), of_account.map(|condition| (condition, true))];
+        let parts = parts.into_iter().flatten();
+        parts.map(|(condition, is_account)| (condition(self.workspace, self.account), is_account)).collect()
     }
 
-    /// The rows of a table that go, as SQLite's checkpoints have them; `None` where no row does.
-    fn rows_as_kept(&self, columns: &[&str], table: &Table) -> Option<String> {
+    /// The rows of a table, in the form in which SQLite's checkpoints store them; `None` where the scope has none.
+    fn rows_as_json(&self, columns: &[&str], table: &Table) -> Option<String> {
         let (row, name) = (as_json(columns), table.name);
         let rows = |(condition, _): (String, bool)| format!("SELECT {row} FROM {name} x WHERE {condition}");
         let parts: Vec<String> = self.conditions(table).into_iter().map(rows).collect();
         (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
     }
 
-    /// The same as [`delete_rows`](Self::delete_rows) on SQLite, but for the rows that a checkpoint has just so.
+    /// Like [`delete_rows`](Self::delete_rows), but leaves the rows that are the same in the checkpoint. For SQLite.
     fn delete_changed_rows(&self, columns: &Columns, checkpoint: &CheckpointName) -> Vec<String> {
         let delete = |table: &Table| {
             let (name, row) = (table.name, as_json(&of(columns, table)));
@@ -134,12 +151,12 @@ impl Place {
                 format!("DELETE FROM {name} AS x WHERE ({condition}) AND {row} NOT IN ({kept})")
             })
         };
-        // What refers to a row that changed may be as it was.
+        // An unchanged row may refer to one that is deleted here and inserted again.
         let deferred = ["PRAGMA defer_foreign_keys = ON".to_owned()].into_iter();
         deferred.chain(TABLES.iter().rev().filter(|table| table.name != WORKSPACES).flat_map(delete)).collect()
     }
 
-    /// What empties the tables, all but the one of workspaces.
+    /// Empties the tables, except the one of workspaces.
     fn delete_rows(&self) -> Vec<String> {
         let delete = |table: &Table| {
             let name = table.name;
@@ -148,16 +165,25 @@ impl Place {
         };
         TABLES.iter().rev().filter(|table| table.name != WORKSPACES).flat_map(delete).collect()
     }
+
+    /// Deletes the workspace itself and what the other tables leave.
+    fn delete_workspace(&self) -> Vec<String> {
+        let mut script = self.delete_rows();
+        for table in ["checkpoint_rows", "checkpoints", "sign_ins", "page_sessions", WORKSPACES] {
+            script.push(format!("DELETE FROM {table} WHERE workspace_id = {}", self.workspace));
+        }
+        script
+    }
 }
 
-/// The expression for a row `x` as SQLite's checkpoints have it.
+/// The expression for a row `x` in the form in which SQLite's checkpoints store it.
 fn as_json(columns: &[&str]) -> String {
     let pairs: Vec<String> = columns.iter().map(|name| format!("'{name}', x.{name}")).collect();
     format!("json_object({})", pairs.join(", "))
 }
 
-/// The expression for a value of a copy in another workspace and account. 0 is the workspace of what is
-/// the account's, and rule sets have the account in their name.
+/// The expression for a column's value in a copy. Workspace 0 holds what belongs to the account, and the names of rule sets
+/// contain the account's id.
 fn copied(column: &str, from: AccountId, to: &Workspace) -> String {
     let (workspace, account) = (to.id, to.account);
     match column {
@@ -168,29 +194,69 @@ fn copied(column: &str, from: AccountId, to: &Workspace) -> String {
     }
 }
 
+/// How a checkpoint is restored, which differs between the databases.
+enum Restoration {
+    /// On SQLite everybody waits for the one writer, so only rows that differ are written: most of a large workspace is
+    /// unchanged.
+    ChangedRows,
+    /// On PostgreSQL others write meanwhile.
+    AllRows,
+}
+
+impl Restoration {
+    /// The statement that inserts a table's rows of a checkpoint.
+    fn insert(&self, columns: &[&str], table: &Table, scope: &RowScope, checkpoint: &CheckpointName) -> String {
+        let (values, from, given): (Vec<String>, _, _) = match self {
+            Self::AllRows => {
+                let from = format!(", LATERAL jsonb_populate_record(NULL::{}, r.content) x", table.name);
+                // The numbers that the database itself gave out are restored too.
+                (columns.iter().map(|column| format!("x.{column}")).collect(), from, "OVERRIDING SYSTEM VALUE")
+            }
+            Self::ChangedRows => {
+                (columns.iter().map(|column| format!("r.content ->> '{column}'")).collect(), String::new(), "")
+            }
+        };
+        let unless_there = match (self, scope.rows_as_json(columns, table)) {
+            (Self::ChangedRows, Some(rows)) if table.name != WORKSPACES => format!("AND r.content NOT IN ({rows})"),
+            _ => String::new(),
+        };
+        let in_place: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        let in_place = match table.name {
+            WORKSPACES => format!("ON CONFLICT (workspace_id) DO UPDATE SET {}", in_place.join(", ")),
+            _ => String::new(),
+        };
+        format!(
+            "INSERT INTO {0} ({1}) {given} SELECT {2} FROM checkpoint_rows r{from}
+                 WHERE r.workspace_id = {3} AND r.checkpoint_name = '{4}' AND r.table_name = '{0}'
+                   AND (NOT r.is_account OR {5}) {unless_there} {in_place}",
+            table.name,
+            columns.join(", "),
+            values.join(", "),
+            scope.workspace,
+            checkpoint.as_str(),
+            scope.with_account,
+        )
+    }
+}
+
 impl Writer {
-    /// Keeps a workspace as it is under a name; an earlier one of that name goes.
-    pub async fn put_checkpoint(
-        &mut self,
-        workspace: &Workspace,
-        name: &CheckpointName,
-        with_account: bool,
-        now: Millis,
-    ) -> Result<(), StoreError> {
+    /// Stores a workspace's present rows as a checkpoint, in place of an earlier one of that name.
+    pub async fn put_checkpoint(&mut self, workspace: &Workspace, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO checkpoints (workspace_id, checkpoint_name, created_at, has_account)
              VALUES ($1, $2, $3, $4)";
+        let Checkpoint { name, created_at, has_account } = checkpoint;
         self.delete_checkpoint(workspace.id, name).await?;
-        self.execute(SQL, args![workspace.id, name.as_str(), now, with_account]).await?;
-        let place = Place::of(workspace, with_account);
+        self.execute(SQL, args![workspace.id, name.as_str(), *created_at, *has_account]).await?;
+        let scope = RowScope::of_checkpoint(workspace, checkpoint);
         let columns = self.columns().await?;
         let mut script = Vec::new();
-        for table in TABLES.iter().filter(|table| !NOT_KEPT.contains(&table.name)) {
+        for table in TABLES.iter().filter(|table| !NOT_IN_CHECKPOINTS.contains(&table.name)) {
             let row = if self.is_postgres() {
                 format!("to_jsonb(x) - '{INCARNATION}'")
             } else {
                 as_json(&of(columns, table))
             };
-            for (condition, is_account) in place.conditions(table) {
+            for (condition, is_account) in scope.conditions(table) {
                 script.push(format!(
                     "INSERT INTO checkpoint_rows (workspace_id, checkpoint_name, table_name, is_account, content)
                      SELECT {}, '{}', '{2}', {is_account}, {row} FROM {2} x WHERE {condition}",
@@ -203,67 +269,37 @@ impl Writer {
         self.run_script(&script).await
     }
 
-    /// Puts a workspace back to a checkpoint of it, all at once.
+    /// Restores a checkpoint of a workspace; its `has_account` says whether the account's rows are restored too.
     pub async fn restore_checkpoint(
         &mut self,
         workspace: &Workspace,
-        name: &CheckpointName,
-        with_account: bool,
+        checkpoint: &Checkpoint,
     ) -> Result<(), StoreError> {
-        let place = Place::of(workspace, with_account);
+        let scope = RowScope::of_checkpoint(workspace, checkpoint);
         let columns = self.columns().await?;
-        // On SQLite everybody waits for the one writer, so only what differs is written there: most of a large workspace
-        // is as it was. On PostgreSQL others write meanwhile.
-        let (mut script, only_changes) = if self.is_postgres() {
-            (place.delete_rows(), false)
+        let (mut script, restoration) = if self.is_postgres() {
+            (scope.delete_rows(), Restoration::AllRows)
         } else {
-            (place.delete_changed_rows(columns, name), true)
+            (scope.delete_changed_rows(columns, &checkpoint.name), Restoration::ChangedRows)
         };
-        for table in TABLES {
-            let columns = of(columns, table);
-            let unless_there = match place.rows_as_kept(&columns, table) {
-                Some(rows) if only_changes && table.name != WORKSPACES => format!("AND r.content NOT IN ({rows})"),
-                _ => String::new(),
-            };
-            let (values, from): (Vec<String>, _) = if self.is_postgres() {
-                let from = format!(", LATERAL jsonb_populate_record(NULL::{}, r.content) x", table.name);
-                (columns.iter().map(|column| format!("x.{column}")).collect(), from)
-            } else {
-                (columns.iter().map(|column| format!("r.content ->> '{column}'")).collect(), String::new())
-            };
-            // A number that the database itself gave out comes back as it was.
-            let given = if self.is_postgres() { "OVERRIDING SYSTEM VALUE" } else { "" };
-            let in_place: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-            let in_place = match table.name {
-                WORKSPACES => format!("ON CONFLICT (workspace_id) DO UPDATE SET {}", in_place.join(", ")),
-                _ => String::new(),
-            };
-            script.push(format!(
-                "INSERT INTO {0} ({1}) {given} SELECT {2} FROM checkpoint_rows r{from}
-                 WHERE r.workspace_id = {3} AND r.checkpoint_name = '{4}' AND r.table_name = '{0}'
-                   AND (NOT r.is_account OR {with_account}) {unless_there} {in_place}",
-                table.name,
-                columns.join(", "),
-                values.join(", "),
-                workspace.id,
-                name.as_str(),
-            ));
-        }
+        let inserts =
+            TABLES.iter().map(|table| restoration.insert(&of(columns, table), table, &scope, &checkpoint.name));
+        script.extend(inserts);
         self.run_script(&script).await
     }
 
-    /// Copies all that a workspace and its account hold into another workspace, alone in its account, both
-    /// of which exist and hold nothing yet.
+    /// Copies everything that a workspace and its account hold into another workspace. That one must exist, be the only one
+    /// of its account, and hold nothing yet.
     pub async fn copy_workspace(&mut self, from: &Workspace, to: &Workspace) -> Result<(), StoreError> {
-        let place = Place::of(from, true);
+        let scope = RowScope::with_account(from);
         let columns = self.columns().await?;
         let mut script = Vec::new();
         for table in TABLES.iter().filter(|table| !NOT_COPIED.contains(&table.name)) {
-            // The audit log's own numbering goes on.
+            // The copied events get new numbers of the audit log.
             let columns = of(columns, table).into_iter().filter(|column| *column != "sequence").collect::<Vec<_>>();
             let values: Vec<String> = columns.iter().map(|column| copied(column, from.account, to)).collect();
             let order = if table.name == "audit_events" { "ORDER BY x.sequence" } else { "" };
-            for (condition, _) in place.conditions(table) {
+            for (condition, _) in scope.conditions(table) {
                 script.push(format!(
                     "INSERT INTO {0} ({1}) SELECT {2} FROM {0} x WHERE {condition} {order}",
                     table.name,
@@ -275,21 +311,21 @@ impl Writer {
         self.run_script(&script).await
     }
 
-    /// Removes a workspace with all that it holds, and its account when it is the only one there.
-    pub async fn delete_workspace(&mut self, workspace: &Workspace, with_account: bool) -> Result<(), StoreError> {
-        let mut script = Place::of(workspace, with_account).delete_rows();
-        for table in ["checkpoint_rows", "checkpoints", "sign_ins", "page_sessions", WORKSPACES] {
-            script.push(format!("DELETE FROM {table} WHERE workspace_id = {}", workspace.id));
-        }
-        if with_account {
-            for table in ["oauth_keys", "accounts"] {
-                script.push(format!("DELETE FROM {table} WHERE account_id = '{}'", workspace.account));
-            }
+    /// Deletes a workspace with everything in it.
+    pub async fn delete_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
+        self.run_script(&RowScope::workspace(workspace).delete_workspace()).await
+    }
+
+    /// Deletes the only workspace of an account, and the account.
+    pub async fn delete_workspace_and_account(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
+        let mut script = RowScope::with_account(workspace).delete_workspace();
+        for table in ["oauth_keys", "accounts"] {
+            script.push(format!("DELETE FROM {table} WHERE account_id = '{}'", workspace.account));
         }
         self.run_script(&script).await
     }
 
-    /// Forgets a checkpoint; answers whether there was one.
+    /// Deletes a checkpoint; returns whether it existed.
     pub async fn delete_checkpoint(
         &mut self,
         workspace: WorkspaceId,
@@ -302,7 +338,7 @@ impl Writer {
     }
 }
 
-/// The columns of a table that go with its rows. A workspace that is put back is another one for it.
+/// The columns of a table that checkpoints and copies have.
 fn of<'a>(columns: &'a Columns, table: &Table) -> Vec<&'a str> {
     let all = columns.get(table.name).into_iter().flatten().map(String::as_str);
     all.filter(|column| *column != INCARNATION).collect()
@@ -322,7 +358,7 @@ impl Reader {
         rows.into_iter().map(checkpoint).collect()
     }
 
-    /// What columns there are. All databases of a kind have the same, so it is asked once a process.
+    /// The columns of all tables. Read once per process, because all databases of a kind have the same ones.
     async fn columns(&mut self) -> Result<&'static Columns, StoreError> {
         const ON_SQLITE: &str = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c
              WHERE m.type = 'table' ORDER BY m.name, c.cid";
@@ -343,7 +379,6 @@ impl Reader {
         Ok(known.get_or_init(|| columns))
     }
 
-    /// The names of the database's tables.
     pub async fn list_tables(&mut self) -> Result<Vec<String>, StoreError> {
         Ok(self.columns().await?.keys().cloned().collect())
     }

@@ -1,15 +1,16 @@
-//! Accounts, workspaces, their clocks and configuration.
+//! Accounts and workspaces, with their clocks and configuration. Everything that a workspace holds, all at once, is in
+//! workspace_rows.rs.
 
 use sqlx::FromRow;
 
+use super::StoreError;
 use super::identities::is_found;
 use super::session::{Reader, Writer, args};
-use super::{StoreError, session::Value};
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::settings::{Behaviour, ConfValue};
 use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 
-/// The columns of a workspace, and the joins that they need after `workspaces w`.
+/// The columns of a [`WorkspaceRow`] from `workspaces w` and [`workspace_joins`].
 macro_rules! workspace_columns {
     () => {
         "w.workspace_id, w.account_id, w.name, w.deployment_name, w.created_at, w.is_default, w.admins_group_id,
@@ -87,7 +88,6 @@ impl TryFrom<WorkspaceRow> for Workspace {
 }
 
 impl Reader {
-    /// A workspace by id.
     pub async fn find_workspace(&mut self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
@@ -96,26 +96,26 @@ impl Reader {
             workspace_joins!(),
             "WHERE w.workspace_id = $1"
         );
-        self.row::<WorkspaceRow>(SQL, args![id]).await?.map(Workspace::try_from).transpose()
+        self.find::<WorkspaceRow, _>(SQL, args![id]).await
     }
 
-    /// The ids of the workspaces of a name, at most `limit`. Names have no index: only what an operator types comes
-    /// here, and a workspace is a small row.
+    /// The ids of the workspaces with a name, at most `limit`. Names have no index: only an operator searches for them, and
+    /// workspaces are small rows.
     pub async fn list_workspaces_named(&mut self, name: &str, limit: i64) -> Result<Vec<WorkspaceId>, StoreError> {
         const SQL: &str = "SELECT w.workspace_id FROM workspaces w WHERE w.name = $1 ORDER BY w.workspace_id LIMIT $2";
         let rows = self.rows::<(i64,)>(SQL, args![name, limit]).await?;
         Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
-    /// The workspace that answers when nothing names one; `None` before the first start's seeding.
+    /// The workspace of requests that name none; `None` until the first start has created it.
     pub async fn find_default_workspace(&mut self) -> Result<Option<Workspace>, StoreError> {
         const SQL: &str =
             concat!("SELECT ", workspace_columns!(), " FROM workspaces w", workspace_joins!(), "WHERE w.is_default");
-        self.row::<WorkspaceRow>(SQL, args![]).await?.map(Workspace::try_from).transpose()
+        self.find::<WorkspaceRow, _>(SQL, args![]).await
     }
 
-    /// The workspaces that a principal is in, itself or through a group of the account, and active in:
-    /// the default one first.
+    /// The workspaces in which a principal is active, by its own assignment or through a group of the account, the default one
+    /// first.
     pub async fn list_assigned_workspaces(
         &mut self,
         account: AccountId,
@@ -142,12 +142,10 @@ impl Reader {
             is_found!("d.principal_id"),
             ") ORDER BY w.is_default DESC, w.workspace_id"
         );
-        let account = account.to_string();
-        let rows = self.rows::<WorkspaceRow>(SQL, args![&account, principal]).await?;
-        rows.into_iter().map(Workspace::try_from).collect()
+        self.list::<WorkspaceRow, _>(SQL, args![account, principal]).await
     }
 
-    /// The workspace that answers for an account: the default one, if it is of that account.
+    /// The workspace that stands for an account: the default one if it belongs to it, otherwise the one with the lowest id.
     pub async fn find_workspace_of_account(&mut self, account: AccountId) -> Result<Option<Workspace>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
@@ -156,11 +154,9 @@ impl Reader {
             workspace_joins!(),
             "WHERE w.account_id = $1 ORDER BY w.is_default DESC, w.workspace_id LIMIT 1"
         );
-        let account = account.to_string();
-        self.row::<WorkspaceRow>(SQL, args![&account]).await?.map(Workspace::try_from).transpose()
+        self.find::<WorkspaceRow, _>(SQL, args![account]).await
     }
 
-    /// An account's workspaces, by id.
     pub async fn list_workspaces(&mut self, account: AccountId) -> Result<Vec<Workspace>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
@@ -169,17 +165,14 @@ impl Reader {
             workspace_joins!(),
             "WHERE w.account_id = $1 ORDER BY w.workspace_id"
         );
-        let account = account.to_string();
-        self.rows::<WorkspaceRow>(SQL, args![&account]).await?.into_iter().map(Workspace::try_from).collect()
+        self.list::<WorkspaceRow, _>(SQL, args![account]).await
     }
 
-    /// Whether there is such an account.
     pub async fn has_account(&mut self, id: AccountId) -> Result<bool, StoreError> {
-        let id = id.to_string();
-        Ok(self.count("SELECT COUNT(*) FROM accounts WHERE account_id = $1", args![&id]).await? > 0)
+        Ok(self.count("SELECT COUNT(*) FROM accounts WHERE account_id = $1", args![id]).await? > 0)
     }
 
-    /// One value of the workspace configuration; `None` while it was never set.
+    /// A value of the workspace configuration; `None` until it is first set.
     pub async fn find_conf(&mut self, id: WorkspaceId, key: &str) -> Result<Option<ConfValue>, StoreError> {
         const SQL: &str = "SELECT conf_value, previous_value, effective_at FROM workspace_conf
              WHERE workspace_id = $1 AND conf_key = $2";
@@ -187,7 +180,7 @@ impl Reader {
         Ok(row.map(|(value, previous, at)| ConfValue { value, previous, effective_at: Millis(at) }))
     }
 
-    /// Every value of the workspace configuration that was ever set, by key.
+    /// All values of the workspace configuration, by key.
     pub async fn list_conf(&mut self, id: WorkspaceId) -> Result<Vec<(String, String)>, StoreError> {
         let sql = "SELECT conf_key, conf_value FROM workspace_conf WHERE workspace_id = $1 ORDER BY conf_key";
         self.rows(sql, args![id]).await
@@ -200,28 +193,24 @@ impl Reader {
         Ok(rows.into_iter().map(|(key, at)| (key, Millis(at))).collect())
     }
 
-    /// The ids of an account's workspaces.
-    pub async fn list_workspaces_of(&mut self, account: AccountId) -> Result<Vec<WorkspaceId>, StoreError> {
+    pub async fn list_workspace_ids_of(&mut self, account: AccountId) -> Result<Vec<WorkspaceId>, StoreError> {
         let sql = "SELECT workspace_id FROM workspaces WHERE account_id = $1 ORDER BY workspace_id";
-        let account = account.to_string();
-        let rows = self.rows::<(i64,)>(sql, args![&account]).await?;
+        let rows = self.rows::<(i64,)>(sql, args![account]).await?;
         Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
-    /// The ids of all accounts, oldest first.
+    /// All accounts, oldest first.
     pub async fn list_accounts(&mut self) -> Result<Vec<AccountId>, StoreError> {
         let rows = self.rows::<(String,)>("SELECT account_id FROM accounts ORDER BY created_at, account_id", args![]);
         let account = |(text,): (String,)| AccountId::parse(&text).ok_or_else(|| StoreError::Unreadable(text));
         rows.await?.into_iter().map(account).collect()
     }
 
-    /// The ids of all workspaces.
     pub async fn list_workspace_ids(&mut self) -> Result<Vec<WorkspaceId>, StoreError> {
         let rows = self.rows::<(i64,)>("SELECT workspace_id FROM workspaces ORDER BY workspace_id", args![]).await?;
         Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
-    /// All workspaces, by id.
     pub async fn list_all_workspaces(&mut self) -> Result<Vec<Workspace>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
@@ -230,38 +219,34 @@ impl Reader {
             workspace_joins!(),
             "ORDER BY w.workspace_id"
         );
-        self.rows::<WorkspaceRow>(SQL, args![]).await?.into_iter().map(Workspace::try_from).collect()
+        self.list::<WorkspaceRow, _>(SQL, args![]).await
     }
 
-    /// The workspaces whose time is over at `now`, on the system's clock.
-    pub async fn list_outlived_workspaces(&mut self, now: Millis) -> Result<Vec<WorkspaceId>, StoreError> {
+    /// The workspaces that expire by `now`, on the system's clock.
+    pub async fn list_expired_workspaces(&mut self, now: Millis) -> Result<Vec<WorkspaceId>, StoreError> {
         let rows = self.rows::<(i64,)>("SELECT workspace_id FROM workspaces WHERE delete_at <= $1", args![now]).await?;
         Ok(rows.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
-    /// The latest system time that is known to have been shown by any process.
+    /// The latest system time that any process is known to have shown to clients.
     pub async fn find_shown_at(&mut self) -> Result<Millis, StoreError> {
         Ok(Millis(self.count("SELECT shown_at FROM system_time", args![]).await?))
     }
 
-    /// How many workspaces there are.
     pub async fn count_workspaces(&mut self) -> Result<i64, StoreError> {
         self.count("SELECT COUNT(*) FROM workspaces", args![]).await
     }
 }
 
 impl Writer {
-    /// Adds an account.
-    ///
     /// # Errors
     /// [`StoreError::Duplicate`] when it exists.
     pub async fn insert_account(&mut self, id: AccountId, created_at: Millis) -> Result<(), StoreError> {
-        let id = id.to_string();
-        self.execute("INSERT INTO accounts (account_id, created_at) VALUES ($1, $2)", args![&id, created_at]).await?;
+        self.execute("INSERT INTO accounts (account_id, created_at) VALUES ($1, $2)", args![id, created_at]).await?;
         Ok(())
     }
 
-    /// Adds a workspace, without any configuration.
+    /// Inserts a workspace, without any configuration.
     ///
     /// # Errors
     /// [`StoreError::Duplicate`] when the id is taken.
@@ -269,12 +254,11 @@ impl Writer {
         const SQL: &str = "INSERT INTO workspaces (workspace_id, account_id, name, deployment_name, created_at,
              is_default, admins_group_id, users_group_id, clock_mode, clock_value, behaviour, delete_at, incarnation,
              entropy_seed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-        let account = workspace.account.to_string();
         let behaviour = behaviour_text(&workspace.behaviour)?;
         let (clock_mode, clock_value) = workspace.clock.to_parts();
-        let values: &[Value<'_>] = args![
+        let values = args![
             workspace.id,
-            &account,
+            workspace.account,
             &workspace.name,
             &workspace.deployment_name,
             workspace.created_at,
@@ -292,20 +276,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes a workspace another one than whoever read it before knows.
+    /// Gives a workspace a new incarnation, so that requests which were authorized before cannot write.
     pub async fn update_incarnation(&mut self, id: WorkspaceId, incarnation: i64) -> Result<(), StoreError> {
         let sql = "UPDATE workspaces SET incarnation = $2 WHERE workspace_id = $1";
         self.execute(sql, args![id, incarnation]).await?;
         Ok(())
     }
 
-    /// Sets when a workspace goes by itself.
+    /// Sets when a workspace expires.
     pub async fn update_delete_at(&mut self, id: WorkspaceId, at: Option<Millis>) -> Result<(), StoreError> {
         self.execute("UPDATE workspaces SET delete_at = $2 WHERE workspace_id = $1", args![id, at]).await?;
         Ok(())
     }
 
-    /// Sets a workspace's clock.
     pub async fn update_clock(&mut self, id: WorkspaceId, clock: WorkspaceClock) -> Result<(), StoreError> {
         let (mode, value) = clock.to_parts();
         let sql = "UPDATE workspaces SET clock_mode = $2, clock_value = $3 WHERE workspace_id = $1";
@@ -313,7 +296,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Sets what a seed may say of a workspace.
+    /// Updates what a seed may say about a workspace.
     pub async fn update_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE workspaces SET name = $2, created_at = $3, clock_mode = $4, clock_value = $5,
                behaviour = $6, entropy_seed = $7 WHERE workspace_id = $1";
@@ -324,27 +307,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Sets the mock's switches for a workspace.
     pub async fn update_behaviour(&mut self, id: WorkspaceId, behaviour: &Behaviour) -> Result<(), StoreError> {
         let text = behaviour_text(behaviour)?;
         self.execute("UPDATE workspaces SET behaviour = $2 WHERE workspace_id = $1", args![id, &text]).await?;
         Ok(())
     }
 
-    /// Keeps a system time that was shown, unless a later one is kept.
-    pub async fn keep_shown_at(&mut self, at: Millis) -> Result<(), StoreError> {
+    /// Stores a system time that was shown to clients, unless a later one is stored.
+    pub async fn record_shown_at(&mut self, at: Millis) -> Result<(), StoreError> {
         self.execute("UPDATE system_time SET shown_at = $1 WHERE shown_at < $1", args![at]).await?;
         Ok(())
     }
 
-    /// Counts one more draw from a workspace's seed; answers the count.
-    pub async fn count_draw(&mut self, id: WorkspaceId) -> Result<i64, StoreError> {
+    /// Counts one more draw from a workspace's entropy seed; returns the count.
+    pub async fn increment_draws(&mut self, id: WorkspaceId) -> Result<i64, StoreError> {
         const SQL: &str = "UPDATE workspaces SET entropy_drawn = entropy_drawn + 1 WHERE workspace_id = $1
              RETURNING entropy_drawn";
         self.count(SQL, args![id]).await
     }
 
-    /// Stores one value of the workspace configuration.
     pub async fn put_conf(&mut self, id: WorkspaceId, key: &str, conf: &ConfValue) -> Result<(), StoreError> {
         const SQL: &str =
             "INSERT INTO workspace_conf (workspace_id, conf_key, conf_value, previous_value, effective_at)

@@ -1,4 +1,5 @@
-//! What a browser says about the page behind a request. Other clients say none of it.
+//! What a browser says about the page that a request comes from, and which Host headers are allowed. Other clients than
+//! browsers send none of these headers.
 
 use std::net::IpAddr;
 
@@ -8,6 +9,8 @@ use axum::http::header::{HOST, ORIGIN, REFERER};
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use axum::middleware::map_request;
 
+use crate::web::connection::Connection;
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -16,8 +19,8 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether the page is another origin's. `same-site` is one, too: another port of the same host, which need not be
-/// the same person's.
+/// Whether the page has another origin. `same-site` counts as another one: it may be another port of this host, which
+/// may belong to another person.
 pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
     let own = text(headers, HOST).unwrap_or_default();
     let is_own = |address: &str| {
@@ -28,7 +31,7 @@ pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
     if headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE) {
         return !all_own(ORIGIN) || is_fetched_from_elsewhere(headers);
     }
-    // Browsers from before 2023 may say no more than this.
+    // Browsers from before 2023 may send only this.
     !all_own(REFERER)
 }
 
@@ -36,26 +39,26 @@ fn is_fetched_from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get_all(SEC_FETCH_SITE).iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
-/// Whether another origin's page embeds or fetches this. A link from there to a page is welcome: following it
-/// changes nothing, and the other page does not see the answer.
+/// Whether a page of another origin embeds or fetches this. Following a link from there is allowed: it changes nothing,
+/// and the other page does not see the answer.
 pub(crate) fn is_embedded_elsewhere(headers: &HeaderMap) -> bool {
     let follows_link =
         text(headers, SEC_FETCH_MODE) == Some("navigate") && text(headers, SEC_FETCH_DEST) == Some("document");
     is_fetched_from_elsewhere(headers) && !follows_link
 }
 
-/// What to answer where [`has_known_host`] says no.
+/// The message if [`has_known_host`] is false.
 pub(crate) const UNKNOWN_HOST: &str =
     "Host header not allowed: use an IP address, localhost or a dotless name, or start with --allow-host NAME";
 
-/// Ends of names that nobody can own as a domain of the internet: RFC 6761 keeps the one for loopback, ICANN the
-/// other for private use. Docker's `host.docker.internal` is one of them.
+/// Nobody can own such a name as a domain of the internet: RFC 6761 reserves the first for loopback, ICANN the second
+/// for private use. Docker's `host.docker.internal` is one.
 const PRIVATE_ENDINGS: [&str; 2] = [".localhost", ".internal"];
 
-/// Whether the request names the server by an IP address, `localhost`, a name without dots (container names), or
-/// one that the settings allow: none of these is a domain that a stranger could own and point here.
+/// Whether the Host is an IP address, `localhost`, a name without dots (such as a container's), or one that the settings
+/// allow: an attacker can own none of these as a domain and point it here.
 pub(crate) fn has_known_host(headers: &HeaderMap, extensions: &Extensions) -> bool {
-    extensions.get::<HostAllowed>().is_some() || text(headers, HOST).is_some_and(is_known_host)
+    Connection::of(extensions).host_allowed || text(headers, HOST).is_some_and(is_known_host)
 }
 
 /// A host name without its port.
@@ -72,7 +75,7 @@ fn is_known_host(host: &str) -> bool {
     !name.is_empty() && (name.parse::<IpAddr>().is_ok() || !name.contains('.') || is_private)
 }
 
-/// A name that `--allow-host` allows, in lower case: one, or all below a domain.
+/// A name that `--allow-host` allows, in lower case: a single one, or all below a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
     name: String,
@@ -80,7 +83,7 @@ pub struct AllowedHost {
 }
 
 impl AllowedHost {
-    /// Reads `NAME` or `*.SUFFIX`. A lone `*` is refused: it would let every site's page in.
+    /// Reads `NAME` or `*.SUFFIX`. A lone `*` is refused, as it would allow the pages of every site.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_end_matches('.').to_ascii_lowercase();
         let (name, with_all_below) = match text.strip_prefix("*.") {
@@ -103,11 +106,7 @@ impl AllowedHost {
     }
 }
 
-/// In a request whose Host the settings allow. No request from outside has it.
-#[derive(Clone, Copy, Debug)]
-struct HostAllowed;
-
-/// The same router, for which the settings' host names are known ones too.
+/// The router, with these host names allowed as well.
 pub(crate) fn allow_hosts(router: Router, hosts: &[AllowedHost]) -> Router {
     if hosts.is_empty() {
         return router;
@@ -116,7 +115,7 @@ pub(crate) fn allow_hosts(router: Router, hosts: &[AllowedHost]) -> Router {
     router.layer(map_request(move |mut request: Request| {
         let host = text(request.headers(), HOST).unwrap_or_default();
         if hosts.iter().any(|allowed| allowed.is(host)) {
-            request.extensions_mut().insert(HostAllowed);
+            request.extensions_mut().get_or_insert_default::<Connection>().host_allowed = true;
         }
         std::future::ready(request)
     }))
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_at_the_end_makes_no_host_known() {
+    fn a_trailing_dot_makes_no_host_known() {
         for host in ["localhost.", "127.0.0.1.", "evil.com.", "evil.com.:3274", "a.localhost.", "."] {
             assert!(!is_known_host(host), "{host}");
         }

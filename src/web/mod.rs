@@ -1,9 +1,11 @@
-//! What the HTTP rooms share: the frame of pages, what a browser says about itself, OpenAPI parts, shell text.
-//! Nothing here knows a route or a use case.
+//! What everything that speaks HTTP shares: the frame of pages, what a browser says about itself, who may use what,
+//! parts of OpenAPI documents, curl commands. Nothing here knows a route or a use case.
 
+pub mod access;
 pub mod browser;
 pub mod connection;
+pub(crate) mod curl;
 pub mod openapi;
 pub mod page;
 mod people;
-pub(crate) mod shell;
+pub(crate) mod url;

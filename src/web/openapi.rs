@@ -1,14 +1,13 @@
-//! What the OpenAPI documents of both APIs are made of.
+//! The parts of an OpenAPI document, for both APIs.
 
 use axum::http::Method;
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-/// Makes a JSON Schema.
 pub type Describe = fn(&mut SchemaGenerator) -> Schema;
 
-/// Collects the schemas of a document.
+/// Collects the schemas that a document refers to.
 pub fn generator() -> SchemaGenerator {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
@@ -22,7 +21,6 @@ pub fn generator() -> SchemaGenerator {
 pub struct Paths(Map<String, Value>);
 
 impl Paths {
-    /// Adds an operation.
     pub fn insert(&mut self, path: String, method: &Method, operation: Value) {
         let path = self.0.entry(path).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
@@ -36,12 +34,10 @@ pub fn names_in_path(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
-/// A parameter in the path.
 pub fn in_path(name: &str, description: &str) -> Value {
     json!({ "name": name, "in": "path", "required": true, "description": description, "schema": { "type": "string" } })
 }
 
-/// The OpenAPI 3.1 document.
 pub fn document(title: &str, description: &str, security: &Value, paths: &Paths, components: &Value) -> Value {
     json!({
         "openapi": "3.1.0",

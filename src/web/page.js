@@ -1,15 +1,15 @@
-// Conveniences only: every page works without.
+// Conveniences only: every page works without this script.
 'use strict';
 
-// A page that answered a form would send the form again when it is loaded again.
+// Reloading a page that answered a form would send the form again.
 if (document.querySelector('[data-once]')) history.replaceState(null, '', location.href);
 
-// A form that is sent again while the answer is on its way is done once all the same, but the answer would be lost.
-const ON_ITS_WAY = 5000;
+// The server makes a form's change only once, but a second submission while the first is running would lose its answer.
+const RUNNING_MS = 5000;
 document.addEventListener('submit', (event) => {
   const form = event.target;
   if (form.method !== 'post') return;
-  if (Date.now() - Number(form.dataset.sent ?? 0) < ON_ITS_WAY) event.preventDefault();
+  if (Date.now() - Number(form.dataset.sent ?? 0) < RUNNING_MS) event.preventDefault();
   else form.dataset.sent = Date.now();
 });
 addEventListener('pageshow', () => {
@@ -29,7 +29,7 @@ document.addEventListener('click', async (event) => {
   }
 });
 
-// Selects or clears all of a list.
+// A checkbox that selects or clears a whole list.
 for (const all of document.querySelectorAll('input[data-all]')) all.hidden = false;
 document.addEventListener('change', (event) => {
   const all = event.target.closest('input[data-all]');
@@ -37,7 +37,7 @@ document.addEventListener('change', (event) => {
   for (const box of document.querySelectorAll(`input[name="${all.dataset.all}"]`)) box.checked = all.checked;
 });
 
-// What is marked so is fetched anew every few seconds while the page is looked at.
+// Refreshes marked parts every few seconds while the page is visible.
 for (const part of document.querySelectorAll('[data-live]')) {
   setInterval(async () => {
     if (document.hidden || part.contains(document.activeElement)) return;
@@ -46,7 +46,7 @@ for (const part of document.querySelectorAll('[data-live]')) {
       const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(part.id);
       if (answer.ok && fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
     } catch {
-      // The server is away; the next time may do.
+      // The server is unavailable: try again next time.
     }
   }, Number(part.dataset.live) * 1000);
 }

@@ -1,5 +1,5 @@
-//! What all pages share: the frame around their content, and the headers that keep others out of it.
-//! The content is `maud`'s, which escapes whatever is put into it.
+//! The frame of every page: the HTML around its content, and the headers that protect it from other sites. The content is
+//! `maud` markup, which escapes every value.
 
 use std::sync::LazyLock;
 
@@ -18,38 +18,32 @@ pub use super::people::{PeopleChoice, Search, key_form};
 
 const STYLE: &str = include_str!("page.css");
 
-/// The script of the pages that have one: it copies values and keeps lists fresh. Nothing needs it.
+/// Copies values and refreshes lists. Every page works without it.
 pub const SCRIPT: &str = include_str!("page.js");
-/// Where it is.
 pub const SCRIPT_PATH: &str = "/_mock/page.js";
 
-/// The one style that pages may have, by its hash.
+/// The only style that pages allow, by its hash.
 static STYLE_SOURCE: LazyLock<String> =
     LazyLock::new(|| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(STYLE.as_bytes()))));
 
-/// A page. It loads nothing of others and runs no inline script.
+/// A page loads nothing from other sites and runs no inline script.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// The status.
     pub status: StatusCode,
-    /// Title and heading.
+    /// Also the heading.
     pub title: &'a str,
-    /// What stands above the heading, as wide as the window.
+    /// Above the heading. Only pages with a bar have the script.
     pub bar: Option<Markup>,
-    /// What stands below the heading.
     pub content: Markup,
-    /// An origin that a form leads to through this server: browsers hold a redirect after a form against
-    /// the form's page.
+    /// An origin that a form's answer redirects to: browsers apply the form's policy to the redirect, too.
     pub leads_to: Option<&'a str>,
 }
 
 impl<'a> Page<'a> {
-    /// A page with nothing but its content.
     pub fn new(title: &'a str, content: Markup) -> Self {
         Self { status: StatusCode::OK, title, bar: None, content, leads_to: None }
     }
 
-    /// The answer.
     pub fn respond(self) -> Response {
         let Self { status, title, bar, content, leads_to } = self;
         let scripted = bar.is_some();
@@ -60,7 +54,7 @@ impl<'a> Page<'a> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (title) " – dapi-mock" }
-                    // An icon of its own would be one request more.
+                    // Browsers would request an icon otherwise.
                     link rel="icon" href="data:,";
                     style { (PreEscaped(STYLE)) }
                     @if scripted { script src=(SCRIPT_PATH) defer {} }
@@ -84,12 +78,12 @@ impl<'a> Page<'a> {
             leads_to.unwrap_or_default()
         );
         let headers = response.headers_mut();
-        // An origin that no header takes leads nowhere.
+        // An origin that is not a valid header value leads nowhere.
         let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
         headers.insert(CONTENT_SECURITY_POLICY, policy);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // With `no-referrer` browsers would send forms from an origin `null`.
+        // With `no-referrer`, browsers would send forms with the origin `null`.
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
@@ -97,7 +91,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// A redirection with this status; `None` where no header takes the address.
+/// `None` if the address is not a valid header value.
 pub fn redirect(status: StatusCode, to: &str) -> Option<Response> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

@@ -1,34 +1,31 @@
-//! The question who somebody is, as OAuth's page and the pages' own ask it.
+//! The question of who somebody is, for OAuth's sign-in page and for that of the pages.
 
 use maud::{Markup, html};
 
 use crate::domain::sign_ins::{PEOPLE_SHOWN, Person};
 
-/// The users to choose from, and how to find others.
+/// The users to choose from, and the search for others.
 #[derive(Debug)]
 pub struct PeopleChoice<'a> {
-    /// Those that are shown.
     pub people: &'a [Person],
-    /// Whether others were found, too.
+    /// Not all users that match are in `people`.
     pub more: bool,
-    /// What was searched for.
+    /// The search text.
     pub text: &'a str,
-    /// How others are found.
     pub search: Search<'a>,
-    /// Hidden fields of the choice.
     pub choice: &'a [(&'a str, &'a str)],
 }
 
 /// How the search is sent, with its hidden fields.
 #[derive(Debug)]
 pub enum Search<'a> {
-    /// As the page's address.
+    /// In the page's address.
     ByAddress(&'a [(&'a str, &'a str)]),
-    /// As a form, which carries the proof that the control key was shown: an address is kept in too many places.
+    /// In a form, which carries the proof of the control key: addresses are stored in too many places.
     ByForm(&'a [(&'a str, &'a str)]),
 }
 
-/// The form that asks for the control key, before anybody's name is shown. `hidden` are its other fields.
+/// The form that asks for the control key.
 pub fn key_form(hidden_fields: &[(&str, &str)]) -> Markup {
     html! {
         form method="post" {
@@ -43,7 +40,6 @@ pub fn key_form(hidden_fields: &[(&str, &str)]) -> Markup {
 }
 
 impl PeopleChoice<'_> {
-    /// Both forms.
     pub fn forms(&self) -> Markup {
         let (method, search) = match self.search {
             Search::ByAddress(fields) => ("get", fields),
@@ -60,7 +56,7 @@ impl PeopleChoice<'_> {
             }
             form method="post" {
                 (hidden(self.choice))
-                @if self.people.is_empty() { p { "No active user has a name like this." } }
+                @if self.people.is_empty() { p { "No active users match." } }
                 ul.choices aria-label="Users to sign in as" {
                     @for person in self.people {
                         li {

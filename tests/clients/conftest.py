@@ -137,7 +137,7 @@ def binary() -> str:
 
 @pytest.fixture
 def examples():
-    """examples(CLIENT, LANGUAGE): returns the fenced blocks in docs/clients/CLIENT.md, which must work unchanged."""
+    """examples(CLIENT, LANGUAGE): returns the fenced blocks of its page in docs/clients, which must work unchanged."""
 
     def blocks(client: str, language: str) -> list[str]:
         page = (REPOSITORY / f"docs/clients/{client}.md").read_text()

@@ -22,8 +22,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "domain", "platform", "clock", "entropy", "log", "store", "service", "web", "listen", "http", "control",
-            "pages", "config", "background",
+            "domain",
+            "platform",
+            "clock",
+            "entropy",
+            "log",
+            "store",
+            "service",
+            "web",
+            "listen",
+            "http",
+            "control",
+            "pages",
+            "config",
+            "background",
         ],
     ),
     ("main", &[]),
@@ -107,7 +119,8 @@ fn rooms_keep_to_their_trade() {
         ("pages", &[&SQL, &[".store()"]]),
     ];
     for (path, text) in sources(&source_folder()) {
-        let words = rules.iter().filter(|(room, _)| *room == room_of(&path)).flat_map(|(_, words)| words.iter().copied());
+        let words =
+            rules.iter().filter(|(room, _)| *room == room_of(&path)).flat_map(|(_, words)| words.iter().copied());
         for word in words.flatten() {
             let found = code(&text).find(|line| line.contains(word));
             assert_eq!(found, None, "{}: {word} does not belong here", path.display());

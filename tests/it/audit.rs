@@ -117,7 +117,7 @@ async fn expectations_answer_with_the_difference(world: World) {
     let json = unmet.json();
     assert_eq!(
         json["error"],
-        "Expected exactly 2 generateDbToken by bob@example.com, found 0. There are others of that action, by other actors."
+        "Expected exactly 2 generateDbToken by bob@example.com, found 0. Other actors did the same."
     );
     assert_eq!(json["newest_of_that_action"][0]["actor"], "admin@example.com");
     assert_eq!(expect(json!({"action": "revokeDbToken", "count": 0})).await.status, 200);

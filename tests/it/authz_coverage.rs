@@ -2,7 +2,8 @@
 
 use dapi_mock::domain::authorize::Right;
 use dapi_mock::domain::scopes::EndpointScope;
-use dapi_mock::http::routes::{ROUTES, Route};
+use dapi_mock::http::route::Route;
+use dapi_mock::http::routes::ROUTES;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_CLIENT_ID, FirstStart};
 
 use crate::support::{ADMIN_SECRET, Answer, Backend, Client, DAY_MS, World};
@@ -31,7 +32,7 @@ async fn every_route_asks_for_what_its_row_says() {
     let by_oauth = world.access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await;
     let account_admin = world.mint(world.user_id(ACCOUNT_ADMIN_USER).await, |_| {}).await;
 
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         if route.demand.right == Right::Open {
             // OAuth's endpoints are open, but say what is missing in the request.
             let is_oauth = ["/v1/token", "/v1/authorize"].iter().any(|end| route.path.ends_with(end));
@@ -77,7 +78,7 @@ async fn every_route_asks_for_what_its_row_says() {
 #[test]
 fn operations_and_paths_are_named_once() {
     let mut seen = std::collections::HashSet::new();
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         assert!(seen.insert((route.method.clone(), route.path)), "{} {}", route.method, route.path);
     }
 }

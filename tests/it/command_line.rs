@@ -154,8 +154,8 @@ fn a_workspace_goes_by_its_name_where_only_one_has_it() {
         assert_eq!(id_of(name).as_deref(), Ok(id), "{name}");
     }
     let several = id_of("twice").unwrap_err();
-    assert!(several.contains("Several workspaces have the name 'twice': use an id, one of 43, 44."), "{several}");
-    assert!(id_of("Nightly").unwrap_err().contains("There is no workspace with the id or name 'Nightly'"));
+    assert!(several.contains("Several workspaces have the name 'twice': use one of their ids: 43, 44."), "{several}");
+    assert!(id_of("Nightly").unwrap_err().contains("No workspace has the id or name 'Nightly'"));
     assert!(id_of("12").unwrap_err().contains("12"));
     // Every command takes it, and so does the control API.
     for args in [

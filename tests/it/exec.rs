@@ -45,7 +45,7 @@ fn settings_of_serve_hold_by_flag_and_by_variable() {
         (&["--tier", "standard"], &[("DAPI_MOCK_TIER", "standard")], settings, "\"standard\""),
         (&["--admin-token", token], &[("DAPI_MOCK_ADMIN_TOKEN", token)], "echo $DATABRICKS_TOKEN", token),
         (&["--workspace-id", "77"], &[("DAPI_MOCK_WORKSPACE_ID", "77")], "echo $DATABRICKS_WORKSPACE_ID", "77\n"),
-        (&["--tls", "off"], &[("DAPI_MOCK_TLS", "off")], "$MOCK ca 2>&1", "speaks no TLS"),
+        (&["--tls", "off"], &[("DAPI_MOCK_TLS", "off")], "$MOCK ca 2>&1", "does not use TLS"),
         (&["--host", "127.0.0.2"], &[("DAPI_MOCK_HOST", "127.0.0.2")], "echo $DATABRICKS_HOST", "http://127.0.0.2:"),
     ] {
         for (options, env) in [(flags, &[][..]), (&[][..], variables)] {

@@ -124,7 +124,7 @@ async fn what_if_tells_who_would_fail_and_changes_nothing(world: World) {
     let later = what_if(json!({"at": world.now().0 + 60_000})).await;
     assert_eq!(owners(&later), ["bob@example.com"]);
     for (body, says) in [
-        (json!({}), "Say what would be different"),
+        (json!({}), "Give at least one of maxTokenLifetimeDays"),
         (json!({"maxTokenLifetimeDays": 731}), "Some values are not allowed"),
         (json!({"access_control_list": [{"user_name": "x", "permission_level": "CAN_USE"}]}), "does not exist"),
         (json!({"cap": 90}), "unknown field"),
@@ -142,7 +142,7 @@ async fn permitted(world: &World) -> BTreeSet<String> {
     let mut reader = world.service.store().read().await.unwrap();
     let mut names = BTreeSet::new();
     for (principal, place) in reader.list_assigned(&workspace).await.unwrap() {
-        let may = reader.standing(&workspace, principal.id).await.unwrap().token_permission().is_some();
+        let may = reader.workspace_memberships(&workspace, principal.id).await.unwrap().token_permission().is_some();
         if principal.kind != PrincipalKind::Group && principal.active && place.active && may {
             names.insert(principal.name);
         }

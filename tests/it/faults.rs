@@ -189,7 +189,7 @@ async fn the_first_that_fires_answers(world: World) {
         (&last["decided_by"], &last["status"], &last["allowed"]),
         (&json!("a fault"), &json!(504), &json!(false))
     );
-    assert!(last["because"].as_str().unwrap().starts_with("Fault 4 (without a name) answered in place of"), "{last}");
+    assert!(last["because"].as_str().unwrap().starts_with("Fault 4 (unnamed) answered before"), "{last}");
     assert_eq!((last["checks"].as_array().unwrap().len(), &last["faults"][0]["id"]), (10, &json!(4)));
 }
 
@@ -350,10 +350,10 @@ async fn what_makes_no_sense_is_refused(world: World) {
         (json!({"effect": {"status": 503}, "times": -1}), "times"),
         (json!({"effect": {"status": 503}, "times": "2"}), "times"),
         (json!({"effect": {"status": 503, "message": "x".repeat(1025)}}), "effect.message"),
-        (json!({"effect": {"status": 503}, "match": {"path": "/livez"}}), "have no faults"),
-        (json!({"effect": {"status": 503}, "match": {"path": "/oidc/accounts/x/jwks.json"}}), "have no faults"),
-        (json!({"effect": {"status": 503}, "match": {"path": "/_mock/v1/workspaces"}}), "have no faults"),
-        (json!({"effect": {"status": 503}, "match": { "token_id": ADMIN_TOKEN }}), "holds a token"),
+        (json!({"effect": {"status": 503}, "match": {"path": "/livez"}}), "faults never apply to"),
+        (json!({"effect": {"status": 503}, "match": {"path": "/oidc/accounts/x/jwks.json"}}), "faults never apply to"),
+        (json!({"effect": {"status": 503}, "match": {"path": "/_mock/v1/workspaces"}}), "faults never apply to"),
+        (json!({"effect": {"status": 503}, "match": { "token_id": ADMIN_TOKEN }}), "contains a token"),
     ] {
         let answer = world.anonymous().own(Method::POST, "workspaces/default/faults", &rule).await;
         let error = answer.json()["error"].as_str().unwrap().to_owned();

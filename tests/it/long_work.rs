@@ -97,7 +97,7 @@ async fn others_get_in_while_many_tokens_end(world: World) {
     let token = "dapi000000000000000000000000000000cc";
     world.add_workspace(42, token).await;
     let work = tokio::spawn(async move {
-        let target = dapi_mock::service::Target::By(3 * 365 * DAY_MS);
+        let target = dapi_mock::service::AdvanceTarget::By(3 * 365 * DAY_MS);
         service.advance(id, &target).await
     });
     let mut rounds = 0;

@@ -11,6 +11,7 @@
 mod account;
 mod account_host;
 mod admin_token;
+mod answers;
 mod api;
 mod architecture;
 mod audit;

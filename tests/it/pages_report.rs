@@ -134,7 +134,7 @@ async fn filters_hold_together_and_links_keep_them(world: World) {
         }
         assert!(page.text.contains(&format!("href=\"{REPORT}\">Clear</a>")), "{query}");
     }
-    shows(&browser.get(&format!("{REPORT}?owner=nobody")).await, 200, &["0 tokens", "No token is like this."]);
+    shows(&browser.get(&format!("{REPORT}?owner=nobody")).await, 200, &["0 tokens", "No tokens match."]);
 }
 
 async fn what_the_api_refuses_is_told_and_kept(world: World) {
@@ -144,7 +144,7 @@ async fn what_the_api_refuses_is_told_and_kept(world: World) {
         ("created_from=yesterday&owner=eva", "created_from: &#39;yesterday&#39;", "type=\"text\" value=\"yesterday\""),
         ("expires_to=2026-02-30", "expires_to: ", "type=\"text\" value=\"2026-02-30\""),
         ("workspace_id=x&owner=eva", "workspace_id: ", "<option value=\"x\" selected>"),
-        ("limit=1001", "limit: use 1 to 1000", "<option value=\"1001\" selected>"),
+        ("limit=1001", "limit: invalid limit 1001: use 1 to 1000", "<option value=\"1001\" selected>"),
         ("sort=colour", "sort: ", "name=\"sort\" value=\"colour\""),
         ("no_expiry=yes", "no_expiry", "name=\"no_expiry\" value=\"yes\""),
         ("page_token=abc", "page_token", "name=\"owner\""),
@@ -252,7 +252,7 @@ async fn tokens_are_revoked_after_a_question(world: World) {
     assert!(page.text.contains(&format!("method=\"post\" action=\"{}\"", action.replace('&', "&amp;"))), "{page:?}");
     let all = tokens(&page);
     assert_eq!(all.len(), 5);
-    shows(&browser.submit(&action, &[]).await, 400, &["role=\"alert\"", "choose 1 to 1000", "5 tokens"]);
+    shows(&browser.submit(&action, &[]).await, 400, &["role=\"alert\"", "Select 1 to 1000 tokens", "5 tokens"]);
     let odd = browser.submit(&action, &[("token", "nonsense")]).await;
     shows(&odd, 400, &["role=\"alert\"", "no workspace id"]);
 
@@ -276,7 +276,7 @@ async fn tokens_are_revoked_after_a_question(world: World) {
     let done = browser.submit(&action, &confirmed).await;
     goes_to(&done, &format!("{REPORT}{filter}&revoked=5"));
     let told = browser.get(done.header("location")).await;
-    shows(&told, 200, &["role=\"status\"", "5 tokens are revoked.", "0 tokens"]);
+    shows(&told, 200, &["role=\"status\"", "5 tokens revoked.", "0 tokens"]);
     assert!(!told.text.contains("&amp;revoked="), "no link says it again");
     for value in [ADMIN_TOKEN, ELSEWHERE] {
         world.client(value).get(ME).await.refused(403, 403, "Invalid access token.");
@@ -285,7 +285,7 @@ async fn tokens_are_revoked_after_a_question(world: World) {
     let log = world.anonymous().own(Method::GET, path, &json!({})).await;
     assert!(log.text.contains(ACCOUNT_ADMIN_USER), "{log:?}");
     let gone = browser.submit(&action, &fields).await;
-    shows(&gone, 404, &["role=\"alert\"", "None of the tokens that you selected is there any longer."]);
+    shows(&gone, 404, &["role=\"alert\"", "None of the selected tokens exists any more."]);
 }
 
 async fn many_are_counted_and_the_missing_named(world: World) {
@@ -308,7 +308,7 @@ async fn many_are_counted_and_the_missing_named(world: World) {
         world.client(&admin).own(Method::POST, &report_path("/revoke"), &body).await;
     }
     let question = browser.submit(REVOKE, &fields).await;
-    shows(&question, 200, &["Revoke 58 tokens?", "2 of those that you selected are no longer there."]);
+    shows(&question, 200, &["Revoke 58 tokens?", "2 of the selected tokens no longer exist."]);
     let confirmed = [&fields[..], &[("confirm", "yes")]].concat();
     let told = browser.submit(REVOKE, &confirmed).await;
     shows(&told, 200, &["58 tokens revoked", "2 tokens could not be revoked", "no longer", REPORT]);

@@ -143,7 +143,7 @@ fn bad_settings_refuse_to_start() {
     refused(
         &["--database", "sqlite:no/such/folder/x.db", "--port", "0"],
         &[],
-        "sqlite:no/such/folder/x.db cannot be made, as there is no folder no/such/folder",
+        "sqlite:no/such/folder/x.db cannot be created because the folder no/such/folder is missing",
     );
     refused(&["env"], &[], "admin token");
     refused(&["admin-token"], &[], "start the server once");

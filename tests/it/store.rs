@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dapi_mock::domain::access::PermissionLevel;
-use dapi_mock::domain::authorize::Use;
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::domain::settings::{Behaviour, ConfValue, PermissionLoss};
 use dapi_mock::domain::tokens::{EndCause, Token, TokenEnd, Visibility};
 use dapi_mock::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use dapi_mock::store::{HistoryFilter, Lock, NewEntry, Store, StoreError};
+use dapi_mock::store::{HistoryFilter, Lock, NewEntry, Store, StoreError, TokenUse};
 
 use crate::support::{Backend, DAY_MS, START, World, on_every_store};
 
@@ -61,7 +60,7 @@ async fn tokens_round_trip(world: World) {
     let mut reader = world.service.store().read().await.unwrap();
     assert_eq!(reader.find_token(workspace.id, &token.id).await.unwrap().as_ref(), Some(&token));
     assert_eq!(reader.find_token(WorkspaceId(1), &token.id).await.unwrap(), None);
-    let presented = reader.find_presented(&token.id).await.unwrap();
+    let presented = reader.find_presented_tokens(&token.id).await.unwrap();
     assert_eq!(presented.len(), 1);
     assert_eq!((&presented[0].token, &presented[0].workspace), (&token, &workspace));
     let owner = presented[0].owner.as_ref().unwrap();
@@ -119,10 +118,10 @@ async fn an_ended_token_leaves_a_tombstone(world: World) {
         writer.commit().await.unwrap();
         let mut reader = world.service.store().read().await.unwrap();
         assert_eq!(reader.find_token(workspace, &token.id).await.unwrap(), None);
-        let found = reader.find_ended(&token.id).await.unwrap();
+        let found = reader.find_ended_tokens(&token.id).await.unwrap();
         assert_eq!(found[0].ended, Some(TokenEnd { cause, actor: "who".to_owned(), at }));
         let workspace = reader.find_workspace(workspace).await.unwrap().unwrap();
-        let fates = reader.list_fates(&workspace, HistoryFilter::one(&token.id), 10).await.unwrap();
+        let fates = reader.list_token_histories(&workspace, HistoryFilter::one(&token.id), 10).await.unwrap();
         assert_eq!(fates.iter().map(|fate| &fate.end).collect::<Vec<_>>(), [&found[0].ended]);
     }
 }
@@ -134,7 +133,8 @@ async fn uses_only_move_forward(world: World) {
     insert(&world, &token).await;
     for (used, expected) in [(START.plus(50), 50), (START.plus(20), 50), (START.plus(70), 70)] {
         let mut writer = world.service.store().write(Lock::Owner(workspace, owner)).await.unwrap();
-        writer.record_use(workspace, &token.id, used, &Use { inferred_scope: None }, "client/1").await.unwrap();
+        let token_use = TokenUse { at: used, client: "client/1", inferred_scope: None };
+        writer.record_use(workspace, &token.id, &token_use).await.unwrap();
         writer.commit().await.unwrap();
         let found = world.service.store().read().await.unwrap().find_token(workspace, &token.id).await.unwrap();
         assert_eq!(found.unwrap().last_used, Some(START.plus(expected)));
@@ -177,7 +177,7 @@ async fn standing_reaches_through_nested_groups_and_ends_on_cycles(world: World)
     writer.put_token_permission(workspace.id, outer, Some(PermissionLevel::CanUse)).await.unwrap();
     writer.commit().await.unwrap();
     let mut reader = world.service.store().read().await.unwrap();
-    let standing = reader.standing(&workspace, user).await.unwrap();
+    let standing = reader.workspace_memberships(&workspace, user).await.unwrap();
     let reached: BTreeSet<PrincipalId> = standing.reach.iter().map(|reach| reach.subject).collect();
     assert_eq!(reached, BTreeSet::from([user, inner, outer, workspace.users_group]));
     assert_eq!(standing.token_permission(), Some((outer, PermissionLevel::CanUse)));
@@ -260,14 +260,14 @@ async fn what_is_remembered_is_what_the_database_holds(world: World) {
         let mut asking = store.write(Lock::Owner(workspace, owner)).await.unwrap();
         let held = (
             asking.list_tokens_of(workspace, owner, horizon).await.unwrap(),
-            asking.find_presented(&token.id).await.unwrap(),
+            asking.find_presented_tokens(&token.id).await.unwrap(),
         );
         drop(asking);
         for _ in 0..2 {
             let mut reader = store.read().await.unwrap();
             let told = (
                 reader.list_tokens_of(workspace, owner, horizon).await.unwrap(),
-                reader.find_presented(&token.id).await.unwrap(),
+                reader.find_presented_tokens(&token.id).await.unwrap(),
             );
             assert_eq!(told, held, "round {round}");
         }
@@ -348,12 +348,12 @@ fn exchange(of: Option<(WorkspaceId, i64)>, place: i64, bytes: i64) -> NewEntry 
 
 async fn add_exchanges(world: &World, process: i64, exchanges: &[NewEntry]) {
     let mut writer = world.service.store().write(Lock::Journal).await.unwrap();
-    writer.insert_exchanges(process, exchanges).await.unwrap();
+    writer.insert_journal_entries(process, exchanges).await.unwrap();
     writer.commit().await.unwrap();
 }
 
 async fn shown(world: &World, workspace: &Workspace, after: i64) -> Vec<(i64, String)> {
-    world.service.store().read().await.unwrap().list_exchanges(workspace, after).await.unwrap()
+    world.service.store().read().await.unwrap().list_journal_entries(workspace, after).await.unwrap()
 }
 
 async fn exchanges_are_kept_in_order_each_once_and_within_limits(world: World) {
@@ -375,19 +375,19 @@ async fn exchanges_are_kept_in_order_each_once_and_within_limits(world: World) {
     assert_eq!(places(&again), [0], "another process's");
 
     let mut writer = world.service.store().write(Lock::Journal).await.unwrap();
-    assert_eq!(writer.trim_exchanges(Some(workspace.id), 121, 1210).await.unwrap(), 0);
-    assert_eq!(writer.trim_exchanges(Some(workspace.id), 100, 1210).await.unwrap(), 21);
-    assert_eq!(writer.trim_exchanges(Some(workspace.id), 121, 509).await.unwrap(), 50);
-    assert_eq!(writer.trim_exchanges(None, 0, 0).await.unwrap(), 0, "nobody's are others");
-    let kept = writer.list_exchanges(&workspace, 0).await.unwrap();
+    assert_eq!(writer.trim_journal(Some(workspace.id), 121, 1210).await.unwrap(), 0);
+    assert_eq!(writer.trim_journal(Some(workspace.id), 100, 1210).await.unwrap(), 21);
+    assert_eq!(writer.trim_journal(Some(workspace.id), 121, 509).await.unwrap(), 50);
+    assert_eq!(writer.trim_journal(None, 0, 0).await.unwrap(), 0, "nobody's are others");
+    let kept = writer.list_journal_entries(&workspace, 0).await.unwrap();
     assert_eq!(kept, [&found[71..], &again].concat());
-    assert_eq!(writer.tidy_exchanges(495).await.unwrap(), 1);
+    assert_eq!(writer.tidy_journal(495).await.unwrap(), 1);
     writer
-        .take_out_exchanges(&workspace, &kept[1..48].iter().map(|(number, _)| *number).collect::<Vec<_>>())
+        .delete_journal_entries(&workspace, &kept[1..48].iter().map(|(number, _)| *number).collect::<Vec<_>>())
         .await
         .unwrap();
-    assert_eq!(writer.list_exchanges(&workspace, 0).await.unwrap(), kept[48..]);
-    writer.delete_exchanges(&workspace).await.unwrap();
+    assert_eq!(writer.list_journal_entries(&workspace, 0).await.unwrap(), kept[48..]);
+    writer.clear_journal(&workspace).await.unwrap();
     writer.commit().await.unwrap();
     add_exchanges(&world, 7, &some[..1]).await;
     assert!(shown(&world, &workspace, again[0].0).await.len() == 1, "numbers go on");
@@ -422,17 +422,17 @@ async fn a_workspace_shows_its_own_exchanges_and_the_default_one_nobodys(world: 
         (5, None, false),
         (5, Some(&other), false),
     ] {
-        let found = reader.find_exchange(&format!("request {place}"), of).await.unwrap();
+        let found = reader.find_journal_entry(&format!("request {place}"), of).await.unwrap();
         assert_eq!(found.map(|(_, content)| content), is_found.then(|| all[place - 1].content.clone()), "{place}");
     }
-    assert_eq!(reader.find_last_exchange().await.unwrap().unwrap().1, all[2].content, "the only refusal");
+    assert_eq!(reader.find_last_journal_entry().await.unwrap().unwrap().1, all[2].content, "the only refusal");
     drop(reader);
 
     let mut writer = world.service.store().write(Lock::Journal).await.unwrap();
-    assert_eq!(writer.tidy_exchanges(1000).await.unwrap(), 2, "of the gone one, and of the old one");
-    writer.delete_exchanges(&other).await.unwrap();
-    assert_eq!(writer.find_last_exchange().await.unwrap().unwrap().1, all[6].content, "none was refused");
-    writer.delete_exchanges(&home).await.unwrap();
-    assert_eq!(writer.find_last_exchange().await.unwrap(), None);
+    assert_eq!(writer.tidy_journal(1000).await.unwrap(), 2, "of the gone one, and of the old one");
+    writer.clear_journal(&other).await.unwrap();
+    assert_eq!(writer.find_last_journal_entry().await.unwrap().unwrap().1, all[6].content, "none was refused");
+    writer.clear_journal(&home).await.unwrap();
+    assert_eq!(writer.find_last_journal_entry().await.unwrap(), None);
     writer.commit().await.unwrap();
 }

@@ -4,7 +4,7 @@ use axum::http::Method;
 use dapi_mock::domain::clock::WorkspaceClock;
 use dapi_mock::domain::lifecycle::EventKind;
 use dapi_mock::domain::{Millis, WorkspaceId};
-use dapi_mock::service::{ADMIN_CLIENT_ID, HistoryFilter, Target};
+use dapi_mock::service::{ADMIN_CLIENT_ID, AdvanceTarget, HistoryFilter};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -179,10 +179,10 @@ async fn a_workspaces_time_is_over_once(mut world: World) {
     assert_eq!(world.anonymous().own(Method::POST, "workspaces", &body).await.status, 201);
     world.clock.advance(3_600_000);
     world.service.system_now();
-    world.service.keep_time().await.unwrap();
+    world.service.persist_time().await.unwrap();
     world.clock.advance(-3_600_000);
     world.restart().await;
-    let gone = world.service.delete_outlived_workspaces().await.unwrap();
+    let gone = world.service.delete_expired_workspaces().await.unwrap();
     assert_eq!(gone.len(), 1);
 }
 
@@ -242,7 +242,7 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
     let id = workspace.id;
     let observe = async || {
         let mut seen = Vec::new();
-        let fates = world.service.token_fates(id, HistoryFilter::default()).await.unwrap();
+        let fates = world.service.token_histories(id, HistoryFilter::default()).await.unwrap();
         for fate in fates.iter().filter(|fate| fate.token.owner == owner) {
             let end = fate.end.as_ref().map(|end| (end.cause, end.at));
             seen.push((fate.token.id.clone(), end));
@@ -250,7 +250,7 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
         seen
     };
     for _ in 0..14 {
-        let target = Target::By(15 * DAY_MS);
+        let target = AdvanceTarget::By(15 * DAY_MS);
         // Move the clock without its sweep, look, sweep, look again.
         let clock = world.workspace().await.clock.advanced(15 * DAY_MS);
         let mut writer = world.service.store().write(dapi_mock::store::Lock::Workspace(id)).await.unwrap();
@@ -289,7 +289,7 @@ async fn a_sweep_ends_many_in_batches() {
     }
     let id = world.workspace().await.id;
     assert_eq!(world.service.sweep_all().await.unwrap(), 0);
-    let advanced = world.service.advance(id, &Target::By(90 * DAY_MS)).await.unwrap();
+    let advanced = world.service.advance(id, &AdvanceTarget::By(90 * DAY_MS)).await.unwrap();
     // And the admin's own.
     assert_eq!(advanced.events.len(), 502);
     assert!(
@@ -299,7 +299,7 @@ async fn a_sweep_ends_many_in_batches() {
             .all(|event| event.kind == EventKind::TokenAutoRevoked && event.at == START.plus(90 * DAY_MS))
     );
     assert_eq!(world.service.sweep_all().await.unwrap(), 0, "it was done before the advance answered");
-    let fates = world.service.token_fates(id, HistoryFilter::default()).await.unwrap();
+    let fates = world.service.token_histories(id, HistoryFilter::default()).await.unwrap();
     assert_eq!(fates.iter().filter(|fate| fate.end.is_some()).count(), 502);
 }
 
@@ -307,7 +307,7 @@ async fn a_sweep_ends_many_in_batches() {
 async fn no_clock_overflows() {
     let world = World::new(Backend::Memory).await;
     let id = world.workspace().await.id;
-    for target in [Target::By(i64::MAX), Target::To(Millis(i64::MAX)), Target::By(i64::MAX)] {
+    for target in [AdvanceTarget::By(i64::MAX), AdvanceTarget::To(Millis(i64::MAX)), AdvanceTarget::By(i64::MAX)] {
         world.service.advance(id, &target).await.unwrap();
     }
     assert_eq!(world.service.clock(id).await.unwrap().now, Millis(i64::MAX));

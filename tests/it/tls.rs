@@ -215,5 +215,5 @@ fn without_tls_the_port_is_plain() {
     server.is("localhost", &ca).unwrap_err();
     assert!(server.plainly("/livez").starts_with("HTTP/1.1 200 OK\r\n"));
     let answer = server.plainly("/_mock/v1/tls/ca.pem");
-    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("speaks no TLS"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("does not use TLS"), "{answer}");
 }

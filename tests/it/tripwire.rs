@@ -151,7 +151,7 @@ async fn a_decoy_answers_as_usual_and_raises_the_alarm(world: World) {
     assert_eq!(used["last_use"], json!({"time": "2026-11-24T08:00:00.000Z", "client": "thief/1", "source_ip": ""}));
     let touched = own(Method::POST, "decoys/verify", json!({})).await;
     assert_eq!((touched.status.as_u16(), touched.json()["used"].as_array().unwrap().len()), (409, 1));
-    assert!(touched.text.contains("1 of 2 decoys were used; one at 2026-11-24T08:00:00.000Z by 'thief/1'"));
+    assert!(touched.text.contains("1 of 2 decoys were used: one at 2026-11-24T08:00:00.000Z by 'thief/1'"));
     let row = &own(Method::GET, "requests?client=thief", json!({})).await.json()["requests"][0];
     assert_eq!((&row["refused_by"], &row["token_id"]), (&json!("token_known"), &id));
     let path = format!("explain/{}", row["request_id"].as_str().unwrap());
@@ -170,7 +170,7 @@ async fn a_decoy_answers_as_usual_and_raises_the_alarm(world: World) {
     assert_eq!(world.anonymous().own(Method::GET, &of_fork, &json!({})).await.json()["decoys"], json!([]));
     for (body, says) in [
         (json!({"comment": "x".repeat(256)}), "at most 255"),
-        (json!({ "comment": value }), "holds a token"),
+        (json!({ "comment": value }), "contains a token"),
         (json!({"why": 1}), "unknown field"),
     ] {
         let answer = own(Method::POST, "decoys", body).await;

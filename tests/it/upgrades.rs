@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use axum::http::Method;
 use dapi_mock::domain::Millis;
-use dapi_mock::store::{Database, OpenError, Store, Unusable};
+use dapi_mock::store::{Database, OpenError, OpenErrorKind, Store};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -186,8 +186,8 @@ async fn what_fails_midway_leaves_the_database_as_it_was(backend: Backend) {
     run_sql(&database, "CREATE TABLE checkpoint_rows (x TEXT)".to_owned()).await;
     let before = structure(&database).await;
     let refused = Store::open(&database).await.unwrap_err();
-    assert!(matches!(refused.why, Unusable::Migrate(_)), "{refused}");
-    assert!(refused.to_string().contains("is as it was: while executing migration 7: "), "{refused}");
+    assert!(matches!(refused.kind, OpenErrorKind::Migrate(_)), "{refused}");
+    assert!(refused.to_string().contains("was left unchanged: while executing migration 7: "), "{refused}");
     assert_eq!(structure(&database).await, before);
     run_sql(&database, "DROP TABLE checkpoint_rows".to_owned()).await;
     let world = World::over(backend, database, folder, Millis(facts["made_at"].as_i64().unwrap())).await;
@@ -200,17 +200,16 @@ async fn what_is_not_understood_is_refused_and_left_alone(backend: Backend) {
         (
             "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, success, checksum, execution_time
              FROM _sqlx_migrations WHERE version = 1",
-            format!("has schema 9999, written by a newer dapi-mock, as this one knows up to {newest};"),
+            format!(
+                "has schema 9999, written by a newer dapi-mock, but this version only knows schemas up to {newest};"
+            ),
         ),
         (
             "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 1)
              WHERE version = 2",
-            "has another migration 2 than this dapi-mock;".to_owned(),
+            "has a different migration 2 than this dapi-mock:".to_owned(),
         ),
-        (
-            "UPDATE _sqlx_migrations SET success = false WHERE version = 3",
-            "has a migration 3 that was begun and not finished;".to_owned(),
-        ),
+        ("UPDATE _sqlx_migrations SET success = false WHERE version = 3", "has an unfinished migration 3;".to_owned()),
     ] {
         let (database, _folder, _) = restore(backend, OLDEST).await;
         run_sql(&database, change.to_owned()).await;
@@ -253,6 +252,6 @@ fn the_command_tells_why() {
     std::fs::write(folder.path().join("dapi-mock.db"), "not a database").unwrap();
     let output = command(&folder).args(["--port", "0", "--admin-token", ADMIN_TOKEN]).output().unwrap();
     let says = String::from_utf8(output.stderr).unwrap();
-    let expected = "dapi-mock: sqlite:dapi-mock.db is no SQLite database; give a path of its own to --database\n";
+    let expected = "dapi-mock: sqlite:dapi-mock.db is not a SQLite database; give another path to --database\n";
     assert_eq!((output.status.code(), says.as_str()), (Some(1), expected));
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use axum::http::Method;
-use dapi_mock::store::{Store, TABLES_KEPT, tables_put_back};
+use dapi_mock::store::{Store, TABLES_NOT_RESTORED, restored_tables};
 use serde_json::{Value, json};
 
 use crate::support::{ADMIN_TOKEN, Backend, DAY_MS, LIST, USERS, World, exchange, get, on_every_store, start};
@@ -136,17 +136,17 @@ async fn a_removed_workspace_leaves_nothing(world: World) {
 async fn a_workspace_made_for_a_time_goes_by_itself(world: World) {
     let made = create(&world, &json!({"ttl": "1h"})).await;
     assert_eq!(text(&made, "delete_at"), "2026-11-24T09:00:00.000Z");
-    assert_eq!(world.service.delete_outlived_workspaces().await.unwrap(), []);
+    assert_eq!(world.service.delete_expired_workspaces().await.unwrap(), []);
     world.clock.advance(3_600_000);
-    assert_eq!(world.service.delete_outlived_workspaces().await.unwrap().len(), 1);
+    assert_eq!(world.service.delete_expired_workspaces().await.unwrap().len(), 1);
     world.client(text(&made, "admin_token")).get(LIST).await.refused(403, 403, "Invalid access token.");
 }
 
 /// How many rows each table has; the audit log of the default workspace and the journal grow by what comes there.
 async fn rows(world: &World) -> Vec<(&'static str, i64)> {
     let mut counts = Vec::new();
-    let names = tables_put_back()
-        .chain(TABLES_KEPT.iter().copied())
+    let names = restored_tables()
+        .chain(TABLES_NOT_RESTORED.iter().copied())
         .filter(|name| !["audit_events", "exchanges"].contains(name));
     for name in names {
         counts.push((name, count(world, &format!("SELECT COUNT(*) FROM {name}")).await));
@@ -166,7 +166,8 @@ async fn every_table_is_put_back_or_kept_on_purpose(world: World) {
     let tables = world.service.store().read().await.unwrap().list_tables().await.unwrap();
     let of_the_database: HashSet<String> =
         tables.into_iter().filter(|name| !name.starts_with("_sqlx") && !name.starts_with("sqlite_")).collect();
-    let known: HashSet<String> = tables_put_back().chain(TABLES_KEPT.iter().copied()).map(str::to_owned).collect();
+    let known: HashSet<String> =
+        restored_tables().chain(TABLES_NOT_RESTORED.iter().copied()).map(str::to_owned).collect();
     assert_eq!(of_the_database, known);
 }
 

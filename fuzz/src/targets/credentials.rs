@@ -5,8 +5,9 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use dapi_mock::domain::authorize::{NamedWorkspace, PresentedCredential};
 use dapi_mock::domain::journal::CredentialKind;
 use dapi_mock::domain::tokens::TokenValue;
-use dapi_mock::http::credential::{ORG_ID, WORKSPACE_ID, kind, named_workspace, presented, secret};
+use dapi_mock::http::credential::{Credentials, ORG_ID, named_workspace};
 use dapi_mock::http::redaction;
+use dapi_mock::web::connection::WORKSPACE_ID;
 
 pub(super) fn run(data: &[u8]) {
     let [authorization, workspace, org, uri] = super::lines(data);
@@ -21,10 +22,9 @@ pub(super) fn run(data: &[u8]) {
 }
 
 fn is_shown(headers: &HeaderMap) {
-    let (shown, secret) = (presented(headers), secret(headers));
-    let kind = kind(headers, &shown);
-    let text = secret.as_deref().unwrap_or_default();
-    match &shown {
+    let credentials = Credentials::of(headers, &Uri::default());
+    let (kind, text) = (credentials.kind, credentials.secret().unwrap_or_default());
+    match &credentials.presented {
         PresentedCredential::Token(id) => {
             assert_eq!(TokenValue::parse(text).map(|value| value.id()).as_ref(), Some(id));
             assert!(!redaction::line(text).contains(text.get(4..20).unwrap()));

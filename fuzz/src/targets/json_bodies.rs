@@ -1,5 +1,6 @@
 //! Fuzzes JSON bodies, parsed as the handlers parse them.
 
+use dapi_mock::domain::denial::RequestDenial;
 use dapi_mock::domain::settings::{ErrorTexts, PLATFORM_MAX_LIFETIME_DAYS};
 use dapi_mock::domain::tokens::{TokenFacts, TokenUpdate, plan_create};
 use dapi_mock::domain::{Denial, Millis};
@@ -33,8 +34,8 @@ pub(super) fn run(data: &[u8]) {
         match result {
             Ok(()) | Err(Denial::InvalidParameter(_)) => {}
             Err(other) => {
-                assert!(matches!(other, Denial::MalformedRequest(_)) && !is_object, "{other:?}");
-                assert_eq!(wire(&ApiError::from(other), "", ErrorTexts::default()).status, 400);
+                assert!(matches!(other, Denial::Request(RequestDenial::MalformedBody(_))) && !is_object, "{other:?}");
+                assert_eq!(wire(&ApiError::from(other), ErrorTexts::default()).status, 400);
             }
         }
     }
@@ -56,7 +57,7 @@ fn is_planned(data: &[u8]) {
                     assert!(!plan.comment.contains('\0'));
                 }
                 Err(denial) => {
-                    assert_eq!(wire(&ApiError::from(denial), "", ErrorTexts::default()).status.as_u16() / 100, 4);
+                    assert_eq!(wire(&ApiError::from(denial), ErrorTexts::default()).status.as_u16() / 100, 4);
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! The fuzz targets. Each parses its input and asserts what must be true of the result. They are pure functions, so
 //! that an input that failed once fails again. `tests/it/fuzz_corpus.rs` runs them over the corpus without libFuzzer.
 
+mod control_api;
 mod credentials;
 mod json_bodies;
 mod jwt;
 mod oauth;
-mod own_api;
 mod redaction;
 mod report;
 mod scim_filter;
@@ -20,11 +20,11 @@ pub(crate) type Target = fn(&[u8]);
 
 /// Every target, under the name of its corpus.
 pub(crate) const TARGETS: [(&str, Target); 12] = [
+    ("control_api", control_api::run),
     ("credentials", credentials::run),
     ("json_bodies", json_bodies::run),
     ("jwt", jwt::run),
     ("oauth", oauth::run),
-    ("own_api", own_api::run),
     ("redaction", redaction::run),
     ("report", report::run),
     ("scim_filter", scim_filter::run),

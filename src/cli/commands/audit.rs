@@ -3,11 +3,12 @@
 use axum::http::Method;
 use serde_json::Value;
 
-use super::{FOLLOW_INTERVAL, client, ignore_broken_pipe, number, or, percent_encoded, text, workspace_path};
+use super::{FOLLOW_INTERVAL, client, ignore_broken_pipe, number, or, text, workspace_path};
 use crate::Failure;
 use crate::cli::show::{Cell, Style, Table, Tone, cell, print};
 use crate::config::AuditArgs;
 use crate::domain::Millis;
+use crate::web::url::percent_encoded;
 
 pub(crate) async fn audit(args: AuditArgs) -> Result<(), Failure> {
     ignore_broken_pipe(print_events(args).await)

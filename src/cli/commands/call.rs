@@ -3,14 +3,16 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::{client, percent_encoded};
+use super::client;
 use crate::Failure;
 use crate::cli::UsageError;
 use crate::cli::progress::with_spinner;
 use crate::cli::show::{Cell, Style, Table, print};
 use crate::config::{CallArgs, RunningArgs};
-use crate::control::routes::{ROUTES, Route};
+use crate::control::route::Route;
+use crate::control::routes::ROUTES;
 use crate::web::openapi::names_in_path;
+use crate::web::url::percent_encoded;
 
 pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
     let Some(name) = &args.operation else { return list_operations(&args.running) };

@@ -3,10 +3,11 @@
 use axum::http::Method;
 use serde_json::Value;
 
-use super::{client, items, number, parse, percent_encoded, print_json, text};
+use super::{client, items, number, parse, print_json, text};
 use crate::Failure;
 use crate::cli::show::{Style, Tone, one_line, print};
 use crate::config::ExplainArgs;
+use crate::web::url::percent_encoded;
 
 pub(crate) async fn explain(args: ExplainArgs) -> Result<(), Failure> {
     let id = args.request_id.unwrap_or_else(|| "last".to_owned());

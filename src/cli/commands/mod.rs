@@ -25,6 +25,7 @@ use super::client::{Answer, ControlClient};
 use super::show::print;
 use crate::Failure;
 use crate::config::RunningArgs;
+use crate::web::url::percent_encoded;
 
 /// How often `--follow` asks for more.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(300);
@@ -69,9 +70,4 @@ fn ignore_broken_pipe(result: Result<(), Failure>) -> Result<(), Failure> {
         Err(failure) if failure.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe) => Ok(()),
         result => result,
     }
-}
-
-fn percent_encoded(text: &str) -> String {
-    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~@".contains(&b);
-    text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

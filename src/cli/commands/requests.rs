@@ -3,13 +3,11 @@
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{
-    FOLLOW_INTERVAL, client, ignore_broken_pipe, items, number, or, parse, percent_encoded, print_json, text,
-    workspace_path,
-};
+use super::{FOLLOW_INTERVAL, client, ignore_broken_pipe, items, number, or, parse, print_json, text, workspace_path};
 use crate::Failure;
 use crate::cli::show::{Cell, Style, Table, Tone, cell, print};
 use crate::config::{CensusArgs, CensusBy, RequestsArgs, VerifyArgs, name_of};
+use crate::web::url::percent_encoded;
 
 const HEADS: [&str; 9] =
     ["TIME", "STATUS", "METHOD", "PATH", "CREDENTIAL", "PRINCIPAL", "CLIENT", "REQUEST ID", "REFUSED BY"];

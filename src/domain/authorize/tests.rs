@@ -109,19 +109,19 @@ fn a_sound_request_passes_all_ten_checks_in_order() {
 fn the_first_failing_check_decides() {
     type Break = fn(&mut Facts);
     let admin = Demand { right: Right::WorkspaceAdmin, ..DEMAND };
-    let cases: [(Check, Denial, Break); 8] = [
-        (Check::HasRight, Denial::NotAdmin("u@example.com".into()), |_| {}),
-        (Check::ScopeCovers, Denial::MissingScope("settings"), |f| token(f).scopes = Some(vec!["sql".into()])),
-        (Check::MayUseTokens, Denial::NoTokenPermission, |f| {
+    let cases: [(Check, AccessDenial, Break); 8] = [
+        (Check::HasRight, AccessDenial::NotAdmin("u@example.com".into()), |_| {}),
+        (Check::ScopeCovers, AccessDenial::MissingScope("settings"), |f| token(f).scopes = Some(vec!["sql".into()])),
+        (Check::MayUseTokens, AccessDenial::NoTokenPermission, |f| {
             f.owner.as_mut().unwrap().standing.reach[0].level = None;
         }),
-        (Check::OwnerActive, Denial::org(HOME), |f| f.owner.as_mut().unwrap().active = false),
-        (Check::NotInactive, Denial::InvalidAccessToken, |f| {
+        (Check::OwnerActive, AccessDenial::org(HOME), |f| f.owner.as_mut().unwrap().active = false),
+        (Check::NotInactive, AccessDenial::InvalidAccessToken, |f| {
             token(f).creation_time = NOW.plus(-90 * DAY_MS);
         }),
-        (Check::NotExpired, Denial::InvalidAccessToken, |f| token(f).expiry_time = Some(NOW)),
-        (Check::TokenKnown, Denial::InvalidAccessToken, |f| f.found = CredentialRecord::Nothing),
-        (Check::TokensEnabled, Denial::InvalidAccessToken, |f| {
+        (Check::NotExpired, AccessDenial::InvalidAccessToken, |f| token(f).expiry_time = Some(NOW)),
+        (Check::TokenKnown, AccessDenial::InvalidAccessToken, |f| f.found = CredentialRecord::Nothing),
+        (Check::TokensEnabled, AccessDenial::InvalidAccessToken, |f| {
             let off = ConfValue { value: "false".into(), previous: None, effective_at: NOW };
             f.workspace.as_mut().unwrap().enable_tokens = Some(off);
         }),
@@ -162,12 +162,12 @@ fn the_workspace_has_to_agree() {
     let token = PresentedCredential::Token(TokenId::from_text("t"));
     let deny = |named: NamedWorkspace, facts: Facts| authorize(&token, &named, DEMAND, facts, NOW).outcome.unwrap_err();
     let own = Facts { token_belongs_to: Some(HOME), ..facts() };
-    assert_eq!(deny(NamedWorkspace::Id(WorkspaceId(12)), own), Denial::org(WorkspaceId(12)));
+    assert_eq!(deny(NamedWorkspace::Id(WorkspaceId(12)), own), AccessDenial::org(WorkspaceId(12)));
     assert_eq!(
         deny(NamedWorkspace::Id(WorkspaceId(12)), Facts { workspace: None, ..facts() }),
-        Denial::org(WorkspaceId(12))
+        AccessDenial::org(WorkspaceId(12))
     );
-    assert_eq!(deny(NamedWorkspace::Unusable("x".into()), facts()), Denial::InvalidAccessToOrg("x".into()));
+    assert_eq!(deny(NamedWorkspace::Unusable("x".into()), facts()), AccessDenial::InvalidAccessToOrg("x".into()));
     assert!(authorize(&token, &NamedWorkspace::Id(HOME), DEMAND, facts(), NOW).outcome.is_ok());
 }
 
@@ -218,15 +218,15 @@ fn oauth_is_refused_at_the_checks_that_remain() {
         (last.check, decision.outcome.unwrap_err())
     };
     let forged = Facts { found: CredentialRecord::Forged(Forgery::Signature), ..facts() };
-    assert_eq!(refused(forged, DEMAND), (Check::CredentialWellFormed, Denial::InvalidAccessToken));
+    assert_eq!(refused(forged, DEMAND), (Check::CredentialWellFormed, AccessDenial::InvalidAccessToken));
     let expired = by_oauth(|claims| claims.exp = NOW.0 / 1000);
-    assert_eq!(refused(expired, DEMAND), (Check::NotExpired, Denial::InvalidAccessToken));
+    assert_eq!(refused(expired, DEMAND), (Check::NotExpired, AccessDenial::InvalidAccessToken));
     let gone = Facts { owner: None, ..by_oauth(|_| {}) };
-    assert_eq!(refused(gone, DEMAND), (Check::OwnerActive, Denial::org(HOME)));
+    assert_eq!(refused(gone, DEMAND), (Check::OwnerActive, AccessDenial::org(HOME)));
     let scoped = by_oauth(|claims| claims.scope = "sql".into());
-    assert_eq!(refused(scoped, DEMAND), (Check::ScopeCovers, Denial::MissingOauthScope("settings")));
+    assert_eq!(refused(scoped, DEMAND), (Check::ScopeCovers, AccessDenial::MissingOauthScope("settings")));
     let admin = Demand { right: Right::WorkspaceAdmin, ..DEMAND };
-    assert_eq!(refused(by_oauth(|_| {}), admin), (Check::HasRight, Denial::NotAdmin("u@example.com".into())));
+    assert_eq!(refused(by_oauth(|_| {}), admin), (Check::HasRight, AccessDenial::NotAdmin("u@example.com".into())));
 }
 
 #[test]
@@ -235,22 +235,22 @@ fn the_token_api_asks_oauth_for_what_it_asks_tokens() {
     assert!(decide(by_oauth(|_| {}), own).outcome.is_ok());
     let mut facts = by_oauth(|_| {});
     facts.owner.as_mut().unwrap().standing.reach[0].level = None;
-    assert_eq!(decide(facts.clone(), own).outcome, Err(Denial::NoTokenPermission));
+    assert_eq!(decide(facts.clone(), own).outcome, Err(AccessDenial::NoTokenPermission));
     facts.workspace.as_mut().unwrap().created_at = Millis(0);
-    assert_eq!(decide(facts.clone(), own).outcome, Err(Denial::TokensDisabled));
+    assert_eq!(decide(facts.clone(), own).outcome, Err(AccessDenial::TokensDisabled));
     facts.owner.as_mut().unwrap().standing.admins_group = PrincipalId(1);
-    assert_eq!(decide(facts, own).outcome, Err(Denial::TokensDisabled), "an admin's word does not help");
+    assert_eq!(decide(facts, own).outcome, Err(AccessDenial::TokensDisabled), "an admin's word does not help");
 }
 
 #[test]
 fn account_endpoints_take_account_admins_by_oauth() {
     let account = Demand { right: Right::AccountApi, ..DEMAND };
-    assert_eq!(decide(by_oauth(|_| {}), account).outcome, Err(Denial::NotAccountAdmin("u@example.com".into())));
+    assert_eq!(decide(by_oauth(|_| {}), account).outcome, Err(AccessDenial::NotAccountAdmin("u@example.com".into())));
     let promoted = |mut facts: Facts| {
         facts.owner.as_mut().unwrap().account_admin = true;
         decide(facts, account).outcome
     };
-    assert_eq!(promoted(facts()), Err(Denial::AccountNeedsOauth));
+    assert_eq!(promoted(facts()), Err(AccessDenial::AccountNeedsOauth));
     assert!(promoted(by_oauth(|_| {})).is_ok());
 }
 
@@ -259,6 +259,6 @@ fn disabled_tokens_are_named_on_the_token_api_only() {
     let mut off = facts();
     off.workspace.as_mut().unwrap().created_at = Millis(0);
     let token_api = Demand { right: Right::TokenUser, token_api: true, ..DEMAND };
-    assert_eq!(decide(off.clone(), token_api).outcome, Err(Denial::TokensDisabled));
-    assert_eq!(decide(off, DEMAND).outcome, Err(Denial::InvalidAccessToken));
+    assert_eq!(decide(off.clone(), token_api).outcome, Err(AccessDenial::TokensDisabled));
+    assert_eq!(decide(off, DEMAND).outcome, Err(AccessDenial::InvalidAccessToken));
 }

@@ -13,66 +13,18 @@ use crate::domain::sign_ins::{
 };
 use crate::domain::{Denial, PrincipalId};
 use crate::http::App;
+use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, oauth};
 use crate::http::extract::Parameters;
-use crate::http::layers::{Received, RequestOrigin};
 use crate::http::oauth::oidc::Server;
-use crate::service::{Error, KeyGuesses, KeyVerdict, Seal};
-use crate::web::browser::{UNKNOWN_HOST, has_known_host, is_embedded_elsewhere, is_foreign};
-use crate::web::connection::Connection;
+use crate::service::{Error, KeyVerdict, Seal};
+use crate::web::access::SignInPolicy;
+use crate::web::browser::is_foreign;
 use crate::web::page::{self, Page, PeopleChoice, Search, key_form};
 
-/// Who may sign in as whom.
-#[derive(Clone, Debug)]
-pub enum SignInPolicy {
-    /// Whoever reaches the server chooses; this user is taken without a question.
-    Open(Option<String>),
-    /// Whoever knows the key of which this is the SHA-256: the server is shared.
-    Key([u8; 32]),
-    /// Nobody: the server is reachable from elsewhere and there is no key.
-    Closed,
-}
-
-impl SignInPolicy {
-    /// Whether anybody may be signed in by whoever sent this.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn admits(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Refusal> {
-        let text = match self {
-            Self::Closed => "The server is reachable from elsewhere: give it --control-key or --allow-open-control",
-            // A page whose domain was pointed at this machine has that domain as host.
-            Self::Open(_) if !has_known_host(headers, extensions) => UNKNOWN_HOST,
-            // Nobody is signed in by an image or a script of another page.
-            Self::Open(_) | Self::Key(_) if is_embedded_elsewhere(headers) => {
-                "The request comes from another site's page"
-            }
-            Self::Open(_) | Self::Key(_) => return Ok(()),
-        };
-        Err(Refusal::AccessDenied(text.into()))
-    }
-
-    /// What the forms are sealed with that hold under this policy alone.
-    pub fn seal(&self) -> Seal {
-        match self {
-            Self::Key(key) => *key,
-            Self::Open(_) | Self::Closed => Seal::default(),
-        }
-    }
-
-    /// Whether the control key has to be shown before anybody's name is.
-    pub fn asks_key(&self) -> bool {
-        matches!(self, Self::Key(_))
-    }
-
-    /// What the text typed as the control key comes to; where there is none, anything is right.
-    pub fn check(&self, guesses: &KeyGuesses, connection: Option<&Connection>, typed: &str) -> KeyVerdict {
-        match self {
-            Self::Open(_) => KeyVerdict::Right,
-            Self::Key(key) => guesses.check(connection.map(|connection| connection.peer), typed, key),
-            Self::Closed => KeyVerdict::Wrong,
-        }
-    }
+/// What forms are sealed with: with another control key, or without one, they do not hold.
+pub fn seal(policy: &SignInPolicy) -> Seal {
+    policy.key().copied().unwrap_or_default()
 }
 
 /// Told to a peer that showed too many wrong control keys.
@@ -88,7 +40,7 @@ pub async fn authorize(
     method: Method,
     headers: HeaderMap,
     extensions: Extensions,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
+    Extension(RequestContext { origin, .. }): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
     let request = match AuthorizationRequest::read(parameters.pairs()) {
         Ok(request) => request,
@@ -96,9 +48,9 @@ pub async fn authorize(
         Err(AuthorizationError::RedirectToClient(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
     };
     let back = request.back.clone();
-    let place = match app.sign_in.admits(&headers, &extensions) {
+    let place = match app.sign_in.check(&headers, &extensions) {
         Ok(()) => app.service.sign_in_place(&server.issuer).await,
-        Err(refusal) => Err(Denial::from(refusal).into()),
+        Err(why) => Err(denied(&why).into()),
     };
     let place = match place {
         Ok(place) => place,
@@ -123,7 +75,7 @@ pub async fn authorize(
     }
     let notice = hint.filter(|_| matches!(app.sign_in, SignInPolicy::Open(_)));
     let notice = notice.map(|name| format!("{name} is not an active user here."));
-    let pending = app.service.ask_who(&place, request);
+    let pending = app.service.begin_sign_in(&place, request);
     let question = Question { place: &place, pending: &pending, notice };
     question.page(&app, StatusCode::OK, parameters.get("q").unwrap_or_default()).await
 }
@@ -134,20 +86,22 @@ pub async fn choose(
     server: Server,
     headers: HeaderMap,
     extensions: Extensions,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
-    Extension(Received(body)): Extension<Received>,
+    Extension(context): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
     if is_foreign(&headers) {
-        return Err(denied("The form is another site's").into());
+        return Err(denied("Cross-site request rejected").into());
     }
-    app.sign_in.admits(&headers, &extensions).map_err(Denial::from)?;
+    app.sign_in.check(&headers, &extensions).map_err(|why| denied(&why))?;
+    let RequestContext { origin, connection, body, .. } = context;
     let body = body?;
     let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name).map(|(_, value)| value);
     let ticket = field("ticket").unwrap_or_default();
-    let (mut pending, place) = app.service.asked(&server.issuer, &ticket, app.sign_in.seal()).await?;
-    if app.sign_in.asks_key() && !pending.admitted {
+    let (mut pending, place) = app.service.pending_sign_in(&server.issuer, &ticket, seal(&app.sign_in)).await?;
+    if let Some(key) = app.sign_in.key()
+        && !pending.admitted
+    {
         let typed = field("control_key").unwrap_or_default();
-        let (status, notice, wait) = match app.sign_in.check(app.service.key_guesses(), extensions.get(), &typed) {
+        let (status, notice, wait) = match app.service.key_guesses().check(connection.peer, &typed, key) {
             KeyVerdict::Right => (StatusCode::OK, None, None),
             KeyVerdict::Wrong => (StatusCode::FORBIDDEN, Some("This is not the control key.".to_owned()), None),
             KeyVerdict::Wait(seconds) => {
@@ -164,12 +118,12 @@ pub async fn choose(
         pending.admitted = true;
     }
     let user = field("user");
-    if app.sign_in.asks_key() && user.is_none() {
+    if app.sign_in.key().is_some() && user.is_none() {
         let question = Question { place: &place, pending: &pending, notice: None };
         return question.page(&app, StatusCode::OK, &field("q").unwrap_or_default()).await;
     }
     let person = user.and_then(|id| PrincipalId::parse(&id)).ok_or_else(|| denied("No user was chosen"))?;
-    let (code, back) = app.service.choose(&place, pending, person, &origin).await?;
+    let (code, back) = app.service.approve_sign_in(&place, pending, person, &origin).await?;
     Ok(send_back(&back, &code, &server))
 }
 
@@ -205,9 +159,9 @@ impl Question<'_> {
         let request = &pending.request;
         let workspace = &place.workspace;
         let named = (!place.whole_account).then(|| workspace.id.to_string());
-        let ticket = app.service.page_ticket(place, pending, app.sign_in.seal()).await?;
+        let ticket = app.service.page_ticket(place, pending, seal(&app.sign_in)).await?;
         let hidden = [("ticket", ticket.as_str())];
-        let shows_names = pending.admitted || !app.sign_in.asks_key();
+        let shows_names = pending.admitted || !app.sign_in.key().is_some();
         let form = if shows_names {
             let (people, more) = app.service.people(place, text).await?;
             let mut address = request.query();
@@ -233,13 +187,4 @@ impl Question<'_> {
         let leads_to = Some(request.back.origin());
         Ok(Page { status, leads_to, ..Page::new("Who are you?", content) }.respond())
     }
-}
-
-/// A refusal as a page, for whoever came with a browser and cannot be sent back.
-pub(in crate::http) fn refusal_page(status: StatusCode, message: &str, request_id: &str) -> Response {
-    let content = html! {
-        p.notice role="alert" { (message) }
-        p.soft { "Request " (request_id) }
-    };
-    Page { status, ..Page::new("Nobody was signed in", content) }.respond()
 }

@@ -2,10 +2,9 @@
 
 use std::convert::Infallible;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,10 +12,10 @@ use serde::Serialize;
 use crate::domain::Workspace;
 use crate::domain::authorize::NamedWorkspace;
 use crate::http::App;
-use crate::http::credential::named_workspace;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::extract::ok;
-use crate::http::host::{AskedHost, HostType};
+use crate::http::host::{HostType, TargetHost};
 use crate::service::issuer_of;
 use crate::web::connection::Connection;
 
@@ -56,23 +55,21 @@ impl HostMetadata {
 pub async fn host_metadata(
     State(app): State<App>,
     BaseUrl(base): BaseUrl,
-    host: AskedHost,
-    uri: Uri,
-    headers: HeaderMap,
+    Extension(context): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
+    let (host, named) = (context.host, &context.credentials.workspace);
     let account = match host {
-        AskedHost::Account(account) => Some((account, "account")),
-        AskedHost::Workspace if app.host_type == HostType::Unified => Some((None, "unified")),
-        AskedHost::Workspace => None,
+        TargetHost::Account(account) => Some((account, "account")),
+        TargetHost::Workspace if app.host_type == HostType::Unified => Some((None, "unified")),
+        TargetHost::Workspace => None,
     };
-    let is_unnamed = named_workspace(&headers, &uri) == NamedWorkspace::Unnamed;
-    if let Some((account, host_type)) = account.filter(|_| host.is_account() || is_unnamed) {
-        let home = app.service.home_of_account(account).await?;
+    if let Some((account, host_type)) = account.filter(|_| host.is_account() || *named == NamedWorkspace::Unnamed) {
+        let home = app.service.workspace_of_account(account).await?;
         return Ok(ok(&HostMetadata::of_account(&base, host_type, &home)));
     }
     // Only the port of a workspace names one here; clients know of none yet.
-    let named = match named_workspace(&headers, &uri) {
-        NamedWorkspace::Id(id) => app.service.find_workspace(id).await?,
+    let named = match named {
+        NamedWorkspace::Id(id) => app.service.find_workspace(*id).await?,
         NamedWorkspace::Unnamed | NamedWorkspace::Unusable(_) => app.service.only_workspace().await?,
     };
     Ok(ok(&HostMetadata {
@@ -93,11 +90,7 @@ impl BaseUrl {
     /// That of a request.
     pub fn of(parts: &Parts) -> Self {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
-        let scheme = if parts.extensions.get::<Connection>().is_some_and(|connection| connection.tls) {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if Connection::of(&parts.extensions).by_tls { "https" } else { "http" };
         Self(format!("{scheme}://{host}"))
     }
 }

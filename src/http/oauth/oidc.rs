@@ -2,9 +2,9 @@
 //! come here to get a credential.
 
 use axum::extract::{Extension, FromRequestParts, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,10 @@ use crate::domain::jwt::{LIFETIME_SECONDS, VerifyingKey};
 use crate::domain::oauth::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN, TokenRequest};
 use crate::domain::sign_ins::{Issuer, OFFLINE_ACCESS, S256};
 use crate::http::App;
-use crate::http::credential::{basic, named_workspace};
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::extract::{Called, Segments, ok};
-use crate::http::host::AskedHost;
-use crate::http::layers::{Received, RequestOrigin};
+use crate::http::host::TargetHost;
 use crate::http::oauth::discovery::BaseUrl;
 use crate::service::issuer_of;
 
@@ -46,10 +45,13 @@ impl FromRequestParts<App> for Server {
             Some(text) => Some(app.service.account_named(&text).await?),
             None => None,
         };
-        let issuer = match (account, AskedHost::of(&parts.headers, &parts.extensions)) {
+        let context = parts.extensions.get::<RequestContext>().ok_or(ApiError::Internal)?;
+        let issuer = match (account, context.host) {
             (Some(account), _) => Issuer::Account(account),
-            (None, AskedHost::Account(account)) => Issuer::Account(app.service.home_of_account(account).await?.account),
-            (None, AskedHost::Workspace) => Issuer::Workspace(named_workspace(&parts.headers, &parts.uri)),
+            (None, TargetHost::Account(account)) => {
+                Issuer::Account(app.service.workspace_of_account(account).await?.account)
+            }
+            (None, TargetHost::Workspace) => Issuer::Workspace(context.credentials.workspace.clone()),
         };
         Ok(Self { issuer, url: issuer_of(&BaseUrl::of(parts).0, account) })
     }
@@ -145,14 +147,11 @@ pub(in crate::http) struct Tokens<'a> {
 pub async fn token(
     State(app): State<App>,
     server: Server,
-    headers: HeaderMap,
-    Extension(RequestOrigin(origin)): Extension<RequestOrigin>,
-    Extension(Received(body)): Extension<Received>,
+    Extension(context): Extension<RequestContext>,
 ) -> Result<Response, ApiError> {
-    let form: Vec<(String, String)> = form_urlencoded::parse(&body?).into_owned().collect();
-    let client = headers.get(AUTHORIZATION).and_then(basic);
-    let request = TokenRequest::read(client, &form).map_err(Denial::from)?;
-    let issued = app.service.issue_access_token(&server.issuer, &server.url, &request, &origin).await?;
+    let form: Vec<(String, String)> = form_urlencoded::parse(&context.body?).into_owned().collect();
+    let request = TokenRequest::read(context.credentials.basic.clone(), &form).map_err(Denial::from)?;
+    let issued = app.service.issue_access_token(&server.issuer, &server.url, &request, &context.origin).await?;
     let mut response = ok(&Tokens {
         access_token: issued.access_token.reveal(),
         refresh_token: issued.refresh_token.map(|token| token.reveal()),

@@ -19,7 +19,7 @@ use super::extract::{Body, Called, Segments, answer, ok};
 use crate::domain::Denial;
 use crate::domain::identities::{Directory, Entry, PrincipalKind};
 use crate::domain::scim::{Change, Page, Sight};
-use crate::service::Shown;
+use crate::service::RelatedAttributes;
 
 use query::{ListQuery, Projection};
 use resource::resource;
@@ -60,7 +60,7 @@ pub fn list(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
                     projection: Projection,
                     ListQuery(query): ListQuery| {
             target.id(&called)?;
-            let shown = Shown { groups: projection.shows("groups"), members: projection.shows("members") };
+            let shown = RelatedAttributes { groups: projection.shows("groups"), members: projection.shows("members") };
             // Each resource becomes text at once, which takes a tenth of what it is made of.
             let text = |entry: &Entry, sight| Value::from(projection.of(resource(kind, entry, sight))).to_string();
             let page = app.service.identities(called.call(), directory, kind, &query, shown, text).await?;

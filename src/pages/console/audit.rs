@@ -6,14 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Console, Tab, field};
-use crate::http::redaction;
 use crate::pages::frame::time_to_the_second;
-use crate::pages::visit::{Shown, Visit};
+use crate::pages::visit::{PageResult, Visit};
 
-/// Events on a page.
-const SHOWN: &str = "50";
+const PAGE_SIZE: &str = "50";
 
-/// The parts of an event that the list shows.
 #[derive(Debug, Deserialize)]
 struct Event {
     #[serde(rename = "event_time")]
@@ -39,13 +36,13 @@ struct Outcome {
 }
 
 /// `GET …/audit?action=&actor=&before=`
-pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
+pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> PageResult {
     let console = Console::open(&visit, Tab::Audit, &workspace).await?;
-    let [action, actor, before] = ["action", "actor", "before"].map(|name| redaction::line(&console.asked(name)));
+    let [action, actor, before] = ["action", "actor", "before"].map(|name| console.parameter(name));
     let call = console.get("/audit").with_query(&[
         ("shape", "system_table"),
         ("order", "desc"),
-        ("limit", SHOWN),
+        ("limit", PAGE_SIZE),
         ("action", &action),
         ("actor", &actor),
         ("before", &before),
@@ -63,17 +60,16 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
     let content = html! {
         form.fields method="get" {
             (field("action", "action", "Action", &action, "Such as generateDbToken or tokenLogin."))
-            (field("actor", "actor", "Actor", &actor, "A userName, an application id, or System-User."))
+            (field("actor", "actor", "Actor", &actor, "A user name, an application id, or System-User."))
             button { "Show" }
         }
-        @if events.is_empty() { @if refusal.is_none() { p { "There is no such event." } } } @else { (table(&events)) }
+        @if events.is_empty() { @if refusal.is_none() { p { "No events match." } } } @else { (table(&events)) }
         (console.paging(&[("action", &action), ("actor", &actor)], "before", next.as_deref()))
         (console.as_curl("curl-audit", &[call]))
     };
     Ok(console.page(refusal.as_ref(), &content))
 }
 
-/// A line, as its parts and as a whole.
 fn event(line: &str) -> Result<(Event, Value), serde_json::Error> {
     Ok((serde_json::from_str(line)?, serde_json::from_str(line)?))
 }

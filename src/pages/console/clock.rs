@@ -1,4 +1,4 @@
-//! The clock: what it shows, what comes next, and the buttons that move it.
+//! The clock: its time, the upcoming events, and the buttons that move it.
 
 use std::collections::HashMap;
 
@@ -8,21 +8,20 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::curl::Call;
-use super::tokens::{Fate, Fates};
+use super::call::Call;
+use super::tokens::{TokenHistory, TokenList};
 use super::{Clock, Console, Instant, Tab, field, typed};
 use crate::domain::Millis;
 use crate::pages::frame::{counted, left, time};
-use crate::pages::visit::{Refusal, Shown, Stop, Submission, Visit};
+use crate::pages::visit::{ErrorPage, PageResult, Refusal, Submission, Visit};
 
-/// How many coming events are shown, and how many of those that happened.
-const COMING: &str = "20";
-const HAPPENED: usize = 50;
+const UPCOMING_LISTED: &str = "20";
+const PAST_LISTED: usize = 50;
 
 /// What the buttons advance by.
-const SPANS: [(&str, &str); 4] = [("1h", "1 hour"), ("1d", "1 day"), ("30d", "30 days"), ("90d", "90 days")];
-/// The clock's modes, and the buttons that set them.
-const MODES: [(&str, &str); 3] = [("frozen", "Freeze"), ("offset", "Let it run"), ("real", "Back to the real time")];
+const DURATIONS: [(&str, &str); 4] = [("1h", "1 hour"), ("1d", "1 day"), ("30d", "30 days"), ("90d", "90 days")];
+/// The clock's modes, and the labels of the buttons that set them.
+const MODES: [(&str, &str); 3] = [("frozen", "Freeze"), ("offset", "Resume"), ("real", "Back to real time")];
 
 #[derive(Debug, Default, Deserialize)]
 struct Events {
@@ -38,24 +37,22 @@ struct Event {
     key: Option<String>,
 }
 
-/// What the clock shows after a change, and what happened on the way.
+/// The clock after a change, and the events that became due.
 #[derive(Debug, Deserialize)]
-struct Moved {
+struct ClockChange {
     #[serde(flatten)]
     clock: Clock,
     events: Vec<Event>,
 }
 
 impl Event {
-    /// What will happen, and what has happened.
+    /// What will happen, and what happened.
     fn words(&self) -> (&'static str, &'static str) {
         match self.kind.as_str() {
             "token.expired" => ("expires", "expired"),
-            "token.vacuumed" => ("leaves the lists, 30 days after it expired", "left the lists"),
-            "token.auto_revoked" => {
-                ("is revoked if nobody uses it until then", "was revoked: nobody used it for 90 days")
-            }
-            "token.autoscoped" => ("is narrowed to the scopes that it used", "was narrowed to the scopes that it used"),
+            "token.vacuumed" => ("disappears from lists, 30 days after it expired", "disappeared from lists"),
+            "token.auto_revoked" => ("is revoked if it stays unused until then", "was revoked: unused for 90 days"),
+            "token.autoscoped" => ("is limited to the scopes that it used", "was limited to the scopes that it used"),
             "conf.effective" => ("takes effect", "took effect"),
             _ => ("", ""),
         }
@@ -63,27 +60,26 @@ impl Event {
 }
 
 /// `GET …/clock`
-pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
+pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> PageResult {
     let console = Console::open(&visit, Tab::Clock, &workspace).await?;
     page(&console, None, None).await
 }
 
 /// `POST …/clock`: sets its mode, or advances it.
-pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> Shown {
+pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> PageResult {
     let console = Console::open(&form.visit, Tab::Clock, &workspace).await?;
-    let call = wanted(&console, &form);
+    let call = call(&console, &form);
     match console.once(&form, &call).await {
         Ok(answer) => {
-            let moved: Moved = call.read(console.visit, answer)?;
-            let said = told(&console, &moved).await?;
-            page(&console.after(call, &said).await?, None, None).await
+            let change: ClockChange = call.read(console.visit, answer)?;
+            let result = result(&console, &change).await?;
+            page(&console.after(call, &result).await?, None, None).await
         }
         Err(refusal) => page(&console, Some(&refusal), Some(&form)).await,
     }
 }
 
-/// What a form asks for.
-fn wanted(console: &Console<'_>, form: &Submission) -> Call {
+fn call(console: &Console<'_>, form: &Submission) -> Call {
     if form.has("mode") {
         return set_mode(console, form.text("mode"));
     }
@@ -103,17 +99,17 @@ fn advance(console: &Console<'_>, how: &str, target: &str) -> Call {
     console.change(Method::POST, "/clock/advance", Some(json!({ how: target })))
 }
 
-async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Submission>) -> Shown {
-    let upcoming = console.get("/clock/upcoming").with_query(&[("limit", COMING)]);
+async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Submission>) -> PageResult {
+    let upcoming = console.get("/clock/upcoming").with_query(&[("limit", UPCOMING_LISTED)]);
     let (Events { events }, unknown) = console.ask(&upcoming).await?;
     let tokens = tokens(console, &events).await?;
     let content = html! {
         (reading(console))
         (buttons(console, events.first(), form))
         section aria-labelledby="next" {
-            h2 #next { "What comes next" }
-            @if events.is_empty() { p { "Nothing: no token ends, no setting takes effect by itself." } }
-            @else { (coming(console, &events, &tokens)) }
+            h2 #next { "Upcoming events" }
+            @if events.is_empty() { p { "None: no token will expire or be revoked by itself, and no setting is about to take effect." } }
+            @else { (upcoming_table(console, &events, &tokens)) }
             (console.as_curl("curl-next", &[console.get("/clock"), upcoming]))
         }
     };
@@ -126,11 +122,11 @@ fn reading(console: &Console<'_>) -> Markup {
         p.reading { (time(now.millis())) }
         p {
             @match mode.as_str() {
-                "real" => { "It shows the " b { "real" } " time." }
-                "offset" => { "It runs, but is set forward (" b { "offset" } ")." }
-                _ => { "It stands still (" b { "frozen" } ")." }
+                "real" => { "The clock shows the " b { "real" } " time." }
+                "offset" => { "The clock runs at an " b { "offset" } " from the real time." }
+                _ => { "The clock is " b { "frozen" } "." }
             }
-            " What clients see of time in this workspace comes from it. It only goes forward; a reset puts it back."
+            " Clients of this workspace see its time. It only moves forward; a reset restores it."
         }
     }
 }
@@ -138,7 +134,7 @@ fn reading(console: &Console<'_>) -> Markup {
 fn buttons(console: &Console<'_>, next: Option<&Event>, form: Option<&Submission>) -> Markup {
     let (mode, path) = (console.clock.mode.as_str(), console.path());
     let until = next.map(|next| next.kind.as_str());
-    let mut calls: Vec<Call> = SPANS.iter().map(|(span, _)| advance(console, "by", span)).collect();
+    let mut calls: Vec<Call> = DURATIONS.iter().map(|(span, _)| advance(console, "by", span)).collect();
     calls.extend(until.map(|event| advance(console, "until", event)));
     calls.extend(MODES.iter().map(|(mode, _)| set_mode(console, mode)));
     html! {
@@ -146,12 +142,12 @@ fn buttons(console: &Console<'_>, next: Option<&Event>, form: Option<&Submission
             h2 #advance { "Advance" }
             form.actions method="post" action=(path) {
                 (console.form_token())
-                @for (span, shown) in SPANS { button name="by" value=(span) { (shown) } }
+                @for (span, shown) in DURATIONS { button name="by" value=(span) { (shown) } }
                 button name="until" value=(until.unwrap_or_default()) disabled[until.is_none()] { "Until the next event" }
             }
             form.fields method="post" action=(path) {
                 (console.form_token())
-                (field("target", "target", "A span or an instant", &typed(form, "target"),
+                (field("target", "target", "Duration or instant", &typed(form, "target"),
                     "Such as 2w, 1h30m, PT2H, or 2027-01-01T00:00:00Z."))
                 button { "Advance" }
             }
@@ -164,10 +160,10 @@ fn buttons(console: &Console<'_>, next: Option<&Event>, form: Option<&Submission
     }
 }
 
-fn coming(console: &Console<'_>, events: &[Event], tokens: &HashMap<&str, Fate>) -> Markup {
+fn upcoming_table(console: &Console<'_>, events: &[Event], tokens: &HashMap<&str, TokenHistory>) -> Markup {
     let now = console.clock.now.millis();
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Coming events" {
+        div.scroll tabindex="0" role="region" aria-label="Upcoming events" {
             table.stack {
                 thead { tr { th { "In" } th { "When" } th { "What" } th { "Token or setting" } th { span.hidden { "Change" } } } }
                 tbody {
@@ -176,7 +172,7 @@ fn coming(console: &Console<'_>, events: &[Event], tokens: &HashMap<&str, Fate>)
                             td.whole data-label="In" { (left(now, event.at.millis())) }
                             td data-label="When" { (time(event.at.millis())) }
                             td data-label="What" { (event.words().0) " " span.soft { (event.kind) } }
-                            td data-label="Whose" { (subject(console, event, tokens)) }
+                            td data-label="Token or setting" { (subject(console, event, tokens)) }
                             td {
                                 form method="post" action=(console.path()) {
                                     (console.form_token())
@@ -191,42 +187,41 @@ fn coming(console: &Console<'_>, events: &[Event], tokens: &HashMap<&str, Fate>)
     }
 }
 
-/// The token or setting that something happens to.
-fn subject(console: &Console<'_>, event: &Event, tokens: &HashMap<&str, Fate>) -> Markup {
+/// The token or setting of an event.
+fn subject(console: &Console<'_>, event: &Event, tokens: &HashMap<&str, TokenHistory>) -> Markup {
     html! {
         @if let Some(key) = &event.key { code { (key) } }
-        @if let Some(fate) = event.token_id.as_deref().and_then(|id| tokens.get(id)) { (fate.named(console)) }
+        @if let Some(history) = event.token_id.as_deref().and_then(|id| tokens.get(id)) { (history.named(console)) }
     }
 }
 
 /// The tokens of events, by their ids.
-async fn tokens<'a>(console: &Console<'_>, events: &'a [Event]) -> Result<HashMap<&'a str, Fate>, Stop> {
+async fn tokens<'a>(console: &Console<'_>, events: &'a [Event]) -> Result<HashMap<&'a str, TokenHistory>, ErrorPage> {
     let mut found = HashMap::new();
     for id in events.iter().filter_map(|event| event.token_id.as_deref()) {
         if !found.contains_key(id) {
             let call = console.get("/tokens").with_query(&[("token_id", id)]);
-            let (Fates { tokens, .. }, _) = console.ask(&call).await?;
-            found.extend(tokens.into_iter().next().map(|fate| (id, fate)));
+            let (TokenList { tokens, .. }, _) = console.ask(&call).await?;
+            found.extend(tokens.into_iter().next().map(|history| (id, history)));
         }
     }
     Ok(found)
 }
 
-/// What a change of the clock has done.
-async fn told(console: &Console<'_>, moved: &Moved) -> Result<Markup, Stop> {
-    let shown = moved.events.get(..HAPPENED).unwrap_or(&moved.events);
+async fn result(console: &Console<'_>, change: &ClockChange) -> Result<Markup, ErrorPage> {
+    let shown = change.events.get(..PAST_LISTED).unwrap_or(&change.events);
     let tokens = tokens(console, shown).await?;
     Ok(html! {
-        h2 { "The clock shows " (time(moved.clock.now.millis())) " (" (moved.clock.mode) ")" }
-        @if moved.events.is_empty() { p { "Nothing was due on the way." } }
+        h2 { "The clock shows " (time(change.clock.now.millis())) " (" (change.clock.mode) ")" }
+        @if change.events.is_empty() { p { "No events became due." } }
         @else {
-            p { (counted(moved.events.len(), "event")) " on the way:" }
+            p { (counted(change.events.len(), "event")) " became due:" }
             ul {
                 @for event in shown {
                     li { (time(event.at.millis())) ": " (subject(console, event, &tokens)) " " (event.words().1) }
                 }
             }
-            @if moved.events.len() > shown.len() { p.soft { "The first " (shown.len()) " are named." } }
+            @if change.events.len() > shown.len() { p.soft { "Only the first " (shown.len()) " are listed." } }
         }
     })
 }

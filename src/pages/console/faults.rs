@@ -1,4 +1,4 @@
-//! Faults: those that are armed, and the catalogue to arm more from.
+//! The armed faults, and the catalogue to arm more from.
 
 use axum::extract::Path;
 use axum::http::Method;
@@ -6,12 +6,13 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::curl::{Call, segment};
+use super::call::Call;
 use super::{Console, Tab, field, typed};
-use crate::pages::visit::{Refusal, Shown, Submission, Visit};
+use crate::pages::visit::{PageResult, Refusal, Submission, Visit};
+use crate::web::url::percent_encoded;
 
 #[derive(Debug, Default, Deserialize)]
-struct Armed {
+struct FaultList {
     faults: Vec<Fault>,
 }
 
@@ -26,51 +27,51 @@ struct Fault {
 
 #[derive(Debug, Default, Deserialize)]
 struct Catalogue {
-    faults: Vec<Named>,
+    faults: Vec<NamedFault>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Named {
+struct NamedFault {
     name: String,
     stands_for: String,
     rule: Map<String, Value>,
 }
 
 /// `GET …/faults`
-pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
+pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> PageResult {
     let console = Console::open(&visit, Tab::Faults, &workspace).await?;
     page(&console, None, None).await
 }
 
 /// `POST …/faults`: arms one, clears one, or clears all.
-pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> Shown {
+pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> PageResult {
     let console = Console::open(&form.visit, Tab::Faults, &workspace).await?;
-    let (call, said) = match (form.has("clear"), form.has("clear_all")) {
+    let (call, result) = match (form.has("clear"), form.has("clear_all")) {
         (true, _) => (clear(&console, form.text("clear")), "The fault is cleared."),
         (_, true) => (clear_all(&console), "All faults are cleared."),
         _ => (arm(&console, &form), "The fault is armed."),
     };
     match console.once(&form, &call).await {
-        Ok(_) => page(&console.after(call, &html! { p { (said) } }).await?, None, None).await,
+        Ok(_) => page(&console.after(call, &html! { p { (result) } }).await?, None, None).await,
         Err(refusal) => page(&console, Some(&refusal), Some(&form)).await,
     }
 }
 
 fn clear(console: &Console<'_>, id: &str) -> Call {
-    console.change(Method::DELETE, &format!("/faults/{}", segment(id)), None)
+    console.change(Method::DELETE, &format!("/faults/{}", percent_encoded(id)), None)
 }
 
 fn clear_all(console: &Console<'_>) -> Call {
     console.change(Method::DELETE, "/faults", None)
 }
 
-/// Arms what the form says; what it does not say is the catalogue's.
+/// Empty fields keep the values of the catalogue.
 fn arm(console: &Console<'_>, form: &Submission) -> Call {
     let mut rule = Map::new();
     rule.insert("name".into(), form.text("name").into());
     let times = form.text("times");
     if !times.is_empty() {
-        // What is no number goes as it is, so that the API says what it thinks of it.
+        // Anything else than a number is passed on unchanged, so that the API explains what is wrong.
         rule.insert("times".into(), times.parse::<u32>().map_or_else(|_| times.into(), Value::from));
     }
     let parts = ["path", "principal"].into_iter().map(|name| (name, form.text(name)));
@@ -82,16 +83,16 @@ fn arm(console: &Console<'_>, form: &Submission) -> Call {
     console.change(Method::POST, "/faults", Some(rule.into()))
 }
 
-async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Submission>) -> Shown {
+async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Submission>) -> PageResult {
     let (list, names) = (console.get("/faults"), Call::get("/_mock/v1/faults/catalogue"));
-    let (Armed { faults }, unknown) = console.ask(&list).await?;
+    let (FaultList { faults }, unknown) = console.ask(&list).await?;
     let (Catalogue { faults: catalogue }, _) = console.ask(&names).await?;
     let example = catalogue.first().map(|first| json!({ "name": first.name }));
     let calls = [list, names, console.change(Method::POST, "/faults", example), clear_all(console)];
     let content = html! {
         section aria-labelledby="armed" {
             h2 #armed { "Armed" }
-            @if faults.is_empty() { p { "None: every request is answered as it should be." } }
+            @if faults.is_empty() { p { "None: requests are answered normally." } }
             @else { (armed(console, &faults)) }
         }
         (catalogue_form(console, &catalogue, form))
@@ -116,7 +117,7 @@ fn armed(console: &Console<'_>, faults: &[Fault]) -> Markup {
                             td.number data-label="Seen" { (fault.seen) }
                             td.number data-label="Fired" { (fault.fired) }
                             td.number data-label="Left" {
-                                @match fault.remaining { Some(left) => { (left) } None => { "no end" } }
+                                @match fault.remaining { Some(left) => { (left) } None => { "unlimited" } }
                             }
                             td {
                                 form method="post" action=(console.path()) {
@@ -137,10 +138,9 @@ fn armed(console: &Console<'_>, faults: &[Fault]) -> Markup {
 }
 
 fn name(rule: &Map<String, Value>) -> &str {
-    rule.get("name").and_then(Value::as_str).unwrap_or("without a name")
+    rule.get("name").and_then(Value::as_str).unwrap_or("unnamed")
 }
 
-/// Which requests a rule is about.
 fn which(rule: &Map<String, Value>) -> Markup {
     let parts = rule.get("match").and_then(Value::as_object);
     html! {
@@ -162,22 +162,22 @@ fn whole(rule: &Map<String, Value>) -> Markup {
     }
 }
 
-fn catalogue_form(console: &Console<'_>, catalogue: &[Named], form: Option<&Submission>) -> Markup {
+fn catalogue_form(console: &Console<'_>, catalogue: &[NamedFault], form: Option<&Submission>) -> Markup {
     let typed = |name| typed(form, name);
     html! {
         section aria-labelledby="catalogue" {
             h2 #catalogue { "Catalogue" }
             form method="post" action=(console.path()) {
-                // Enter in a field is no choice.
+                // Pressing Enter in a field must not arm the first fault.
                 button type="submit" disabled hidden { "Arm" }
                 (console.form_token())
                 div.fields {
                     (field("times", "times", "Times", &typed("times"), "How many requests; 0 for all."))
                     (field("path", "path", "Path", &typed("path"), "Such as /api/2.0/token/*."))
-                    (field("principal", "principal", "Principal", &typed("principal"), "A userName or application id."))
+                    (field("principal", "principal", "Principal", &typed("principal"), "A user name or application id."))
                 }
-                p.soft { "What you leave empty is as the catalogue has it." }
-                div.scroll tabindex="0" role="region" aria-label="Faults with a name" {
+                p.soft { "Empty fields keep the values of the catalogue." }
+                div.scroll tabindex="0" role="region" aria-label="Named faults" {
                     table.stack {
                         thead { tr { th { "Fault" } th { "Stands for" } th { "Which requests" } th { span.hidden { "Change" } } } }
                         tbody {

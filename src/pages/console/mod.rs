@@ -1,9 +1,9 @@
-//! The mock's own console: its clock, the requests and why they were refused, tokens and what became of them, the
-//! audit log, faults, workspaces. All of it is the control API's, and each page says with which calls (spec §8).
+//! The mock's own console: clock, requests, tokens, audit log, faults, workspaces. Everything comes from the control API,
+//! and each page shows its calls as curl commands. Start with [`Console`]; see docs/pages.md.
 
 mod audit;
+mod call;
 mod clock;
-mod curl;
 mod faults;
 mod requests;
 mod tokens;
@@ -19,20 +19,20 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::curl::{Call, as_curl, query, segment};
+use self::call::{Call, as_curl, query};
 use super::Pages;
 use super::frame::{self, time_of};
-use super::visit::{Refusal, Shown, Stop, Submission, Visit};
+use super::visit::{ErrorPage, PageResult, Refusal, Submission, Visit};
 use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::http::redaction;
 use crate::service::Error;
 use crate::web::page::Page;
+use crate::web::url::percent_encoded;
 
-/// Most workspaces that the choice has.
+/// At most so many workspaces are in the list to choose from.
 const CHOICE: &str = "200";
-const SENT_BEFORE: &str = "This form was sent before. What it does is done once.";
+const SENT_BEFORE: &str = "This form was already sent, and takes effect only once.";
 
-/// One of the console's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tab {
     Clock,
@@ -46,7 +46,6 @@ enum Tab {
 impl Tab {
     const ALL: [Self; 6] = [Self::Clock, Self::Requests, Self::Tokens, Self::Audit, Self::Faults, Self::Workspaces];
 
-    /// In paths.
     const fn segment(self) -> &'static str {
         match self {
             Self::Clock => "clock",
@@ -58,7 +57,6 @@ impl Tab {
         }
     }
 
-    /// As heading.
     const fn title(self) -> &'static str {
         match self {
             Self::Clock => "Clock",
@@ -71,11 +69,10 @@ impl Tab {
     }
 
     fn path(self, workspace: &str) -> String {
-        format!("/_mock/console/{}/{}", segment(workspace), self.segment())
+        format!("/_mock/console/{}/{}", percent_encoded(workspace), self.segment())
     }
 }
 
-/// The console's routes.
 pub(super) fn routes() -> Router<Pages> {
     Router::new()
         .route("/_mock", get(enter))
@@ -91,34 +88,33 @@ pub(super) fn routes() -> Router<Pages> {
         .route("/_mock/console/{workspace}/workspaces", get(workspaces::show).post(workspaces::change))
 }
 
-/// `GET /_mock/?workspace=&page=`: to a page of a workspace; to the clock of the default one when nothing is said.
-async fn enter(visit: Visit) -> Shown {
+/// `GET /_mock/?workspace=&page=`: leads to a page of a workspace; by default, to the clock of the default workspace.
+async fn enter(visit: Visit) -> PageResult {
     visit.operator()?;
-    let page = asked(&visit, "page");
+    let page = parameter(&visit, "page");
     let tab = Tab::ALL.into_iter().find(|tab| tab.segment() == page).unwrap_or(Tab::Clock);
-    let workspace = asked(&visit, "workspace");
+    let workspace = parameter(&visit, "workspace");
     Ok(visit.go(&tab.path(if workspace.is_empty() { "default" } else { &workspace })))
 }
 
 /// `GET /_mock/console/{workspace}`
-async fn overview(visit: Visit, Path(workspace): Path<String>) -> Shown {
+async fn overview(visit: Visit, Path(workspace): Path<String>) -> PageResult {
     visit.operator()?;
     Ok(visit.go(&Tab::Clock.path(&workspace)))
 }
 
-/// What the page's address says under a name; empty when it says nothing.
-fn asked(visit: &Visit, name: &str) -> String {
+/// A parameter of the page's address; empty if it is missing.
+fn parameter(visit: &Visit, name: &str) -> String {
     let query = visit.parts.uri.query().unwrap_or_default();
     let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
     found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
 }
 
-/// What somebody typed, to stand in the form again. A secret that went there by mistake does not.
+/// What was typed, for the form to show it again. A secret that was typed into the wrong field is blanked.
 fn typed(form: Option<&Submission>, name: &str) -> String {
     form.map(|form| redaction::line(form.text(name))).unwrap_or_default()
 }
 
-/// A workspace, as the control API tells of it.
 #[derive(Clone, Debug, Deserialize)]
 struct Workspace {
     id: String,
@@ -135,7 +131,6 @@ struct Workspaces {
     workspaces: Vec<Workspace>,
 }
 
-/// A clock, as the control API tells of it.
 #[derive(Debug, Deserialize)]
 struct Clock {
     mode: String,
@@ -154,37 +149,37 @@ impl Instant {
     }
 }
 
-/// One of the console's pages of one workspace, for somebody who may see it.
+/// A page of the console, about one workspace, for somebody who may see it.
 struct Console<'a> {
     visit: &'a Visit,
     tab: Tab,
     workspaces: Vec<Workspace>,
     here: Workspace,
     clock: Clock,
-    /// What came of the change that the page answers.
-    told: Option<Markup>,
+    /// The result of the change that this page answers.
+    result: Option<Markup>,
 }
 
 impl<'a> Console<'a> {
-    /// The page `tab` of the workspace that its path names by an id or as `default`.
-    async fn open(visit: &'a Visit, tab: Tab, named: &str) -> Result<Self, Stop> {
+    async fn open(visit: &'a Visit, tab: Tab, named: &str) -> Result<Self, ErrorPage> {
         visit.operator()?;
-        let here: Workspace = visit.get(&format!("/_mock/v1/workspaces/{}", segment(named))).await?;
+        let here: Workspace = visit.get(&format!("/_mock/v1/workspaces/{}", percent_encoded(named))).await?;
         let Workspaces { workspaces } = visit.get(&format!("/_mock/v1/workspaces?limit={CHOICE}")).await?;
         let clock = visit.get(&format!("/_mock/v1/workspaces/{}/clock", here.id)).await?;
-        Ok(Self { visit, tab, workspaces, here, clock, told: None })
+        Ok(Self { visit, tab, workspaces, here, clock, result: None })
     }
 
-    /// Makes the call of a form, once.
+    /// Makes the call of a form once, however often the form is sent.
     async fn once(&self, form: &Submission, call: &Call) -> Result<Value, Refusal> {
-        let id = WorkspaceId::parse(&self.here.id).ok_or_else(|| Error::from(Denial::parameter("No such id.")))?;
+        let id =
+            WorkspaceId::parse(&self.here.id).ok_or_else(|| Error::from(Denial::parameter("No such workspace.")))?;
         form.once(id, SENT_BEFORE, call.make(self.visit)).await
     }
 
-    /// The ways to the rest of a list that is paged by its address: to its beginning, where this is not it, and on.
+    /// Links to the first and the next page of a list.
     fn paging(&self, parameters: &[(&str, &str)], paged_by: &str, next: Option<&str>) -> Markup {
         let link = |value: &str| format!("{}?{}", self.path(), query(&[parameters, &[(paged_by, value)]].concat()));
-        let is_first = asked(self.visit, paged_by).is_empty();
+        let is_first = parameter(self.visit, paged_by).is_empty();
         html! {
             @if !is_first || next.is_some() {
                 nav.paging aria-label="Pages of the list" {
@@ -195,7 +190,6 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// The page's own path.
     fn path(&self) -> String {
         self.path_of(self.tab)
     }
@@ -204,37 +198,35 @@ impl<'a> Console<'a> {
         tab.path(&self.here.id)
     }
 
-    /// A question about the workspace, by the rest of its path.
+    /// `rest` is the path below the workspace.
     fn get(&self, rest: &str) -> Call {
         Call::get(format!("/_mock/v1/workspaces/{}{rest}", self.here.id))
     }
 
-    /// A change of it.
     fn change(&self, method: Method, rest: &str, body: Option<Value>) -> Call {
         Call::new(method, format!("/_mock/v1/workspaces/{}{rest}", self.here.id), body)
     }
 
-    /// Asks; where the control API refuses what somebody typed, it is told above the page, and the answer is nothing.
-    async fn ask<T: Default + DeserializeOwned>(&self, call: &Call) -> Result<(T, Option<Refusal>), Stop> {
+    /// If the control API refuses, the page is shown without an answer, below the refusal.
+    async fn ask<T: Default + DeserializeOwned>(&self, call: &Call) -> Result<(T, Option<Refusal>), ErrorPage> {
         match call.make(self.visit).await {
             Ok(answer) => Ok((call.read(self.visit, answer)?, None)),
             Err(refusal) => Ok((T::default(), Some(refusal))),
         }
     }
 
-    /// What the page's address says under a name, without secrets.
-    fn asked(&self, name: &str) -> String {
-        asked(self.visit, name)
+    /// A parameter of the page's address, with secrets blanked.
+    fn parameter(&self, name: &str) -> String {
+        redaction::line(&parameter(self.visit, name))
     }
 
-    /// The page.
     fn page(&self, refusal: Option<&Refusal>, content: &Markup) -> Response {
         self.page_called(self.tab.title(), refusal, content)
     }
 
     fn page_called(&self, title: &str, refusal: Option<&Refusal>, content: &Markup) -> Response {
         let content = html! {
-            @if let Some(told) = &self.told { section.made role="status" data-once { (told) } }
+            @if let Some(result) = &self.result { section.made role="status" data-once { (result) } }
             @if let Some(refusal) = refusal { p.notice role="alert" { (refusal.message) } }
             (content)
         };
@@ -244,9 +236,7 @@ impl<'a> Console<'a> {
         self.visit.with_cookie(page.respond(), None)
     }
 
-    /// The pages of the console, and the workspace that they are about.
     fn nav(&self) -> Markup {
-        let chosen = |it: &Workspace| it.id == self.here.id;
         html! {
             nav.console aria-label="Console" {
                 span.group {
@@ -258,8 +248,8 @@ impl<'a> Console<'a> {
                     input type="hidden" name="page" value=(self.tab.segment());
                     label for="workspace" { "Workspace" }
                     select #workspace name="workspace" {
-                        @if !self.workspaces.iter().any(chosen) { (choice(&self.here, true)) }
-                        @for it in &self.workspaces { (choice(it, chosen(it))) }
+                        @if !self.workspaces.iter().any(|it| it.id == self.here.id) { (self.choice(&self.here)) }
+                        @for it in &self.workspaces { (self.choice(it)) }
                     }
                     button.small { "Go" }
                     span { (time_of(&self.clock.now.rfc3339)) " " span.soft { (self.clock.mode) } }
@@ -268,7 +258,6 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// The form's hidden token.
     fn form_token(&self) -> Markup {
         self.visit.form_token()
     }
@@ -277,19 +266,20 @@ impl<'a> Console<'a> {
         as_curl(self.visit, id, calls)
     }
 
-    /// The same page after a call, which tells what came of it. It answers the form itself, as what it tells is
+    /// The same page after a call, with its result. It answers the form without a redirect, because the result is stored
     /// in no other process, and a token value in it nowhere at all.
-    async fn after(&self, call: Call, said: &Markup) -> Result<Self, Stop> {
-        let told = html! { (said) (self.as_curl("told", &[call])) };
-        Ok(Self { told: Some(told), ..Self::open(self.visit, self.tab, &self.here.id).await? })
+    async fn after(&self, call: Call, result: &Markup) -> Result<Self, ErrorPage> {
+        let result = html! { (result) (self.as_curl("told", &[call])) };
+        Ok(Self { result: Some(result), ..Self::open(self.visit, self.tab, &self.here.id).await? })
+    }
+
+    fn choice(&self, workspace: &Workspace) -> Markup {
+        let Workspace { id, name, .. } = workspace;
+        html! { option value=(id) selected[*id == self.here.id] { (name) " (" (id) ")" } }
     }
 }
 
-fn choice(workspace: &Workspace, selected: bool) -> Markup {
-    html! { option value=(workspace.id) selected[selected] { (workspace.name) " (" (workspace.id) ")" } }
-}
-
-/// A text field with its label, and what is said below it.
+/// A text field with its label, and a hint below it.
 fn field(id: &str, name: &str, label: &str, value: &str, help: &str) -> Markup {
     let described = format!("{id}-help");
     html! {
@@ -301,7 +291,7 @@ fn field(id: &str, name: &str, label: &str, value: &str, help: &str) -> Markup {
     }
 }
 
-/// Something to choose from: each by what it sends and what it is called.
+/// The options are pairs of a value and a label.
 fn choices(id: &str, name: &str, label: &str, options: &[(&str, &str)], chosen: &str) -> Markup {
     html! {
         div {

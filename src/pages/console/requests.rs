@@ -1,4 +1,4 @@
-//! The journal as it grows, and each request with what decided about it.
+//! The request journal as it grows, and each request with the checks that decided about it.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,16 @@ use axum::http::Method;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::curl::{Call, query, segment};
-use super::tokens::Fate;
+use super::call::{Call, query};
+use super::tokens::TokenHistory;
 use super::{Console, Tab, choices, field};
-use crate::http::redaction;
 use crate::pages::frame::{Question, time_to_the_second};
-use crate::pages::visit::{Shown, Submission, Visit};
+use crate::pages::visit::{PageResult, Submission, Visit};
+use crate::web::url::percent_encoded;
 
-/// How many requests are shown.
-const SHOWN: [(&str, &str); 3] = [("50", "50"), ("200", "200"), ("1000", "1000")];
-/// Seconds after which the list is fetched anew.
-const LIVE: u32 = 2;
+/// The page sizes to choose from; the first is the default.
+const PAGE_SIZES: [(&str, &str); 3] = [("50", "50"), ("200", "200"), ("1000", "1000")];
+const REFRESH_SECONDS: u32 = 2;
 
 #[derive(Debug, Default, Deserialize)]
 struct RequestList {
@@ -25,7 +24,6 @@ struct RequestList {
     next_before: Option<u64>,
 }
 
-/// A request with its answer, as the control API tells it.
 #[derive(Debug, Deserialize)]
 struct RequestRow {
     request_id: String,
@@ -64,7 +62,6 @@ struct Message {
     body_cut: bool,
 }
 
-/// What decided about a request, as the control API explains it.
 #[derive(Debug, Deserialize)]
 struct Explanation {
     allowed: bool,
@@ -73,7 +70,7 @@ struct Explanation {
     decided_by: Option<String>,
     because: Option<String>,
     remedy: Option<String>,
-    token: Option<Fate>,
+    token: Option<TokenHistory>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,7 +82,7 @@ struct Check {
 }
 
 impl RequestRow {
-    /// When it was decided, on the workspace's clock where there is one.
+    /// The time on the workspace's clock, if the request reached a workspace.
     fn at(&self) -> &str {
         self.workspace_time.as_deref().unwrap_or(&self.time)
     }
@@ -107,14 +104,14 @@ impl RequestRow {
     fn shown_credential(&self) -> &str {
         match self.credential.as_str() {
             "pat_bearer" => "personal access token",
-            "pat_basic" => "personal access token, as a password",
+            "pat_basic" => "personal access token as a password",
             "oauth" => "OAuth access token",
             other => other,
         }
     }
 
     fn by(&self) -> Markup {
-        html! { @match &self.principal { Some(name) => { bdi { (name) } } None => { span.soft { "nobody known" } } } }
+        html! { @match &self.principal { Some(name) => { bdi { (name) } } None => { span.soft { "unknown" } } } }
     }
 }
 
@@ -129,15 +126,15 @@ impl Client {
 }
 
 /// `GET …/requests?path=&principal=&token_id=&client=&status=&refused=&limit=&before=`
-pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
+pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> PageResult {
     page(&Console::open(&visit, Tab::Requests, &workspace).await?).await
 }
 
-async fn page(console: &Console<'_>) -> Shown {
+async fn page(console: &Console<'_>) -> PageResult {
     let names = ["path", "principal", "token_id", "client", "status", "refused", "limit", "before"];
-    let asked = names.map(|name| redaction::line(&console.asked(name)));
-    let [path, principal, token_id, client, status, refused, limit, before] = asked.each_ref().map(String::as_str);
-    let limit = if limit.is_empty() { SHOWN[0].0 } else { limit };
+    let given = names.map(|name| console.parameter(name));
+    let [path, principal, token_id, client, status, refused, limit, before] = given.each_ref().map(String::as_str);
+    let limit = if limit.is_empty() { PAGE_SIZES[0].0 } else { limit };
     let parameters = [
         ("path", path),
         ("principal", principal),
@@ -150,16 +147,16 @@ async fn page(console: &Console<'_>) -> Shown {
     let call = console.get("/requests").with_query(&[&parameters[..], &[("before", before)]].concat());
     let (RequestList { requests, next_before }, refusal) = console.ask(&call).await?;
     let next = next_before.map(|before| before.to_string());
-    // What came before something else stays as it is.
-    let live = before.is_empty().then_some(LIVE);
+    // Only the first page changes.
+    let live = before.is_empty().then_some(REFRESH_SECONDS);
     let content = html! {
         form.fields method="get" {
             (field("path", "path", "Path", path, "Such as /api/2.0/token/*."))
             (field("principal", "principal", "Principal", principal, ""))
             (field("token_id", "token_id", "Token id", token_id, ""))
-            (field("client", "client", "Client", client, "A part of its User-Agent."))
+            (field("client", "client", "Client", client, "A part of the User-Agent."))
             (field("status", "status", "Status", status, ""))
-            (choices("limit", "limit", "On a page", &SHOWN, limit))
+            (choices("limit", "limit", "Per page", &PAGE_SIZES, limit))
             div.box {
                 input #refused type="checkbox" name="refused" value="true" checked[refused == "true"];
                 label for="refused" { "Refused only" }
@@ -180,20 +177,20 @@ async fn page(console: &Console<'_>) -> Shown {
 fn list(console: &Console<'_>, requests: &[RequestRow]) -> Markup {
     html! {
         @if requests.is_empty() {
-            p { "No such request is kept. What clients send is here as soon as it is answered." }
+            p { "No requests match. Requests appear here as soon as they are answered." }
         } @else {
             div.scroll tabindex="0" role="region" aria-label="Requests, newest first" {
                 table.stack {
-                    thead { tr { th { "Time" } th { "Request" } th { "Status" } th { "From whom" } th { "Why refused" } } }
+                    thead { tr { th { "Time" } th { "Request" } th { "Status" } th { "Caller" } th { "Why refused" } } }
                     tbody {
                         @for it in requests.iter().rev() {
                             tr {
                                 td data-label="Time" { (time_to_the_second(it.at())) }
                                 td data-label="Request" {
-                                    a href={ (console.path()) "/" (segment(&it.request_id)) } { (it.method) " " (it.target()) }
+                                    a href={ (console.path()) "/" (percent_encoded(&it.request_id)) } { (it.method) " " (it.target()) }
                                 }
                                 td data-label="Status" { (it.shown_status()) }
-                                td data-label="From whom" { (it.by()) br; span.soft { (it.client.shown()) } }
+                                td data-label="Caller" { (it.by()) br; span.soft { (it.client.shown()) } }
                                 td data-label="Why refused" { @if let Some(because) = &it.because { (because) } }
                             }
                         }
@@ -208,27 +205,27 @@ fn emptying(console: &Console<'_>) -> Call {
     console.change(Method::DELETE, "/requests", None)
 }
 
-/// `POST …/requests`: asks, and with `confirm` empties the journal.
-pub(super) async fn clear(Path(workspace): Path<String>, form: Submission) -> Shown {
+/// `POST …/requests`: asks first; with `confirm`, empties the journal.
+pub(super) async fn clear(Path(workspace): Path<String>, form: Submission) -> PageResult {
     let console = Console::open(&form.visit, Tab::Requests, &workspace).await?;
     let (call, path) = (emptying(&console), console.path());
     if !form.has("confirm") {
         let effect =
-            html! { p { "All requests that are kept of this workspace are forgotten, and why they were refused." } };
+            html! { p { "All recorded requests of this workspace will be deleted, with their explanations." } };
         let question = Question { action: &path, fields: &[], effect, button: "Empty the journal", back: &path };
         let content = html! { (question.form(console.visit)) (console.as_curl("curl-clear", &[call])) };
         return Ok(console.page_called("Empty the journal?", None, &content));
     }
     match console.once(&form, &call).await {
-        Ok(_) => page(&console.after(call, &html! { p { "The journal begins anew." } }).await?).await,
+        Ok(_) => page(&console.after(call, &html! { p { "The journal is empty." } }).await?).await,
         Err(refusal) => Err(console.visit.refused_by(&refusal)),
     }
 }
 
 /// `GET …/requests/{request_id}`
-pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(String, String)>) -> Shown {
+pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(String, String)>) -> PageResult {
     let console = Console::open(&visit, Tab::Requests, &workspace).await?;
-    let id = segment(&request_id);
+    let id = percent_encoded(&request_id);
     let (one, why) = (console.get(&format!("/requests/{id}")), Call::get(format!("/_mock/v1/explain/{id}")));
     let again = console.get(&format!("/requests/{id}")).with_query(&[("format", "curl")]);
     let stop = |refusal| visit.refused_by(&refusal);
@@ -239,10 +236,10 @@ pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(
         p { a href=(console.path()) { "All requests" } }
         (facts(&console, &it))
         (decision(&console, &it, &explanation))
-        (message("The request", &format!("{} {}", it.method, it.target()), &it.request))
-        (message("The answer", &it.status.to_string(), &it.answer))
+        (message("Request", &format!("{} {}", it.method, it.target()), &it.request))
+        (message("Answer", &it.status.to_string(), &it.answer))
         section aria-labelledby="again" {
-            h2 #again { "Send it again" }
+            h2 #again { "Send the request again" }
             pre #again-command { (command.trim_end()) }
             button.small type="button" data-copy="again-command" { "Copy" }
         }
@@ -254,10 +251,10 @@ pub(super) async fn show_one(visit: Visit, Path((workspace, request_id)): Path<(
 fn facts(console: &Console<'_>, it: &RequestRow) -> Markup {
     html! {
         dl.facts {
-            div { dt { "Time here" } dd { (time_to_the_second(it.at())) } }
-            div { dt { "System's time" } dd { (time_to_the_second(&it.time)) } }
+            div { dt { "Workspace time" } dd { (time_to_the_second(it.at())) } }
+            div { dt { "System time" } dd { (time_to_the_second(&it.time)) } }
             div { dt { "Status" } dd { (it.shown_status()) } }
-            div { dt { "Took" } dd { (it.duration_us) " µs" } }
+            div { dt { "Duration" } dd { (it.duration_us) " µs" } }
             div {
                 dt { "Principal" }
                 dd {
@@ -270,29 +267,29 @@ fn facts(console: &Console<'_>, it: &RequestRow) -> Markup {
             }
             div { dt { "Credential" } dd { (it.shown_credential()) } }
             div { dt { "Client" } dd { (it.client.shown()) } }
-            div { dt { "From" } dd { (it.source_ip) } }
+            div { dt { "Source IP" } dd { (it.source_ip) } }
             div { dt { "Operation" } dd { @match &it.operation { Some(name) => { code { (name) } } None => { "no such route" } } } }
             div { dt { "Request id" } dd { code { (it.request_id) } } }
         }
         @if !it.nearest_routes.is_empty() {
-            p { "No route is there. Near are: " (it.nearest_routes.join("; ")) "." }
+            p { "There is no such route. The nearest are: " (it.nearest_routes.join("; ")) "." }
         }
     }
 }
 
-/// The ordered checks, the deciding one marked, and what would have to change.
+/// The checks in order, with the one that refused, and the smallest change that would allow the request.
 fn decision(console: &Console<'_>, it: &RequestRow, explanation: &Explanation) -> Markup {
     html! {
         section aria-labelledby="why" {
             h2 #why { @if explanation.allowed { "Why it was allowed" } @else { "Why it was refused" } }
             @if let Some(because) = &explanation.because {
                 p.warning { b { (explanation.decided_by.as_deref().unwrap_or_default().replace('_', " ")) ": " } (because) }
-            } @else if it.status >= 400 || it.status == 0 { p { "No rule refused it; the answer says what was wrong." } }
+            } @else if it.status >= 400 || it.status == 0 { p { "No rule refused the request; its answer says what was wrong." } }
             @if let Some(remedy) = &explanation.remedy { p { b { "The smallest change that would allow it: " } (remedy) } }
-            @if let Some(fate) = &explanation.token {
-                p { "The token: " (fate.named(console)) ". " (fate.story(console.clock.now.millis())) }
+            @if let Some(history) = &explanation.token {
+                p { "The token: " (history.named(console)) ". " (history.story(console.clock.now.millis())) }
             }
-            @if explanation.checks.is_empty() { p.soft { "Nothing had to be checked." } }
+            @if explanation.checks.is_empty() { p.soft { "Nothing was checked." } }
             @else { (checks(&explanation.checks)) }
         }
     }
@@ -307,7 +304,7 @@ fn checks(checks: &[Check]) -> Markup {
                     @for check in checks {
                         tr.decided[!check.passed] {
                             td data-label="Check" { (check.name.replace('_', " ")) }
-                            td data-label="Outcome" { @if check.passed { "passed" } @else { b.bad { "refused: this decided" } } }
+                            td data-label="Outcome" { @if check.passed { "passed" } @else { b.bad { "refused" } } }
                             td data-label="Because" { (check.because) }
                         }
                     }
@@ -326,7 +323,7 @@ fn message(title: &str, first: &str, message: &Message) -> Markup {
                 @for (name, value) in &message.headers { (name) ": " (value) "\n" }
                 @if !message.body.is_empty() { "\n" (message.body) }
             }
-            @if message.body_cut { p.soft { "The body is longer: " (message.body_bytes) " bytes." } }
+            @if message.body_cut { p.soft { "Only the beginning of the body was stored; it had " (message.body_bytes) " bytes." } }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Workspaces: all there are, new ones, copies, the way back.
+//! Workspaces: lists, creates, copies, resets and deletes them, and saves checkpoints.
 
 use axum::extract::Path;
 use axum::http::Method;
@@ -6,54 +6,57 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::curl::{Call, segment};
+use super::call::Call;
 use super::{Console, Tab, Workspace, choices, field, typed};
 use crate::domain::seeds::TEMPLATES;
-use crate::http::redaction;
 use crate::pages::advanced;
 use crate::pages::frame::{Question, counted, time_of};
-use crate::pages::visit::{Refusal, Shown, Stop, Submission, Visit};
-use crate::web::shell::quoted;
+use crate::pages::visit::{ErrorPage, PageResult, Refusal, Submission, Visit};
+use crate::web::curl::quoted;
+use crate::web::url::percent_encoded;
 
-/// Workspaces on a page.
-const SHOWN: &str = "50";
+const PAGE_SIZE: &str = "50";
 
-/// The states that each workspace can go back to by itself, beside the checkpoints that somebody keeps.
-const MADE: [(&str, &str); 2] = [("seed", "seed, with its seed in it"), ("empty", "empty, before that")];
+/// The states that every workspace can be reset to, without a saved checkpoint.
+const BUILT_IN: [(&str, &str); 2] = [("seed", "seed: as created"), ("empty", "empty: before its seed was applied")];
 
-/// What can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Create,
     Fork,
     Reset,
-    Keep,
-    Forget,
+    SaveCheckpoint,
+    DeleteCheckpoint,
     Delete,
     EnableTokens,
 }
 
 impl Action {
-    const ALL: [Self; 7] =
-        [Self::Create, Self::Fork, Self::Reset, Self::Keep, Self::Forget, Self::Delete, Self::EnableTokens];
+    const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Fork,
+        Self::Reset,
+        Self::SaveCheckpoint,
+        Self::DeleteCheckpoint,
+        Self::Delete,
+        Self::EnableTokens,
+    ];
 
-    /// As forms send it.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Fork => "fork",
             Self::Reset => "reset",
-            Self::Keep => "keep",
-            Self::Forget => "forget",
+            Self::SaveCheckpoint => "save-checkpoint",
+            Self::DeleteCheckpoint => "delete-checkpoint",
             Self::Delete => "delete",
             Self::EnableTokens => "enable-tokens",
         }
     }
 
-    /// The call, with what was typed.
     fn call(self, console: &Console<'_>, typed: &impl Fn(&str) -> String) -> Call {
-        let checkpoint = || format!("/checkpoints/{}", segment(&typed("checkpoint")));
-        let said = |names: &[&str]| -> Value {
+        let checkpoint = || format!("/checkpoints/{}", percent_encoded(&typed("checkpoint")));
+        let body = |names: &[&str]| -> Value {
             let given = names.iter().map(|name| ((*name).to_owned(), typed(name)));
             given
                 .filter(|(_, text)| !text.is_empty())
@@ -64,37 +67,37 @@ impl Action {
         match self {
             Self::Create => {
                 let path = "/_mock/v1/workspaces".to_owned();
-                Call::new(Method::POST, path, Some(said(&["name", "template", "ttl"])))
+                Call::new(Method::POST, path, Some(body(&["name", "template", "ttl"])))
             }
-            Self::Fork => console.change(Method::POST, "/fork", Some(said(&["name", "ttl"]))),
-            Self::Reset => console.change(Method::POST, "/reset", Some(said(&["to"]))),
-            Self::Keep => console.change(Method::PUT, &checkpoint(), None),
-            Self::Forget => console.change(Method::DELETE, &checkpoint(), None),
+            Self::Fork => console.change(Method::POST, "/fork", Some(body(&["name", "ttl"]))),
+            Self::Reset => console.change(Method::POST, "/reset", Some(body(&["to"]))),
+            Self::SaveCheckpoint => console.change(Method::PUT, &checkpoint(), None),
+            Self::DeleteCheckpoint => console.change(Method::DELETE, &checkpoint(), None),
             Self::Delete => console.change(Method::DELETE, "", None),
             Self::EnableTokens => console.change(Method::PATCH, "/conf", Some(json!({ "enableTokensConfig": "true" }))),
         }
     }
 
-    /// What is asked first, where it cannot be undone: title, effect and button.
+    /// What cannot be undone is asked first: title, effect and button.
     fn question(self, console: &Console<'_>, form: &Submission) -> Option<(&'static str, Markup, &'static str)> {
         let name = &console.here.name;
         match self {
             Self::Reset => Some((
                 "Reset this workspace?",
-                html! { p { "Workspace " b { bdi { (name) } } " goes back to " b { (form.text("to")) } ": what happened since is gone, from the clock to the audit log." } },
+                html! { p { "Workspace " b { bdi { (name) } } " will be restored to " b { (form.text("to")) } ". Everything since then will be lost, from the clock to the audit log." } },
                 "Reset",
             )),
-            Self::Forget => Some((
-                "Forget this checkpoint?",
-                html! { p { "Checkpoint " b { (form.text("checkpoint")) } " of workspace " b { bdi { (name) } } " is gone for good." } },
-                "Forget",
+            Self::DeleteCheckpoint => Some((
+                "Delete this checkpoint?",
+                html! { p { "Checkpoint " b { (form.text("checkpoint")) } " of workspace " b { bdi { (name) } } " will be deleted permanently." } },
+                "Delete",
             )),
             Self::Delete => Some((
                 "Delete this workspace?",
-                html! { p { "Workspace " b { bdi { (name) } } " goes with all that it holds, and its account when it is alone there." } },
+                html! { p { "Workspace " b { bdi { (name) } } " will be deleted with everything in it, and with its account if that has no other workspace." } },
                 "Delete",
             )),
-            Self::Create | Self::Fork | Self::Keep | Self::EnableTokens => None,
+            Self::Create | Self::Fork | Self::SaveCheckpoint | Self::EnableTokens => None,
         }
     }
 }
@@ -111,7 +114,7 @@ struct Checkpoint {
     with_principals: bool,
 }
 
-/// What the control API answers of a new workspace. It is told once.
+/// A new workspace. Its secrets are in this answer only.
 #[derive(Debug, Deserialize)]
 struct Created {
     id: String,
@@ -121,27 +124,26 @@ struct Created {
     client_secret: Option<String>,
 }
 
-/// A page of the list.
 #[derive(Debug, Default, Deserialize)]
-struct Listed {
+struct WorkspaceList {
     workspaces: Vec<Workspace>,
     total: usize,
     next_page_token: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Counted {
+struct LiveTokens {
     live_tokens: u64,
 }
 
 /// `GET …/workspaces?q=&page_token=`
-pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> Shown {
+pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> PageResult {
     let console = Console::open(&visit, Tab::Workspaces, &workspace).await?;
     page(&console, None, None).await
 }
 
-/// `POST …/workspaces`: does what the form says; what cannot be undone is asked first.
-pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> Shown {
+/// `POST …/workspaces`: asks first if the action cannot be undone.
+pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> PageResult {
     let console = Console::open(&form.visit, Tab::Workspaces, &workspace).await?;
     let Some(action) = Action::ALL.into_iter().find(|action| action.as_str() == form.text("action")) else {
         return page(&console, None, Some(&form)).await;
@@ -160,21 +162,21 @@ pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> S
     }
 }
 
-async fn done(console: &Console<'_>, action: Action, call: Call, answer: Value) -> Shown {
-    let said = match action {
-        Action::Create | Action::Fork => call.read::<Created>(console.visit, answer)?.told(),
-        // Its pages are gone with it.
+async fn done(console: &Console<'_>, action: Action, call: Call, answer: Value) -> PageResult {
+    let result = match action {
+        Action::Create | Action::Fork => call.read::<Created>(console.visit, answer)?.result(),
+        // The workspace's own pages no longer exist.
         Action::Delete => return Ok(console.visit.go(&Tab::Workspaces.path("default"))),
-        Action::Reset => html! { p { "The workspace is put back." } },
-        Action::Keep => html! { p { "The checkpoint is kept." } },
-        Action::Forget => html! { p { "The checkpoint is forgotten." } },
-        Action::EnableTokens => html! { p { "Personal access tokens are on." } },
+        Action::Reset => html! { p { "The workspace was reset." } },
+        Action::SaveCheckpoint => html! { p { "The checkpoint was saved." } },
+        Action::DeleteCheckpoint => html! { p { "The checkpoint was deleted." } },
+        Action::EnableTokens => html! { p { "Personal access tokens are enabled." } },
     };
-    page(&console.after(call, &said).await?, None, None).await
+    page(&console.after(call, &result).await?, None, None).await
 }
 
 impl Created {
-    fn told(&self) -> Markup {
+    fn result(&self) -> Markup {
         let value = |value: &Value| value.as_str().map(quoted).unwrap_or_default();
         let exports: Vec<String> =
             self.env.iter().map(|(name, text)| format!("export {name}={}", value(text))).collect();
@@ -186,43 +188,43 @@ impl Created {
             text.push_str(secret);
         }
         html! {
-            h2 { "Workspace " a href=(Tab::Workspaces.path(&self.id)) { bdi { (self.name) } " (" (self.id) ")" } " is there" }
-            p { "Copy this now: the token is not shown again." }
+            h2 { "Workspace " a href=(Tab::Workspaces.path(&self.id)) { bdi { (self.name) } " (" (self.id) ")" } " was created" }
+            p { "Copy this now: the token will not be shown again." }
             pre #exports { (text) }
             button.small type="button" data-copy="exports" { "Copy" }
         }
     }
 }
 
-async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Submission>) -> Shown {
+async fn page(console: &Console<'_>, refusal: Option<&Refusal>, form: Option<&Submission>) -> PageResult {
     let checkpoints = console.get("/checkpoints");
-    let (Checkpoints { checkpoints: mut kept }, unknown) = console.ask(&checkpoints).await?;
-    kept.retain(|it| MADE.iter().all(|(name, _)| it.name != *name));
+    let (Checkpoints { checkpoints: mut saved }, unknown) = console.ask(&checkpoints).await?;
+    saved.retain(|it| BUILT_IN.iter().all(|(name, _)| it.name != *name));
     let (shown, listing, unlisted) = list(console).await?;
     let content = html! {
-        p { a href="#create" { "Create a workspace" } ", or " a href="#here" { "copy, keep, reset or delete " bdi { (console.here.name) } } "." }
+        p { a href="#create" { "Create a workspace" } ", or " a href="#here" { "copy, save, reset or delete " bdi { (console.here.name) } } "." }
         (shown)
         (create(console, form))
-        (here(console, &kept, form))
+        (here(console, &saved, form))
         (console.as_curl("curl-workspaces", &[listing, console.get(""), checkpoints]))
     };
     Ok(console.page(refusal.or(unknown.as_ref()).or(unlisted.as_ref()), &content))
 }
 
-async fn list(console: &Console<'_>) -> Result<(Markup, Call, Option<Refusal>), Stop> {
-    let [text, page_token] = ["q", "page_token"].map(|name| redaction::line(&console.asked(name)));
-    let parameters = [("q", text.as_str()), ("limit", SHOWN), ("page_token", &page_token)];
+async fn list(console: &Console<'_>) -> Result<(Markup, Call, Option<Refusal>), ErrorPage> {
+    let [text, page_token] = ["q", "page_token"].map(|name| console.parameter(name));
+    let parameters = [("q", text.as_str()), ("limit", PAGE_SIZE), ("page_token", &page_token)];
     let call = Call::get("/_mock/v1/workspaces").with_query(&parameters);
-    let (Listed { workspaces, total, next_page_token }, refusal) = console.ask(&call).await?;
+    let (WorkspaceList { workspaces, total, next_page_token }, refusal) = console.ask(&call).await?;
     let mut rows = Vec::new();
     for it in &workspaces {
         let call = Call::get(format!("/_mock/v1/workspaces/{}", it.id));
-        // One may be deleted in the meantime.
-        let counted: Option<Counted> = match call.make(console.visit).await {
+        // It may have been deleted in the meantime.
+        let tokens: Option<LiveTokens> = match call.make(console.visit).await {
             Ok(answer) => Some(call.read(console.visit, answer)?),
             Err(_) => None,
         };
-        rows.push((it, counted));
+        rows.push((it, tokens));
     }
     let shown = html! {
         @if total > 1 || !text.is_empty() {
@@ -231,7 +233,7 @@ async fn list(console: &Console<'_>) -> Result<(Markup, Call, Option<Refusal>), 
                 button { "Search" }
             }
         }
-        @if rows.is_empty() { @if refusal.is_none() { p { "There is no such workspace." } } }
+        @if rows.is_empty() { @if refusal.is_none() { p { "No workspaces match." } } }
         @else {
             p { (counted(total, "workspace")) "." }
             (table(console, &rows))
@@ -241,18 +243,18 @@ async fn list(console: &Console<'_>) -> Result<(Markup, Call, Option<Refusal>), 
     Ok((shown, call, refusal))
 }
 
-fn table(console: &Console<'_>, rows: &[(&Workspace, Option<Counted>)]) -> Markup {
+fn table(console: &Console<'_>, rows: &[(&Workspace, Option<LiveTokens>)]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Workspaces" {
             table.stack {
-                thead { tr { th { "Name" } th { "Id" } th.number { "Live tokens" } th { "Account" } th { "Created" } th { "Goes by itself" } th { "Own port" } } }
-                tbody { @for (it, counted) in rows { (row(console, it, counted.as_ref())) } }
+                thead { tr { th { "Name" } th { "Id" } th.number { "Live tokens" } th { "Account" } th { "Created" } th { "Deleted at" } th { "Own port" } } }
+                tbody { @for (it, tokens) in rows { (row(console, it, tokens.as_ref())) } }
             }
         }
     }
 }
 
-fn row(console: &Console<'_>, it: &Workspace, counted: Option<&Counted>) -> Markup {
+fn row(console: &Console<'_>, it: &Workspace, tokens: Option<&LiveTokens>) -> Markup {
     html! {
         tr {
             td data-label="Name" {
@@ -260,11 +262,11 @@ fn row(console: &Console<'_>, it: &Workspace, counted: Option<&Counted>) -> Mark
                 @if it.is_default { " " span.soft { "default" } }
             }
             td data-label="Id" { code { (it.id) } }
-            td.number data-label="Live tokens" { @if let Some(counted) = counted { (counted.live_tokens) } }
+            td.number data-label="Live tokens" { @if let Some(tokens) = tokens { (tokens.live_tokens) } }
             td data-label="Account" { code { (it.account_id) } }
             td data-label="Created" { (time_of(&it.created_at)) }
-            td data-label="Goes by itself" { @match &it.delete_at { Some(at) => { (time_of(at)) } None => { span.soft { "no" } } } }
-            td data-label="Own port" { @match it.port { Some(port) => { (port) } None => { span.soft { "no" } } } }
+            td data-label="Deleted at" { @match &it.delete_at { Some(at) => { (time_of(at)) } None => { span.soft { "never" } } } }
+            td data-label="Own port" { @match it.port { Some(port) => { (port) } None => { span.soft { "none" } } } }
         }
     }
 }
@@ -292,33 +294,33 @@ fn action_form(
 
 fn create(console: &Console<'_>, form: Option<&Submission>) -> Markup {
     let mine = form.filter(|form| form.text("action") == Action::Create.as_str());
-    let mut worlds = vec![("", "The usual principals")];
-    worlds.extend(TEMPLATES.iter().map(|(name, _)| (*name, *name)));
+    let mut templates = vec![("", "Default principals")];
+    templates.extend(TEMPLATES.iter().map(|(name, _)| (*name, *name)));
     let fields = html! {
         (field("create-name", "name", "Name", &typed(mine, "name"), ""))
-        (choices("create-template", "template", "With", &worlds, &typed(mine, "template")))
-        (field("create-ttl", "ttl", "Goes by itself after", &typed(mine, "ttl"), "Such as 2h; empty for never."))
+        (choices("create-template", "template", "Contents", &templates, &typed(mine, "template")))
+        (field("create-ttl", "ttl", "Delete after", &typed(mine, "ttl"), "Such as 2h. Leave empty to keep it."))
     };
     html! {
         section aria-labelledby="create" {
             h2 #create { "Create a workspace" }
-            p { "It has an account of its own, so that nothing in it can be seen from elsewhere." }
+            p { "The workspace gets an account of its own, so nothing in it is visible from other workspaces." }
             (action_form(console, Action::Create, form, &fields, "Create"))
         }
     }
 }
 
-/// What can be done with the chosen workspace.
-fn here(console: &Console<'_>, kept: &[Checkpoint], form: Option<&Submission>) -> Markup {
+/// The actions on the chosen workspace.
+fn here(console: &Console<'_>, saved: &[Checkpoint], form: Option<&Submission>) -> Markup {
     let mine = form.filter(|form| form.text("action") == Action::Fork.as_str());
     let copying = html! {
         (field("fork-name", "name", "Name of the copy", &typed(mine, "name"), ""))
-        (field("fork-ttl", "ttl", "Goes by itself after", &typed(mine, "ttl"), "Such as 2h; empty for never."))
+        (field("fork-ttl", "ttl", "Delete after", &typed(mine, "ttl"), "Such as 2h. Leave empty to keep it."))
     };
-    let mut states = MADE.to_vec();
-    states.extend(kept.iter().map(|it| (it.name.as_str(), it.name.as_str())));
-    let reset = choices("reset-to", "to", "Back to", &states, "seed");
-    let keep = field(
+    let mut states = BUILT_IN.to_vec();
+    states.extend(saved.iter().map(|it| (it.name.as_str(), it.name.as_str())));
+    let reset = choices("reset-to", "to", "Reset to", &states, "seed");
+    let name = field(
         "checkpoint",
         "checkpoint",
         "Name of the checkpoint",
@@ -329,42 +331,42 @@ fn here(console: &Console<'_>, kept: &[Checkpoint], form: Option<&Submission>) -
         section aria-labelledby="here" {
             h2 #here { "Workspace " bdi { (console.here.name) } }
             h3 { "Copy" }
-            (action_form(console, Action::Fork, form, &copying, "Copy it"))
+            (action_form(console, Action::Fork, form, &copying, "Copy"))
             h3 { "Checkpoints" }
-            @if !kept.is_empty() { (checkpoints(console, kept)) }
-            (action_form(console, Action::Keep, form, &keep, "Keep it as it is"))
+            @if !saved.is_empty() { (checkpoints(console, saved)) }
+            (action_form(console, Action::SaveCheckpoint, form, &name, "Save checkpoint"))
             h3 { "Reset" }
             (action_form(console, Action::Reset, form, &reset, "Reset"))
             h3 { "Personal access tokens" }
             p {
                 a href={ (advanced::PATH) "?o=" (console.here.id) } { "Its settings" }
-                " turn them off and on. Whoever is locked out turns them on from here:"
+                " turn them on and off. If you are locked out, turn them on here:"
             }
             (action_form(console, Action::EnableTokens, form, &html! {}, "Turn personal access tokens on"))
             h3 { "Delete" }
-            @if console.here.is_default { p { "The default workspace stays. Reset it instead." } }
+            @if console.here.is_default { p { "The default workspace cannot be deleted. Reset it instead." } }
             @else { (action_form(console, Action::Delete, form, &html! {}, "Delete")) }
         }
     }
 }
 
-fn checkpoints(console: &Console<'_>, kept: &[Checkpoint]) -> Markup {
+fn checkpoints(console: &Console<'_>, saved: &[Checkpoint]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Checkpoints" {
             table.stack {
-                thead { tr { th { "Name" } th { "StoredBody" } th { "With principals" } th { span.hidden { "Change" } } } }
+                thead { tr { th { "Name" } th { "Saved" } th { "With principals" } th { span.hidden { "Change" } } } }
                 tbody {
-                    @for it in kept {
+                    @for it in saved {
                         tr {
                             td data-label="Name" { (it.name) }
-                            td data-label="StoredBody" { (time_of(&it.created_at)) }
+                            td data-label="Saved" { (time_of(&it.created_at)) }
                             td data-label="With principals" { @if it.with_principals { "yes" } @else { "no" } }
                             td {
                                 form method="post" action=(console.path()) {
                                     (console.form_token())
-                                    input type="hidden" name="action" value=(Action::Forget.as_str());
+                                    input type="hidden" name="action" value=(Action::DeleteCheckpoint.as_str());
                                     input type="hidden" name="checkpoint" value=(it.name);
-                                    button.small aria-label={ "Forget " (it.name) } { "Forget" }
+                                    button.small aria-label={ "Delete " (it.name) } { "Delete" }
                                 }
                             }
                         }

@@ -1,18 +1,18 @@
-//! The report as people see it.
+//! Renders the token report: filters, table, links to other pages.
 
 use maud::{Markup, html};
 
 use super::super::frame::time;
 use super::super::visit::{Refusal, Visit};
 use super::address::{Address, BUTTONS, LIMIT, ORDER, PAGE_TOKEN, RANGES};
-use super::{Choice, EXPORT, PATH, REVOKE, Report, Row, chosen};
+use super::{EXPORT, PATH, REVOKE, Report, Row, Workspace, checkbox_value};
 use crate::domain::Millis;
 
-/// Rows of a page to choose from; the first if none is chosen.
+/// Page sizes to choose from; the first is the default.
 const LIMITS: [&str; 4] = ["50", "100", "500", "1000"];
-/// Most tokens that a question names.
-const TOKENS_NAMED: usize = 50;
-/// The columns, with what sorts by them.
+/// At most so many tokens are listed in a question.
+const TOKENS_LISTED: usize = 50;
+/// The columns, with their names as sort keys.
 const COLUMNS: [(&str, Option<&str>); 7] = [
     ("Owner", Some("owner")),
     ("Comment", None),
@@ -23,18 +23,16 @@ const COLUMNS: [(&str, Option<&str>); 7] = [
     ("Scopes", None),
 ];
 
-/// A page of the report.
 pub(super) struct View<'a> {
     pub(super) visit: &'a Visit,
     pub(super) address: &'a Address,
-    /// What was found; nothing where the control API refused.
+    /// `None` if the control API refused.
     pub(super) report: Option<&'a Report>,
-    pub(super) workspaces: &'a [Choice],
-    /// How many tokens were just revoked.
+    pub(super) workspaces: &'a [Workspace],
     pub(super) revoked: Option<usize>,
 }
 
-/// A number with its thousands apart.
+/// With separated thousands.
 pub(super) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut shown = String::new();
@@ -47,7 +45,6 @@ pub(super) fn grouped(number: usize) -> String {
     shown
 }
 
-/// A number of tokens.
 pub(super) fn tokens(count: usize) -> String {
     match grouped(count).as_str() {
         "1" => "1 token".into(),
@@ -55,20 +52,19 @@ pub(super) fn tokens(count: usize) -> String {
     }
 }
 
-/// What a question is about.
 pub(super) fn would_be_revoked(rows: &[Row]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Tokens that would be revoked" {
             table {
                 thead { tr { th scope="col" { "Owner" } th scope="col" { "Comment" } th scope="col" { "Workspace" } } }
                 tbody {
-                    @for row in rows.iter().take(TOKENS_NAMED) {
+                    @for row in rows.iter().take(TOKENS_LISTED) {
                         tr { td { (owner(row)) } td { (comment(row)) } td { bdi { (row.workspace_name) } } }
                     }
                 }
             }
         }
-        @if rows.len() > TOKENS_NAMED { p { "And " (grouped(rows.len() - TOKENS_NAMED)) " more." } }
+        @if rows.len() > TOKENS_LISTED { p { "And " (grouped(rows.len() - TOKENS_LISTED)) " more." } }
     }
 }
 
@@ -77,11 +73,11 @@ impl View<'_> {
         html! {
             @if let Some(refusal) = refusal { p.notice role="alert" { (refusal.message) } }
             @if let Some(count) = self.revoked {
-                p.made role="status" { (tokens(count)) @if count == 1 { " is" } @else { " are" } " revoked." }
+                p.made role="status" { (tokens(count)) " revoked." }
             }
             p.soft {
-                "All personal access tokens of the account's workspaces: those that work, and expired ones for 30 days \
-                 more. Days are days in UTC on each workspace's own clock."
+                "All personal access tokens of the account's workspaces. Expired tokens stay listed for 30 days. Days are \
+                 in UTC, on each workspace's own clock."
             }
             (self.filters())
             @if let Some(report) = self.report { (self.table(report)) (self.pages(report)) }
@@ -114,7 +110,7 @@ impl View<'_> {
         }
     }
 
-    /// One of the two buttons. It sends what it turns the filter to, after what the filter is.
+    /// A button sends the filter's new value after its current one, and the last one counts.
     fn button(&self, (name, text): (&'static str, &str)) -> Markup {
         let is_pressed = self.address.get(name) == "true";
         let count = self.report.map(|Report { counts, .. }| match name {
@@ -136,7 +132,7 @@ impl View<'_> {
             select #workspace_id name="workspace_id" {
                 option value="" { "All" }
                 @if !chosen.is_empty() && !is_known { option value=(chosen) selected { (chosen) } }
-                @for Choice { workspace_id, workspace_name } in self.workspaces {
+                @for Workspace { workspace_id, workspace_name } in self.workspaces {
                     option value=(workspace_id) selected[workspace_id.to_string() == chosen] { (workspace_name) }
                 }
             }
@@ -164,13 +160,13 @@ impl View<'_> {
                     a.button href=(export) { "Export CSV" }
                 }
                 @if report.tokens.is_empty() {
-                    p { @if report.total == 0 { "No token is like this." } @else { "There are none on this page any longer." } }
+                    p { @if report.total == 0 { "No tokens match." } @else { "This page has no tokens any more." } }
                 } @else {
                     div.scroll tabindex="0" role="region" aria-label="Tokens" {
                         table.stack.report {
                             thead.sorting { tr {
                                 th scope="col" {
-                                    // The script shows it: without, it could do nothing.
+                                    // The script unhides it: without the script, it would do nothing.
                                     input type="checkbox" data-all="token" aria-label="Select all on this page" hidden;
                                 }
                                 @for column in COLUMNS { (self.heading(column)) }
@@ -197,7 +193,6 @@ impl View<'_> {
         }
     }
 
-    /// The ways to the other pages.
     fn pages(&self, report: &Report) -> Markup {
         let to = |page_token: &str| self.address.with(PAGE_TOKEN, page_token).at(PATH);
         html! {
@@ -212,18 +207,18 @@ impl View<'_> {
     }
 }
 
-/// A day to choose; what no browser's calendar could show stays as text.
+/// A date picker, or a text field for a value that a date picker could not show.
 fn day_input(id: &str, name: &str, value: &str) -> Markup {
     let is_day = value.is_empty() || crate::domain::report::is_day(value);
     html! { input id=(id) name=(name) type=(if is_day { "date" } else { "text" }) value=(value); }
 }
 
 fn line(row: &Row) -> Markup {
-    let by = row.owner_name.as_deref().unwrap_or("an owner that is gone");
+    let by = row.owner_name.as_deref().unwrap_or("a deleted owner");
     html! {
         tr {
             td data-label="Select" {
-                input type="checkbox" name="token" value=(chosen(row.workspace_id, &row.token_id))
+                input type="checkbox" name="token" value=(checkbox_value(row.workspace_id, &row.token_id))
                     aria-label={ "Select the token " (row.comment) " of " (by) };
             }
             td data-label="Owner" { (owner(row)) }
@@ -248,7 +243,7 @@ fn owner(row: &Row) -> Markup {
     html! {
         @match &row.owner_name {
             Some(name) => { bdi { (name) } @if !row.owner_active { " " span.badge.bad { "inactive" } } }
-            None => { (row.owner_id) " " span.badge.bad { "gone" } }
+            None => { (row.owner_id) " " span.badge.bad { "deleted" } }
         }
         @if row.owner_type.as_deref() == Some("service_principal") { br; span.soft { "service principal" } }
     }
@@ -269,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_apart() {
+    fn thousands_are_separated() {
         for (number, shown) in
             [(0, "0"), (999, "999"), (1_000, "1,000"), (100_000, "100,000"), (1_234_567, "1,234,567")]
         {

@@ -41,11 +41,15 @@ impl Service {
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
-    pub async fn token_fates(&self, id: WorkspaceId, wanted: HistoryFilter<'_>) -> Result<Vec<TokenHistory>, Error> {
+    pub async fn token_histories(
+        &self,
+        id: WorkspaceId,
+        wanted: HistoryFilter<'_>,
+    ) -> Result<Vec<TokenHistory>, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
-        let fates = reader.list_fates(&workspace, wanted, FATES_TOLD).await?;
+        let fates = reader.list_token_histories(&workspace, wanted, FATES_TOLD).await?;
         Ok(fates
             .into_iter()
             .map(|StoredHistory { token, owner, last_client, end }| {

@@ -3,6 +3,7 @@
 
 use crate::domain::audit::Action;
 use crate::domain::authorize::may_hold_tokens;
+use crate::domain::denial::AccessDenial;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::lifecycle::as_of;
 use crate::domain::rule_sets::{self, GrantRule};
@@ -92,10 +93,10 @@ impl Service {
         let owner = writer.find_assigned_named(&workspace, PrincipalKind::ServicePrincipal, application_id).await?;
         let missing = || Denial::PrincipalNameNotFound("ServicePrincipalName", application_id.to_owned());
         let owner = owner.ok_or_else(missing)?;
-        let standing = writer.standing(&workspace, owner.id).await?;
+        let standing = writer.workspace_memberships(&workspace, owner.id).await?;
         may_hold_tokens(&workspace, &standing, now).map_err(|denial| match denial {
-            Denial::NoTokenPermission => Denial::ServicePrincipalMayNotUseTokens(owner.name.clone()),
-            other => other,
+            AccessDenial::NoTokenPermission => Denial::ServicePrincipalMayNotUseTokens(owner.name.clone()),
+            other => other.into(),
         })?;
         if self.admins_are_restricted(&mut writer, id).await? {
             self.demand_user_role(&mut writer, call, &owner).await?;
@@ -143,7 +144,7 @@ impl Service {
         let token = plan.into_token(workspace.id, &value, owner, caller.id, &caller.name);
         writer.insert_token(&token).await?;
         let action = Action::generate_token(&token.id, token.expiry_time, token.owner, token.created_by);
-        self.record(writer, call, action).await?;
+        self.record(writer, call.entry(action)).await?;
         Ok((value, token))
     }
 
@@ -157,7 +158,7 @@ impl Service {
     ) -> Result<(), Error> {
         self.settle_autoscope(writer, &call.caller.workspace, token.clone(), call.caller.now).await?;
         writer.end_tokens(token.workspace, &[(&token.id, cause, call.caller.now)], &call.caller.name).await?;
-        self.record(writer, call, Action::revoke_token(&token.id, token.owner)).await?;
+        self.record(writer, call.entry(Action::revoke_token(&token.id, token.owner))).await?;
         Ok(())
     }
 
@@ -172,7 +173,7 @@ impl Service {
         let token = self.settle_autoscope(writer, &call.caller.workspace, token, call.caller.now).await?;
         let token = update.apply(token);
         writer.update_token(&token).await?;
-        self.record(writer, call, Action::update_token(&token.id, token.owner)).await?;
+        self.record(writer, call.entry(Action::update_token(&token.id, token.owner))).await?;
         Ok(token)
     }
 }

@@ -20,7 +20,7 @@ impl Service {
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         // Who was deleted or deactivated since the request was authorized gets no token, which would
         // work again once it came back.
-        let standing = writer.standing(&workspace, caller.id).await?;
+        let standing = writer.workspace_memberships(&workspace, caller.id).await?;
         if !standing.is_active() {
             return Err(Denial::org(id).into());
         }

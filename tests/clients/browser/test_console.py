@@ -30,22 +30,22 @@ def test_the_clock_moves(site, visit, javascript):
     follow(page.get_by_role("link", name="Console").first)
     expect(page.get_by_role("heading", name="Clock", exact=True)).to_be_visible()
     expect(page.locator("p.reading")).to_contain_text("2026-12-01 09:30 UTC")
-    expect(page.get_by_role("region", name="Coming events")).to_contain_text("old notebook")
+    expect(page.get_by_role("region", name="Upcoming events")).to_contain_text("old notebook")
     follow(page.get_by_role("button", name="30 days"))
     expect(page.get_by_role("status")).to_contain_text("old notebook")
     expect(page.locator("p.reading")).to_contain_text("2026-12-31 09:30 UTC")
-    page.get_by_label("A span or an instant").fill("backwards")
+    page.get_by_label("Duration or instant").fill("backwards")
     follow(page.get_by_role("button", name="Advance", exact=True))
     expect(page.get_by_role("alert")).to_contain_text("backwards")
     assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2026-12-31T09:30:00.000Z"
     if javascript:
         follow(page.get_by_role("button", name="1 day", exact=True))
-        expect(page.get_by_role("status")).to_contain_text("Nothing was due")
+        expect(page.get_by_role("status")).to_contain_text("No events became due")
         page.reload()
         assert site.own("GET", "/default/clock")["now"]["rfc3339"] == "2027-01-01T09:30:00.000Z", "advanced once"
 
 
-def test_what_is_shown_as_curl_does_the_same(site, visit):
+def test_the_shown_curl_command_does_what_the_page_does(site, visit):
     page = visit(f"{CONSOLE}/clock")
     page.get_by_text("As curl").first.click()
     [command] = [line for line in page.locator("details[open] pre").inner_text().splitlines() if '"by":"90d"' in line]
@@ -53,7 +53,7 @@ def test_what_is_shown_as_curl_does_the_same(site, visit):
     assert json.loads(done.stdout)["now"]["rfc3339"] == "2027-03-01T09:30:00.000Z", done.stderr
 
 
-def test_a_refused_request_appears_by_itself_and_says_why(site, visit):
+def test_a_refused_request_appears_without_reloading_and_is_explained(site, visit):
     page = visit(f"{CONSOLE}/requests")
     expect(page.get_by_text("/api/2.0/token/list")).to_have_count(0)
     assert ask(site, "dapi" + "0" * 31 + "7") == 403
@@ -74,7 +74,7 @@ def test_a_fault_is_armed(site, visit):
     expect(page.get_by_role("region", name="Armed faults")).to_contain_text("1")
 
 
-def test_a_workspace_is_made_and_its_token_shown_once(site, visit):
+def test_a_workspace_is_created_and_its_token_is_shown_once(site, visit):
     page = visit(f"{CONSOLE}/workspaces")
     page.get_by_label("Name").first.fill("from the page")
     follow(page.get_by_role("button", name="Create"))
@@ -89,7 +89,7 @@ def test_a_workspace_is_made_and_its_token_shown_once(site, visit):
     expect(page.get_by_role("row", name="from the page")).to_be_visible()
 
 
-def test_where_there_is_a_control_key_the_console_asks_for_it(start_server, chromium):
+def test_the_console_asks_for_the_control_key(start_server, chromium):
     server = start_server(options=["--control-key", "sesame"])
     page = chromium.new_context(base_url=server.host, ignore_https_errors=True).new_page()
     page.goto("/_mock/")
@@ -97,7 +97,7 @@ def test_where_there_is_a_control_key_the_console_asks_for_it(start_server, chro
     expect(page.get_by_role("button", name="Workspace Admin")).to_have_count(0)
     page.get_by_label("Control key").fill("wrong")
     follow(page.get_by_role("button", name="Continue"))
-    expect(page.get_by_role("alert")).to_contain_text("not the control key")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong control key")
     page.get_by_label("Control key").fill("sesame")
     follow(page.get_by_role("button", name="Continue"))
     follow(page.get_by_role("button", name="Workspace Admin"))

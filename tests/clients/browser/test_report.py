@@ -46,13 +46,13 @@ def test_tokens_are_found_exported_and_revoked(site, sign_in, javascript):
     page.get_by_label(re.compile("dashboards")).check()
     follow(page.get_by_role("button", name="Revoke"))
     follow(page.get_by_role("button", name="Revoke"))
-    expect(page.get_by_role("status")).to_contain_text("1 token is revoked")
+    expect(page.get_by_role("status")).to_contain_text("1 token revoked")
     assert len(comments(page)) == 1
     ended = site.own("GET", "/default/tokens?state=revoked_by_account_admin")["tokens"]
     assert [token["comment"] for token in ended] == ["dashboards"]
 
 
-def test_it_is_sorted_paged_and_filtered_by_its_address(sign_in):
+def test_the_url_sorts_pages_and_filters_the_report(sign_in):
     page = sign_in(ACCOUNT_ADMIN, f"{REPORT}?limit=4&sort=last_used&order=desc")
     expect(page.get_by_role("columnheader", name="Last used")).to_have_attribute("aria-sort", "descending")
     first = comments(page)
@@ -67,14 +67,14 @@ def test_it_is_sorted_paged_and_filtered_by_its_address(sign_in):
     expect(page.get_by_role("columnheader", name="Owner")).to_have_attribute("aria-sort", "ascending")
 
 
-def test_all_of_a_page_are_selected_at_once(sign_in):
+def test_all_tokens_of_a_page_can_be_selected(sign_in):
     page = sign_in(ACCOUNT_ADMIN, REPORT)
     page.locator("input[data-all]").check()
     follow(page.get_by_role("button", name="Revoke"))
     expect(page.get_by_role("heading", name="Revoke 9 tokens?")).to_be_visible()
 
 
-def test_who_is_no_account_admin_is_told_so(sign_in):
+def test_only_account_admins_see_the_report(sign_in):
     page = sign_in(ACCOUNT_ADMIN, REPORT)
     follow(page.get_by_role("button", name="Sign out"))
     follow(page.get_by_role("button", name="olivia.admin"))

@@ -111,7 +111,7 @@ def test_a_token_is_generated_shown_once_and_revoked(site, sign_in, javascript):
     assert not works(site, value)
 
 
-def test_to_load_again_generates_no_second_token(sign_in):
+def test_reloading_generates_no_second_token(sign_in):
     page = sign_in(WORKSPACE_ADMIN, TOKENS)
     page.get_by_label("Comment").fill("once")
     follow(page.get_by_role("button", name="Generate"))
@@ -141,7 +141,7 @@ def test_hostile_texts_do_nothing(site, sign_in):
     expect(page.get_by_label("Search users")).to_have_value('"><script>alert(1)</script>')
 
 
-def test_the_keyboard_is_enough(site, sign_in):
+def test_the_pages_work_with_the_keyboard_alone(site, sign_in):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -156,7 +156,7 @@ def test_the_keyboard_is_enough(site, sign_in):
     expect(page.get_by_role("switch")).to_have_attribute("aria-checked", "false")
 
 
-def test_one_signs_out(sign_in, visit):
+def test_signing_out_ends_the_session(sign_in, visit):
     page = sign_in(WORKSPACE_ADMIN, ADVANCED)
     follow(page.get_by_role("button", name="Sign out"))
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
@@ -165,7 +165,7 @@ def test_one_signs_out(sign_in, visit):
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
 
 
-def test_two_clicks_make_one_token_and_show_its_value(site, sign_in):
+def test_a_double_click_creates_one_token_and_shows_its_value(site, sign_in):
     page = sign_in("erin.engineer", TOKENS)
     page.get_by_label("Comment").fill("clicked twice")
     with page.expect_navigation():
@@ -174,13 +174,13 @@ def test_two_clicks_make_one_token_and_show_its_value(site, sign_in):
     assert made(site, "clicked twice") == 1
 
 
-def test_without_javascript_a_form_that_is_sent_again_makes_no_second_token(site, sign_in):
+def test_without_javascript_resubmitting_a_form_creates_no_second_token(site, sign_in):
     page = sign_in("erin.engineer", TOKENS, javascript=False)
     page.get_by_label("Comment").fill("loaded again")
     follow(page.get_by_role("button", name="Generate"))
     value = page.get_by_label("Token value").input_value()
     page.reload()
-    expect(page.get_by_role("alert")).to_contain_text("already generated")
+    expect(page.get_by_role("alert")).to_contain_text("already sent")
     expect(page.get_by_role("row", name="loaded again")).to_be_visible()
     assert value not in page.content()
     assert made(site, "loaded again") == 1

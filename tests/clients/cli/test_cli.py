@@ -87,8 +87,8 @@ def test_the_articles_line_sets_the_maximum_lifetime(cli):
 @pytest.mark.usefixtures("server")
 def test_an_administrator_lists_filters_and_deletes(cli):
     """Requirements R49 and R50, with their exit codes."""
-    robot = cli.json("service-principals", "create", "--display-name", "ci", "--active")
-    created = cli.json("token-management", "create-obo-token", robot["applicationId"], "--comment", "nightly")
+    ci = cli.json("service-principals", "create", "--display-name", "ci", "--active")
+    created = cli.json("token-management", "create-obo-token", ci["applicationId"], "--comment", "nightly")
     token_id = created["token_info"]["token_id"]
     listed = cli.json("token-management", "list")
     assert {token["comment"] for token in listed} == {"dapi-mock admin token", "nightly"}
@@ -100,11 +100,11 @@ def test_an_administrator_lists_filters_and_deletes(cli):
     both = ["--created-by-id", me["id"], "--created-by-username", ADMIN]
     assert cli.json("token-management", "list", *both) == listed
     assert cli.json("token-management", "list", "--created-by-username", "nobody@example.com") == []
-    assert cli.json("token-management", "list", "--created-by-id", robot["id"]) == []
+    assert cli.json("token-management", "list", "--created-by-id", ci["id"]) == []
     assert cli.json("token-management", "get", token_id)["token_info"] in listed
 
     mine = {"DATABRICKS_TOKEN": created["token_value"]}
-    with refused(f"Requesting user '{robot['applicationId']}' is not an admin."):
+    with refused(f"Requesting user '{ci['applicationId']}' is not an admin."):
         cli("token-management", "list", **mine)
     assert cli("token-management", "delete", token_id) == ""
     with refused(f"Token with ID {token_id} does not exist"):
@@ -115,8 +115,8 @@ def test_an_administrator_lists_filters_and_deletes(cli):
 
 @pytest.mark.usefixtures("server")
 def test_permissions(cli):
-    robot = cli.json("service-principals", "create", "--display-name", "ci", "--active")
-    token = cli.json("token-management", "create-obo-token", robot["applicationId"])["token_value"]
+    ci = cli.json("service-principals", "create", "--display-name", "ci", "--active")
+    token = cli.json("token-management", "create-obo-token", ci["applicationId"])["token_value"]
 
     def holders(permissions):
         names = ("user_name", "group_name", "service_principal_name")
@@ -141,12 +141,12 @@ def test_permissions(cli):
     with refused("User does not have permission to use tokens."):
         cli("tokens", "list", DATABRICKS_TOKEN=token)
 
-    entry = {"service_principal_name": robot["applicationId"], "permission_level": "CAN_USE"}
+    entry = {"service_principal_name": ci["applicationId"], "permission_level": "CAN_USE"}
     updated = cli.json("permissions", "update", "authorization", "tokens", "--json", body(entry))
-    assert robot["applicationId"] in holders(updated)
+    assert ci["applicationId"] in holders(updated)
     assert len(cli.json("tokens", "list", DATABRICKS_TOKEN=token)) == 1
     assert holders(cli.json("token-management", "set-permissions", "--json", body(entry, admins))) == {
-        robot["applicationId"]: "CAN_USE",
+        ci["applicationId"]: "CAN_USE",
         "admins": "CAN_MANAGE",
     }
     levels = cli.json("permissions", "get-permission-levels", "authorization", "tokens")["permission_levels"]
@@ -204,7 +204,7 @@ def test_what_is_retried(cli, server):
 
 
 @pytest.mark.usefixtures("server")
-def test_what_is_not_emulated_says_so(cli):
+def test_a_route_that_is_not_emulated_is_refused_by_name(cli):
     with refused("No API found for 'GET /api/2.1/clusters/list'."):
         cli("clusters", "list")
 
@@ -269,7 +269,7 @@ def test_auth_login(cli, start_server):
         cli("current-user", "me", "-p", "mock")
 
 
-def test_hosts_that_it_refuses(cli, server):
+def test_hosts_that_the_cli_refuses(cli, server):
     """The README warns of this."""
     with refused("must start with https://"):
         cli("configure", "--host", f"http://127.0.0.1:{server.port}", "--token")

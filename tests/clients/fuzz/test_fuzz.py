@@ -38,17 +38,17 @@ def by_client_credentials(server) -> str:
 
 
 @pytest.mark.parametrize("credential", [by_token, by_client_credentials], ids=lambda credential: credential.__name__)
-def test_answers_are_as_documented(server, tmp_path, credential):
+def test_responses_match_the_document(server, tmp_path, credential):
     authorization = credential(server)
     # Existing names for path segments, so that not every response is a 404.
     place = ask(f"{server.host}/api/2.0/tokens/introspect", authorization)["principal_context"]["authentication_scope"]
-    robots = ask(f"{server.host}/api/2.0/preview/scim/v2/ServicePrincipals", authorization)["Resources"]
+    service_principals = ask(f"{server.host}/api/2.0/preview/scim/v2/ServicePrincipals", authorization)["Resources"]
     config = tmp_path / "schemathesis.toml"
     config.write_text(
         "[parameters]\n"
         f'"path.account_id" = "{place["account_id"]}"\n'
         f'"path.workspace_id" = "{place["workspace_id"]}"\n'
-        f'"path.sp_id" = "{robots[0]["id"]}"\n'
+        f'"path.sp_id" = "{service_principals[0]["id"]}"\n'
     )
     command = [SCHEMATHESIS, "--config-file", config, "run", f"{server.host}{DOCUMENT}", "--url", server.host]
     command += ["--header", f"Authorization: {authorization}", "--checks", CHECKS, "--continue-on-failure"]

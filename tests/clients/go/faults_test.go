@@ -58,7 +58,7 @@ func TestWhatIsRetriedAndWhatIsNot(t *testing.T) {
 }
 
 // Unlike the Python SDK, this one does not send the request again.
-func TestALostAnswerLeavesATokenThatNobodyKnows(t *testing.T) {
+func TestALostResponseLeavesAnUnknownToken(t *testing.T) {
 	s := serve(t)
 	w := s.with(adminToken)
 	counts := s.arm(map[string]any{"name": "reply_lost_after_create"})
@@ -69,7 +69,7 @@ func TestALostAnswerLeavesATokenThatNobodyKnows(t *testing.T) {
 	equal(t, "tokens", comments(t, w), []string{"whose?"})
 }
 
-func TestALogInPageInPlaceOfJSON(t *testing.T) {
+func TestALoginPageInsteadOfJSON(t *testing.T) {
 	s := serve(t)
 	w := s.with(adminToken)
 	s.arm(map[string]any{"name": "login_html_page"})

@@ -11,7 +11,7 @@ import (
 	"github.com/databricks/databricks-sdk-go/service/settings"
 )
 
-func robot(t *testing.T, w *databricks.WorkspaceClient) *iam.ServicePrincipal {
+func servicePrincipal(t *testing.T, w *databricks.WorkspaceClient) *iam.ServicePrincipal {
 	t.Helper()
 	return need(w.ServicePrincipalsV2.Create(ctx, iam.CreateServicePrincipalRequest{DisplayName: "ci", Active: true}))(t)
 }
@@ -26,7 +26,7 @@ func TestTokenManagement(t *testing.T) {
 	s := serve(t)
 	w := s.with(adminToken)
 	self := need(w.CurrentUser.Me(ctx, me))(t)
-	ci := robot(t, w)
+	ci := servicePrincipal(t, w)
 	created := onBehalfOf(t, w, ci)
 	id := created.TokenInfo.TokenId
 	mine := s.with(created.TokenValue)
@@ -95,7 +95,7 @@ func TestWorkspaceConf(t *testing.T) {
 func TestPermissions(t *testing.T) {
 	s := serve(t)
 	w := s.with(adminToken)
-	ci := robot(t, w)
+	ci := servicePrincipal(t, w)
 	mine := s.with(onBehalfOf(t, w, ci).TokenValue)
 	holders := func(got *settings.TokenPermissions) map[string]settings.TokenPermissionLevel {
 		found := map[string]settings.TokenPermissionLevel{}
@@ -120,7 +120,7 @@ func TestPermissions(t *testing.T) {
 	refused(t, err, apierr.ErrPermissionDenied, "PERMISSION_DENIED", "User does not have permission to use tokens.")
 	entry := settings.TokenAccessControlRequest{ServicePrincipalName: ci.ApplicationId, PermissionLevel: settings.TokenPermissionLevelCanUse}
 	got = need(w.TokenManagement.UpdatePermissions(ctx, settings.TokenPermissionsRequest{AccessControlList: []settings.TokenAccessControlRequest{entry}}))(t)
-	equal(t, "the robot", holders(got), levels{ci.ApplicationId: "CAN_USE", "admins": "CAN_MANAGE"})
+	equal(t, "the service principal", holders(got), levels{ci.ApplicationId: "CAN_USE", "admins": "CAN_MANAGE"})
 	need(mine.Tokens.ListAll(ctx))(t)
 
 	generic := need(w.Permissions.GetByRequestObjectTypeAndRequestObjectId(ctx, "authorization", "tokens"))(t)
@@ -154,6 +154,6 @@ func TestRestrictingWorkspaceAdmins(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	admin := s.with(adminToken)
-	_, err = admin.TokenManagement.CreateOboToken(ctx, settings.CreateOboTokenRequest{ApplicationId: robot(t, admin).ApplicationId})
+	_, err = admin.TokenManagement.CreateOboToken(ctx, settings.CreateOboTokenRequest{ApplicationId: servicePrincipal(t, admin).ApplicationId})
 	refused(t, err, apierr.ErrPermissionDenied, "PERMISSION_DENIED", "Service Principal User role")
 }

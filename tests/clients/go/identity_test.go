@@ -26,7 +26,7 @@ func TestUsersGroupsAndServicePrincipals(t *testing.T) {
 	// No scimType in front: Terraform compares the whole text.
 	refused(t, err, apierr.ErrResourceConflict, "SCIM_409", "User with username ann@example.com already exists.")
 
-	ci := robot(t, w)
+	ci := servicePrincipal(t, w)
 	team := need(w.GroupsV2.Create(ctx, iam.CreateGroupRequest{DisplayName: "team", Members: []iam.ComplexValue{{Value: ann.Id}}}))(t)
 	must(t, w.GroupsV2.Patch(ctx, iam.PatchGroupRequest{
 		Id: team.Id, Schemas: []iam.PatchSchema{iam.PatchSchemaUrnIetfParamsScimApiMessages20PatchOp},

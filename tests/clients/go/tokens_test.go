@@ -54,7 +54,7 @@ func TestTheLifeOfAToken(t *testing.T) {
 	refusedAsInvalid(t, mine)
 }
 
-func TestExpiryComesWithTheWorkspacesClock(t *testing.T) {
+func TestTokensExpireByTheWorkspacesClock(t *testing.T) {
 	s := serve(t)
 	created := need(s.with(adminToken).Tokens.Create(ctx, settings.CreateTokenRequest{LifetimeSeconds: 90 * day}))(t)
 	mine := s.with(created.TokenValue)
@@ -97,7 +97,7 @@ func TestRefusalsOfSelfService(t *testing.T) {
 }
 
 // With several workspaces on one port, the token alone selects its workspace.
-func TestEachTokenPicksItsWorkspace(t *testing.T) {
+func TestEachTokenSelectsItsWorkspace(t *testing.T) {
 	s := serve(t)
 	first := s.with(adminToken)
 	made := s.own("POST", "/workspaces", map[string]any{"id": 42, "ttl": "1h"})

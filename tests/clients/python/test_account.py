@@ -84,7 +84,7 @@ def test_the_newer_clients_of_the_same_paths(client):
             api.get(resource.id)
 
 
-def test_who_is_assigned(client, server):
+def test_workspace_assignments(client, server):
     a = client()
     ann = a.users.create(user_name="ann@example.com", display_name="Ann")
     ci = a.service_principals.create(display_name="ci")
@@ -116,7 +116,7 @@ def test_who_is_assigned(client, server):
         w.current_user.me()
 
 
-def test_a_personal_token_is_refused(server, monkeypatch):
+def test_a_personal_access_token_is_refused(server, monkeypatch):
     monkeypatch.delenv("DATABRICKS_TOKEN")
     a = AccountClient(host=server.host, account_id=ACCOUNT_ID, token=server.admin_token)
     with pytest.raises(Unauthenticated, match="Account APIs do not accept personal access tokens"):
@@ -172,7 +172,7 @@ def test_an_account_client_needs_only_the_accounts_host(server, monkeypatch):
         list(w.tokens.list())
 
 
-def test_the_accounts_port_is_there_from_the_start(start_server):
+def test_the_accounts_port_is_open_from_the_start(start_server):
     server = start_server(options=["--account-port", "0"])
     ports = requests.get(f"{server.host}/_mock/v1/ports", timeout=20).json()["ports"]
     assert [row["account_id"] for row in ports] == [ACCOUNT_ID]

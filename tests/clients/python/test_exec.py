@@ -55,7 +55,7 @@ def test_exec_returns_the_exit_code_of_its_child(run, code):
     assert run("exec", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
-def test_exec_hands_arguments_and_input_on_as_they_are(run):
+def test_exec_passes_arguments_and_input_unchanged(run):
     done = run("exec", "--", "sh", "-c", 'cat; printf "[%s]" "$@"', "sh", "--port", "a b", "", input="in:")
     assert done.stdout.endswith("in:[--port][a b][]"), done.stdout
 
@@ -66,7 +66,7 @@ def test_exec_of_an_unknown_command_fails(run):
     assert "no-such-command" in done.stderr
 
 
-def test_healthcheck_tells_a_live_server_from_none(run, server):
+def test_healthcheck_fails_without_a_server(run, server):
     assert run("healthcheck", "--port", str(server.port)).returncode == 0
 
     # The port is bound but not listening, so nothing else can take it and nothing answers.

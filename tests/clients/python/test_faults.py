@@ -69,21 +69,21 @@ def test_what_is_retried_and_what_is_not(w, hasty, faults):
         hasty.current_user.me()
 
 
-def test_the_overload_of_scim(w, faults):
+def test_scim_overload(w, faults):
     faults("scim_overloaded")
     with pytest.raises(DatabricksError, match="REQUEST_LIMIT_EXCEEDED: Workspace exceeded the concurrent limit"):
         list(w.users.list())
     list(w.users.list())
 
 
-def test_a_lost_answer_and_a_retry_make_two_tokens(w, faults):
+def test_a_lost_response_and_a_retry_create_two_tokens(w, faults):
     counts = faults("reply_lost_after_create")
     w.tokens.create(comment="once")
     assert counts() == (2, 1)
     assert comments(w) == ["once", "once"], "the token whose response was lost, and that of the retry"
 
 
-def test_a_lost_answer_without_a_retry_leaves_a_token(w, hasty, faults):
+def test_a_lost_response_without_a_retry_leaves_a_token(w, hasty, faults):
     faults("reply_lost_after_create")
     with pytest.raises(TimeoutError) as caught:
         hasty.tokens.create(comment="whose?")
@@ -91,7 +91,7 @@ def test_a_lost_answer_without_a_retry_leaves_a_token(w, hasty, faults):
     assert comments(w) == ["whose?"]
 
 
-def test_a_log_in_page_in_place_of_json(w, faults):
+def test_a_login_page_instead_of_json(w, faults):
     faults("login_html_page")
     with pytest.raises(ValueError) as caught:
         w.current_user.me()
@@ -111,7 +111,7 @@ def test_a_quota_and_a_token_revoked_mid_flight(w, faults):
         doomed.current_user.me()
 
 
-def test_no_access_token_is_to_be_had(server, faults):
+def test_the_token_endpoint_is_unavailable(server, faults):
     counts = faults("oidc_down")
 
     def by_oauth():
@@ -125,7 +125,7 @@ def test_no_access_token_is_to_be_had(server, faults):
     assert counts() == (2, 1)
 
 
-def test_a_body_that_breaks(w, faults):
+def test_a_truncated_body(w, faults):
     counts = faults("truncated_body")
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         w.current_user.me()

@@ -73,8 +73,8 @@ def holders(permissions):
 
 
 def test_the_articles_listing(w):
-    robot = w.service_principals.create(display_name="ci")
-    w.token_management.create_obo_token(robot.application_id, lifetime_seconds=7 * DAY)
+    ci = w.service_principals.create(display_name="ci")
+    w.token_management.create_obo_token(ci.application_id, lifetime_seconds=7 * DAY)
     time.sleep(0.002)  # Gives the next token another creation time.
     w.tokens.create(comment="second", lifetime_seconds=DAY)
 
@@ -83,7 +83,7 @@ def test_the_articles_listing(w):
 
     assert [token["comment"] for token in tokens] == ["dapi-mock admin token", "", "second"]
     me = w.current_user.me()
-    assert [token["owner_id"] for token in tokens] == [int(me.id), int(robot.id), int(me.id)]
+    assert [token["owner_id"] for token in tokens] == [int(me.id), int(ci.id), int(me.id)]
     for token in tokens:
         assert token["created_by_id"] == int(me.id)
         assert token["created_by_username"] == me.user_name
@@ -95,24 +95,24 @@ def test_the_articles_listing(w):
 
 def test_filters_by_creator(w):
     me = w.current_user.me()
-    robot = w.service_principals.create(display_name="ci")
-    w.token_management.create_obo_token(robot.application_id)
+    ci = w.service_principals.create(display_name="ci")
+    w.token_management.create_obo_token(ci.application_id)
     assert len(list(w.token_management.list(created_by_id=int(me.id)))) == 2
     assert len(list(w.token_management.list(created_by_username=me.user_name))) == 2
-    assert list(w.token_management.list(created_by_id=int(robot.id))) == []
+    assert list(w.token_management.list(created_by_id=int(ci.id))) == []
     assert list(w.token_management.list(created_by_username="nobody@example.com")) == []
 
 
-def test_get_update_and_revoke_anybodys_token(w):
-    robot = w.service_principals.create(display_name="ci")
-    created = w.token_management.create_obo_token(robot.application_id, comment="nightly", lifetime_seconds=3600)
+def test_an_admin_gets_updates_and_revokes_any_token(w):
+    ci = w.service_principals.create(display_name="ci")
+    created = w.token_management.create_obo_token(ci.application_id, comment="nightly", lifetime_seconds=3600)
     token_id = created.token_info.token_id
-    assert works(created.token_value).user_name == robot.application_id
+    assert works(created.token_value).user_name == ci.application_id
 
     info = w.token_management.get(token_id).token_info
     [row] = [token for token in w.token_management.list() if token.token_id == token_id]
     assert info == row
-    assert (info.comment, info.owner_id) == ("nightly", int(robot.id))
+    assert (info.comment, info.owner_id) == ("nightly", int(ci.id))
     assert info.expiry_time - info.creation_time == 3_600_000
 
     updated = w.token_management.update_token_management(token_id, TokenInfo(comment="daily"), FieldMask(["comment"]))
@@ -126,14 +126,14 @@ def test_get_update_and_revoke_anybodys_token(w):
             call(token_id)
 
 
-def test_only_admins_manage(w):
-    robot = w.service_principals.create(display_name="ci")
-    token = w.token_management.create_obo_token(robot.application_id).token_value
+def test_only_admins_manage_tokens(w):
+    ci = w.service_principals.create(display_name="ci")
+    token = w.token_management.create_obo_token(ci.application_id).token_value
     mine = WorkspaceClient(token=token)
-    text = f"Requesting user '{robot.application_id}' is not an admin."
+    text = f"Requesting user '{ci.application_id}' is not an admin."
     for call in (
         lambda: list(mine.token_management.list()),
-        lambda: mine.token_management.create_obo_token(robot.application_id),
+        lambda: mine.token_management.create_obo_token(ci.application_id),
         lambda: mine.token_management.set_permissions(),
         lambda: mine.workspace_conf.get_status("maxTokenLifetimeDays"),
         lambda: mine.workspace_conf.set_status({"maxTokenLifetimeDays": "90"}),
@@ -161,7 +161,7 @@ def test_the_maximum_lifetime(w):
     assert info.expiry_time - info.creation_time == 730 * DAY * 1000
 
 
-def test_configuration_that_is_refused(w):
+def test_invalid_configuration_is_refused(w):
     with pytest.raises(BadRequest) as caught:
         w.workspace_conf.get_status("enableTokensConfig,enableNothing")
     assert str(caught.value) == 'Invalid keys: ["enableNothing"]'
@@ -177,8 +177,8 @@ def test_configuration_that_is_refused(w):
 
 def test_disabled_tokens_are_blocked_and_come_back(w, by_oauth):
     admin = by_oauth()
-    robot = w.service_principals.create(display_name="ci")
-    token = w.token_management.create_obo_token(robot.application_id)
+    ci = w.service_principals.create(display_name="ci")
+    token = w.token_management.create_obo_token(ci.application_id)
     before = {row.token_id for row in w.token_management.list()}
 
     w.workspace_conf.set_status({"enableTokensConfig": "false"})
@@ -186,7 +186,7 @@ def test_disabled_tokens_are_blocked_and_come_back(w, by_oauth):
     for call in (
         lambda: list(WorkspaceClient(token=token.token_value).tokens.list()),
         lambda: admin.tokens.create(),
-        lambda: admin.token_management.create_obo_token(robot.application_id),
+        lambda: admin.token_management.create_obo_token(ci.application_id),
     ):
         with pytest.raises(NotFound, match="Tokens are disabled.") as caught:
             call()
@@ -200,8 +200,8 @@ def test_disabled_tokens_are_blocked_and_come_back(w, by_oauth):
 
 def test_permissions(w):
     ann = w.users.create(user_name="ann@example.com")
-    robot = w.service_principals.create(display_name="ci")
-    team = w.groups.create(display_name="team", members=[iam.ComplexValue(value=robot.id)])
+    ci = w.service_principals.create(display_name="ci")
+    team = w.groups.create(display_name="team", members=[iam.ComplexValue(value=ci.id)])
 
     got = w.token_management.get_permissions()
     assert (got.object_id, got.object_type) == ("/authorization/tokens", "tokens")
@@ -218,14 +218,14 @@ def test_permissions(w):
     set_to = w.permissions.set("authorization", "tokens", access_control_list=[entry, admins])
     assert holders(set_to) == {ann.user_name: USE, "admins": MANAGE}
     with pytest.raises(PermissionDenied, match="does not have permission to use tokens"):
-        w.token_management.create_obo_token(robot.application_id)
+        w.token_management.create_obo_token(ci.application_id)
     request = [TokenAccessControlRequest(group_name=team.display_name, permission_level=CAN_USE)]
     assert holders(w.token_management.update_permissions(access_control_list=request)) == {
         ann.user_name: USE,
         "team": USE,
         "admins": UNNAMED,
     }
-    token = w.token_management.create_obo_token(robot.application_id).token_value
+    token = w.token_management.create_obo_token(ci.application_id).token_value
     works(token)
 
     # The generic permissions API also has this object.
@@ -235,10 +235,10 @@ def test_permissions(w):
     levels = w.permissions.get_permission_levels("authorization", "tokens").permission_levels
     assert [level.permission_level.value for level in levels] == ["CAN_USE", "CAN_MANAGE"]
     entry = iam.AccessControlRequest(
-        service_principal_name=robot.application_id, permission_level=iam.PermissionLevel.CAN_USE
+        service_principal_name=ci.application_id, permission_level=iam.PermissionLevel.CAN_USE
     )
     set_to = w.permissions.set("authorization", "tokens", access_control_list=[entry, admins])
-    assert holders(set_to) == {robot.application_id: USE, "admins": MANAGE}
+    assert holders(set_to) == {ci.application_id: USE, "admins": MANAGE}
     works(token)
 
     w.permissions.set("authorization", "tokens", access_control_list=[admins])
@@ -258,7 +258,7 @@ def test_permissions(w):
         ({}, "CAN_USE", InvalidParameterValue, "exactly one"),
     ],
 )
-def test_permissions_that_are_refused(w, entry, level, kind, text):
+def test_invalid_permissions_are_refused(w, entry, level, kind, text):
     before = w.token_management.get_permissions()
     request = iam.AccessControlRequest(**entry, permission_level=iam.PermissionLevel(level))
     # Without the admins, the list would be refused for that reason alone.
@@ -281,7 +281,7 @@ def test_restricting_workspace_admins(w, by_oauth):
         return client.settings.restrict_workspace_admins.update(True, value, "restrict_workspace_admins.status")
 
     account_admin = by_oauth()
-    robot = w.service_principals.create(display_name="ci")
+    ci = w.service_principals.create(display_name="ci")
     start = w.settings.restrict_workspace_admins.get()
     assert start.restrict_workspace_admins.status == allow
     with pytest.raises(PermissionDenied, match="disabled for users without account admin status"):
@@ -291,7 +291,7 @@ def test_restricting_workspace_admins(w, by_oauth):
     assert w.settings.restrict_workspace_admins.get() == restricted
     assert restricted.restrict_workspace_admins.status == restrict
     with pytest.raises(PermissionDenied, match="Service Principal User role"):
-        w.token_management.create_obo_token(robot.application_id)
+        w.token_management.create_obo_token(ci.application_id)
 
     # As in the SDK's documentation: the error has the newest etag, which the next attempt uses.
     with pytest.raises(ResourceConflict) as caught:
@@ -299,20 +299,20 @@ def test_restricting_workspace_admins(w, by_oauth):
     newest = caught.value.get_error_details().error_info.metadata["etag"]
     assert newest == restricted.etag
     assert update(account_admin, allow, newest).restrict_workspace_admins.status == allow
-    w.token_management.create_obo_token(robot.application_id)
+    w.token_management.create_obo_token(ci.application_id)
 
 
 def test_an_inactive_owners_tokens_are_blocked_and_come_back(w, by_oauth):
     admin = by_oauth()
-    robot = w.service_principals.create(display_name="ci")
-    secret = w.service_principal_secrets_proxy.create(robot.id).secret
-    on_behalf_of = w.token_management.create_obo_token(robot.application_id).token_value
-    own = by_oauth(robot.application_id, secret).tokens.create().token_value
+    ci = w.service_principals.create(display_name="ci")
+    secret = w.service_principal_secrets_proxy.create(ci.id).secret
+    on_behalf_of = w.token_management.create_obo_token(ci.application_id).token_value
+    own = by_oauth(ci.application_id, secret).tokens.create().token_value
     user = w.current_user.me()
     users_token = w.tokens.create().token_value
 
     for api, principal, tokens in [
-        (admin.service_principals, robot, [on_behalf_of, own]),
+        (admin.service_principals, ci, [on_behalf_of, own]),
         (admin.users, user, [users_token]),
     ]:
         for token in tokens:
@@ -325,9 +325,9 @@ def test_an_inactive_owners_tokens_are_blocked_and_come_back(w, by_oauth):
             assert works(token).id == principal.id
 
     # Deleting a principal deletes its tokens permanently.
-    admin.service_principals.delete(robot.id)
+    admin.service_principals.delete(ci.id)
     blocked(on_behalf_of, "Invalid access token.")
-    again = admin.service_principals.create(application_id=robot.application_id)
-    assert again.id == robot.id
+    again = admin.service_principals.create(application_id=ci.application_id)
+    assert again.id == ci.id
     blocked(own, "Invalid access token.")
-    assert works(admin.token_management.create_obo_token(robot.application_id).token_value).id == robot.id
+    assert works(admin.token_management.create_obo_token(ci.application_id).token_value).id == ci.id

@@ -19,7 +19,7 @@ def by_oauth(server):
     )
 
 
-def test_the_sdk_retries_by_itself_and_the_journal_proves_it(server, own):
+def test_the_journal_shows_the_retries_of_the_sdk(server, own):
     own("POST", "faults", {"name": "rate_limited", "times": 2, "effect": {"retry_after": 1}, "match": CREATE})
     WorkspaceClient().tokens.create(comment="third time lucky")
     refused, made = {**CREATE, "status": 429}, {**CREATE, "status": 200}
@@ -48,7 +48,7 @@ def test_a_census_of_credentials(server, own, monkeypatch):
     assert credentials["auth/oauth-m2m"] == {"oauth": 1}
 
 
-def test_each_request_can_be_sent_again_by_curl(server, own):
+def test_curl_can_repeat_each_request(server, own):
     w = WorkspaceClient()
     w.tokens.create(comment="it's \"quoted\" $HOME")
     with urllib.request.urlopen(f"{server.host}/_mock/v1/workspaces/default/requests?format=curl&method=POST") as answer:
@@ -58,7 +58,7 @@ def test_each_request_can_be_sent_again_by_curl(server, own):
     assert json.loads(again.stdout)["token_info"]["comment"] == "it's \"quoted\" $HOME"
 
 
-def test_a_decoy_tells_on_who_uses_it(server, own):
+def test_using_a_decoy_is_reported(server, own):
     _, decoy = own("POST", "decoys", {"comment": "in the wiki"})
     with pytest.raises(PermissionDenied, match="Invalid access token."):
         WorkspaceClient(token=decoy["token_value"]).current_user.me()
@@ -67,7 +67,7 @@ def test_a_decoy_tells_on_who_uses_it(server, own):
     assert "databricks-sdk-py" in answer["used"][0]["last_use"]["client"]
 
 
-def test_a_stranger_fails_the_run(server, binary):
+def test_a_suspected_real_credential_fails_the_run(server, binary):
     script = (
         "import secrets\n"
         "from databricks.sdk import WorkspaceClient\n"

@@ -42,7 +42,7 @@ def test_a_wrong_secret_is_an_invalid_client(by_oauth):
         w.current_user.me()
 
 
-def test_scopes_bind(by_oauth):
+def test_scopes_limit_a_client(by_oauth):
     w = by_oauth(scopes=["scim"])
     assert w.current_user.me().user_name == CLIENT_ID
     with pytest.raises(PermissionDenied, match="does not have required scopes: scim"):

@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.usefixtures("server")
-def test_its_example(examples):
+def test_the_example_of_the_page(examples):
     [program] = examples("python", "python")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -52,9 +52,9 @@ def unguarded(cell):
 
 def test_the_same_numbers_as_the_loop_over_token_management(w, ask):
     for name in ("one", "two"):
-        robot = w.service_principals.create(display_name=name)
+        principal = w.service_principals.create(display_name=name)
         for days in (1, 100):
-            w.token_management.create_obo_token(robot.application_id, lifetime_seconds=days * DAY)
+            w.token_management.create_obo_token(principal.application_id, lifetime_seconds=days * DAY)
     looped = {token.token_id: token for token in w.token_management.list()}
     report = ask(limit=1000).json()
     assert report["total"] == len(report["tokens"]) == len(looped) == 5
@@ -80,7 +80,7 @@ def test_pages(w, ask):
     assert found == whole and len(whole) == 8
 
 
-def test_the_export_is_read_by_csv(w, ask):
+def test_pythons_csv_module_reads_the_export(w, ask):
     for comment in NASTY:
         w.tokens.create(comment=comment, lifetime_seconds=DAY)
     answer = ask(".csv")
@@ -106,7 +106,7 @@ def test_revoking(w, ask):
     assert row["token_id"] not in [row["token_id"] for row in ask().json()["tokens"]]
 
 
-def test_tokens_do_not_open_it(server, ask):
+def test_a_personal_access_token_cannot_read_the_report(server, ask):
     refused = ask(headers={"Authorization": f"Bearer {server.admin_token}"}, status=401)
     assert "use OAuth" in refused.json()["error"]
     ask(headers={}, status=401)

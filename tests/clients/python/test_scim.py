@@ -92,7 +92,7 @@ def test_the_life_of_a_service_principal():
 def test_the_life_of_a_group():
     w = WorkspaceClient()
     ann = w.users.create(user_name="ann@example.com")
-    robot = w.service_principals.create(display_name="robot")
+    principal = w.service_principals.create(display_name="pipeline")
     inner = w.groups.create(display_name="inner", members=[ComplexValue(value=ann.id)])
     outer = w.groups.create(display_name="outer", members=[ComplexValue(value=inner.id)])
     assert outer.meta.resource_type == "WorkspaceGroup"
@@ -100,14 +100,14 @@ def test_the_life_of_a_group():
     groups = {group.display: group.type for group in w.users.get(ann.id).groups}
     assert groups == {"inner": "direct", "outer": "indirect", "users": "direct"}
 
-    add = operation(PatchOp.ADD, value={"members": [{"value": robot.id}]})
+    add = operation(PatchOp.ADD, value={"members": [{"value": principal.id}]})
     w.groups.patch(outer.id, schemas=PATCH, operations=[add])
     w.groups.patch(outer.id, schemas=PATCH, operations=[add])
-    assert displays(w.groups.get(outer.id).members) == ["inner", "robot"]
+    assert displays(w.groups.get(outer.id).members) == ["inner", "pipeline"]
     remove = operation(PatchOp.REMOVE, f'members[value eq "{inner.id}"]')
     w.groups.patch(outer.id, schemas=PATCH, operations=[remove])
     w.groups.patch(outer.id, schemas=PATCH, operations=[remove])
-    assert displays(w.groups.get(outer.id).members) == ["robot"]
+    assert displays(w.groups.get(outer.id).members) == ["pipeline"]
 
     w.groups.update(outer.id, display_name="renamed", members=[ComplexValue(value=ann.id)])
     [found] = w.groups.list(filter='displayName eq "renamed"')
@@ -132,7 +132,7 @@ def test_lists_are_paged_and_sorted():
 
 
 @pytest.mark.parametrize("api", ["users_v2", "groups_v2", "service_principals_v2"])
-def test_the_second_generation_of_the_sdk_lists_them_too(api):
+def test_the_sdks_v2_clients_list_them_too(api):
     assert list(getattr(WorkspaceClient(), api).list())
 
 
@@ -140,14 +140,14 @@ def test_conflicts():
     w = WorkspaceClient()
     w.users.create(user_name="ann@example.com")
     w.groups.create(display_name="ops")
-    robot = w.service_principals.create(display_name="robot")
+    principal = w.service_principals.create(display_name="pipeline")
     for create, text in [
         (lambda: w.users.create(user_name="Ann@example.com"), "User with username Ann@example.com already exists."),
         (lambda: w.groups.create(display_name="ops"), "Group with name ops already exists."),
         (lambda: w.groups.create(display_name="admins"), "Group with name admins already exists."),
         (
-            lambda: w.service_principals.create(application_id=robot.application_id),
-            f"Service principal with application ID {robot.application_id} already exists.",
+            lambda: w.service_principals.create(application_id=principal.application_id),
+            f"Service principal with application ID {principal.application_id} already exists.",
         ),
     ]:
         with pytest.raises(ResourceConflict) as caught:
@@ -168,7 +168,7 @@ def test_bad_requests():
         w.groups.delete(admins.id)
 
 
-def test_deactivating_oneself_locks_out():
+def test_deactivating_yourself_locks_you_out():
     w = WorkspaceClient()
     me = w.current_user.me()
     token = w.tokens.create()
@@ -178,7 +178,7 @@ def test_deactivating_oneself_locks_out():
         mine.current_user.me()
 
 
-def test_leaving_admins_takes_the_right_away():
+def test_leaving_the_admins_group_removes_the_right():
     w = WorkspaceClient()
     me = w.current_user.me()
     [admins] = w.groups.list(filter="displayName eq admins")

@@ -85,7 +85,7 @@ def sign_in(monkeypatch):
     return sign_in
 
 
-def test_a_person_signs_in_by_the_page_and_works(start_server, sign_in):
+def test_a_person_signs_in_through_the_page(start_server, sign_in):
     server = start_server()
     browser = Browser("Workspace Admin")
     w = sign_in(server, browser)
@@ -105,7 +105,7 @@ def test_a_person_signs_in_by_the_page_and_works(start_server, sign_in):
     assert other.current_user.me().user_name == ACCOUNT_ADMIN
 
 
-def test_a_setting_answers_instead_of_the_page(start_server, sign_in):
+def test_a_setting_signs_in_without_the_page(start_server, sign_in):
     server = start_server(options=["--sign-in-as", ADMIN])
     browser = Browser()
     assert sign_in(server, browser).current_user.me().user_name == ADMIN
@@ -117,7 +117,7 @@ def cached():
     return path
 
 
-def test_the_sdk_refreshes_and_signs_in_again_when_it_cannot(start_server, sign_in):
+def test_the_sdk_refreshes_or_signs_in_again(start_server, sign_in):
     server = start_server(options=["--sign-in-as", ADMIN])
     first = sign_in(server, Browser())
     assert first.current_user.me().user_name == ADMIN
@@ -153,5 +153,5 @@ def test_a_shared_server_asks_for_its_control_key(start_server, sign_in):
 def test_the_account(start_server, sign_in):
     server = start_server()
     a = sign_in(server, Browser("Account Admin"), AccountClient, account_id=ACCOUNT_ID)
-    [robot] = sign_in(server, Browser("Account Admin")).service_principals.list()
-    assert len(list(a.service_principal_secrets.list(robot.id))) == 1
+    [principal] = sign_in(server, Browser("Account Admin")).service_principals.list()
+    assert len(list(a.service_principal_secrets.list(principal.id))) == 1

@@ -34,7 +34,7 @@ def test_oauth_over_https(https, server, monkeypatch):
     assert w.current_user.me().user_name == CLIENT_ID
 
 
-def test_whoever_was_not_given_the_ca_is_told(https, server, monkeypatch):
+def test_a_client_without_the_ca_fails(https, server, monkeypatch):
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):

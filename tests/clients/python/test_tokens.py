@@ -74,7 +74,7 @@ def test_a_token_can_revoke_itself():
         list(mine.tokens.list())
 
 
-def test_an_expired_token_is_refused_and_gone():
+def test_an_expired_token_is_refused_and_not_listed():
     w = WorkspaceClient()
     created = w.tokens.create(lifetime_seconds=1)
     mine = WorkspaceClient(token=created.token_value)

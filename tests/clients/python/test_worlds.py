@@ -26,7 +26,7 @@ def by_environment(made, monkeypatch):
         return WorkspaceClient()
 
 
-def test_the_answer_has_all_that_a_client_needs(own, server, monkeypatch):
+def test_the_response_has_everything_that_a_client_needs(own, server, monkeypatch):
     made = own("POST", "workspaces", {"ttl": "1h"})
     w = by_environment(made, monkeypatch)
     assert w.get_workspace_id() == int(made["id"])
@@ -37,12 +37,12 @@ def test_the_answer_has_all_that_a_client_needs(own, server, monkeypatch):
         WorkspaceClient(workspace_id=made["id"]).current_user.me()
 
     monkeypatch.delenv("DATABRICKS_TOKEN")
-    robot = WorkspaceClient(client_id=made["client_id"], client_secret=made["client_secret"])
-    assert robot.current_user.me().user_name == made["client_id"]
-    assert robot.get_workspace_id() == int(made["id"]), "the secret must lead to the workspace without its id"
+    client = WorkspaceClient(client_id=made["client_id"], client_secret=made["client_secret"])
+    assert client.current_user.me().user_name == made["client_id"]
+    assert client.get_workspace_id() == int(made["id"]), "the secret must lead to the workspace without its id"
 
 
-def test_a_port_of_its_own_needs_no_id(own, monkeypatch):
+def test_a_workspace_with_its_own_port_needs_no_id(own, monkeypatch):
     made = own("POST", "workspaces", {"port": 0})
     monkeypatch.setenv("DATABRICKS_HOST", made["host"])
     monkeypatch.setenv("DATABRICKS_TOKEN", made["admin_token"])
@@ -51,7 +51,7 @@ def test_a_port_of_its_own_needs_no_id(own, monkeypatch):
     assert w.current_user.me().user_name == "admin@example.com"
 
 
-def test_a_reset_takes_back_what_a_test_did(own, monkeypatch):
+def test_a_reset_undoes_what_a_test_did(own, monkeypatch):
     made = own("POST", "workspaces", {"seed": {"users": [{"user_name": "ann@example.com"}]}})
     w = by_environment(made, monkeypatch)
     user = w.users.create(user_name="ben@example.com")

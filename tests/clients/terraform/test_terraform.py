@@ -74,7 +74,7 @@ def unchanged(run, **variables):
     return "No changes." in run("plan", **variables)
 
 
-def test_the_whole_life(server, terraform):
+def test_apply_plan_change_and_destroy(server, terraform):
     w = WorkspaceClient()
     run = terraform(WORLD)
     assert "Resources: 9 added, 0 changed, 0 destroyed." in run("apply")
@@ -84,10 +84,10 @@ def test_the_whole_life(server, terraform):
     made = run.output("secrets")
     assert WorkspaceClient(token=made["token"]).current_user.me().user_name == ADMIN
     assert WorkspaceClient(token=made["obo"]).current_user.me().user_name == made["client"]
-    robot = WorkspaceClient(
+    client = WorkspaceClient(
         host=server.host, client_id=made["client"], client_secret=made["secret"], auth_type="oauth-m2m"
     )
-    assert robot.current_user.me().user_name == made["client"]
+    assert client.current_user.me().user_name == made["client"]
     assert w.workspace_conf.get_status("maxTokenLifetimeDays") == {"maxTokenLifetimeDays": "90"}
     [team] = w.groups.list(filter='displayName eq "team of Ann"')
     assert [member.display for member in team.members] == ["Ann"]
@@ -110,7 +110,7 @@ def test_the_whole_life(server, terraform):
 
 
 @pytest.mark.usefixtures("by_oauth")
-def test_by_oauth(terraform):
+def test_with_oauth(terraform):
     conf = {"conf": {"enableTokensConfig": "true", "maxTokenLifetimeDays": "90"}}
     run = terraform(WORLD)
     assert "Resources: 9 added" in run("apply", **conf)
@@ -151,7 +151,7 @@ resource "databricks_access_control_rule_set" "ci" {
     assert "Resources: 4 destroyed." in run("destroy", **change)
 
 
-def test_who_manages_the_toggle_by_token_locks_itself_out(server, terraform):
+def test_managing_the_toggle_with_a_token_locks_the_client_out(server, terraform):
     """The provider resets "true" to "false" on destroy, and locks itself out, as on the real service."""
     run = terraform(PROVIDERS + 'resource "databricks_workspace_conf" "this" {\n'
                     '  custom_config = { enableTokensConfig = "true", maxTokenLifetimeDays = "90" }\n}\n')
@@ -166,13 +166,13 @@ def test_import(server, terraform):
     w = WorkspaceClient()
     [ann] = w.users.list(filter="userName eq ann@example.com")
     [team] = w.groups.list(filter='displayName eq "team of Ann"')
-    [robot] = w.service_principals.list(filter='displayName eq "ci of Ann"')
+    [ci] = w.service_principals.list(filter='displayName eq "ci of Ann"')
     run = terraform(WORLD)
     for address, name in [
         ("databricks_user.ann", ann.id),
         ("databricks_group.team", team.id),
         ("databricks_group_member.ann", f"{team.id}|{ann.id}"),
-        ("databricks_service_principal.ci", robot.id),
+        ("databricks_service_principal.ci", ci.id),
         ("databricks_permissions.tokens", "/authorization/tokens"),
     ]:
         assert "Import successful!" in run("import", address, name)
@@ -180,12 +180,12 @@ def test_import(server, terraform):
     assert "No changes." in run("plan", *targets)
 
 
-def test_what_others_took_away_is_made_again(server, terraform):
+def test_deleted_resources_are_recreated(server, terraform):
     w = WorkspaceClient()
     run = terraform(WORLD)
     run("apply")
-    [robots] = [token for token in w.token_management.list() if token.comment == "on behalf of Ann"]
-    w.token_management.delete(robots.token_id)
+    [its_token] = [token for token in w.token_management.list() if token.comment == "on behalf of Ann"]
+    w.token_management.delete(its_token.token_id)
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in run("plan")
     # A token on behalf of another stays readable after it expires, so the provider uses its own machine's clock.
     server.own("POST", "/default/clock/advance", {"by": "1h"})
@@ -196,15 +196,15 @@ def test_what_others_took_away_is_made_again(server, terraform):
     assert "Resources: 3 added, 1 changed, 0 destroyed." in run("apply")
 
 
-def test_who_is_there_already_is_taken_over_on_demand(server, terraform):
+def test_existing_principals_are_adopted_on_demand(server, terraform):
     w = WorkspaceClient()
     user = w.users.create(user_name="ann@example.com", display_name="Before")
     w.groups.create(display_name="team")
-    robot = w.service_principals.create(display_name="ci")
+    ci = w.service_principals.create(display_name="ci")
     text = PROVIDERS + (
         'resource "databricks_user" "ann" {\n  user_name = "ann@example.com"\n  display_name = "Ann"\nFORCE}\n'
         'resource "databricks_group" "team" {\n  display_name = "team"\nFORCE}\n'
-        f'resource "databricks_service_principal" "ci" {{\n  application_id = "{robot.application_id}"\n'
+        f'resource "databricks_service_principal" "ci" {{\n  application_id = "{ci.application_id}"\n'
         '  display_name = "ci"\nFORCE}\n'
     )
     with pytest.raises(Failed) as caught:
@@ -212,7 +212,7 @@ def test_who_is_there_already_is_taken_over_on_demand(server, terraform):
     for refusal in (
         "User with username ann@example.com already exists.",
         "Group with name team already exists.",
-        f"Service principal with application ID {robot.application_id} already exists.",
+        f"Service principal with application ID {ci.application_id} already exists.",
     ):
         assert refusal in str(caught.value)
     run = terraform(text.replace("FORCE", "  force = true\n"))
@@ -243,7 +243,7 @@ def test_refusals(server, terraform, resource, arguments, text):
     assert text in str(caught.value)
 
 
-def test_rate_limits_are_waited_out(server, terraform):
+def test_the_provider_waits_out_rate_limits(server, terraform):
     server.own("POST", "/default/faults", {"name": "rate_limited", "times": 2})
     server.own("POST", "/default/faults", {"name": "temporarily_unavailable", "times": 1})
     run = terraform(PROVIDERS + 'resource "databricks_token" "it" {\n  comment = "late"\n}\n')

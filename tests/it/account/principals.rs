@@ -163,7 +163,7 @@ async fn deletion_ends_tokens_in_every_workspace(world: World) {
         world.client(token).get(ME).await.refused(403, 403, INVALID);
         let id = TokenValue::parse(token).unwrap().id();
         let mut reader = world.service.store().read().await.unwrap();
-        let fate = reader.list_fates(home, HistoryFilter::one(&id), 1).await.unwrap().remove(0);
+        let fate = reader.list_token_histories(home, HistoryFilter::one(&id), 1).await.unwrap().remove(0);
         let end = fate.end.unwrap();
         assert_eq!(
             (end.cause, &*end.actor, end.at),

@@ -61,17 +61,17 @@ fn a_backup_under_load_has_all_that_was_acknowledged() {
 #[tokio::test]
 async fn a_backup_overwrites_nothing_and_says_where_it_is_not_the_way() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(back_up(&folder, &["copy.db"]).unwrap_err().contains("sqlite:dapi-mock.db is not there yet"));
+    assert!(back_up(&folder, &["copy.db"]).unwrap_err().contains("sqlite:dapi-mock.db does not exist"));
     ours(&folder.path().join("dapi-mock.db")).await;
     std::fs::write(folder.path().join("precious"), "mine").unwrap();
     run_sql(&database(&folder.path().join("theirs.db")), "CREATE TABLE theirs (x);".to_owned()).await;
     for (args, says) in [
-        (&["precious"][..], "cannot be copied: the target exists, and is left as it is"),
+        (&["precious"][..], "cannot be copied: the target exists and was left unchanged"),
         (&["dapi-mock.db"], "the target exists"),
         (&["no/such/folder/copy.db"], "cannot be copied: No such file or directory"),
         (&["copy.db", "--database", "sqlite:theirs.db"], "of another program"),
-        (&["copy.db", "--database", "sqlite:precious"], "is no SQLite database"),
-        (&["copy.db", "--database", "sqlite::memory:"], "belongs to its server"),
+        (&["copy.db", "--database", "sqlite:precious"], "is not a SQLite database"),
+        (&["copy.db", "--database", "sqlite::memory:"], "exists only inside its server"),
         (&["copy.db", "--database", "postgres://me:secret@db/mock"], "pg_dump"),
     ] {
         let refused = back_up(&folder, args).unwrap_err();

@@ -42,18 +42,18 @@ async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
     assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
 
     for (name, says) in [
-        ("text", "is no SQLite database;"),
-        ("short", "is no SQLite database;"),
-        ("pipe", "is no SQLite database;"),
+        ("text", "is not a SQLite database;"),
+        ("short", "is not a SQLite database;"),
+        ("pipe", "is not a SQLite database;"),
         ("folder", "is a folder;"),
-        ("missing/x.db", "cannot be made, as there is no folder"),
-        ("text/x.db", "cannot be made, as there is no folder"),
+        ("missing/x.db", "cannot be created because the folder"),
+        ("text/x.db", "cannot be created because the folder"),
         ("foreign", "is a SQLite database of another program;"),
         ("foreign-wal", "is a SQLite database of another program;"),
         ("marked", "is a SQLite database of another program;"),
         ("half", "is damaged ("),
         ("odd", "is damaged ("),
-        ("header", "is no SQLite database;"),
+        ("header", "is not a SQLite database;"),
         ("zeroes", "is damaged ("),
         ("garbage", "is damaged ("),
     ] {

@@ -10,7 +10,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use dapi_mock::control;
 use dapi_mock::control::{Access, Control};
-use dapi_mock::http::{App, HostType, SignInPolicy, error, layers};
+use dapi_mock::http::{App, HostType, SignInPolicy, error, exchange};
 use dapi_mock::store::Lock;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -83,7 +83,7 @@ async fn a_panic_is_answered_as_every_other_defect() {
     let router: Router = Router::new()
         .route("/api/2.0/defect", get(defect))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn_with_state(app, layers::finish));
+        .layer(from_fn_with_state(app, exchange::finish));
     for _ in 0..3 {
         let request = Request::get("/api/2.0/defect").body(Body::empty()).unwrap();
         let answer = Answer::of(router.clone().oneshot(request).await.unwrap()).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use dapi_mock::domain::tokens::TokenValue;
-use dapi_mock::store::{Database, Limits, Lock, StoreError, Versioned};
+use dapi_mock::store::{Database, Limits, Lock, StoreError, VersionedValue};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -194,7 +194,7 @@ async fn a_process_that_stands_still_does_not_keep_its_locks() {
     let world = World::on(line.database(), LIMITS).await;
     let workspace = world.workspace().await;
     let mut stuck = world.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
-    stuck.put_setting(workspace.id, "x", &Versioned { value: "1".into(), etag: "1".into() }).await.unwrap();
+    stuck.put_setting(workspace.id, "x", &VersionedValue { value: "1".into(), etag: "1".into() }).await.unwrap();
     eventually(async || create(&world).await.status == 200).await;
     assert!(matches!(stuck.commit().await, Err(StoreError::Unavailable(_))));
     let mut reader = world.service.store().read().await.unwrap();

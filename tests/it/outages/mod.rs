@@ -1,7 +1,7 @@
 //! PostgreSQL gone, silent, slow and full: every request has its answer in a known time, nothing is half done, and
 //! the server recovers by itself. Between the server and PostgreSQL stands a line that can be broken.
 
-mod answers;
+mod during;
 mod line;
 mod load;
 mod start;

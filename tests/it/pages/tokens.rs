@@ -77,7 +77,7 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
     // Two clicks at once, through whichever process.
     let (id, cookie) = (world.workspace().await.id, PageCookie::parse(&browser.cookies["dapi_mock_3274"]).unwrap());
     let hash = cookie.form_hash("another");
-    let (one, two) = tokio::join!(world.service.take_form(id, &hash), world.service.take_form(id, &hash));
+    let (one, two) = tokio::join!(world.service.claim_form(id, &hash), world.service.claim_form(id, &hash));
     assert_ne!(one.unwrap(), two.unwrap());
     // It is remembered as long as a browser stays signed in.
     let kept = async || world.service.store().read().await.unwrap().find_page_session(&hash).await.unwrap().is_some();

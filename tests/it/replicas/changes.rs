@@ -35,8 +35,8 @@ async fn what_is_expired_stays_so_where_the_systems_clock_is_behind(one: World, 
             assert_eq!(world.client(credential).get(LIST).await.status, 403);
         }
     }
-    one.service.keep_time().await.unwrap();
-    behind.service.keep_time().await.unwrap();
+    one.service.persist_time().await.unwrap();
+    behind.service.persist_time().await.unwrap();
     assert_eq!(behind.service.system_now(), one.service.system_now());
 }
 
@@ -136,13 +136,13 @@ async fn workspaces_come_and_go_on_both(one: World, other: World) {
     // What it remembers of the workspace goes with the next sweep, and so does the port that it may have.
     let (id, kept) = (WorkspaceId::parse(id).unwrap(), one.workspace().await.id);
     one.client(ADMIN_TOKEN).get(LIST).await;
-    assert_eq!(one.service.forget_removed_workspaces(vec![id, kept]).await.unwrap(), HashSet::from([id]));
-    assert!(one.service.forget_removed_workspaces(vec![]).await.unwrap().is_empty());
+    assert_eq!(one.service.forget_deleted_workspaces(vec![id, kept]).await.unwrap(), HashSet::from([id]));
+    assert!(one.service.forget_deleted_workspaces(vec![]).await.unwrap().is_empty());
 
     // Those made for a time are removed once, whoever looks.
     let made = send(&one, Method::POST, "own:workspaces", &json!({"ttl": "1h"})).await.json();
     one.clock.advance(3_600_000);
-    let gone = tokio::join!(one.service.delete_outlived_workspaces(), other.service.delete_outlived_workspaces());
+    let gone = tokio::join!(one.service.delete_expired_workspaces(), other.service.delete_expired_workspaces());
     assert!(gone.0.is_ok() && gone.1.is_ok(), "{gone:?}");
     other.client(made["admin_token"].as_str().unwrap()).get(LIST).await.refused(403, 403, INVALID);
 }

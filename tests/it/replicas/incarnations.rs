@@ -6,7 +6,7 @@ use std::time::Duration;
 use dapi_mock::domain::audit::{Filter, Origin};
 use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, PresentedCredential};
 use dapi_mock::domain::tokens::{TokenRequest, TokenValue};
-use dapi_mock::domain::{CheckpointName, WorkspaceId};
+use dapi_mock::domain::{Checkpoint, CheckpointName, Millis, WorkspaceId};
 use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, StoreError};
 use dapi_mock::store::{Lock, Store};
 use serde_json::json;
@@ -98,8 +98,9 @@ async fn a_login_that_meets_an_exchange_is_checked_again(one: World, other: Worl
         while !is_waited_for(&one, id).await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let empty = CheckpointName::parse("empty").unwrap();
-        reset.restore_checkpoint(&made.workspace, &empty, true).await.unwrap();
+        let name = CheckpointName::parse("empty").unwrap();
+        let empty = Checkpoint { name, created_at: Millis(0), has_account: true };
+        reset.restore_checkpoint(&made.workspace, &empty).await.unwrap();
         reset.update_incarnation(id, 1).await.unwrap();
         reset.commit().await.unwrap();
     };

@@ -1,6 +1,6 @@
 //! Processes that start at the same moment, and the compose file of several.
 
-use dapi_mock::store::{Database, TABLES_KEPT, tables_put_back};
+use dapi_mock::store::{Database, TABLES_NOT_RESTORED, restored_tables};
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ async fn rows_of_every_table(database: &Database) -> Vec<(String, i64)> {
     let Database::Postgres(url) = database else { panic!("not on PostgreSQL") };
     let pool = sqlx::PgPool::connect(url).await.unwrap();
     let mut counts = Vec::new();
-    for table in tables_put_back().chain(TABLES_KEPT.iter().copied()) {
+    for table in restored_tables().chain(TABLES_NOT_RESTORED.iter().copied()) {
         let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
         counts.push((table.to_owned(), sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap()));
     }

@@ -6,7 +6,7 @@ use axum::http::Method;
 use dapi_mock::domain::WorkspaceId;
 use dapi_mock::domain::report::{Filter, Order, Position, Range, SortBy};
 use dapi_mock::domain::tokens::Visibility;
-use dapi_mock::store::{Part, Reported};
+use dapi_mock::store::{ReportBatch, ReportPart, ReportQuery, ReportScan};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use serde_json::json;
@@ -69,12 +69,16 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
     model(&world, &mut random).await;
     let mut reader = world.service.store().read().await.unwrap();
     let workspace = reader.find_workspace(WorkspaceId(77)).await.unwrap().unwrap();
-    let horizon = Visibility::with_expired(&workspace.behaviour, workspace.clock.at(world.now()));
+    let visibility = Visibility::with_expired(&workspace.behaviour, workspace.clock.at(world.now()));
     let mut pages = 0;
     for by in [SortBy::Created, SortBy::Expires, SortBy::LastUsed, SortBy::Owner, SortBy::Workspace] {
         for descending in [false, true] {
             let order = Order { by, descending, gone_first: false };
-            let parts = if by == SortBy::Owner { &[Part::Named, Part::Gone][..] } else { &[Part::All] };
+            let parts = if by == SortBy::Owner {
+                &[ReportPart::KnownOwners, ReportPart::DeletedOwners][..]
+            } else {
+                &[ReportPart::All]
+            };
             for part in parts.iter().chain(parts).chain(parts) {
                 let mut range = || {
                     let mut bound = || random.random_range(0..2) == 0;
@@ -83,14 +87,17 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
                     Range { from, until }
                 };
                 let filter = Filter { created: range(), expires: range(), last_used: range(), ..Filter::default() };
-                let asked = Reported { workspace: &workspace, horizon, filter: &filter, owners: None, tokens: None };
+                let query =
+                    ReportQuery { workspace: &workspace, visibility, filter: &filter, owners: None, tokens: None };
                 let mut after: Option<Position> = None;
                 loop {
                     let place = after.as_ref().map(|place| (&place.key, place.token.as_str()));
-                    let mut find =
-                        async |by_order| reader.list_reported(asked, *part, order, place, by_order, 5).await.unwrap();
-                    let rows = find(true).await;
-                    assert_eq!(rows, find(false).await, "{order:?} {part:?} {filter:?} {after:?}");
+                    let mut find = async |scan| {
+                        let batch = ReportBatch { part: *part, order, after: place, scan, limit: 5 };
+                        reader.list_report_rows(query, batch).await.unwrap()
+                    };
+                    let rows = find(ReportScan::ByOrder).await;
+                    assert_eq!(rows, find(ReportScan::ByFilter).await, "{order:?} {part:?} {filter:?} {after:?}");
                     let Some(last) = rows.last() else { break };
                     after = Some(order.place(last));
                     pages += 1;

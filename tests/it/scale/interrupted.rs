@@ -31,7 +31,8 @@ async fn what_is_given_up_is_interrupted(world: World) {
         let made = timeout(HANGS, world.admin().post("/api/2.0/token/create", &json!({}))).await.unwrap();
         assert_eq!(made.status, 200, "{made:?}");
         assert_eq!(world.admin().own_ids().await.len(), round + 2, "everything that was committed is there");
-        let below = store.read().await.unwrap().list_below(workspace.account, PrincipalId(1)).await.unwrap();
+        let below =
+            store.read().await.unwrap().list_transitive_members(workspace.account, PrincipalId(1)).await.unwrap();
         assert_eq!(below, [PrincipalId(1)], "what was given up has changed nothing");
     }
     let Store::Postgres(pool) = store else { return };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dapi_mock::domain::access::PermissionLevel;
 use dapi_mock::domain::audit::Filter;
 use dapi_mock::domain::authorize::{Demand, NamedWorkspace, PresentedCredential, Right};
+use dapi_mock::domain::denial::AccessDenial;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::tokens::{EndCause, TokenEnd, TokenRequest, TokenValue};
 use dapi_mock::domain::{Denial, PrincipalId};
@@ -169,7 +170,10 @@ async fn deletion_ends_tokens_for_good(world: World) {
     let end = Some(TokenEnd { cause: EndCause::OwnerDeleted, actor: "admin@example.com".to_owned(), at: START });
     for (token, expected) in [(&first, &end), (&second, &end), (&expired, &end), (&idle, &None)] {
         let id = TokenValue::parse(token).unwrap().id();
-        assert_eq!(&reader.list_fates(&workspace, HistoryFilter::one(&id), 1).await.unwrap()[0].end, expected);
+        assert_eq!(
+            &reader.list_token_histories(&workspace, HistoryFilter::one(&id), 1).await.unwrap()[0].end,
+            expected
+        );
     }
     let events = reader.list_events(workspace.id, &of("revokeDbToken")).await.unwrap();
     assert_eq!(events.len(), 3);
@@ -219,7 +223,10 @@ async fn nothing_is_created_for_who_is_gone(world: World) {
         }
         let call = Call { caller: &caller, origin: &origin };
         let outcome = world.service.create_token(call, &TokenRequest::default()).await;
-        assert!(matches!(outcome, Err(Error::Denied(Denial::InvalidAccessToOrg(_)))), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(Error::Denied(Denial::Access(AccessDenial::InvalidAccessToOrg(_))))),
+            "{outcome:?}"
+        );
     }
 }
 

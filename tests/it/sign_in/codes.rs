@@ -1,6 +1,6 @@
 //! Codes and refresh tokens: what they are bound to, and what a second use revokes.
 
-use dapi_mock::domain::sign_ins::{AuthorizationRequest, SignInTarget, SignIn, Ticket, TicketKind};
+use dapi_mock::domain::sign_ins::{AuthorizationRequest, SignIn, SignInTarget, Ticket, TicketKind};
 use dapi_mock::service::ADMIN_USER;
 use dapi_mock::store::Lock;
 use futures_util::future::join_all;

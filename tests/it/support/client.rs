@@ -92,6 +92,32 @@ impl Answer {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
     }
 
+    /// The status, the headers that clients read, and the body: what a snapshot shows.
+    pub(crate) fn whole(&self) -> String {
+        const SHOWN: [&str; 9] = [
+            "content-type",
+            "cache-control",
+            "location",
+            "retry-after",
+            "set-cookie",
+            "www-authenticate",
+            "x-databricks-org-id",
+            "x-databricks-reason-phrase",
+            "x-next-after",
+        ];
+        let mut lines = vec![self.status.to_string()];
+        for name in SHOWN {
+            lines.extend(self.headers.get_all(name).iter().map(|value| format!("{name}: {}", value.to_str().unwrap())));
+        }
+        let body = match serde_json::from_str::<Value>(&self.text) {
+            Ok(json) => format!("{:#}", shortened(json)),
+            Err(_) if self.text.starts_with("<!DOCTYPE") => words(&self.text),
+            Err(_) => self.text.clone(),
+        };
+        lines.extend([String::new(), body]);
+        lines.join("\n").trim_end().to_owned()
+    }
+
     /// Asserts the error's status, code (text or number) and message.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, code: impl Into<Value>, message: &str) {
@@ -101,6 +127,23 @@ impl Answer {
         assert!(text.contains(message), "{text:?} does not contain {message:?}");
         assert_eq!(self.header("content-type"), "application/json; charset=utf-8");
     }
+}
+
+/// The same without the middle of access tokens and keys, which nobody reads.
+fn shortened(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() > 300 => format!("{:.20}… ({} characters)", text, text.len()).into(),
+        Value::Array(elements) => elements.into_iter().map(shortened).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, shortened(value))).collect(),
+        other => other,
+    }
+}
+
+/// The words of a page, a line for each piece of text.
+fn words(page: &str) -> String {
+    let body = page.split_once("<body").map_or(page, |(_, body)| body);
+    let pieces = body.split('<').filter_map(|piece| piece.split_once('>')).map(|(_, text)| text.trim());
+    pieces.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 impl World {

@@ -7,7 +7,6 @@ use dapi_mock::domain::identities::{Assignment, Principal, PrincipalKind};
 use dapi_mock::domain::settings::ConfValue;
 use dapi_mock::domain::tokens::{Token, TokenValue};
 use dapi_mock::domain::{AccountId, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use dapi_mock::entropy::{Entropy, SystemEntropy};
 use dapi_mock::service::{ADMIN_CLIENT_ID, ADMIN_USER};
 use dapi_mock::store::Lock;
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ pub(crate) fn assigned(active: bool) -> Assignment {
 impl World {
     /// Another workspace in an account of its own, with an admin who owns `token`.
     pub(crate) async fn add_workspace(&self, id: i64, token: &str) -> Workspace {
-        let account = AccountId((&SystemEntropy as &dyn Entropy).uuid());
+        let account = AccountId(self.entropy.uuid());
         let mut writer = self.service.store().write(Lock::Database).await.unwrap();
         writer.insert_account(account, self.now()).await.unwrap();
         writer.commit().await.unwrap();
@@ -113,7 +112,7 @@ impl World {
     /// Adds a principal to the account and assigns it to the workspace.
     pub(crate) async fn add_principal(&self, kind: PrincipalKind, name: &str) -> PrincipalId {
         let workspace = self.workspace().await;
-        let id = (&SystemEntropy as &dyn Entropy).principal_id();
+        let id = self.entropy.principal_id();
         let local_to = (kind == PrincipalKind::Group).then_some(workspace.id);
         let principal = Principal { local_to, ..Principal::new(id, kind, name) };
         let mut writer = self.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
@@ -130,7 +129,7 @@ impl World {
     /// Gives a principal a token behind the API's back.
     pub(crate) async fn mint(&self, owner: PrincipalId, change: impl FnOnce(&mut Token)) -> String {
         let workspace = self.workspace().await;
-        let value = (&SystemEntropy as &dyn Entropy).token_value(None);
+        let value = self.entropy.token_value(None);
         let mut token = Token { workspace: workspace.id, id: value.id(), ..self.new_token(owner) };
         change(&mut token);
         let mut writer = self.service.store().write(Lock::Owner(workspace.id, owner)).await.unwrap();

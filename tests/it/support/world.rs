@@ -3,6 +3,7 @@
 //! Start reading at `World::new`. What a world contains is in `population`; who calls it is in `client`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use dapi_mock::cli::surface;
@@ -13,7 +14,7 @@ use dapi_mock::domain::oauth::ClientSecret;
 use dapi_mock::domain::settings::ErrorTexts;
 use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::domain::tripwire::Reaction;
-use dapi_mock::entropy::SystemEntropy;
+use dapi_mock::entropy::{Entropy, SeededEntropy, SystemEntropy};
 use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::{FirstStart, JournalLimits, Service};
 use dapi_mock::store::{Database, Limits, Store};
@@ -26,13 +27,23 @@ pub(crate) const START: Millis = Millis(1_795_507_200_000);
 pub(crate) const DAY_MS: i64 = 86_400_000;
 pub(crate) const ADMIN_TOKEN: &str = "dapi00000000000000000000000000000001";
 pub(crate) const ADMIN_SECRET: &str = "dose00000000000000000000000000000001";
+/// Any number; one whose RSA key is found soon.
+const SEED: u64 = 3274;
+
+fn seeded(process: u64) -> Arc<dyn Entropy> {
+    Arc::new(SeededEntropy::new(SEED + process))
+}
 
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
+    /// Seeded, so that a test has the same ids and token values in every run, and can write down whole answers.
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) service: Service,
     pub(crate) backend: Backend,
     pub(crate) router: Router,
     database: Database,
+    /// How many processes there are on this database; each draws from a seed of its own.
+    processes: Arc<AtomicU64>,
     /// Removes the database's folder when the world ends.
     _folder: Option<TempDir>,
 }
@@ -45,18 +56,19 @@ impl World {
 
     /// What a server makes of this database, where the system's time is `now`.
     pub(crate) async fn over(backend: Backend, database: Database, folder: Option<TempDir>, now: Millis) -> Self {
-        Self::open(backend, database, folder, Arc::new(ManualClock::new(now)), patient()).await
+        let world = Self::open(backend, database, Arc::new(ManualClock::new(now)), seeded(0), patient()).await;
+        Self { _folder: folder, ..world }
     }
 
-    pub(crate) async fn open(
+    async fn open(
         backend: Backend,
         database: Database,
-        folder: Option<TempDir>,
         clock: Arc<ManualClock>,
+        entropy: Arc<dyn Entropy>,
         limits: Limits,
     ) -> Self {
         let store = Store::open_with(&database, limits).await.unwrap();
-        let service = Service::new(store, clock.clone(), Arc::new(SystemEntropy));
+        let service = Service::new(store, clock.clone(), entropy.clone());
         let wanted = FirstStart {
             admin_token: TokenValue::parse(ADMIN_TOKEN),
             admin_client_secret: ClientSecret::parse(ADMIN_SECRET),
@@ -64,7 +76,8 @@ impl World {
         };
         service.start(&wanted).await.unwrap();
         let router = surface(&service, Access::Open, SignInPolicy::Open(None), None);
-        Self { clock, service, backend, router, database, _folder: folder }
+        let processes = Arc::new(AtomicU64::new(1));
+        Self { clock, entropy, service, backend, router, database, processes, _folder: None }
     }
 
     /// Where everything is kept.
@@ -74,17 +87,24 @@ impl World {
 
     /// Another process on the same PostgreSQL.
     pub(crate) async fn replica(&self) -> Self {
-        Self::open(self.backend, self.database.clone(), None, self.clock.clone(), patient()).await
+        self.replica_with(self.clock.clone()).await
     }
 
     /// The same, where the system's clock shows another time.
     pub(crate) async fn replica_at(&self, now: Millis) -> Self {
-        Self::over(self.backend, self.database.clone(), None, now).await
+        self.replica_with(Arc::new(ManualClock::new(now))).await
     }
 
-    /// A process on this database, with other limits than the usual ones.
+    async fn replica_with(&self, clock: Arc<ManualClock>) -> Self {
+        let entropy = seeded(self.processes.fetch_add(1, Ordering::Relaxed));
+        let world = Self::open(self.backend, self.database.clone(), clock, entropy, patient()).await;
+        Self { processes: self.processes.clone(), ..world }
+    }
+
+    /// A process on this PostgreSQL with other limits. There may be several, so its entropy is not seeded.
     pub(crate) async fn on(database: Database, limits: Limits) -> Self {
-        Self::open(Backend::Postgres, database, None, Arc::new(ManualClock::new(START)), limits).await
+        let (clock, entropy) = (Arc::new(ManualClock::new(START)), Arc::new(SystemEntropy));
+        Self::open(Backend::Postgres, database, clock, entropy, limits).await
     }
 
     /// What the process would find after a restart; memory outlives it here.
@@ -92,7 +112,7 @@ impl World {
         if self.database != Database::SqliteMemory {
             self.service.store().close().await;
             let store = Store::open_with(&self.database, patient()).await.unwrap();
-            self.service = Service::new(store, self.clock.clone(), Arc::new(SystemEntropy));
+            self.service = Service::new(store, self.clock.clone(), self.entropy.clone());
         }
         self.service.start(&FirstStart::default()).await.unwrap();
         self.set_policy(SignInPolicy::Open(None));
@@ -116,7 +136,7 @@ impl World {
 
     /// What the process would do with other settings of journal and tripwire.
     pub(crate) fn watch(&mut self, limits: JournalLimits, reaction: Reaction) {
-        self.service = self.service.clone().watching(limits, reaction);
+        self.service = self.service.clone().with_journal(limits, reaction);
         self.set_policy(SignInPolicy::Open(None));
     }
 

@@ -45,7 +45,7 @@ class FaultsTest extends OnServer {
   }
 
   @Test
-  void itGivesUpAfterFourTries() throws Exception {
+  void theSdkGivesUpAfterFourAttempts() throws Exception {
     var counts = arm("{\"name\": \"temporarily_unavailable\", \"times\": null}");
     var refusal = assertThrows(DatabricksException.class, () -> create("never"));
     assertTrue(refusal.getMessage().contains("after 4 retries"), refusal.getMessage());
@@ -53,7 +53,7 @@ class FaultsTest extends OnServer {
   }
 
   @Test
-  void aLogInPageInPlaceOfJson() throws Exception {
+  void aLoginPageInsteadOfJson() throws Exception {
     arm("{\"name\": \"login_html_page\"}");
     assertThrows(DatabricksException.class, () -> Server.me(w));
     Server.me(w);

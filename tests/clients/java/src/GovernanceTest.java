@@ -35,18 +35,18 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class GovernanceTest extends OnServer {
-  private ServicePrincipal robot;
+  private ServicePrincipal ci;
 
   @BeforeEach
-  void makeTheRobot() {
-    robot = w.servicePrincipalsV2().create(new CreateServicePrincipalRequest().setDisplayName("ci").setActive(true));
+  void createTheServicePrincipal() {
+    ci = w.servicePrincipalsV2().create(new CreateServicePrincipalRequest().setDisplayName("ci").setActive(true));
   }
 
   private CreateOboTokenResponse onBehalfOf() {
     return w.tokenManagement()
         .createOboToken(
             new CreateOboTokenRequest()
-                .setApplicationId(robot.getApplicationId())
+                .setApplicationId(ci.getApplicationId())
                 .setComment("nightly")
                 .setLifetimeSeconds(3600L));
   }
@@ -60,7 +60,7 @@ class GovernanceTest extends OnServer {
     var created = onBehalfOf();
     String id = created.getTokenInfo().getTokenId();
     WorkspaceClient mine = server.with(created.getTokenValue());
-    assertEquals(robot.getApplicationId(), Server.me(mine).getUserName());
+    assertEquals(ci.getApplicationId(), Server.me(mine).getUserName());
 
     List<TokenInfo> all = list(new ListTokenManagementRequest());
     assertEquals(2, all.size());
@@ -70,7 +70,7 @@ class GovernanceTest extends OnServer {
     TokenInfo row = all.stream().filter(token -> token.getTokenId().equals(id)).findFirst().orElseThrow();
     assertEquals(row, w.tokenManagement().get(id).getTokenInfo());
     assertEquals("nightly", row.getComment());
-    assertEquals(Long.valueOf(robot.getId()), row.getOwnerId());
+    assertEquals(Long.valueOf(ci.getId()), row.getOwnerId());
     assertEquals(Server.WORKSPACE_ID, row.getWorkspaceId());
 
     var mask = FieldMask.newBuilder().addPaths("comment").build();
@@ -80,7 +80,7 @@ class GovernanceTest extends OnServer {
 
     Server.refused(
         PermissionDenied.class, "PERMISSION_DENIED",
-        "Requesting user '" + robot.getApplicationId() + "' is not an admin.",
+        "Requesting user '" + ci.getApplicationId() + "' is not an admin.",
         () -> mine.tokenManagement().list(new ListTokenManagementRequest()).iterator().hasNext());
     w.tokenManagement().delete(id);
     Server.refusedAsInvalid(mine);
@@ -157,11 +157,11 @@ class GovernanceTest extends OnServer {
         () -> TokensTest.comments(mine));
     var entry =
         new TokenAccessControlRequest()
-            .setServicePrincipalName(robot.getApplicationId())
+            .setServicePrincipalName(ci.getApplicationId())
             .setPermissionLevel(TokenPermissionLevel.CAN_USE);
     var changed =
         w.tokenManagement().updatePermissions(new TokenPermissionsRequest().setAccessControlList(List.of(entry)));
-    assertEquals(List.of("CAN_USE"), holders(changed).get(robot.getApplicationId()));
+    assertEquals(List.of("CAN_USE"), holders(changed).get(ci.getApplicationId()));
     assertEquals(List.of("nightly"), TokensTest.comments(mine));
 
     var generic = w.permissions().get("authorization", "tokens");

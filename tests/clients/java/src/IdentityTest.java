@@ -76,26 +76,26 @@ class IdentityTest extends OnServer {
   @Test
   void servicePrincipals() {
     var api = w.servicePrincipalsV2();
-    var robot = api.create(new CreateServicePrincipalRequest().setDisplayName("ci").setActive(true));
-    var request = new CreateOboTokenRequest().setApplicationId(robot.getApplicationId());
+    var ci = api.create(new CreateServicePrincipalRequest().setDisplayName("ci").setActive(true));
+    var request = new CreateOboTokenRequest().setApplicationId(ci.getApplicationId());
     WorkspaceClient mine = server.with(w.tokenManagement().createOboToken(request).getTokenValue());
     Server.me(mine);
     var off = new Patch().setOp(PatchOp.REPLACE).setValue(Map.of("active", false));
-    api.patch(new PatchServicePrincipalRequest().setId(robot.getId()).setOperations(List.of(off)));
+    api.patch(new PatchServicePrincipalRequest().setId(ci.getId()).setOperations(List.of(off)));
     Server.refused(
         PermissionDenied.class, "403", "Invalid access to Org: " + Server.WORKSPACE_ID, () -> Server.me(mine));
-    api.update(new UpdateServicePrincipalRequest().setId(robot.getId()).setDisplayName("cd").setActive(true));
-    assertEquals(robot.getApplicationId(), Server.me(mine).getUserName());
-    api.delete(robot.getId());
+    api.update(new UpdateServicePrincipalRequest().setId(ci.getId()).setDisplayName("cd").setActive(true));
+    assertEquals(ci.getApplicationId(), Server.me(mine).getUserName());
+    api.delete(ci.getId());
     Server.refusedAsInvalid(mine);
   }
 
   @Test
   void oAuthForMachines() {
-    WorkspaceClient robot = server.byOAuth(Server.CLIENT_ID, Server.CLIENT_SECRET);
-    String id = Server.me(robot).getId();
-    assertEquals(Server.CLIENT_ID, Server.me(robot).getUserName());
-    var proxy = robot.servicePrincipalSecretsProxy();
+    WorkspaceClient client = server.byOAuth(Server.CLIENT_ID, Server.CLIENT_SECRET);
+    String id = Server.me(client).getId();
+    assertEquals(Server.CLIENT_ID, Server.me(client).getUserName());
+    var proxy = client.servicePrincipalSecretsProxy();
     var request = new CreateServicePrincipalSecretRequest().setServicePrincipalId(id);
     var secret = proxy.create(request.setLifetime("3600s"));
     assertEquals(id, Server.me(server.byOAuth(Server.CLIENT_ID, secret.getSecret())).getId());

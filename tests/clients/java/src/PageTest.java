@@ -9,7 +9,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Runs the examples in docs/clients/java.md. */
 class PageTest {
   @Test
-  void itsExample(@TempDir Path folder) throws Exception {
+  void theExampleOfThePage(@TempDir Path folder) throws Exception {
     String page = Files.readString(Path.of("../../../docs/clients/java.md"));
     Path program = folder.resolve("Example.java");
     Files.writeString(program, page.split("```java\n")[1].split("```")[0]);

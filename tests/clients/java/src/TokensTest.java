@@ -48,7 +48,7 @@ class TokensTest extends OnServer {
   }
 
   @Test
-  void expiryComesWithTheWorkspacesClock() throws Exception {
+  void tokensExpireByTheWorkspacesClock() throws Exception {
     var created = w.tokens().create(new CreateTokenRequest().setLifetimeSeconds(90 * Server.DAY));
     WorkspaceClient mine = server.with(created.getTokenValue());
     Server.me(mine);

@@ -113,7 +113,7 @@ class WorkspaceTest {
   }
 
   @Test
-  void theJournalKnowsWhatCame(Workspace workspace, WorkspaceClient w) {
+  void theJournalListsAndVerifiesRequests(Workspace workspace, WorkspaceClient w) {
     w.tokens().create(new CreateTokenRequest().setComment("journal"));
     comments(w);
     Map<String, String> create = Map.of("operation", "tokens.create");
@@ -145,7 +145,7 @@ class WorkspaceTest {
   }
 
   @Test
-  void aWorkspaceGoesBackAndIsCopied(Workspace workspace, WorkspaceClient w) {
+  void aWorkspaceIsRestoredAndCopied(Workspace workspace, WorkspaceClient w) {
     w.tokens().create(new CreateTokenRequest().setComment("kept"));
     workspace.checkpoint("with-a-token");
     w.tokens().create(new CreateTokenRequest().setComment("undone"));
@@ -165,7 +165,7 @@ class WorkspaceTest {
   }
 
   @Test
-  void theDefaultWorkspaceIsThereToo(Server server) {
+  void theDefaultWorkspaceIsAvailable(Server server) {
     Workspace workspace = server.defaultWorkspace();
     var config =
         new DatabricksConfig()
@@ -179,7 +179,7 @@ class WorkspaceTest {
 
   @Test
   @DapiMock(conf = {"maxTokenLifetimeDays=7", "enableTokensConfig=true"})
-  void theMethodsAnnotationWins(WorkspaceClient w) {
+  void theMethodsAnnotationTakesPrecedence(WorkspaceClient w) {
     assertThrows(
         BadRequest.class, () -> w.tokens().create(new CreateTokenRequest().setLifetimeSeconds(8L * 24 * 3600)));
   }
@@ -188,7 +188,7 @@ class WorkspaceTest {
   @DapiMock(tier = "standard")
   class OnTheStandardPlan {
     @Test
-    void theEnclosingClasssAnnotationCountsToo(Workspace workspace) {
+    void theEnclosingClasssAnnotationAppliesToo(Workspace workspace) {
       assertEquals("standard", workspace.call("GET", "/behaviour", null).path("tier").asText());
       Map<String, ?> tooLong = Map.of("lifetime_seconds", 91L * 24 * 3600);
       var create = Map.of("as", "admin@example.com", "method", "POST", "path", "/api/2.0/token/create", "body", tooLong);
@@ -200,7 +200,7 @@ class WorkspaceTest {
   @DapiMock(template = "leaky")
   class InALeakyWorld {
     @Test
-    void aTemplateIsInIt(Workspace workspace) {
+    void aTemplateFillsTheWorkspace(Workspace workspace) {
       assertTrue(workspace.tokens().list().size() > 5);
     }
 
@@ -223,7 +223,7 @@ class WorkspaceTest {
   }
 
   @Test
-  void whatAClientMayNotDoIsRefused(DatabricksConfig config, WorkspaceClient w) {
+  void whatAClientMustNotDoIsRefused(DatabricksConfig config, WorkspaceClient w) {
     CreateTokenResponse token = w.tokens().create(new CreateTokenRequest());
     var other = new WorkspaceClient(config.setToken(token.getTokenValue()));
     other.currentUser().me(new MeRequest());

@@ -4,7 +4,7 @@ use crate::domain::Denial;
 use crate::domain::authorize::{Demand, Parties, Step};
 use crate::domain::explain::{Explanation, RefusedRequest, Remedy, RemedyStep};
 use crate::domain::settings::ErrorTexts;
-use crate::http::error::{ApiError, wire};
+use crate::http::error::wire;
 use crate::http::redaction;
 
 /// Why a request was refused whose checks these are; with the request's id and the texts in which it was told.
@@ -16,7 +16,7 @@ pub fn why(
     (request_id, texts): (&str, ErrorTexts),
 ) -> Explanation {
     let step = trace.last().filter(|step| !step.passed);
-    let message = redaction::line(&wire(&ApiError::Denied(denial.clone()), request_id, texts).text());
+    let message = redaction::line(&wire(&denial.clone().into(), texts).text(request_id));
     let because = match denial {
         Denial::OAuth(refusal) => refusal.cause(),
         _ => step.map(|step| step.because.as_str()),
