@@ -1,4 +1,4 @@
-//! Why was it refused, would it be, and what if things were different (spec §7).
+//! `explain`, dry runs and what-if questions: why a request was refused, and what a change would alter.
 
 use std::collections::BTreeSet;
 
@@ -162,7 +162,7 @@ async fn what_if_names_whose_permission_would_be_another(world: World) {
     let inner = world.add_principal(PrincipalKind::Group, "inner").await;
     let workspace = world.workspace().await;
     let mut writer = world.service.store().write(Lock::Workspace(workspace.id)).await.unwrap();
-    // A circle, too.
+    // Groups that contain each other work, too.
     for (group, member) in [(team, inner), (inner, team), (inner, ids[1]), (inner, ids[2]), (inner, robot_id)] {
         writer.put_member(workspace.account, group, member).await.unwrap();
     }

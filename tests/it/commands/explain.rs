@@ -90,9 +90,9 @@ fn requests_are_shown_verified_and_counted_by_commands() {
     follower.wait().unwrap();
 }
 
-/// Whoever disables tokens is told which admins that locks out, and how they come back.
+/// Disabling tokens logs which admins are locked out, and how they get back in.
 #[test]
-fn a_lock_out_is_in_the_log() {
+fn locking_admins_out_is_logged() {
     let server = start(&MEMORY);
     let ask = |method: &str, path: &str, body: &Value| -> Value {
         let headers = format!("Host: {}\r\nAuthorization: Bearer {ADMIN}", server.address());
@@ -112,13 +112,16 @@ fn a_lock_out_is_in_the_log() {
     let (_, log, _) = server.stop("TERM");
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
     let name = robot["applicationId"].as_str().unwrap();
-    assert!(warnings.len() == 1 && warnings[0].contains(&format!("no OAuth secret to get in with: {name}. ")), "{log}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains(&format!("because they have no OAuth secret: {name}. ")),
+        "{log}"
+    );
     assert!(warnings[0].contains("/_mock/v1/workspaces/3274327432743274/conf"), "{log}");
 }
 
 /// A child of `exec` inherits the variable, and is refused with another workspace's token.
 #[test]
-fn an_inherited_workspace_id_is_found_out() {
+fn an_inherited_workspace_id_is_explained() {
     let server = start(&MEMORY);
     let made = server.run(&["call", "workspaces.create", "--json", r#"{"id": 42, "port": 0}"#]).unwrap();
     let fork = server.run(&["call", "workspaces.fork", "--json", r#"{"id": 43}"#]).unwrap();
