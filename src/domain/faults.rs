@@ -237,8 +237,8 @@ pub struct FaultRequest {
     pub effect: Effect,
 }
 
-/// How many matching requests fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many matching requests fail. It is only serialized for its default in the JSON Schema: `null`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Times {
     All,
     Only(u32),
