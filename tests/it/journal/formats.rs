@@ -31,26 +31,22 @@ async fn curl_commands_do_the_same_again() {
         words,
         [
             "-sS",
-            "-X",
-            "POST",
+            "http://h:1/api/2.0/token/create?a=%27b",
             "-H",
             "Authorization: Bearer T",
             "-H",
             "content-type: text/json",
             "--data-raw",
             r#"{"comment": "it's $HOME `id`"}"#,
-            "http://h:1/api/2.0/token/create?a=%27b",
             "-sS",
             "-I",
             "http://127.0.0.1:3274/api/2.0/token/list",
             "-sS",
-            "-X",
-            "POST",
+            "http://127.0.0.1:3274/oidc/v1/token",
             "-u",
             "I:S",
             "--data-raw",
             "grant_type=client_credentials&scope=all-apis",
-            "http://127.0.0.1:3274/oidc/v1/token",
         ]
     );
 }
@@ -105,7 +101,7 @@ async fn an_http_archive_has_the_form_that_tools_read() {
 }
 
 #[tokio::test]
-async fn a_census_tells_who_comes_with_what() {
+async fn a_census_counts_clients_and_their_credentials() {
     let world = World::new(Backend::Memory).await;
     let (_, alice) = world.user_with_token("alice@example.com").await;
     let bearer = |token: &str| format!("Bearer {token}");

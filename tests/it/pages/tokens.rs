@@ -6,14 +6,14 @@ use serde_json::json;
 use super::{REVOKE, TOKENS};
 use crate::support::{Answer, DAY_MS, ME, World, goes_to, on_every_store, shows};
 
-on_every_store!(a_token_is_made_shown_once_and_revoked, a_form_that_is_sent_again_makes_no_second_token,);
+on_every_store!(a_token_is_created_shown_once_and_revoked, a_form_that_is_sent_again_creates_no_second_token,);
 
-async fn a_token_is_made_shown_once_and_revoked(world: World) {
+async fn a_token_is_created_shown_once_and_revoked(world: World) {
     world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
-    shows(&browser.get(TOKENS).await, 200, &["You have no token that works."]);
+    shows(&browser.get(TOKENS).await, 200, &["You have no personal access tokens."]);
     let made = browser.submit(TOKENS, &[("comment", "laptop"), ("days", "30"), ("scopes", "scim, sql")]).await;
-    shows(&made, 200, &["it is not shown again", "30 days", "90 days", "scim, sql"]);
+    shows(&made, 200, &["it will not be shown again", "30 days", "90 days", "scim, sql"]);
     let (_, rest) = made.text.split_once("readonly value=\"").unwrap();
     let value = rest.split('"').next().unwrap();
     assert_eq!(world.client(value).get(ME).await.status, 200);
@@ -22,7 +22,7 @@ async fn a_token_is_made_shown_once_and_revoked(world: World) {
     world.admin().advance(&json!({ "by": "29d" })).await;
     shows(&browser.get(TOKENS).await, 200, &["laptop", "1 day<", "61 days"]);
     world.admin().advance(&json!({ "by": "1d" })).await;
-    shows(&browser.get(TOKENS).await, 200, &["You have no token that works."]);
+    shows(&browser.get(TOKENS).await, 200, &["You have no personal access tokens."]);
 
     for (days, why) in [("731", "730"), ("0", "Invalid timeout: 0"), ("soon", "lifetime_seconds")] {
         let answer = browser.submit(TOKENS, &[("comment", "kept"), ("days", days), ("scopes", "")]).await;
@@ -43,7 +43,7 @@ async fn a_token_is_made_shown_once_and_revoked(world: World) {
     shows(&again, 404, &["role=\"alert\"", "does not exist"]);
 }
 
-async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
+async fn a_form_that_is_sent_again_creates_no_second_token(world: World) {
     world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
     let number_of = |page: &Answer| {
@@ -57,7 +57,7 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
         shows(&browser.submit(TOKENS, &form("731")).await, 400, &["730"]);
     }
     let made = browser.submit(TOKENS, &form("30")).await;
-    shows(&made, 200, &["it is not shown again"]);
+    shows(&made, 200, &["it will not be shown again"]);
     let value = made.text.split("readonly value=\"").nth(1).unwrap().split('"').next().unwrap();
     for _ in 0..2 {
         let again = browser.submit(TOKENS, &form("30")).await;
@@ -69,17 +69,17 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
         assert!(!again.text.contains(value) && !again.text.contains("readonly"), "{again:?}");
     }
     assert_eq!(world.client(value).own_ids().await.len(), 1);
-    // The number is this browser's: another one's form of the same number is another form.
+    // The form number belongs to this browser; the same number in another browser is another form.
     let mut other = world.browser_of("eva@example.com").await;
     other.get(TOKENS).await;
-    shows(&other.submit(TOKENS, &form("30")).await, 200, &["it is not shown again"]);
+    shows(&other.submit(TOKENS, &form("30")).await, 200, &["it will not be shown again"]);
 
-    // Two clicks at once, through whichever process.
+    // Two clicks at once, possibly through two processes.
     let (id, cookie) = (world.workspace().await.id, PageCookie::parse(&browser.cookies["dapi_mock_3274"]).unwrap());
     let hash = cookie.form_hash("another");
     let (one, two) = tokio::join!(world.service.claim_form(id, &hash), world.service.claim_form(id, &hash));
     assert_ne!(one.unwrap(), two.unwrap());
-    // It is remembered as long as a browser stays signed in.
+    // The number is remembered as long as a browser stays signed in.
     let kept = async || world.service.store().read().await.unwrap().find_page_session(&hash).await.unwrap().is_some();
     world.clock.advance(DAY_MS / 2 + 1);
     assert!(kept().await);

@@ -5,9 +5,12 @@ use serde_json::json;
 use super::{behind, commands, console, opened, own, value_of};
 use crate::support::{World, on_every_store};
 
-on_every_store!(the_clock_moves_and_tells_what_happened, what_the_clock_refuses_is_told_and_kept_in_the_form,);
+on_every_store!(
+    the_clock_advances_and_the_page_lists_what_happened,
+    what_the_clock_refuses_is_shown_and_kept_in_the_form,
+);
 
-async fn the_clock_moves_and_tells_what_happened(world: World) {
+async fn the_clock_advances_and_the_page_lists_what_happened(world: World) {
     let mut browser = opened(&world).await;
     world.admin().create(&json!({"comment": "nightly", "lifetime_seconds": 3600})).await;
     let page = browser.shown(&console("clock")).await;
@@ -27,7 +30,7 @@ async fn the_clock_moves_and_tells_what_happened(world: World) {
     );
     let id = own(&world, "workspaces").await["workspaces"][0]["id"].as_str().unwrap().to_owned();
     let command = format!(
-        "curl -sS 'http://127.0.0.1:3274/_mock/v1/workspaces/{id}/clock/advance' -H 'Content-Type: application/json' -d '{{\"by\":\"1h\"}}'"
+        "curl -sS 'http://127.0.0.1:3274/_mock/v1/workspaces/{id}/clock/advance' -H 'Content-Type: application/json' --data-raw '{{\"by\":\"1h\"}}'"
     );
     assert_eq!(commands(notice), [command], "what was done is what is shown");
     let again = browser.shown(&console("clock")).await;
@@ -36,24 +39,24 @@ async fn the_clock_moves_and_tells_what_happened(world: World) {
 
     let until = value_of(&again, "until").to_owned();
     assert_eq!(until, "token.vacuumed");
-    assert!(browser.change(&console("clock"), &[("until", &until)]).await.text.contains("left the lists"));
+    assert!(browser.change(&console("clock"), &[("until", &until)]).await.text.contains("disappeared from lists"));
     assert_eq!(own(&world, "workspaces/default/clock").await["now"]["rfc3339"], "2026-12-24T09:00:00.000Z");
     for (target, now) in [("2w", "2027-01-07T09:00:00.000Z"), ("2027-01-08T00:00:00Z", "2027-01-08T00:00:00.000Z")] {
         browser.change(&console("clock"), &[("target", target)]).await;
         assert_eq!(own(&world, "workspaces/default/clock").await["now"]["rfc3339"], now);
     }
-    for (mode, says) in [("frozen", "stands still"), ("offset", "is set forward")] {
+    for (mode, says) in [("frozen", "The clock is <b>frozen</b>"), ("offset", "runs at an <b>offset</b>")] {
         assert!(browser.change(&console("clock"), &[("mode", mode)]).await.text.contains(says));
         assert_eq!(own(&world, "workspaces/default/clock").await["mode"], mode);
     }
 }
 
-async fn what_the_clock_refuses_is_told_and_kept_in_the_form(world: World) {
+async fn what_the_clock_refuses_is_shown_and_kept_in_the_form(world: World) {
     let mut browser = opened(&world).await;
     for (field, text, says) in [
-        ("target", "yesterday", "is no span of time"),
+        ("target", "yesterday", "invalid duration"),
         ("target", "2020-01-01T00:00:00Z", "forward"),
-        ("by", "-1d", "is no span of time"),
+        ("by", "-1d", "invalid duration"),
         ("until", "doomsday", "until: unknown event"),
         ("mode", "backwards", "expected real, offset or frozen"),
     ] {

@@ -11,7 +11,7 @@ use crate::support::{Browser, LIST, World, on_every_store};
 on_every_store!(
     a_refused_request_says_why,
     the_journal_is_emptied_after_a_question,
-    tombstones_tell_what_ended_a_token,
+    tombstones_show_what_ended_a_token,
     the_audit_log_is_paged_from_its_newest_event,
     long_lists_are_paged,
     faults_are_armed_seen_and_cleared,
@@ -32,7 +32,7 @@ async fn a_refused_request_says_why(world: World) {
     let page = browser.shown(one).await;
     assert!(page.contains("Why it was refused") && page.contains("Use a live token of this workspace"), "{page}");
     let decided = behind(&page, "<tr class=\"decided\">").split("</tr>").next().unwrap();
-    assert!(decided.contains("token known") && decided.contains("this decided"), "{decided}");
+    assert!(decided.contains("token known") && decided.contains("refused"), "{decided}");
     assert!(page.contains("Invalid access token.") && page.contains("$DATABRICKS_TOKEN"), "{page}");
     assert!(!page.contains(UNKNOWN), "{page}");
     for command in commands(&page) {
@@ -51,7 +51,7 @@ async fn a_refused_request_says_why(world: World) {
     }
     let refused = browser.get(&format!("{}?status=many", console("requests"))).await;
     assert_eq!((refused.status.as_u16(), value_of(&refused.text, "status")), (400, "many"));
-    // A token that somebody pastes into a field goes neither into the page nor into its command.
+    // A token pasted into a field appears neither on the page nor in its command.
     for tab in ["requests", "tokens", "audit"] {
         for field in ["path", "owner", "actor"] {
             let answer = browser.get(&format!("{}?{field}={UNKNOWN}", console(tab))).await;
@@ -73,7 +73,7 @@ async fn the_journal_is_emptied_after_a_question(world: World) {
     assert_eq!(kept().await, 0);
 }
 
-async fn tombstones_tell_what_ended_a_token(world: World) {
+async fn tombstones_show_what_ended_a_token(world: World) {
     let mut browser = opened(&world).await;
     let (_, id) = world.admin().create(&json!({"comment": "by hand"})).await;
     world.admin().post("/api/2.0/token/delete", &json!({"token_id": id})).await;
@@ -84,7 +84,7 @@ async fn tombstones_tell_what_ended_a_token(world: World) {
     let by_hand = rows.iter().find(|row| row.contains("by hand")).unwrap();
     assert!(by_hand.contains("by its owner, <bdi>admin@example.com"), "{by_hand}");
     let alone = rows.iter().position(|row| row.contains("left alone")).unwrap();
-    assert!(rows[alone].contains("Nobody used it for 90 days") && rows[alone].contains("2027-02-22 08:00"), "{ended}");
+    assert!(rows[alone].contains("unused for 90 days") && rows[alone].contains("2027-02-22 08:00"), "{ended}");
     assert!(alone < rows.iter().position(|row| row.contains("by hand")).unwrap(), "what ended last comes first");
     for (query, found) in [
         ("state=live", 0),
@@ -119,7 +119,7 @@ async fn the_audit_log_is_paged_from_its_newest_event(world: World) {
     assert_eq!(browser.get(&format!("{}?before=soon", console("audit"))).await.status, 400);
 }
 
-/// The rows of all pages of a list, page by page, by what stands between two texts in each.
+/// All pages of a list, each as what stands between two texts in its rows.
 async fn all_pages(browser: &mut Browser<'_>, first: &str, around: (&str, &str)) -> Vec<Vec<String>> {
     let (mut pages, mut next) = (Vec::new(), Some(first.to_owned()));
     while let Some(path) = next {
@@ -137,7 +137,7 @@ async fn all_pages(browser: &mut Browser<'_>, first: &str, around: (&str, &str))
 async fn long_lists_are_paged(world: World) {
     let eva = world.add_user("eva@example.com").await;
     for number in 0..250 {
-        // Several of each instant.
+        // Several tokens share each instant.
         let age = 1000 * ((250 - number) / 3);
         let made = |token: &mut Token| {
             token.comment = format!("no-{number:03}");
@@ -155,7 +155,7 @@ async fn long_lists_are_paged(world: World) {
     assert_eq!(numbers, (0..250).collect::<Vec<_>>(), "each once");
     assert!(browser.shown(&path).await.contains("250 tokens"));
     assert_eq!(browser.get(&format!("{path}&page_token=soon")).await.status, 400);
-    // A page goes on where it was although the token there has gone.
+    // Paging continues although the token at its position was deleted.
     let list = async |query: &str| own(&world, &format!("workspaces/default/tokens?state=live&limit=2{query}")).await;
     let first = list("").await;
     let next = format!("&page_token={}", first["next_page_token"].as_str().unwrap());
@@ -180,7 +180,7 @@ async fn long_lists_are_paged(world: World) {
     let all = own(&world, "workspaces?q=sandbox").await;
     let ids: Vec<&str> = all["workspaces"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
     assert_eq!(pages.concat(), ids);
-    assert!(browser.shown(&format!("{}?q=nowhere", console("workspaces"))).await.contains("no such workspace"));
+    assert!(browser.shown(&format!("{}?q=nowhere", console("workspaces"))).await.contains("No workspaces match"));
     assert!(own(&world, "workspaces?page_token=soon").await["error"].is_string());
 
     for number in 0..60 {
@@ -202,7 +202,7 @@ async fn faults_are_armed_seen_and_cleared(world: World) {
     let mut browser = opened(&world).await;
     let path = console("faults");
     let page = browser.shown(&path).await;
-    assert!(page.contains("None: every request is answered"), "{page}");
+    assert!(page.contains("None: requests are answered normally"), "{page}");
     let wrong = browser.submit(&path, &[("name", "rate_limited"), ("times", "many"), ("path", "/api/*")]).await;
     assert_eq!((wrong.status.as_u16(), value_of(&wrong.text, "times")), (400, "many"));
     assert_eq!(value_of(&wrong.text, "path"), "/api/*");

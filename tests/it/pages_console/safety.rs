@@ -2,18 +2,17 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use dapi_mock::control::Access;
-use dapi_mock::http::SignInPolicy;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{check_command, commands, console, opened, own, value_of};
 use crate::support::{Answer, Backend, LIST, World, on_every_store, shows};
+use dapi_mock::web::access::{Access, SignInPolicy};
 
 on_every_store!(
     every_page_is_there_and_about_its_workspace,
     a_form_that_is_sent_again_changes_nothing,
-    forms_of_others_change_nothing,
+    forms_from_other_browsers_and_sites_change_nothing,
     hostile_text_stays_text,
 );
 
@@ -69,13 +68,13 @@ async fn a_form_that_is_sent_again_changes_nothing(world: World) {
         let after = state().await;
         assert_ne!(before, after, "{tab}");
         let again = browser.submit(&console(tab), &fields).await;
-        shows(&again, 409, &["role=\"alert\"", "This form was sent before"]);
+        shows(&again, 409, &["role=\"alert\"", "This form was already sent"]);
         assert_eq!(state().await, after, "{tab}");
         assert!(!again.text.contains("DATABRICKS_TOKEN='"), "{again:?}");
     }
 }
 
-async fn forms_of_others_change_nothing(world: World) {
+async fn forms_from_other_browsers_and_sites_change_nothing(world: World) {
     let (mut browser, mut other) = (opened(&world).await, opened(&world).await);
     world.admin().get(LIST).await;
     let state = async || {
@@ -156,8 +155,8 @@ async fn hostile_text_stays_text(world: World) {
             ("faults", vec![("name", text), ("times", text), ("path", text), ("principal", text)]),
             ("faults", vec![("clear", text)]),
             ("workspaces", vec![("action", "create"), ("name", text), ("ttl", text)]),
-            ("workspaces", vec![("action", "keep"), ("checkpoint", text)]),
-            ("workspaces", vec![("action", "forget"), ("checkpoint", text)]),
+            ("workspaces", vec![("action", "save-checkpoint"), ("checkpoint", text)]),
+            ("workspaces", vec![("action", "delete-checkpoint"), ("checkpoint", text)]),
             ("workspaces", vec![("action", "reset"), ("to", text)]),
         ] {
             harmless(tab, &browser.submit(&console(tab), &fields).await);
@@ -170,7 +169,7 @@ async fn hostile_text_stays_text(world: World) {
 
 fn harmless(page: &str, answer: &Answer) {
     assert_ne!(answer.status, 500, "{page}: {answer:?}");
-    // The head is the same everywhere, and has the one script and the one style that there may be.
+    // The head is the same on every page, and has the only script and the only style.
     let text = answer.text.split_once("</head>").map_or(answer.text.as_str(), |(_, body)| body);
     for hostile in ["<script", "<style", "<img", "<b onmouseover"] {
         assert!(!text.contains(hostile), "{page}: {text}");
@@ -182,7 +181,7 @@ fn harmless(page: &str, answer: &Answer) {
 #[tokio::test]
 async fn with_a_key_the_console_asks_for_a_session_and_shows_no_key() {
     let mut world = World::new(Backend::Memory).await;
-    world.set_access(Access::new(true, Some(KEY), false, true), SignInPolicy::Key(Sha256::digest(KEY).into()));
+    world.set_access(Access::with_key(KEY), SignInPolicy::Key(Sha256::digest(KEY).into()));
     let mut browser = opened(&world).await;
     for tab in TABS {
         let answer = browser.get(&console(tab)).await;
@@ -208,8 +207,7 @@ async fn with_a_key_the_console_asks_for_a_session_and_shows_no_key() {
 #[tokio::test]
 async fn the_console_is_closed_where_the_control_api_is() {
     let mut world = World::new(Backend::Memory).await;
-    for (access, status) in [(Access::new(false, None, true, true), 404), (Access::new(true, None, false, false), 403)]
-    {
+    for (access, status) in [(Access::Off, 404), (Access::Closed, 403)] {
         world.set_access(access, SignInPolicy::Open(None));
         let mut browser = opened(&world).await;
         for tab in TABS {

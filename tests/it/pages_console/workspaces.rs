@@ -6,13 +6,13 @@ use super::{behind, commands, console, opened, own};
 use crate::support::{LIST, World, goes_to, on_every_store};
 
 on_every_store!(
-    a_workspace_is_made_and_its_token_shown_once,
-    a_workspace_is_copied_kept_and_put_back,
+    a_workspace_is_created_and_its_token_shown_once,
+    a_workspace_is_forked_saved_and_restored,
     a_workspace_is_deleted_after_a_question_but_not_the_default_one,
-    whoever_is_locked_out_turns_tokens_on,
+    a_locked_out_admin_enables_tokens,
 );
 
-async fn a_workspace_is_made_and_its_token_shown_once(world: World) {
+async fn a_workspace_is_created_and_its_token_shown_once(world: World) {
     let mut browser = opened(&world).await;
     let path = console("workspaces");
     let fields = [("action", "create"), ("name", "mine"), ("template", "leaky"), ("ttl", "2h")];
@@ -34,21 +34,21 @@ async fn a_workspace_is_made_and_its_token_shown_once(world: World) {
     let counted = format!("data-label=\"Live tokens\">{}<", made["live_tokens"]);
     assert!(made["live_tokens"].as_u64().unwrap() > 1 && row.contains(&counted), "{row}");
 
-    for (field, text, says) in [("ttl", "soon", "is no span of time"), ("template", "none", "there are leaky")] {
+    for (field, text, says) in [("ttl", "soon", "invalid duration"), ("template", "none", "there are leaky")] {
         let answer = browser.submit(&path, &[("action", "create"), ("name", "kept"), (field, text)]).await;
         assert_eq!(answer.status, 400, "{answer:?}");
         assert!(answer.text.contains(says) && answer.text.contains("value=\"kept\""), "{answer:?}");
     }
 }
 
-async fn a_workspace_is_copied_kept_and_put_back(world: World) {
+async fn a_workspace_is_forked_saved_and_restored(world: World) {
     let mut browser = opened(&world).await;
     let path = console("workspaces");
     let copy = browser.change(&path, &[("action", "fork"), ("name", "copy")]).await.text;
     assert!(copy.contains("export DATABRICKS_TOKEN=") && copy.contains("/fork"), "{copy}");
 
-    browser.change(&path, &[("action", "keep"), ("checkpoint", "before")]).await;
-    assert_eq!(browser.submit(&path, &[("action", "keep"), ("checkpoint", "a/b c")]).await.status, 400);
+    browser.change(&path, &[("action", "save-checkpoint"), ("checkpoint", "before")]).await;
+    assert_eq!(browser.submit(&path, &[("action", "save-checkpoint"), ("checkpoint", "a/b c")]).await.status, 400);
     world.admin().create(&json!({"comment": "soon undone"})).await;
     let live = async || own(&world, "workspaces/default").await["live_tokens"].as_u64().unwrap();
     let reset = [("action", "reset"), ("to", "before")];
@@ -62,10 +62,10 @@ async fn a_workspace_is_copied_kept_and_put_back(world: World) {
     assert_eq!(live().await, 1);
     assert_eq!(browser.submit(&path, &[("action", "reset"), ("to", "never"), ("confirm", "yes")]).await.status, 404);
 
-    let forget = [("action", "forget"), ("checkpoint", "before")];
-    assert!(browser.submit(&path, &forget).await.text.contains("Forget this checkpoint?"));
+    let forget = [("action", "delete-checkpoint"), ("checkpoint", "before")];
+    assert!(browser.submit(&path, &forget).await.text.contains("Delete this checkpoint?"));
     browser.change(&path, &[forget[0], forget[1], ("confirm", "yes")]).await;
-    assert!(!browser.shown(&path).await.contains("Forget before"));
+    assert!(!browser.shown(&path).await.contains("Delete before"));
     assert_eq!(browser.submit(&path, &[("action", "nonsense")]).await.status, 200);
 }
 
@@ -81,13 +81,13 @@ async fn a_workspace_is_deleted_after_a_question_but_not_the_default_one(world: 
     assert_eq!(browser.get(path).await.status, 404);
 
     let path = console("workspaces");
-    assert!(browser.shown(&path).await.contains("The default workspace stays"));
+    assert!(browser.shown(&path).await.contains("The default workspace cannot be deleted"));
     let refused = browser.submit(&path, &[("action", "delete"), ("confirm", "yes")]).await;
     assert_eq!(refused.status, 400);
     assert!(behind(&refused.text, "role=\"alert\">").contains("default"), "{refused:?}");
 }
 
-async fn whoever_is_locked_out_turns_tokens_on(world: World) {
+async fn a_locked_out_admin_enables_tokens(world: World) {
     world.set_conf("enableTokensConfig", "false").await;
     assert_eq!(world.admin().get(LIST).await.status, 404);
     let mut browser = opened(&world).await;

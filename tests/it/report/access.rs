@@ -3,14 +3,14 @@
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::cli::surface;
-use dapi_mock::control::Access;
-use dapi_mock::control::routes::{ROUTES, Who};
+use dapi_mock::control::route::Who;
+use dapi_mock::control::routes::ROUTES;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::oauth::{ClientSecret, Secret};
 use dapi_mock::domain::{AccountId, PrincipalId, Workspace};
-use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::Lock;
+use dapi_mock::web::access::{Access, SignInPolicy};
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -103,13 +103,8 @@ async fn only_account_admins_by_oauth_are_let_in() {
     let body = json!({"tokens": [{"workspace_id": 1, "token_id": "none"}]});
     let console: Vec<_> = ROUTES.iter().filter(|route| route.who == Who::AccountAdmin).collect();
     assert_eq!(console.len(), 3);
-    // With the control API open, behind a key, closed, and off: it makes no difference to the account console.
-    for access in [
-        Access::Open,
-        Access::new(true, Some("key"), false, false),
-        Access::new(true, None, false, false),
-        Access::new(false, None, true, false),
-    ] {
+    // Whether the control API is open, requires a key, is locked or off makes no difference to the account console.
+    for access in [Access::Open, Access::with_key("key"), Access::Closed, Access::Off] {
         let router = surface(&world.service, access.clone(), SignInPolicy::Open(None), None);
         let ask = async |method: &Method, path: &str, token: Option<&str>, more: (&str, &str)| {
             let client = token.map_or_else(|| world.anonymous(), |token| world.client(token));
@@ -132,7 +127,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
             let page = ("origin", "http://evil.example.com");
             assert_eq!(ask(&route.method, &path, Some(&account_admin), page).await.0, 403, "{path}");
         }
-        // The operator's route beside them is the operator's.
+        // The statistics beside them are for the operator only.
         let statistics = format!("/v1/accounts/{}/token-report/statistics", account());
         let (status, _) = ask(&Method::GET, &statistics, Some(&account_admin), ("x", "")).await;
         assert_eq!(status == 200, matches!(access, Access::Open), "{access}");
