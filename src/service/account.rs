@@ -35,7 +35,7 @@ impl Service {
         let mut reader = self.store.read().await?;
         let workspace = find_workspace(&mut reader, call, id).await?;
         let assigned = reader.list_direct_assignments(&workspace, None).await?;
-        Ok(assigned.into_iter().map(|(principal, admin)| (principal, WorkspacePermission::of(admin))).collect())
+        Ok(assigned.into_iter().map(|(principal, admin)| (principal, admin.into())).collect())
     }
 
     /// Assigns a principal of the account to a workspace. `None` removes it, as its deletion in the workspace does.
@@ -56,7 +56,7 @@ impl Service {
         let found = writer.find_principal(workspace.account, principal).await?;
         let found = found.filter(|found| found.local_to.is_none()).ok_or(Denial::PrincipalNotFound(principal))?;
         let assigned = writer.list_direct_assignments(&workspace, Some(principal)).await?;
-        let before = assigned.first().map(|(_, admin)| WorkspacePermission::of(*admin));
+        let before = assigned.first().map(|(_, admin)| WorkspacePermission::from(*admin));
         match permission {
             Some(permission) => {
                 if before.is_none() {

@@ -241,7 +241,7 @@ impl Service {
             autoscope_days: workspace.behaviour.autoscope_days,
         };
         let plan = plan_create(&request, facts, now)?;
-        writer.insert_token(&plan.into_token(workspace.id, value, admin.id, admin.id, &admin.name)).await?;
+        writer.insert_token(&plan.into_token(workspace.id, value, admin.id, (admin.id, &admin.name))).await?;
         Ok(Some(admin))
     }
 

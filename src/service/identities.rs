@@ -64,7 +64,7 @@ impl Service {
         let found = self.store.read().await?.find_assigned(&caller.workspace, caller.id).await?;
         let found = found.ok_or_else(|| Denial::org(caller.workspace.id))?;
         let everybody = Some(caller.workspace.users_group);
-        Ok(Entry::surrounded(everybody, found, &caller.standing.reach, Vec::new()))
+        Ok(Entry::surrounded(everybody, found, &caller.standing.memberships, Vec::new()))
     }
 
     /// A principal, and how much of it the caller may see.
@@ -115,12 +115,13 @@ impl Service {
             writer.put_assignment(workspace.id, principal.id, &draft.assignment()).await?;
         }
         let action = match kind {
-            PrincipalKind::Group => Action::set_group(principal, true),
+            PrincipalKind::Group => Action::on_group("createGroup", principal),
             PrincipalKind::User | PrincipalKind::ServicePrincipal => Action::add(principal),
         };
         self.record(&mut writer, call.entry_in(directory, action)).await?;
         if directory == Directory::Account && principal.account_admin {
-            self.record(&mut writer, call.entry_in(directory, Action::set_account_admin(principal, true))).await?;
+            self.record(&mut writer, call.entry_in(directory, Action::on_principal("setAccountAdmin", principal)))
+                .await?;
         }
         let members = MemberChange { before: &BTreeSet::new(), after: &draft.members };
         self.store_members(&mut writer, at, principal, members).await?;
@@ -177,11 +178,13 @@ impl Service {
             writer.put_assignment_attributes(workspace.id, principal.id, &after.assignment()).await?;
         }
         if after.active != before.active {
-            self.record(writer, call.entry_in(directory, Action::set_active(principal, after.active))).await?;
+            let name = if after.active { "activateUser" } else { "deactivateUser" };
+            self.record(writer, call.entry_in(directory, Action::on_principal(name, principal))).await?;
         }
         let admin = principal.account_admin;
         if admin != before.principal.account_admin {
-            self.record(writer, call.entry_in(directory, Action::set_account_admin(principal, admin))).await?;
+            let name = if admin { "setAccountAdmin" } else { "removeAccountAdmin" };
+            self.record(writer, call.entry_in(directory, Action::on_principal(name, principal))).await?;
         }
         let members = MemberChange { before: &before.members, after: &after.members };
         self.store_members(writer, at, principal, members).await
@@ -205,9 +208,11 @@ impl Service {
             } else {
                 writer.remove_member(workspace.account, group.id, *id).await?;
             }
-            self.record(writer, call.entry_in(directory, Action::set_member(group, &member, is_member))).await?;
+            let name = if is_member { "addPrincipalToGroup" } else { "removePrincipalFromGroup" };
+            self.record(writer, call.entry_in(directory, Action::on_member(name, group, &member))).await?;
             if group.id == workspace.admins_group {
-                self.record(writer, call.entry(Action::set_admin(&member, is_member))).await?;
+                let name = if is_member { "setAdmin" } else { "removeAdmin" };
+                self.record(writer, call.entry(Action::on_principal(name, &member))).await?;
             }
         }
         Ok(())
@@ -320,7 +325,7 @@ impl Service {
 
 fn removal(principal: &Principal) -> Action {
     match principal.kind {
-        PrincipalKind::Group => Action::set_group(principal, false),
+        PrincipalKind::Group => Action::on_group("removeGroup", principal),
         PrincipalKind::User | PrincipalKind::ServicePrincipal => Action::delete(principal),
     }
 }
@@ -385,13 +390,13 @@ pub(super) async fn with_groups(
     members: Vec<Member>,
 ) -> Result<Entry, StoreError> {
     let workspace = &at.call.caller.workspace;
-    let (everybody, reach) = match at.directory {
+    let (everybody, memberships) = match at.directory {
         Directory::Workspace => {
-            (Some(workspace.users_group), reader.workspace_memberships(workspace, found.0.id).await?.reach)
+            (Some(workspace.users_group), reader.workspace_memberships(workspace, found.0.id).await?.memberships)
         }
         Directory::Account => (None, reader.account_memberships(workspace.account, found.0.id).await?),
     };
-    Ok(Entry::surrounded(everybody, found, &reach, members))
+    Ok(Entry::surrounded(everybody, found, &memberships, members))
 }
 
 /// The principal of the account that has this name but is not in the workspace.

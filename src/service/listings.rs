@@ -41,7 +41,7 @@ impl Service {
         let IdentityList { collection: Collection { directory, kind }, query, shown } = list;
         let at = DirectoryCall { call, directory };
         let sight = at.sight();
-        let is_visible = |name| sight.reaches(name);
+        let is_visible = |name| sight.includes(name);
         let shown = RelatedAttributes {
             groups: shown.groups && is_visible("groups"),
             members: shown.members && is_visible("members") && kind == PrincipalKind::Group,

@@ -75,7 +75,7 @@ impl Service {
         }
         let live = Visibility::new(&workspace.behaviour, call.caller.now);
         for owner in writer.list_token_owners(workspace.id, live).await? {
-            if !loses_tokens(loss, removed.contains(&owner)) {
+            if !loses_tokens(loss, owner, removed) {
                 continue;
             }
             if writer.workspace_memberships(workspace, owner).await?.token_permission().is_some() {

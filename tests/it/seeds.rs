@@ -1,4 +1,4 @@
-//! Seeds: worlds as text (spec §7).
+//! Seeds: worlds described as text.
 
 use axum::http::Method;
 use dapi_mock::domain::seeds;
@@ -10,7 +10,7 @@ use crate::support::{ADMIN_TOKEN, DAY_MS, MANAGED, START, USERS, World, command,
 on_every_store!(
     a_seed_is_a_world,
     a_seed_only_adds,
-    what_cannot_be_is_refused_with_its_place_and_adds_nothing,
+    an_impossible_seed_is_refused_with_its_location_and_adds_nothing,
     an_export_makes_the_same_world_again,
     a_reset_goes_back_to_the_seed,
     a_population_has_exact_shares,
@@ -135,7 +135,7 @@ async fn a_seed_only_adds(world: World) {
     assert_eq!(conf["maxTokenLifetimeDays"], "7");
 }
 
-async fn what_cannot_be_is_refused_with_its_place_and_adds_nothing(world: World) {
+async fn an_impossible_seed_is_refused_with_its_location_and_adds_nothing(world: World) {
     let token = |rest: &str| {
         format!(
             "workspaces:\n- users: [{{user_name: new@example.com}}]\n  tokens:\n  - owner: new@example.com\n    {rest}\n"
@@ -158,7 +158,10 @@ async fn what_cannot_be_is_refused_with_its_place_and_adds_nothing(world: World)
             token("").replace("owner: new@example.com", "owner: admins"),
             "there is no user, service principal or group 'admins'",
         ),
-        ("workspaces:\n- workspace_id: x\n".into(), "line 2: workspaces[0].workspace_id: use up to 16 digits"),
+        (
+            "workspaces:\n- workspace_id: x\n".into(),
+            "line 2: workspaces[0].workspace_id: not a workspace id; use up to 16 digits",
+        ),
         ("workspaces:\n- account_id: x\n".into(), "line 2: workspaces[0].account_id: use a UUID"),
         (
             "workspaces:\n- account_id: 00000000-0000-4000-8000-000000000000\n".into(),

@@ -137,7 +137,7 @@ impl Service {
         page: PageRequest<'_>,
     ) -> Result<ReportPage, Error> {
         let PageRequest { token, limit, count } = page;
-        let turn = token.map(|text| query.turn(text)).transpose()?;
+        let turn = token.map(|text| query.cursor(text)).transpose()?;
         let (is_turned, back) = (turn.is_some(), turn.as_ref().is_some_and(|turn| turn.back));
         let order = if back { query.order.reversed() } else { query.order };
         let opening = Opening {
@@ -157,7 +157,7 @@ impl Service {
         // The page that the caller comes from exists.
         let (has_earlier, has_later) = if back { (has_more, true) } else { (is_turned, has_more) };
         let page_token = |row: Option<&NamedRow>, back| {
-            row.map(|(row, _)| query.page_token(PageCursor { from: query.order.place(row), back }))
+            row.map(|(row, _)| query.page_token(PageCursor { from: query.order.position(row), back }))
         };
         Ok(ReportPage {
             next_page_token: page_token(rows.last().filter(|_| has_later), false),
