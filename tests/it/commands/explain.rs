@@ -46,7 +46,7 @@ fn faults_are_armed_and_cleared_by_a_command() {
     assert_eq!(faults(&[]).unwrap(), format!("1  rate_limited  {about}  1 seen  1 fired  1 left\n"));
     assert!(server.run(&["explain", "--last"]).unwrap().contains("because:  Fault 1 (rate_limited) answered"));
     assert!(faults(&["arm", "oidc_down", "--times", "0"]).unwrap().ends_with("all left\n"));
-    assert!(faults(&["arm", "oidc_up"]).unwrap_err().contains("there are: rate_limited"));
+    assert!(faults(&["arm", "oidc_up"]).unwrap_err().contains("expected one of rate_limited"));
     assert!(faults(&["--workspace", "12"]).unwrap_err().contains("12"));
     assert!(faults(&["catalogue"]).unwrap().contains("reply_lost_after_create   The token is there"));
     assert_eq!(faults(&["clear"]).unwrap(), "all faults cleared\n");
