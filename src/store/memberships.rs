@@ -69,8 +69,8 @@ impl Reader {
         let key = MembershipsKey { account, workspace: id, users_group, principal };
         let rows = self.membership_rows(key).await?;
         let active = rows.iter().any(|row| row.via_id.is_none() && row.active);
-        let reach = rows.into_iter().map(Membership::try_from).collect::<Result<_, _>>()?;
-        Ok(Standing { admins_group, active, reach })
+        let memberships = rows.into_iter().map(Membership::try_from).collect::<Result<_, _>>()?;
+        Ok(Standing { admins_group, active, memberships })
     }
 
     /// A principal's memberships in the groups of its account.

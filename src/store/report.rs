@@ -290,7 +290,7 @@ impl Reader {
         );
         let mut rows: Vec<Row> = self.list::<ReportRow, _>(AssertSqlSafe(sql), &statement.values).await?;
         // A join need not keep the order.
-        rows.sort_by(|a, b| order.compare(&order.place(a), &order.place(b)));
+        rows.sort_by(|a, b| order.compare(&order.position(a), &order.position(b)));
         Ok(rows)
     }
 

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::line::{Line, State};
 use crate::support::{ADMIN_TOKEN, CREATE, LIST, command, eventually, exchange, get};
 
-/// A process of which nothing was read yet.
+/// A process that is starting.
 struct Starting {
     child: Child,
     address: String,
@@ -50,7 +50,7 @@ const GONE: &str = "HTTP/1.1 503 Service Unavailable\r\n";
 
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_waits_for_its_database_and_what_runs_beside_requests_outlives_an_outage() {
+async fn a_start_waits_for_its_database_and_background_work_survives_an_outage() {
     let mut line = Line::new("start").await;
     let database = line.database();
     line.refuse().await;
@@ -93,8 +93,8 @@ async fn a_start_waits_for_its_database_and_what_runs_beside_requests_outlives_a
     server.child.kill().unwrap();
     let output = server.child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("not ready, will be tried again"), "{said}");
-    assert!(said.contains("the sweep did not finish, and will be tried again"), "{said}");
-    assert!(said.contains("the audit log's file is behind, and will be tried again"), "{said}");
+    assert!(said.contains("not ready, retrying"), "{said}");
+    assert!(said.contains("the sweep did not finish; retrying"), "{said}");
+    assert!(said.contains("cannot append to the audit file; retrying"), "{said}");
     assert!(String::from_utf8(output.stdout).unwrap().contains("dapi-mock ready"));
 }
