@@ -1,4 +1,4 @@
-//! The account's host: by a port of its own or by the name in `Host`, what it says of itself, and what it has.
+//! The account's host, reached by its own port or by the name in `Host`: its metadata and its routes.
 
 use axum::body::Body;
 use axum::http::{Method, Request};
@@ -37,7 +37,7 @@ async fn a_name_that_begins_with_accounts_is_the_accounts_host(world: World) {
         let expected = json!(["workspace", format!("http://{host}/oidc"), "3274327432743274"]);
         assert_eq!(json!([metadata["host_type"], metadata["oidc_endpoint"], metadata["workspace_id"]]), expected);
     }
-    // The guard of the control API knows no more names than before.
+    // The guard of the control API allows no further names.
     for (host, status) in [("accounts.evil.com", 403), ("accounts.localhost", 200), ("accounts", 200)] {
         let answer = world.send_to(host, Method::GET, "/_mock/v1/workspaces", None, "").await;
         assert_eq!(answer.status, status, "{host}: {answer:?}");
@@ -124,13 +124,13 @@ fn json_of(answer: &str) -> (u16, Value) {
     (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")))
 }
 
-/// As [`json_of`], of a request to the control API at the shared port.
+/// The status and body of a request to the control API at the shared port.
 fn control(address: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
     let head = format!("{method} /_mock/v1/{path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
     json_of(&exchange(address, &head, body))
 }
 
-/// Whether nobody listens there any more, which may be a moment after the answer.
+/// Whether the port is closed, possibly a moment after the answer.
 fn closes(address: &str) -> bool {
     (0..400).any(|_| {
         let is_closed = std::net::TcpStream::connect(address).is_err();

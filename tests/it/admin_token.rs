@@ -1,4 +1,4 @@
-//! The token that `dapi-mock admin-token` makes: it works, or there is none and a sentence says what to do.
+//! The command `dapi-mock admin-token`: it prints a token that works, or says what to do.
 
 use dapi_mock::domain::Denial;
 use dapi_mock::service::Error;

@@ -1,4 +1,4 @@
-//! The wire: what clients send and see (spec §2, §3, §6).
+//! The emulated API as clients use it: creating, listing and revoking tokens, and the refusals (docs/reference/tokens.md).
 
 use std::collections::HashSet;
 
@@ -21,10 +21,10 @@ on_every_store!(
     the_quota_holds_under_a_race,
     scopes_bind,
     the_workspace_is_picked_by_token_and_header,
-    disabled_tokens_neither_work_nor_are_made,
+    disabled_tokens_can_be_neither_used_nor_created,
     losing_the_permission_suspends,
     an_inactive_owner_is_locked_out_and_let_in_again,
-    me_tells_who_i_am,
+    me_shows_the_caller,
     uses_are_recorded_once_a_second,
 );
 
@@ -179,7 +179,7 @@ async fn the_quota_holds_under_a_race(world: World) {
     let body = json!({});
     let creates = (0..20).map(|_| async { world.admin().post(CREATE, &body).await });
     let answers = join_all(creates).await;
-    // 590 and the admin's own are there.
+    // There are 590 tokens, and the admin's own.
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 9);
     for refused in answers.iter().filter(|answer| answer.status != 200) {
         refused.refused(400, "QUOTA_EXCEEDED", "600");
@@ -236,7 +236,7 @@ async fn the_workspace_is_picked_by_token_and_header(world: World) {
     assert_eq!(metadata["oidc_endpoint"], "http://127.0.0.1:3274/oidc");
 }
 
-async fn disabled_tokens_neither_work_nor_are_made(world: World) {
+async fn disabled_tokens_can_be_neither_used_nor_created(world: World) {
     world.set_conf("enableTokensConfig", "false").await;
     for path in [LIST, CREATE, DELETE] {
         let method = if path == LIST { Method::GET } else { Method::POST };
@@ -266,7 +266,7 @@ async fn an_inactive_owner_is_locked_out_and_let_in_again(world: World) {
     assert!(works(world.client(&alice)).await);
 }
 
-async fn me_tells_who_i_am(world: World) {
+async fn me_shows_the_caller(world: World) {
     let me = world.admin().get(ME).await.json();
     assert_eq!((&me["userName"], &me["active"]), (&json!("admin@example.com"), &json!(true)));
     let groups: HashSet<&str> =

@@ -1,4 +1,4 @@
-//! The audit log: one event with its effect, in the real shapes (governance §4).
+//! The audit log: each change writes its event in the same transaction, in the real formats (docs/reference/audit.md).
 
 use axum::http::Method;
 use dapi_mock::domain::PrincipalId;
@@ -129,7 +129,7 @@ async fn expectations_answer_with_the_difference(world: World) {
 
 type Fits = fn(&Value) -> bool;
 
-/// What the keys and types of a shape are, as governance §4.2 shows them.
+/// The keys and types of a format, as docs/reference/audit.md lists them.
 fn check_shape(event: &Value, keys: &[(&str, Fits)]) {
     let object = event.as_object().unwrap();
     let mut found: Vec<&str> = object.keys().map(String::as_str).collect();
@@ -226,7 +226,7 @@ async fn the_three_shapes_have_their_keys_and_types() {
     }
 }
 
-/// Panther's `long_lifetime_token_generated` and its kin, as governance §4.4 tells them.
+/// Published detection rules, such as Panther's `long_lifetime_token_generated`.
 #[tokio::test]
 async fn public_detection_rules_fire_on_the_events() {
     let world = World::new(Backend::Memory).await;
@@ -247,7 +247,7 @@ async fn public_detection_rules_fire_on_the_events() {
 }
 
 #[tokio::test]
-async fn the_export_goes_on_where_it_stopped() {
+async fn the_export_resumes_where_it_stopped() {
     let world = World::new(Backend::Memory).await;
     for _ in 0..5 {
         world.admin().create(&json!({})).await;
@@ -295,14 +295,14 @@ async fn the_export_goes_on_where_it_stopped() {
     }
 }
 
-/// On PostgreSQL transactions end in another order than their events took their places. Whoever goes
-/// on from the newest event that it saw must not have missed one that came to an end later.
+/// On PostgreSQL, transactions may commit in another order than their events were numbered. A reader that resumes after the
+/// newest event it saw must not miss one that was committed later.
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test]
 async fn no_event_is_overtaken() {
     let world = World::new(Backend::Postgres).await;
-    // A workspace's lock is one for the whole server, whatever the schema. Whoever else wants that of the
-    // default workspace, in another test or test run, would stand between the two transactions for ever.
+    // A workspace's lock is one for the whole PostgreSQL server, whatever the schema. Another test that takes the lock of the
+    // default workspace would stand between the two transactions for ever.
     let workspace = world.add_workspace(1_000_000 + i64::from(std::process::id()), ELSEWHERE).await;
     let origin = Origin::default();
     let event = |action: &'static str| NewEvent {

@@ -1,4 +1,4 @@
-//! Every route of the table, asked without a credential and with ones that do not suffice.
+//! Every route of the table is called without a credential, and with credentials that do not suffice.
 
 use dapi_mock::domain::authorize::Right;
 use dapi_mock::domain::scopes::EndpointScope;

@@ -1,4 +1,4 @@
-//! Auto-scoping of tokens: all APIs while it watches a token, then the scopes that the token was seen to use.
+//! Auto-scoping: a watched token may use all APIs, and is then narrowed to the scopes that it has used.
 
 use axum::http::Method;
 use dapi_mock::domain::clock::WorkspaceClock;
@@ -42,7 +42,7 @@ async fn pass_without_sweep(world: &World, days: i64) {
     writer.commit().await.unwrap();
 }
 
-/// The updates that the audit log tells of, without what is drawn at random.
+/// The updates in the audit log, without their random parts.
 async fn updates(world: &World) -> Vec<Value> {
     let text = world.anonymous().get("/_mock/v1/workspaces/default/audit").await.text;
     let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -131,7 +131,7 @@ async fn the_timing_of_the_sweep_has_no_visible_effect(world: World) {
     let admin = world.admin();
     is_narrowed(&info(&world, &values[0].1).await, &["authentication"]);
     assert_eq!(world.client(&values[0].0).get(MAXIMUM_LIFETIME).await.status, 403, "before the sweep");
-    // What is changed or revoked before the sweep comes has its event too. Reading the audit log would sweep.
+    // A token changed or revoked before the sweep has its event, too. Reading the audit log would sweep.
     let comment = json!({"token": {"comment": "c"}, "update_mask": "comment"});
     assert_eq!(admin.patch(&format!("/api/2.0/token/{}", values[1].1), &comment).await.status, 200);
     assert_eq!(admin.post("/api/2.0/token/delete", &json!({"token_id": values[2].1})).await.status, 200);

@@ -1,4 +1,4 @@
-//! Whatever a caller can make longer has a bound, and the refusal is that of the API.
+//! Everything that a caller can make longer has a bound, and the API refuses what exceeds it.
 
 use axum::http::Method;
 use dapi_mock::domain::scopes::{MAX_NAME_BYTES, MAX_SCOPES};
@@ -62,7 +62,7 @@ async fn scopes_are_bounded_wherever_they_are_given(world: World) {
             oauth_error(&answer, 400, "invalid_scope", says);
         }
     }
-    // As many as are allowed are, and one that is repeated counts once.
+    // The maximum is accepted, and a repeated one counts once.
     let most = scopes(MAX_SCOPES);
     let twice = [most.clone(), most.clone()].concat();
     let made = ann.post("/api/2.0/token/create", &json!({ "scopes": twice })).await;

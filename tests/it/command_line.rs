@@ -1,5 +1,5 @@
-//! The command line as users and programs meet it: which server a command finds, how it shows what it got, and how
-//! it fails.
+//! The command line as people and programs use it: which server a command finds, how it shows an answer, and its exit
+//! codes.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn a_command_finds_its_server_by_flag_and_by_variable() {
     let port = server.port.to_string();
     let url = format!("http://127.0.0.1:{port}");
     let localhost = format!("http://localhost:{port}/");
-    // Whoever listens at port 1 is none of ours.
+    // No server of ours listens at port 1.
     let found: [Finding<'_>; 9] = [
         (&["--url", &url], &[("DAPI_MOCK_URL", "http://127.0.0.1:1"), ("DAPI_MOCK_PORT", "1")]),
         (&["--port", &port], &[("DAPI_MOCK_URL", "http://127.0.0.1:1"), ("PORT", "1")]),
@@ -42,9 +42,9 @@ fn a_command_finds_its_server_by_flag_and_by_variable() {
         (&[], &[("DATABRICKS_HOST", &localhost), ("PORT", "1")]),
         (&[], &[("DATABRICKS_HOST", "https://adb-1.azuredatabricks.net"), ("PORT", &port)]),
         (&[], &[("PORT", &port)]),
-        // An empty variable is an absent one.
+        // An empty variable counts as unset.
         (&[], &[("DAPI_MOCK_URL", ""), ("DAPI_MOCK_PORT", ""), ("DATABRICKS_HOST", ""), ("PORT", &port)]),
-        // No proxy has a say in it.
+        // Proxy settings are ignored.
         (
             &["--url", &url],
             &[
@@ -75,9 +75,9 @@ fn a_command_finds_its_server_by_flag_and_by_variable() {
     }
 }
 
-/// Compose files and CI services set variables to nothing.
+/// Compose files and CI services set variables to the empty string.
 #[test]
-fn an_empty_variable_is_an_absent_one() {
+fn an_empty_variable_counts_as_unset() {
     let folder = tempfile::tempdir().unwrap();
     let help = out(&command(&folder).arg("--help").output().unwrap());
     let names: HashSet<&str> =
@@ -129,7 +129,7 @@ fn a_command_speaks_https_and_trusts_the_servers_own_ca() {
 }
 
 #[test]
-fn a_workspace_goes_by_its_name_where_only_one_has_it() {
+fn a_workspace_is_found_by_its_name_if_the_name_is_unique() {
     let server = start(&MEMORY);
     let create = |json: &str| server.run(&["call", "workspaces.create", "--json", json]).unwrap();
     create(r#"{"id": 42, "name": "nightly"}"#);
@@ -177,7 +177,7 @@ fn a_workspace_goes_by_its_name_where_only_one_has_it() {
     assert!(answer.starts_with("HTTP/1.1 409 "), "{answer}");
 }
 
-/// Compose, Kubernetes and dev containers reach the control API by names with dots.
+/// Compose, Kubernetes and dev containers use names with dots for the control API.
 #[test]
 fn a_host_name_can_be_allowed() {
     let ask = |server: &Server, host: &str, path: &str| {
@@ -208,11 +208,11 @@ fn a_host_name_can_be_allowed() {
         for host in ["evil.example.com", "mock.example.com.evil.com", "b.a.test", "svc.cluster.local"] {
             assert!(ask(server, host, clock).starts_with("HTTP/1.1 403 "), "{host}");
         }
-        // The name alone opens nothing to another site's page.
+        // An allowed name does not open the control API to another site's page.
         let foreign = "Host: mock.example.com\r\nOrigin: http://evil.example.com\r\n";
         let answer = exchange(&server.address(), &format!("GET {clock} HTTP/1.1\r\n{foreign}"), "");
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
-        // The page on which people sign in knows the names, too.
+        // The sign-in page allows the names, too.
         assert!(ask(server, "mock.example.com", "/login").starts_with("HTTP/1.1 200 "));
         assert!(ask(server, "evil.example.com", "/login").contains("Host header not allowed"));
     }
@@ -221,7 +221,7 @@ fn a_host_name_can_be_allowed() {
 }
 
 #[test]
-fn a_command_fails_with_2_where_it_is_used_wrong_and_with_1_where_it_is_refused() {
+fn a_command_exits_with_2_on_wrong_usage_and_with_1_on_a_refusal() {
     let server = start(&MEMORY);
     let port = server.port.to_string();
     for (args, code, says) in [
@@ -297,7 +297,7 @@ fn following_ends_when_nobody_reads_any_more() {
         let port = server.port.to_string();
         let mut follower = command(&server.folder).args(args).args(["--port", &port]).spawn().unwrap();
         drop(follower.stdout.take());
-        // What it has to write comes after the pipe has broken.
+        // The command writes after the pipe has been closed.
         server.list(ADMIN);
         server.create(&serde_json::json!({}));
         let ended = (0..200).find_map(|_| {
@@ -341,7 +341,7 @@ fn shells_complete_and_the_manual_has_every_command() {
     assert!(!help.contains('\u{1b}'), "no colour in a pipe");
 }
 
-/// Colour and headings are for terminals, and colour only for those who want it.
+/// Headings and colours are for terminals, and colours can be turned off.
 #[test]
 fn a_terminal_gets_colours_and_headings_and_a_pipe_the_rows() {
     if !Path::new("/usr/bin/script").exists() {

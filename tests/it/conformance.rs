@@ -1,5 +1,5 @@
-//! Real answers against the OpenAPI document of the emulated API: every operation's success, and refusals of each
-//! envelope. The validator knows the keywords that the document uses, and panics over any other.
+//! Real answers are checked against the OpenAPI document of the emulated API: every operation's success, and refusals of
+//! each envelope. The validator knows the keywords that the document uses, and panics on any other.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ADMIN_SECRET, ADMIN_TOKEN, Answer, Backend, Client, World};
 
-/// Pages for people, of which the document says only that they are text; `sign_in` looks into them.
+/// Pages for people, which the document describes as text only; `sign_in` checks their content.
 const PAGES: &[&str] = &["oauth.authorize", "oauth.chooseUser", "oauth.accountAuthorize", "oauth.accountChooseUser"];
 
 /// What is wrong with a value, and where.
@@ -101,7 +101,7 @@ fn the_validator_finds_faults() {
     }
 }
 
-/// Calls and looks at each answer.
+/// Calls the API and checks each answer against the document.
 struct Checked {
     world: World,
     document: Value,
@@ -161,7 +161,7 @@ async fn scim(checked: &mut Checked, token: &str, base: &str, collection: &str, 
     checked.call(token, Method::PUT, &one, new).await;
     let patch = json!({"Operations": [{"op": "replace", "path": "displayName", "value": "new name"}]});
     checked.call(token, Method::PATCH, &one, &patch).await;
-    // A duplicate, a wrong body, one that is none, an unusable filter, one that is not there.
+    // A duplicate, a wrong body, a malformed body, an invalid filter, a missing resource.
     checked.call(token, Method::POST, &list, new).await;
     checked.call(token, Method::POST, &list, &json!({"displayName": 7})).await;
     checked.call(token, Method::PATCH, &one, &json!([])).await;

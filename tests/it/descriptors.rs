@@ -1,4 +1,4 @@
-//! Open files: how many there are, who gets them, and what is left for the rest.
+//! Limits on open files: how many the server raises, and how many it leaves for the database.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ fn limited(limit: &str, args: &[&str], folder: &std::path::Path) -> Command {
     command
 }
 
-/// A server that may have so many files, as bash's `ulimit` says it.
+/// A server with a limit on open files, in the form of bash's `ulimit`.
 pub(crate) fn start_with_files(limit: &str, args: &[&str]) -> Server {
     let folder = tempfile::tempdir().unwrap();
     start_by(limited(limit, args, folder.path()), folder)
@@ -83,7 +83,7 @@ fn ports_of_workspaces_end_before_the_files_do() {
     assert_eq!(create(&json!({"port": 0, "name": "again"})).0, 409);
     let fork = format!("/_mock/v1/workspaces/{}/fork", made[0]);
     assert_eq!(ask(&server, "POST", &fork, &json!({"port": 0})).0, 409);
-    // All else goes on, also where connections take all that is theirs.
+    // Everything else continues even while connections use up their share.
     let held = idle(&server, 200);
     let (status, listed) = ask(&server, "GET", "/_mock/v1/workspaces", &json!({}));
     assert_eq!(

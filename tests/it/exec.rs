@@ -1,4 +1,4 @@
-//! `dapi-mock exec`: the settings of its server, and what a process manager does for its command.
+//! `dapi-mock exec`: the settings of its server, and its duties as a process manager: signals, exit codes, zombies.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -69,7 +69,7 @@ fn settings_of_serve_hold_by_flag_and_by_variable() {
 }
 
 #[test]
-fn data_are_in_memory_and_the_port_is_free_unless_something_else_is_said() {
+fn exec_uses_memory_and_a_free_port_by_default() {
     let folder = tempfile::tempdir().unwrap();
     let port = "echo ${DATABRICKS_HOST##*:} $DAPI_MOCK_PORT; $MOCK healthcheck";
     let (code, out, log) = exec_in(&folder, &[], &[("PORT", "1"), ("DAPI_MOCK_UNTIL_STDIN_CLOSES", "1")], port);
@@ -82,7 +82,7 @@ fn data_are_in_memory_and_the_port_is_free_unless_something_else_is_said() {
         let (code, out, log) = exec_in(&folder, options, env, port);
         assert_eq!((code, out), (Some(0), format!("{free} {free}\n")), "{log}");
     }
-    // An exec within an exec has a server of its own, though it inherits the other's variables.
+    // A nested `exec` has its own server although it inherits the outer one's variables.
     let (code, out, log) = exec(&[], &[], "echo $DAPI_MOCK_PORT; $MOCK exec -- sh -c 'echo $DAPI_MOCK_PORT'");
     let ports: Vec<_> = out.lines().collect();
     assert!(code == Some(0) && ports.len() == 2 && ports[0] != ports[1], "{out} {log}");
@@ -95,7 +95,7 @@ fn a_database_is_kept_and_the_audit_file_is_whole() {
     let create = "curl -sf -H \"Authorization: Bearer $DATABRICKS_TOKEN\" $DATABRICKS_HOST/api/2.0/token/create \
                   -d '{\"comment\": \"made by exec\"}'";
     for run in 1..=2 {
-        // The second start knows no token's value, and the command must not use one that it inherits.
+        // The second start does not know the token's value, and the command must not use an inherited one.
         let (code, _, log) = exec_in(&folder, &options, &[("DATABRICKS_TOKEN", "dapi-of-somebody-else")], create);
         assert_eq!(code, Some(0), "{log}");
         let audit = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
@@ -121,7 +121,7 @@ fn a_command_that_cannot_run_has_the_exit_code_that_shells_give() {
     assert_eq!(exec(&[], &[], "kill -KILL $$").0, Some(128 + 9));
 }
 
-/// Says which signals it gets; ends by SIGTERM, and by SIGHUP.
+/// Prints the signals that it gets, and ends on SIGTERM and SIGHUP.
 const TELLS: &str = "
     for name in INT QUIT USR1 USR2; do trap \"echo got $name\" $name; done
     trap 'echo got TERM; exit 3' TERM; trap 'echo got HUP; exit 4' HUP
@@ -140,7 +140,7 @@ fn until(lines: &mut impl Iterator<Item = std::io::Result<String>>, expected: &s
 }
 
 #[test]
-fn signals_are_handed_on_to_the_command() {
+fn signals_are_forwarded_to_the_command() {
     for (last, code) in [("TERM", 3), ("HUP", 4)] {
         let folder = tempfile::tempdir().unwrap();
         let mut run = command(&folder);
@@ -184,7 +184,7 @@ fn a_terminals_interrupt_reaches_the_command_once() {
     person.write_all(b"\x03").unwrap();
     until(&mut lines, "got INT");
     std::thread::sleep(std::time::Duration::from_millis(500));
-    // From somebody else it reaches us alone, though we are in the foreground.
+    // A signal from another process reaches only dapi-mock, although it is in the foreground.
     signal(&running.0, "USR1");
     assert_eq!(lines.next().unwrap().unwrap(), "got USR1", "the interrupt came twice");
     signal(&running.0, "INT");
@@ -229,7 +229,7 @@ fn inside(running: &Running) -> String {
 }
 
 #[test]
-fn process_1_hands_signals_on() {
+fn process_1_forwards_signals() {
     for (name, code) in [("TERM", 3), ("HUP", 4)] {
         let Some((mut running, _folder)) = as_process_1(&["exec", "--", "bash", "-c", TELLS]) else { return };
         let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
@@ -245,7 +245,7 @@ fn process_1_hands_signals_on() {
 
 #[test]
 fn process_1_leaves_no_zombie() {
-    // Its parent is gone by the time it ends, so that process 1 is given it. Then it is looked for.
+    // Its parent ends first, so process 1 becomes its parent.
     let orphans = "for n in 1 2 3; do (sleep 0.1 & sleep 0.1 & :); done; sleep 0.5;
         for n in $(seq 100); do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || exit 5; sleep 0.1; done";
     let Some((mut running, _folder)) = as_process_1(&["exec", "--", "bash", "-c", orphans]) else { return };

@@ -1,4 +1,4 @@
-//! Failures on purpose (spec §7): armed, met in order, counted, cleared.
+//! Faults: they are armed, matched in order, counted and cleared.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,13 +19,13 @@ on_every_store!(
     every_part_of_a_match_binds,
     so_many_pass_and_so_many_fail,
     the_first_that_fires_answers,
-    before_nothing_happens_and_after_all_has,
+    a_fault_before_a_request_prevents_it_and_one_after_does_not,
     a_token_is_revoked_mid_flight,
     a_toggle_takes_seconds,
-    refusals_are_replaced_too,
+    a_fault_replaces_a_refusal_too,
     oauth_endpoints_fail_in_their_own_words,
     workspaces_do_not_share_faults,
-    a_reset_clears_them_and_a_copy_has_none,
+    a_reset_clears_faults_and_a_fork_has_none,
     concurrent_requests_share_the_count,
     a_delayed_request_holds_nobody_up,
     what_makes_no_sense_is_refused,
@@ -193,7 +193,7 @@ async fn the_first_that_fires_answers(world: World) {
     assert_eq!((last["checks"].as_array().unwrap().len(), &last["faults"][0]["id"]), (10, &json!(4)));
 }
 
-async fn before_nothing_happens_and_after_all_has(world: World) {
+async fn a_fault_before_a_request_prevents_it_and_one_after_does_not(world: World) {
     for (when, tokens) in [("before", 1), ("after", 2)] {
         arm(&world, &json!({"when": when, "effect": {"status": 503, "error_code": "X", "message": "gone"}})).await;
         world.admin().post(CREATE, &json!({})).await.refused(503, "X", "gone");
@@ -236,7 +236,7 @@ async fn a_toggle_takes_seconds(world: World) {
     assert_eq!(world.admin().get(LIST).await.status, 200, "once only");
 }
 
-async fn refusals_are_replaced_too(world: World) {
+async fn a_fault_replaces_a_refusal_too(world: World) {
     let unknown = format!("dapi{}", "0".repeat(32));
     for (when, logins) in [("before", 0), ("after", 1)] {
         arm(&world, &json!({"name": "rate_limited", "when": when})).await;
@@ -292,7 +292,7 @@ async fn workspaces_do_not_share_faults(world: World) {
     assert_eq!(nowhere.status, 404);
 }
 
-async fn a_reset_clears_them_and_a_copy_has_none(world: World) {
+async fn a_reset_clears_faults_and_a_fork_has_none(world: World) {
     arm(&world, &json!({"effect": {"status": 503}, "times": null})).await;
     own(&world, Method::PUT, "workspaces/default/checkpoints/armed", &json!({})).await;
     let copy = own(&world, Method::POST, "workspaces/default/fork", &json!({})).await;
@@ -342,7 +342,7 @@ async fn a_delayed_request_holds_nobody_up(world: World) {
 
 async fn what_makes_no_sense_is_refused(world: World) {
     for (rule, says) in [
-        (json!({}), "say what happens"),
+        (json!({}), "effect: missing"),
         (json!({"name": "rate_limitd"}), "there are: rate_limited"),
         (json!({"name": 7}), "name"),
         (json!({"effect": {"status": 200}}), "from 400 to 599"),
@@ -402,7 +402,7 @@ impl Socket {
         format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n{json}\r\n")
     }
 
-    /// All that comes until the server closes the connection, as it is asked to.
+    /// Everything until the server closes the connection.
     fn exchange(&self, method: &str, path: &str, body: &Value) -> String {
         exchange(&format!("127.0.0.1:{}", self.server.port), &self.head(method, path), &body.to_string())
     }
@@ -464,7 +464,7 @@ fn a_slow_body_comes_whole_and_no_sooner() {
 }
 
 #[test]
-fn whoever_leaves_during_a_delay_has_done_nothing() {
+fn a_client_that_leaves_during_a_delay_changes_nothing() {
     let socket = Socket::new();
     socket.arm(&json!({"match": { "path": CREATE }, "effect": {"delay_ms": 1000}}));
     let mut stream = TcpStream::connect(("127.0.0.1", socket.server.port)).unwrap();

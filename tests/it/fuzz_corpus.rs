@@ -1,4 +1,4 @@
-//! The fuzz targets over their corpus: what was found once does not come back. `fuzz/run` looks for more.
+//! The fuzz targets run over their corpus, so that a failure found once does not return. `fuzz/run` looks for more.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Input that nobody means well with: never a 5xx, never a panic, and nothing half-written.
+//! Hostile input: the server answers no 5xx, does not panic, and writes nothing by halves.
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request};

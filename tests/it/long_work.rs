@@ -1,4 +1,4 @@
-//! Work that takes as long as a world is large: others get in between, and what is cut off can be completed.
+//! Long work, such as applying a large seed: other clients are served meanwhile, and interrupted work can be completed.
 
 use axum::http::Method;
 use dapi_mock::domain::seeds;
@@ -11,18 +11,18 @@ use tokio::task::JoinHandle;
 use crate::support::{Backend, DAY_MS, USERS, World, on_every_store};
 
 on_every_store!(
-    others_get_in_while_a_seed_is_applied,
-    others_get_in_while_a_workspace_is_created_with_a_population,
-    others_get_in_while_many_tokens_end,
+    others_are_served_while_a_seed_is_applied,
+    others_are_served_while_a_workspace_is_created_with_a_population,
+    others_are_served_while_many_tokens_end,
     others_are_answered_while_a_workspace_is_reset_copied_and_removed,
     a_seed_that_is_cut_off_is_completed_by_applying_it_again,
     a_mistake_at_the_end_of_a_long_seed_changes_nothing,
     a_workspace_that_was_filled_keeps_its_own_end,
 );
 
-/// Something holds the one writer of a SQLite file for longer than batches do.
+/// Holds the only writer of a SQLite file longer than a batch does.
 #[tokio::test]
-async fn who_reads_does_not_wait_for_the_writer() {
+async fn readers_do_not_wait_for_the_writer() {
     let world = World::new(Backend::File).await;
     let id = world.workspace().await.id;
     let (token, token_id) = world.admin().create(&json!({})).await;
@@ -52,7 +52,7 @@ fn parse(seed: &Value) -> Seed {
     seeds::parse(&seed.to_string()).unwrap()
 }
 
-/// Lets another client read and write until the work is done; answers how often it could.
+/// Lets another client read and write until the work is done; returns how often it could.
 async fn meanwhile<T>(world: &World, work: &JoinHandle<T>) -> usize {
     let admin = world.admin();
     let mut rounds = 0;
@@ -67,7 +67,7 @@ async fn meanwhile<T>(world: &World, work: &JoinHandle<T>) -> usize {
     rounds
 }
 
-async fn others_get_in_while_a_seed_is_applied(world: World) {
+async fn others_are_served_while_a_seed_is_applied(world: World) {
     let service = world.service.clone();
     let work = tokio::spawn(async move { service.apply_seed(&parse(&json!({"workspaces": [population()]}))).await });
     let rounds = meanwhile(&world, &work).await;
@@ -76,7 +76,7 @@ async fn others_get_in_while_a_seed_is_applied(world: World) {
     assert!(rounds >= 3, "{rounds}");
 }
 
-async fn others_get_in_while_a_workspace_is_created_with_a_population(world: World) {
+async fn others_are_served_while_a_workspace_is_created_with_a_population(world: World) {
     let service = world.service.clone();
     let seed = seeds::parse_workspace(&population().to_string()).unwrap();
     let work = tokio::spawn(async move {
@@ -90,10 +90,10 @@ async fn others_get_in_while_a_workspace_is_created_with_a_population(world: Wor
     assert_eq!(users["totalResults"], COUNT + 2);
 }
 
-async fn others_get_in_while_many_tokens_end(world: World) {
+async fn others_are_served_while_many_tokens_end(world: World) {
     world.service.apply_seed(&parse(&json!({"workspaces": [population()]}))).await.unwrap();
     let (service, id) = (world.service.clone(), world.workspace().await.id);
-    // Another workspace's clock stays.
+    // The clock of another workspace does not move.
     let token = "dapi000000000000000000000000000000cc";
     world.add_workspace(42, token).await;
     let work = tokio::spawn(async move {
@@ -107,7 +107,7 @@ async fn others_get_in_while_many_tokens_end(world: World) {
         rounds += 1;
     }
     assert_eq!(work.await.unwrap().unwrap().events.len(), 1000);
-    // On PostgreSQL others wait for no lock, and on a busy machine a round may take as long as all of the work.
+    // On PostgreSQL others wait for no lock, and on a busy machine one round may take as long as the whole work.
     assert!(rounds >= 3 || matches!(world.backend, Backend::Postgres), "{rounds}");
 }
 
@@ -129,7 +129,7 @@ async fn others_are_answered_while_a_workspace_is_reset_copied_and_removed(world
         (Method::POST, "workspaces/42/reset", json!({"to": "here"}), all),
         (Method::POST, "workspaces/42/reset", json!({"to": "empty"}), Some(2)),
         (Method::POST, "workspaces/42/reset", json!({"to": "here"}), all),
-        // Two know the token then, and later the copy alone.
+        // At first both workspaces know the token, later only the fork.
         (Method::POST, "workspaces/42/fork", json!({"id": 44}), None),
         (Method::DELETE, "workspaces/42", json!({}), all),
     ] {
@@ -139,7 +139,7 @@ async fn others_are_answered_while_a_workspace_is_reset_copied_and_removed(world
             is_done.set(true);
             done
         };
-        // Each request that began meanwhile is answered.
+        // Every request that began meanwhile is answered.
         let others = async {
             while !is_done.get() {
                 assert_eq!(other.get("/api/2.0/token/list").await.status, 200, "{path}");
@@ -196,7 +196,7 @@ async fn a_mistake_at_the_end_of_a_long_seed_changes_nothing(world: World) {
         assert_eq!(made.status, 400, "{made:?}");
         workspace = population();
     }
-    // A second workspace of the seed is as new as the first was, and so is in the same account.
+    // A second workspace of the same seed is new as well, and in the same account.
     let other = "00000000-0000-4000-8000-000000000000";
     let twice = json!({"workspaces": [{"workspace_id": "7"}, {"workspace_id": "7", "account_id": other}]});
     let error = world.service.apply_seed(&parse(&twice)).await.unwrap_err().to_string();

@@ -1,5 +1,6 @@
-//! The one integration-test binary. `harness` makes worlds; every suite that takes a `World` runs
-//! on memory, on a SQLite file and on PostgreSQL.
+//! The one integration-test binary: a module for each suite. tests/README.md says what is where and how to run it.
+//!
+//! `support` has what suites share. A suite whose tests take a `World` runs on memory, on a SQLite file and on PostgreSQL.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -81,7 +81,7 @@ async fn joins_admins_and_the_list(world: &World, entry: &str, name: &str, id: P
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// That neither the group `admins` nor the token permissions know the name.
+/// Asserts that neither the group `admins` nor the permissions on tokens have the name.
 async fn is_nobody(world: &World, name: &str, id: PrincipalId) {
     let admins = world.workspace().await.admins_group;
     let group = world.admin().get(&format!("/api/2.0/preview/scim/v2/Groups/{admins}")).await;
@@ -123,7 +123,7 @@ async fn nothing_of_a_service_principal_outlives_it(world: World) {
         is_nobody(&world, BOT, id).await;
         let rules = world.admin().get(&format!("{rule_sets}?name={rule_set}&etag=")).await;
         assert!(rules.status == 200 && !rules.text.contains(ANN), "{rules:?}");
-        // What is made for the new one works.
+        // Credentials of the new principal work.
         let secrets = format!("servicePrincipals/{id}/credentials/secrets");
         let made = account_call(&world, Method::POST, &secrets, &json!({})).await;
         let secret = made.json()["secret"].as_str().unwrap().to_owned();
@@ -172,7 +172,7 @@ async fn nothing_of_a_user_outlives_it(world: World) {
     }
 }
 
-/// A checkpoint brings back the principals that it has, not others with their names.
+/// A checkpoint restores its own principals, not others with the same names.
 async fn a_restored_principal_is_itself(world: World) {
     let body = json!({"applicationId": BOT, "displayName": "bot"});
     let id = create(&world, "ServicePrincipals", &body).await;
@@ -198,7 +198,7 @@ async fn a_restored_principal_is_itself(world: World) {
     assert_eq!(world.client(&of_the_second).get(ME).await.status, 403);
 }
 
-/// A workspace is removed and another one of the same account gets its id; a reset leaves it the same one.
+/// A workspace is deleted and another one of the account gets its id. After a reset it is still the same workspace.
 async fn nothing_of_a_workspace_outlives_it(world: World) {
     const GIVEN: &str = "dapi000000000000000000000000000000ee";
     let (id, secret) = (ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET);
@@ -210,7 +210,7 @@ async fn nothing_of_a_workspace_outlives_it(world: World) {
         let request = world.client(credential).request(&Method::GET, ME).header("x-databricks-workspace-id", "42");
         world.send(request.body(Body::empty()).unwrap()).await.status.as_u16()
     };
-    // With a seed of its own it draws the same ids again.
+    // With its own entropy seed it draws the same ids again.
     for seed in [Value::Null, json!(7)] {
         let body = json!({"id": 42, "account_id": account(), "admin_token": GIVEN, "entropy_seed": seed});
         own(Method::POST, "workspaces", body.clone()).await;

@@ -1,4 +1,4 @@
-//! What access tokens meet that this server did not issue, or that changed since.
+//! Access tokens that this server did not issue, or that were changed afterwards, are refused.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -42,7 +42,7 @@ async fn forged_tokens_are_refused() {
         let header = with(&header, "alg", json!(alg));
         forged.extend([format!("{header}.{payload}."), format!("{header}.{payload}.{signature}")]);
     }
-    // Key confusion: the public key, in every form that it goes around in, as an HMAC secret.
+    // Key confusion: the public key, in each of its usual forms, as an HMAC secret.
     let public = [
         modulus.clone().into_bytes(),
         URL_SAFE_NO_PAD.decode(&modulus).unwrap(),
@@ -65,10 +65,10 @@ async fn forged_tokens_are_refused() {
     ] {
         forged.push(format!("{}.{}.{signature}", encoded(&header), with(&claims, member, value)));
     }
-    // Signed in order, by a key of another server.
-    let stranger = World::new(Backend::Memory).await.admin_oauth().await;
-    let borrowed = with(&part(&stranger, 0), "kid", header["kid"].clone());
-    forged.extend([stranger.clone(), stranger.replacen(stranger.split('.').next().unwrap(), &borrowed, 1)]);
+    // A valid signature with the key of another server.
+    let foreign = World::unrelated(Backend::Memory).await.admin_oauth().await;
+    let borrowed = with(&part(&foreign, 0), "kid", header["kid"].clone());
+    forged.extend([foreign.clone(), foreign.replacen(foreign.split('.').next().unwrap(), &borrowed, 1)]);
     for (member, value) in [
         ("kid", json!("0".repeat(64))),
         ("kid", json!("")),
@@ -98,8 +98,7 @@ async fn forged_tokens_are_refused() {
     assert_eq!(world.client(&token).get(ME).await.status, 200);
 }
 
-/// Every position with one other byte through the whole server, and many others against the check
-/// of the signature itself.
+/// Changes one byte at every position and sends the token to the server; many more changes go to the signature check alone.
 #[tokio::test]
 async fn any_changed_byte_is_refused() {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
@@ -108,7 +107,7 @@ async fn any_changed_byte_is_refused() {
     for at in 0..token.len() {
         let mut changed = token.clone().into_bytes();
         let seat = ALPHABET.iter().position(|byte| *byte == changed[at]).unwrap();
-        // The neighbour in the alphabet differs in the lowest bits, which padding might hide.
+        // The next letter of the alphabet differs in the lowest bits, which padding might hide.
         changed[at] = ALPHABET[if seat % 2 == 0 { seat + 1 } else { seat - 1 }];
         let changed = String::from_utf8(changed).unwrap();
         let answer = world.client(&changed).get(ME).await;

@@ -12,10 +12,10 @@ use crate::support::{
 };
 
 on_every_store!(
-    it_is_for_account_admins_alone,
+    the_report_is_for_account_admins_only,
     filters_hold_together_and_links_keep_them,
-    what_the_api_refuses_is_told_and_kept,
-    each_load_is_one_question,
+    what_the_api_refuses_is_shown_and_kept_in_the_form,
+    each_page_load_is_one_query,
     columns_sort_and_pages_lead_both_ways,
     the_export_has_the_filtered_rows,
     tokens_are_revoked_after_a_question,
@@ -35,7 +35,7 @@ fn tokens(page: &Answer) -> Vec<String> {
     boxes.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
-/// The address of the link that begins with this.
+/// The address of the link after this text.
 fn link(page: &Answer, start: &str) -> Option<String> {
     let (_, rest) = page.text.split_once(&format!("{start} href=\""))?;
     Some(rest.split('"').next().unwrap().replace("&amp;", "&"))
@@ -71,7 +71,7 @@ fn unlimited(pressed: bool, count: usize) -> String {
     button("no_expiry", pressed, "Tokens with no expiration date", count)
 }
 
-async fn it_is_for_account_admins_alone(world: World) {
+async fn the_report_is_for_account_admins_only(world: World) {
     let mut browser = world.browser();
     let sent = browser.get(&format!("{REPORT}?no_expiry=true")).await;
     goes_to(&sent, &format!("{LOGIN}?next=%2Faccount-console%2Fsecurity%2Ftoken-report%3Fno_expiry%3Dtrue"));
@@ -83,7 +83,7 @@ async fn it_is_for_account_admins_alone(world: World) {
     shows(&page, 200, &["<h1>Token report</h1>", way, &account(), "1 token<"]);
     let chosen = tokens(&page);
 
-    // A workspace admin that is no account admin; one signed in to the workspace is not signed in here.
+    // A workspace admin is not an account admin, and a session of the workspace is not one of the account.
     let mut other = world.console_of(ADMIN_USER).await;
     let before = world.report_statistics().await;
     for path in [REPORT, EXPORT, &format!("{REPORT}?sort=owner")] {
@@ -110,7 +110,7 @@ async fn filters_hold_together_and_links_keep_them(world: World) {
     assert_eq!(comments(&page), BTreeSet::from(["eva forever", "eva old"]));
     let page = browser.get(&format!("{REPORT}?inactive_principals=true&no_expiry=true")).await;
     shows(&page, 200, &["1 token<", &inactive(true, 1), &unlimited(true, 1)]);
-    // Pressed once more, as the form sends it: what it was, then what it is to be.
+    // A pressed button sends the old value, then the new one.
     let sent = browser.get(&format!("{REPORT}?owner=&inactive_principals=true&no_expiry=true&no_expiry=")).await;
     goes_to(&sent, &format!("{REPORT}?inactive_principals=true"));
 
@@ -137,7 +137,7 @@ async fn filters_hold_together_and_links_keep_them(world: World) {
     shows(&browser.get(&format!("{REPORT}?owner=nobody")).await, 200, &["0 tokens", "No tokens match."]);
 }
 
-async fn what_the_api_refuses_is_told_and_kept(world: World) {
+async fn what_the_api_refuses_is_shown_and_kept_in_the_form(world: World) {
     let mut browser = world.console_of(ACCOUNT_ADMIN_USER).await;
     let asked = world.report_statistics().await;
     for (query, says, kept) in [
@@ -159,7 +159,7 @@ async fn what_the_api_refuses_is_told_and_kept(world: World) {
 }
 
 /// R19: also with the counts of both buttons.
-async fn each_load_is_one_question(world: World) {
+async fn each_page_load_is_one_query(world: World) {
     world.fill_report().await;
     let mut browser = world.console_of(ACCOUNT_ADMIN_USER).await;
     assert_eq!(world.report_statistics().await.0, 0, "signing in asks nothing");
@@ -269,7 +269,7 @@ async fn tokens_are_revoked_after_a_question(world: World) {
     for value in [ADMIN_TOKEN, ELSEWHERE] {
         assert_eq!(world.client(value).get(ME).await.status, 200, "nothing happened yet");
     }
-    // Whoever loads the question again is back at the report.
+    // Reloading the question leads back to the report.
     goes_to(&browser.get(&action).await, &format!("{REPORT}{filter}"));
 
     let confirmed = [&fields[..], &[("confirm", "yes")]].concat();
@@ -300,7 +300,7 @@ async fn many_are_counted_and_the_missing_named(world: World) {
     let question = browser.submit(REVOKE, &fields).await;
     shows(&question, 200, &["Revoke 60 tokens?", "And 10 more."]);
     assert_eq!(question.text.matches("<td><bdi>number ").count(), 50);
-    // Two of them go in between.
+    // Two of them are revoked in between.
     for token in &all[..2] {
         let (workspace, id) = token.split_once('/').unwrap();
         let body = json!({"tokens": [{"workspace_id": workspace, "token_id": id}]});

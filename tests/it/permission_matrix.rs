@@ -1,6 +1,6 @@
-//! Who loses and regains the permission on tokens, in every way that there is (governance §2.6): the kind
-//! of principal, how it holds the permission, how it loses it, and what the workspace does then.
-//! What is expected is computed from the documentation's three versions, as quoted in [`Mode`].
+//! Losing and regaining the permission on tokens, in every combination: the kind of principal, how it holds the permission,
+//! how it loses it, and what the workspace does then. The expectations are computed from the three versions of the
+//! documentation, as quoted in [`Mode`].
 
 use axum::http::Method;
 use serde_json::json;
@@ -23,7 +23,7 @@ enum Mode {
     Mixed,
 }
 
-/// How the permission is held: by an entry of one's own, of one's group, of one's group's group.
+/// How a principal holds the permission: by its own entry, its group's, or that of its group's group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Direct,
@@ -31,12 +31,12 @@ enum Way {
     Nested,
 }
 
-/// How it is lost. Each is undone by its opposite.
+/// How the permission is lost; the opposite step restores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loss {
-    /// The entry of the list is removed: one's own, or the granting group's.
+    /// The entry is removed, whether the principal's own or the granting group's.
     Entry,
-    /// One leaves the innermost group.
+    /// The principal leaves the innermost group.
     Leave,
     /// The inner group leaves the outer one.
     InnerLeaves,
@@ -50,7 +50,7 @@ const LOSSES: &[(Way, &[Loss])] = &[
     (Way::Nested, &[Loss::Entry, Loss::Leave, Loss::InnerLeaves, Loss::GroupDeleted]),
 ];
 
-/// Whether the tokens are gone for good.
+/// Whether the tokens are deleted permanently.
 fn deletes(mode: Mode, way: Way) -> bool {
     match mode {
         Mode::Suspend => false,
@@ -97,7 +97,7 @@ impl Cast {
         cast
     }
 
-    /// Whose entry gives the permission.
+    /// The principal whose entry gives the permission.
     fn holder(&self) -> &Person {
         self.groups.last().unwrap_or(&self.owner)
     }
@@ -199,7 +199,7 @@ async fn what_is_advised_gives_it_back(world: World) {
     }
 }
 
-/// In no mode does losing one of two ways do anything; and admins need none.
+/// Losing one of two ways to the permission changes nothing in any mode, and admins require none.
 async fn who_has_another_way_loses_nothing(world: World) {
     let admin = world.admin();
     for mode in ["suspend", "delete", "mixed"] {

@@ -1,4 +1,4 @@
-//! The binary as a process: addresses, signals, exit codes, bad settings.
+//! The binary as a process: its addresses, signals, exit codes and settings.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn it_answers_on_both_loopbacks_and_stops_in_order() {
+fn the_server_answers_on_both_loopbacks_and_stops_gracefully() {
     for name in ["TERM", "INT", "HUP"] {
         let server = start(&["--port", "0", "--log-level", "debug"]);
         let token = server.export("DATABRICKS_TOKEN");
@@ -54,9 +54,9 @@ fn a_hangup_that_is_ignored_stays_ignored() {
     assert!(code == Some(0) && !log.contains("SIGHUP"), "{log}");
 }
 
-/// How a fixture's server ends when its test runner does, however that ends.
+/// A fixture's server stops when its test runner ends, however that happens.
 #[test]
-fn it_stops_in_order_when_standard_input_closes() {
+fn the_server_stops_gracefully_when_standard_input_closes() {
     let until = |stdin: Stdio, args: &[&str], env: &[(&str, &str)]| {
         let folder = tempfile::tempdir().unwrap();
         let mut command = command(&folder);
@@ -87,7 +87,7 @@ fn it_stops_in_order_when_standard_input_closes() {
         let says = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && says.contains("requires a pipe, a socket or a terminal"), "{says}");
     }
-    // Nobody asked for it.
+    // Not requested, so standard input does not stop the server.
     let server = start(&["--port", "0", "--database", "sqlite::memory:"]);
     assert!(get(&format!("127.0.0.1:{}", server.port), "/livez", "").starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!(server.stop("TERM").0, Some(0));
@@ -99,7 +99,7 @@ fn a_second_start_finds_what_the_first_left() {
     let token = server.export("DATABRICKS_TOKEN");
     let (client_id, secret) = server.oauth().unwrap();
     assert_eq!(client_id, ADMIN_CLIENT_ID.to_string());
-    // After the exports, so that whoever pastes them pastes one way to authenticate.
+    // After the exports, so that pasting them sets only one way to authenticate.
     let at = |start: &str| server.banner.iter().position(|line| line.starts_with(start)).unwrap();
     assert_eq!(at("export DATABRICKS_TOKEN=") + 1, at("# OAuth: "));
     let (_, _, folder) = server.stop("KILL");

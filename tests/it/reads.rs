@@ -40,7 +40,7 @@ pub(crate) const PAGES: [&str; 18] = [
 /// Parameters that might do something.
 const QUERIES: [&str; 6] = ["", "?consume=true", "?limit=1", "?q=a", "?format=har", "?confirm=yes&by=1d"];
 
-/// The rows of every table. Allowed to grow is the audit log: it tells of what was refused, and of reading.
+/// The rows of every table but the audit log, which records refusals and reads.
 async fn dump(world: &World) -> BTreeMap<String, Vec<String>> {
     const MAY_GROW: [&str; 1] = ["audit_events"];
     let Database::SqliteFile(path) = world.database() else { panic!("a file") };
@@ -70,7 +70,7 @@ fn unchanged(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String, Ve
     }
 }
 
-/// The requests that are kept, without those that come while the test looks.
+/// The entries of the journal, without those of the test's own requests.
 async fn kept(world: &World) -> Vec<u64> {
     let answer = world.admin().own(Method::GET, "workspaces/default/requests", &json!({})).await.json();
     answer["requests"].as_array().unwrap().iter().map(|row| row["number"].as_u64().unwrap()).collect()
@@ -84,7 +84,7 @@ async fn nothing_changes_by_get_or_head() {
     let account = FirstStart::default().account.to_string();
     let (user, token) = world.user_with_token("alice@example.com").await;
     let (_, token_id) = world.admin().create(&json!({"comment": "read me"})).await;
-    // What the clock has ended and no sweep has seen, which reading might sweep.
+    // Tokens that have expired but were not swept yet; a read must not sweep them.
     world.mint(user, |token| token.expiry_time = Some(token.creation_time.plus(-1))).await;
     world.mint(user, |token| token.creation_time = token.creation_time.plus(-91 * DAY_MS)).await;
     let fault = json!({"name": "throttled", "match": {"path": "/nowhere"}});
@@ -160,7 +160,7 @@ async fn walk_pages(browser: &mut Browser<'_>) {
     }
 }
 
-/// A page that is added has to be walked, too.
+/// A new page must be added to `PAGES`.
 #[test]
 fn pages_are_all_walked() {
     let console = include_str!("../../src/pages/console/mod.rs");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{command, get, start_in};
 
 #[test]
-fn it_says_what_clients_need() {
+fn the_ready_file_says_what_clients_need() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ready.json");
     let args = ["--port", "0", "--account-port", "0", "--ready-file", path.to_str().unwrap()];
@@ -36,7 +36,7 @@ fn it_says_what_clients_need() {
     assert!(me.starts_with("HTTP/1.1 200 OK\r\n"), "{me}");
     assert!(get(account, "/.well-known/databricks-config", "").contains("\"host_type\":\"account\""));
 
-    // A killed server leaves its file, which the next one replaces; it knows only hashes of what the first one printed.
+    // A killed server leaves its file, and the next one replaces it; by then it knows only hashes of the printed secrets.
     let (_, _, folder) = server.stop("KILL");
     assert_eq!(read(), expected);
     let server = start_in(folder, &args);
@@ -49,7 +49,7 @@ fn it_says_what_clients_need() {
 }
 
 #[test]
-fn it_replaces_nothing_else() {
+fn the_ready_file_replaces_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let notes = folder.path().join("notes.txt");
     std::fs::write(&notes, "mine").unwrap();

@@ -1,5 +1,5 @@
-//! What `explain` advises works: for every way in which a request is refused, its remedy is carried out as it is told to
-//! programs, and the same request succeeds.
+//! What `explain` advises works: for every kind of refusal its remedy is carried out as a program would, and the same
+//! request then succeeds.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,17 +18,17 @@ use crate::support::{
 };
 
 on_every_store!(
-    of_the_credential,
-    of_the_workspace,
-    of_the_owner,
-    of_scope_and_right,
-    of_the_operation,
-    of_several_at_once,
-    of_a_deleted_owner,
-    of_words_alone,
+    the_remedies_of_credentials_work,
+    the_remedies_of_workspaces_work,
+    the_remedies_of_owners_work,
+    the_remedies_of_scopes_and_rights_work,
+    the_remedies_of_operations_work,
+    one_remedy_repairs_several_things_at_once,
+    the_remedy_of_a_deleted_owner_is_another_credential,
+    the_remedies_in_words_work,
 );
 
-/// A request that is refused, and what is known of its caller.
+/// A refused request, and its caller.
 pub(crate) struct Case<'a> {
     world: &'a World,
     method: Method,
@@ -38,9 +38,9 @@ pub(crate) struct Case<'a> {
     workspace: Option<String>,
     /// Whose the credential is.
     owner: Option<PrincipalId>,
-    /// Application id and secret, where it comes by OAuth.
+    /// Application id and secret, if the caller uses OAuth.
     client: Option<(String, String)>,
-    /// For whom the request makes a token.
+    /// The principal for whom the request creates a token.
     makes_for: Option<PrincipalId>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Case<'a> {
         (refused, explained.json())
     }
 
-    /// Asserts that the request is refused by this check, and succeeds once what `explain` says has been done.
+    /// Asserts that this check refuses the request, and that the request succeeds after the remedy.
     pub(crate) async fn remedied(mut self, decided_by: &str) {
         let (refused, explained) = self.explained().await;
         assert_eq!(explained["decided_by"], decided_by, "{explained}");
@@ -196,7 +196,7 @@ fn account_path() -> String {
     format!("/api/2.0/accounts/{}/workspaces", account())
 }
 
-async fn of_the_credential(world: World) {
+async fn the_remedies_of_credentials_work(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
     for path in [LIST, ME, MANAGED, RESTRICTION, &account_path()] {
         Case::get(&world, path).remedied("credential_well_formed").await;
@@ -220,7 +220,7 @@ async fn of_the_credential(world: World) {
     late.remedied("not_expired").await;
 }
 
-async fn of_the_workspace(world: World) {
+async fn the_remedies_of_workspaces_work(world: World) {
     world.add_second_workspace(42, world.now(), "dapi00000000000000000000000000000042").await;
     let (user, token) = world.user_with_token("alice@example.com").await;
     let (id, client) = robot(&world, "robot").await;
@@ -243,7 +243,7 @@ async fn of_the_workspace(world: World) {
     Case::get(&world, MANAGED).by_oauth(id, &admin_client).await.remedied("feature_in_tier").await;
 }
 
-async fn of_the_owner(world: World) {
+async fn the_remedies_of_owners_work(world: World) {
     let workspace = world.workspace().await;
     let (user, token) = world.user_with_token("alice@example.com").await;
     let (id, client) = robot(&world, "robot").await;
@@ -275,7 +275,7 @@ async fn of_the_owner(world: World) {
         Case::get(&world, path).by(user, &token).remedied("may_use_tokens").await;
         world.admin().permit_only(&[]).await;
     }
-    // The issue's own: CAN_USE alone is enough, and nobody has to join `admins`.
+    // CAN_USE alone is enough; nobody has to join `admins`.
     for case in [Case::create(&world), Case::get(&world, LIST)] {
         let case = case.by_oauth(id, &client).await;
         let (_, explained) = case.explained().await;
@@ -286,7 +286,7 @@ async fn of_the_owner(world: World) {
     }
 }
 
-async fn of_scope_and_right(world: World) {
+async fn the_remedies_of_scopes_and_rights_work(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
     let scoped = world.mint(user, |token| token.scopes = Some(vec!["sql".into()])).await;
     Case::get(&world, LIST).by(user, &scoped).remedied("scope_covers").await;
@@ -296,7 +296,7 @@ async fn of_scope_and_right(world: World) {
     let narrow = narrow["access_token"].as_str().unwrap();
     let case = Case { client: Some(client.clone()), ..Case::get(&world, LIST).by(id, narrow) };
     case.remedied("scope_covers").await;
-    // Each gets a caller of its own, as the remedy gives it the right for good.
+    // Each case has its own caller, because the remedy gives the right permanently.
     let conf = json!({"maxTokenLifetimeDays": "90"});
     Case::new(&world, Method::PATCH, CONF).with(conf.clone()).by(user, &token).remedied("has_right").await;
     Case::get(&world, MANAGED).by_oauth(id, &client).await.remedied("has_right").await;
@@ -310,7 +310,7 @@ async fn of_scope_and_right(world: World) {
     case.remedied("has_right").await;
 }
 
-async fn of_the_operation(world: World) {
+async fn the_remedies_of_operations_work(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
     for lifetime in [63_072_001_i64, i64::MAX, 0, -5] {
         let create = Case::create(&world).with(json!({"lifetime_seconds": lifetime}));
@@ -347,11 +347,14 @@ async fn of_the_operation(world: World) {
     world.behave(&json!({"cloud": "azure"})).await;
     let (_, explained) = on_behalf(&world).explained().await;
     assert_eq!(explained["remedy_steps"], json!([]), "{explained}");
-    assert!(explained["remedy"].as_str().unwrap().starts_with("Nothing allows this"), "{explained}");
+    assert!(
+        explained["remedy"].as_str().unwrap().starts_with("Workspaces on Azure have no on-behalf-of tokens"),
+        "{explained}"
+    );
 }
 
-/// One remedy is for all that is wrong, not for the check that happened to look first.
-async fn of_several_at_once(world: World) {
+/// A remedy repairs everything that is wrong, not only what the first check found.
+async fn one_remedy_repairs_several_things_at_once(world: World) {
     let (user, _) = world.user_with_token("alice@example.com").await;
     let expired = world
         .mint(user, |token| {
@@ -382,12 +385,12 @@ async fn of_several_at_once(world: World) {
     Case::get(&world, LIST).by(gone, &token).remedied("owner_active").await;
 }
 
-/// A deleted owner's credential never works again: the remedy is another one's.
-async fn of_a_deleted_owner(world: World) {
+/// The credential of a deleted owner never works again; the remedy is another credential.
+async fn the_remedy_of_a_deleted_owner_is_another_credential(world: World) {
     let (id, client) = robot(&world, "robot").await;
     for path in [LIST, MANAGED, RESTRICTION] {
         let late = Case::get(&world, path).by_oauth(id, &client).await;
-        // The access token outlives its owner's row only here: the key that signed it is the account's.
+        // Only here an access token outlives its owner's row, because the account's key signed it.
         let account = account();
         let gone = format!("/api/2.0/accounts/{account}/scim/v2/ServicePrincipals/{id}");
         let admin = world.account_oauth().await;
@@ -402,8 +405,8 @@ async fn of_a_deleted_owner(world: World) {
     }
 }
 
-/// Two remedies are words, since they need what only the caller can choose or read: each of their ways works.
-async fn of_words_alone(world: World) {
+/// Two remedies are words only, because the caller has to choose or read something; every way they name works.
+async fn the_remedies_in_words_work(world: World) {
     let (user, token) = world.user_with_token("alice@example.com").await;
     let delete = |id: &str| Case::new(&world, Method::POST, DELETE).with(json!({ "token_id": id })).by(user, &token);
     let (_, explained) = delete(&"0".repeat(64)).explained().await;

@@ -1,5 +1,5 @@
-//! Token values, client secrets, codes, refresh tokens and access tokens are in the answer that created
-//! them and in the first start's banner, and nowhere else; private keys are in the database only.
+//! Token values, client secrets, codes, refresh tokens and access tokens appear only in the answer that created them and in
+//! the banner of the first start; private keys are in the database only.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -52,7 +52,7 @@ async fn no_value_is_in_the_files_the_log_or_another_answer() {
         send(&admin, get.clone(), &format!("/api/2.0/token/list?o={value}"), String::new()).await;
         values.push(value);
     }
-    // While it runs, so that the write-ahead log is there too.
+    // While the server runs, so that the write-ahead log is there, too.
     let mut files = Vec::new();
     for entry in std::fs::read_dir(server.folder.path()).unwrap() {
         files.extend(std::fs::read(entry.unwrap().path()).unwrap());
@@ -180,9 +180,9 @@ fn written(secret: &str, numbers: &mut Numbers, in_address: bool) -> String {
     }
 }
 
-/// Wherever a secret stands and however it is written, nothing that the server tells of the request has it.
+/// Wherever a secret stands in a request and however it is written, no record of the request contains it.
 #[tokio::test]
-async fn whatever_is_told_of_a_request_has_no_secret_that_was_in_it() {
+async fn nothing_recorded_of_a_request_has_a_secret_that_was_in_it() {
     let server = start(&["--port", "0", "--log-level", "trace"]);
     let base = format!("http://127.0.0.1:{}", server.port);
     let admin = server.export("DATABRICKS_TOKEN");

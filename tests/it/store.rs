@@ -1,4 +1,4 @@
-//! The store's suite: what every database has to do alike.
+//! The store: what every database must do alike.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ on_every_store!(
     an_ended_token_leaves_a_tombstone,
     uses_only_move_forward,
     workspaces_round_trip,
-    standing_reaches_through_nested_groups_and_ends_on_cycles,
+    memberships_include_nested_groups_and_tolerate_cycles,
     an_uncommitted_change_did_not_happen,
     what_cannot_be_stored_is_refused_alike,
     a_restart_changes_nothing,
-    exchanges_are_kept_in_order_each_once_and_within_limits,
-    a_workspace_shows_its_own_exchanges_and_the_default_one_nobodys,
+    entries_are_kept_in_order_once_each_and_within_limits,
+    a_workspace_shows_its_own_entries_and_the_default_one_those_of_none,
 );
 
 fn sample(workspace: WorkspaceId, owner: PrincipalId, id: &str) -> Token {
@@ -67,7 +67,7 @@ async fn tokens_round_trip(world: World) {
     assert!(owner.name == "admin@example.com" && owner.kind == PrincipalKind::User);
 }
 
-/// The rule is written twice, in Rust and as an SQL condition; this holds the two together.
+/// The rule exists twice, in Rust and as an SQL condition; this test keeps them equal.
 async fn queries_and_rules_agree_on_what_is_live(world: World) {
     let workspace = world.workspace().await;
     let owner = world.add_user("many@example.com").await;
@@ -164,7 +164,7 @@ async fn workspaces_round_trip(world: World) {
     assert_eq!(reader.count_workspaces().await.unwrap(), 1);
 }
 
-async fn standing_reaches_through_nested_groups_and_ends_on_cycles(world: World) {
+async fn memberships_include_nested_groups_and_tolerate_cycles(world: World) {
     let workspace = world.workspace().await;
     let user = world.add_user("nested@example.com").await;
     let inner = world.add_principal(PrincipalKind::Group, "inner").await;
@@ -178,7 +178,7 @@ async fn standing_reaches_through_nested_groups_and_ends_on_cycles(world: World)
     writer.commit().await.unwrap();
     let mut reader = world.service.store().read().await.unwrap();
     let standing = reader.workspace_memberships(&workspace, user).await.unwrap();
-    let reached: BTreeSet<PrincipalId> = standing.reach.iter().map(|reach| reach.subject).collect();
+    let reached: BTreeSet<PrincipalId> = standing.memberships.iter().map(|membership| membership.subject).collect();
     assert_eq!(reached, BTreeSet::from([user, inner, outer, workspace.users_group]));
     assert_eq!(standing.token_permission(), Some((outer, PermissionLevel::CanUse)));
     assert_eq!(standing.path_to(outer), ["nested@example.com", "inner", "outer"]);
@@ -216,8 +216,8 @@ async fn a_restart_changes_nothing(mut world: World) {
     assert!(world.client(&value).own_ids().await.contains(&id));
 }
 
-/// What readers are told, who may be told again what was told before, is what a transaction finds, which always asks:
-/// also beside commits, and after such as were given up on their way.
+/// Readers may get cached answers. These must equal what a transaction finds, which always queries: during commits, and
+/// after commits that were abandoned midway.
 async fn what_is_remembered_is_what_the_database_holds(world: World) {
     let (workspace, owner) = (world.workspace().await.id, world.add_user("many@example.com").await);
     let behaviour = Behaviour::default();
@@ -356,7 +356,7 @@ async fn shown(world: &World, workspace: &Workspace, after: i64) -> Vec<(i64, St
     world.service.store().read().await.unwrap().list_journal_entries(workspace, after).await.unwrap()
 }
 
-async fn exchanges_are_kept_in_order_each_once_and_within_limits(world: World) {
+async fn entries_are_kept_in_order_once_each_and_within_limits(world: World) {
     let workspace = world.workspace().await;
     let of = Some((workspace.id, workspace.incarnation));
     let some: Vec<NewEntry> = (0..120).map(|place| exchange(of, place, 10)).collect();
@@ -393,7 +393,7 @@ async fn exchanges_are_kept_in_order_each_once_and_within_limits(world: World) {
     assert!(shown(&world, &workspace, again[0].0).await.len() == 1, "numbers go on");
 }
 
-async fn a_workspace_shows_its_own_exchanges_and_the_default_one_nobodys(world: World) {
+async fn a_workspace_shows_its_own_entries_and_the_default_one_those_of_none(world: World) {
     let home = world.workspace().await;
     let other = world.add_workspace(77, "dapi00000000000000000000000000000077").await;
     let of = |workspace: &Workspace| Some((workspace.id, workspace.incarnation));

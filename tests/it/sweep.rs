@@ -1,4 +1,4 @@
-//! When the sweep runs changes nothing that anybody can see, for any history (spec §4).
+//! The timing of the sweep has no visible effect, whatever the history.
 
 use axum::body::Body;
 use axum::http::Method;
@@ -37,7 +37,7 @@ enum Step {
     Advance {
         ms: i64,
     },
-    /// In the one world only.
+    /// In one of the two worlds only.
     Sweep,
 }
 
@@ -65,8 +65,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A world with what was done and seen in it. Its ids are random, so they are shown by their order;
-/// those of principals as numbers, which they are in JSON too.
+/// A world with what was done and seen in it. Ids are shown as labels in their order; those of principals as numbers,
+/// because JSON has them as numbers, too.
 struct Witness {
     world: World,
     users: Vec<PrincipalId>,
@@ -108,7 +108,7 @@ impl Witness {
         self.labels.push((Self::id_of(value).to_string(), format!("<token {number}>")));
     }
 
-    /// A token of the admin that is new, so that what looks on is never itself a matter of time.
+    /// A new token of the admin, so that the observer never expires itself.
     async fn operator(&mut self) -> String {
         let admin = self.world.admin_id().await;
         let value = self.world.mint(admin, |token| token.last_used = Some(token.creation_time)).await;
@@ -116,7 +116,7 @@ impl Witness {
         value
     }
 
-    /// Keeps an answer, with labels in place of ids and lists in the order of the labels.
+    /// Records an answer, with labels in place of ids and lists sorted by label.
     fn see(&mut self, what: &str, status: u16, json: &Value) {
         let mut text = without_request_ids(&json.to_string());
         for (id, label) in &self.labels {
@@ -170,7 +170,7 @@ impl Witness {
         self.tokens.get(number % self.tokens.len().max(1)).cloned()
     }
 
-    /// A use, why it was decided so, and what a dry run says.
+    /// A use, its explanation, and a dry run.
     async fn use_token(&mut self, what: &str, number: usize, elsewhere: bool) {
         let Some((value, user)) = self.token(number) else { return };
         let request = self.world.client(&value).request(&Method::GET, "/api/2.0/token/list");
@@ -189,7 +189,7 @@ impl Witness {
         self.see_answer(what, &dry);
     }
 
-    /// What the admin and the mock's control API show.
+    /// What the admin and the control API show.
     async fn look(&mut self, what: &str) {
         let operator = self.operator().await;
         let managed = self.world.client(&operator).get(MANAGED).await;
@@ -205,8 +205,8 @@ impl Witness {
         client.own(Method::GET, &format!("workspaces/default/{path}"), &json!({})).await
     }
 
-    /// The sweep ends exactly what authentication refuses for want of use, and what is expired and
-    /// in no list any more.
+    /// The sweep ends exactly the tokens that authentication refuses for inactivity, and the expired ones that are in no list
+    /// any more.
     async fn sweep(&mut self, operator: &str) {
         let managed = self.world.client(operator).get(MANAGED).await.text;
         let workspace = self.world.workspace().await;

@@ -1,4 +1,4 @@
-//! A workspace's clock, the sweep, and what both leave behind (spec §4, §7).
+//! A workspace's clock, the sweep, and the tombstones and events that they leave.
 
 use axum::http::Method;
 use dapi_mock::domain::clock::WorkspaceClock;
@@ -15,13 +15,13 @@ use crate::support::{ADMIN_SECRET, ADMIN_TOKEN, Backend, DAY_MS, LIST, MANAGED, 
 on_every_store!(
     advancing_carries_out_what_is_due_in_order,
     the_article_of_ninety_days,
-    two_workspaces_have_two_times,
-    a_clock_stands_runs_and_never_goes_back,
+    two_workspaces_have_independent_clocks,
+    a_clock_is_frozen_and_resumed_but_never_set_back,
     the_clock_survives_a_restart,
     a_system_clock_that_is_set_back_revives_nothing,
-    a_workspaces_time_is_over_once,
+    a_workspace_expires_once,
     sweeping_changes_nothing_that_a_client_sees,
-    every_end_has_its_tombstone,
+    every_ended_token_has_a_tombstone,
 );
 
 const CLOCK: &str = "workspaces/default/clock";
@@ -82,7 +82,7 @@ async fn the_article_of_ninety_days(world: World) {
     admin.get(&format!("{MANAGED}/{unused_id}")).await.refused(404, "RESOURCE_DOES_NOT_EXIST", &unused_id);
 }
 
-async fn two_workspaces_have_two_times(world: World) {
+async fn two_workspaces_have_independent_clocks(world: World) {
     let other = "dapi00000000000000000000000000000002";
     world.add_workspace(77, other).await;
     let date = async |token: &str| world.client(token).get(LIST).await.header("date").to_owned();
@@ -97,7 +97,7 @@ async fn two_workspaces_have_two_times(world: World) {
     assert_eq!(date(other).await, "Fri, 04 Dec 2026 08:00:00 GMT");
 }
 
-async fn a_clock_stands_runs_and_never_goes_back(world: World) {
+async fn a_clock_is_frozen_and_resumed_but_never_set_back(world: World) {
     let admin = world.admin();
     let set = async |body: Value| admin.own(Method::POST, CLOCK, &body).await;
     let now = async || admin.own(Method::GET, CLOCK, &json!({})).await.json()["now"]["ms"].as_i64().unwrap() - START.0;
@@ -150,7 +150,7 @@ async fn a_system_clock_that_is_set_back_revives_nothing(mut world: World) {
     world.restart().await;
     assert_eq!(now(&world).await, 60_000);
     assert_eq!(world.client(&real).get("/api/2.0/token/list").await.status, 403);
-    // It does not stand still either, and is the system's again once that has caught up.
+    // The clock does not stand still meanwhile, and follows the system's clock again once that has caught up.
     world.clock.advance(1_000_000);
     assert_eq!(now(&world).await, 560_000);
     world.clock.advance(6_200_000);
@@ -172,9 +172,8 @@ async fn a_system_clock_that_is_set_back_revives_nothing(mut world: World) {
     }
 }
 
-/// What goes by the system's clock does not come back either: workspaces that were made for a time, and who is signed
-/// in to the pages.
-async fn a_workspaces_time_is_over_once(mut world: World) {
+/// What expires by the system's clock does not come back, either: workspaces with a TTL, and sessions of the pages.
+async fn a_workspace_expires_once(mut world: World) {
     let body = json!({"id": 42, "ttl": "1h"});
     assert_eq!(world.anonymous().own(Method::POST, "workspaces", &body).await.status, 201);
     world.clock.advance(3_600_000);
@@ -193,7 +192,7 @@ async fn the_clock_survives_a_restart(mut world: World) {
     assert_eq!(world.service.clock(id).await.unwrap().now, START.plus(40 * DAY_MS));
 }
 
-async fn every_end_has_its_tombstone(world: World) {
+async fn every_ended_token_has_a_tombstone(world: World) {
     let admin = world.admin();
     let (_, by_owner) = admin.create(&json!({})).await;
     let (_, by_admin) = admin.create(&json!({})).await;
@@ -251,7 +250,7 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
     };
     for _ in 0..14 {
         let target = AdvanceTarget::By(15 * DAY_MS);
-        // Move the clock without its sweep, look, sweep, look again.
+        // Moves the clock without a sweep, compares, sweeps, and compares again.
         let clock = world.workspace().await.clock.advanced(15 * DAY_MS);
         let mut writer = world.service.store().write(dapi_mock::store::Lock::Workspace(id)).await.unwrap();
         writer.update_clock(id, clock).await.unwrap();
@@ -290,7 +289,7 @@ async fn a_sweep_ends_many_in_batches() {
     let id = world.workspace().await.id;
     assert_eq!(world.service.sweep_all().await.unwrap(), 0);
     let advanced = world.service.advance(id, &AdvanceTarget::By(90 * DAY_MS)).await.unwrap();
-    // And the admin's own.
+    // And the admin's own token.
     assert_eq!(advanced.events.len(), 502);
     assert!(
         advanced

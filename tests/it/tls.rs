@@ -1,4 +1,4 @@
-//! TLS and plain HTTP on one port, over real sockets: the own CA, or a certificate of the user's.
+//! TLS and plain HTTP on one port, over real sockets, with the server's own CA or with a certificate of the user's.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -132,13 +132,13 @@ fn the_own_ca_survives_and_is_made_at_first_need() {
     assert_eq!(server.is("db.example.com", &ca), Ok(()));
     assert_eq!(server.ca(), ca);
 
-    // A certificate that was lost follows from the key: who trusts the old one trusts this.
+    // A lost certificate is recreated from the key, so clients that trust the old one trust the new one.
     let (_, _, folder) = server.stop("TERM");
     std::fs::remove_file(kept(&folder).join("ca.pem")).unwrap();
     let server = start_in(folder, &file);
     assert_eq!((server.is("localhost", &ca), server.is("localhost", &server.ca())), (Ok(()), Ok(())));
 
-    // A key that is another's is told, and harms no plain client.
+    // A wrong key is reported, and does not affect plain HTTP.
     let (_, _, folder) = server.stop("TERM");
     std::fs::write(kept(&folder).join("ca.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let server = start_in(folder, &file);

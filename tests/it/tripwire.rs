@@ -1,4 +1,4 @@
-//! The tripwire: somebody's real credential is never kept. And decoys: who uses one is told.
+//! The tripwire never stores a suspected real credential. Decoys report whoever uses them.
 
 use std::path::Path;
 
@@ -14,11 +14,11 @@ use crate::support::{
     ADMIN_SECRET, ADMIN_TOKEN, Backend, LIST, Server, World, command, exchange, on_every_store, start,
 };
 
-on_every_store!(what_was_made_here_is_no_stranger, a_decoy_answers_as_usual_and_raises_the_alarm);
+on_every_store!(a_credential_made_here_is_not_suspected, a_decoy_answers_as_usual_and_raises_the_alarm);
 
 const REAL: &str = "7f3b9c1e5a8d04621bc7e9f2a6305d48";
 
-/// What Microsoft Entra gives for Databricks, in form.
+/// An access token in the form that Microsoft Entra issues for Databricks.
 fn entra_token() -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = part(json!({"typ": "JWT", "alg": "RS256", "x5t": "key", "kid": "key"}));
@@ -51,7 +51,7 @@ async fn send_as(world: &World, client: &str, authorization: &str, path: &str) {
 }
 
 #[tokio::test]
-async fn strangers_are_counted_by_kind_and_client() {
+async fn suspected_credentials_are_counted_by_kind_and_client() {
     let mut world = World::new(Backend::Memory).await;
     let real = format!("dapi{REAL}");
     let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
@@ -83,13 +83,13 @@ async fn strangers_are_counted_by_kind_and_client() {
     );
 }
 
-async fn what_was_made_here_is_no_stranger(world: World) {
+async fn a_credential_made_here_is_not_suspected(world: World) {
     let (gone, id) = world.admin().create(&json!({})).await;
     world.admin().post("/api/2.0/token/delete", &json!({ "token_id": id })).await;
     let other = world.anonymous().own(Method::POST, "workspaces", &json!({})).await.json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (other_id, of_other) = (text(&other["id"]), text(&other["admin_token"]));
-    // Given, not made, and as real as can be; known while it is there.
+    // A given value that looks real is known as long as it exists.
     let given = format!("dapi{}", REAL.chars().rev().collect::<String>());
     world.add_workspace(77, &given).await;
     let access = world.access_token(&ADMIN_CLIENT_ID.to_string(), ADMIN_SECRET).await;
@@ -107,14 +107,14 @@ async fn what_was_made_here_is_no_stranger(world: World) {
         refused(token, &here).await;
     }
     refused(&of_other, "999").await;
-    // What is forgotten altogether is known by its mark.
+    // A credential that the server has forgotten is recognized by its mark.
     world.anonymous().own(Method::DELETE, &format!("workspaces/{other_id}"), &json!({})).await;
     world.anonymous().own(Method::POST, "workspaces/default/reset", &json!({"to": "empty"})).await;
     for token in [&reset, &of_other, &secret] {
         refused(token, &here).await;
     }
     world.ask_for_token("/oidc/v1/token", Some(("x", &secret)), "grant_type=client_credentials").await;
-    // So are values that people make up.
+    // So are values that people choose.
     for token in [ADMIN_TOKEN, "dapi0123456789abcdef0123456789abcdef"] {
         refused(&token.replace("01", "02"), &here).await;
     }
@@ -156,7 +156,7 @@ async fn a_decoy_answers_as_usual_and_raises_the_alarm(world: World) {
     assert_eq!((&row["refused_by"], &row["token_id"]), (&json!("token_known"), &id));
     let path = format!("explain/{}", row["request_id"].as_str().unwrap());
     let why = world.anonymous().own(Method::GET, &path, &json!({})).await.json();
-    assert_eq!(why["because"], "it is a decoy, which belongs to nobody");
+    assert_eq!(why["because"], "the token is a decoy and belongs to nobody");
     assert_eq!(strangers_at(&world).await, Vec::<Value>::new());
 
     // A decoy stays; who used it is forgotten with the requests.
@@ -198,7 +198,7 @@ fn assert_absent(place: &str, text: &str, value: &str) {
 }
 
 #[test]
-fn nothing_of_a_stranger_is_in_files_logs_or_answers() {
+fn no_suspected_credential_is_in_files_logs_or_answers() {
     let server = start(&["--port", "0", "--log-level", "trace", "--audit-file", "audit.jsonl", "--tripwire", "fail"]);
     let address = format!("127.0.0.1:{}", server.port);
     let token = server.export("DATABRICKS_TOKEN");
@@ -207,7 +207,7 @@ fn nothing_of_a_stranger_is_in_files_logs_or_answers() {
         for client in ["curl/8", "sdk/2", "curl/8"] {
             answers.push_str(&send(&server, client, &stranger, "{}"));
         }
-        // Where no credential belongs.
+        // In places where no credential belongs.
         send(&server, "curl/8", &token, &json!({ "comment": 7, "secret": stranger }).to_string());
         send(&server, &format!("agent/{stranger}"), &stranger, "{}");
         let form = format!("grant_type=client_credentials&client_id=x&client_secret={stranger}");

@@ -1,5 +1,5 @@
-//! Nobody reads what the server writes: a full pipe, a stopped terminal, a closed pipe, a full disk. No request
-//! waits for it, and no end.
+//! Nobody reads the server's output: a full pipe, a stopped terminal, a closed pipe, a full disk. Neither a request nor the
+//! shutdown waits for it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader, Read, Write};
@@ -17,7 +17,7 @@ const MEMORY: [&str; 4] = ["--port", "0", "--database", "sqlite::memory:"];
 /// More lines, and longer ones, than a pipe and the server's queue take.
 const REFUSED: usize = 400;
 
-/// A server whose standard error is what the test makes of it.
+/// A server whose standard error the test provides.
 fn start(args: &[&str], stderr: Stdio) -> (Running, u16, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Running(command(&folder).args(MEMORY).args(args).stderr(stderr).spawn().unwrap());
@@ -29,7 +29,7 @@ fn start(args: &[&str], stderr: Stdio) -> (Running, u16, TempDir) {
     (server, ready.expect("it is ready"), folder)
 }
 
-/// Sends a request, and fails where no answer comes.
+/// Sends a request, and fails if it is not answered.
 fn ask(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -39,7 +39,7 @@ fn ask(port: u16, path: &str) -> String {
     answer
 }
 
-/// Many refusals, each a line of the log; then the server is as good as ever, and ends when it is told to.
+/// Causes many refusals, each a log line; the server still works afterwards, and stops when asked to.
 fn goes_on(server: &mut Running, port: u16) {
     let path = format!("/api/2.0/token/{}", "x".repeat(8000));
     for _ in 0..REFUSED {
@@ -54,7 +54,7 @@ fn goes_on(server: &mut Running, port: u16) {
 
 fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, mut writer) = std::io::pipe().unwrap();
-    // What a pipe takes on Linux unless somebody has asked for more.
+    // The default capacity of a pipe on Linux.
     writer.write_all(&vec![b'x'; 64 * 1024]).unwrap();
     (reader, writer.into())
 }
@@ -82,9 +82,9 @@ fn what_was_not_written_is_counted_once_somebody_reads() {
     let mut written = 0;
     let notice = lines.by_ref().inspect(|_| written += 1).find(|line| line.contains("log lines were dropped")).unwrap();
     let dropped: usize = notice.split("dropped=").nth(1).unwrap().trim().parse().unwrap();
-    // A refused path is two lines or one; none is missing without being counted.
+    // A refused path is one or two lines; every missing line is counted.
     assert!(notice.contains("ERROR") && (written - 1 + dropped).is_multiple_of(REFUSED), "{written} {notice}");
-    // And what comes now is written to the last line.
+    // From now on every line is written.
     ask(port, "/api/2.0/token/list");
     signal(&server.0, "TERM");
     assert_eq!(server.ends(), Some(0));
@@ -139,7 +139,7 @@ fn a_standard_output_that_nobody_reads_holds_nothing_up() {
     drop(reader);
 }
 
-/// The reason of a failed start has no reader either.
+/// Nobody reads the reason of a failed start, either.
 #[test]
 fn a_failed_start_ends_whatever_becomes_of_its_reason() {
     let (reader, unread) = full_pipe();

@@ -1,7 +1,7 @@
-//! Databases of released schemas, and those that this program must not touch.
+//! Databases of released schemas are migrated; databases that this program does not know are left alone.
 //!
-//! `upgrades/NNNN.*.sql` is a small world as a binary of that schema left it, made by `upgrades/make`; its first
-//! line tells what was in it.
+//! `upgrades/NNNN.*.sql` is a small world as a binary of that schema left it, made by `upgrades/make`. Its first line lists
+//! the facts that the tests look for.
 
 use std::path::PathBuf;
 
@@ -17,8 +17,8 @@ use crate::support::{ADMIN_TOKEN, Backend, World, command, fresh_database, on_la
 on_lasting_stores!(
     every_released_schema_migrates_with_its_data,
     what_fails_midway_leaves_the_database_as_it_was,
-    what_is_not_understood_is_refused_and_left_alone,
-    of_many_starts_at_once_one_migrates,
+    unknown_migrations_are_refused_and_left_alone,
+    one_of_many_simultaneous_starts_migrates,
 );
 
 const OLDEST: i64 = 3;
@@ -39,14 +39,14 @@ pub(crate) async fn restore(backend: Backend, schema: i64) -> (Database, Option<
     let (_, path) = fixtures(backend).into_iter().find(|(version, _)| *version == schema).unwrap();
     let text = std::fs::read_to_string(path).unwrap();
     let (facts, sql) = text.split_once('\n').unwrap();
-    // Tests run beside each other, in schemas of their own.
+    // Tests run in parallel, each in its own schema.
     let sql = sql.replace("CREATE SCHEMA dapi_mock_fixture;\n", "").replace("dapi_mock_fixture.", "");
     let (database, folder) = fresh_database(backend).await;
     run_sql(&database, sql).await;
     (database, folder, serde_json::from_str(facts.strip_prefix("-- ").unwrap()).unwrap())
 }
 
-/// The tables, and the migrations with their checksums: what a start may change before it refuses.
+/// The tables and the migrations with their checksums: what a refused start must not have changed.
 async fn structure(database: &Database) -> Vec<String> {
     const MIGRATIONS: &str = "SELECT version || ' ' || success || ' ' || CAST(checksum AS TEXT) FROM _sqlx_migrations";
     let all = |rest: &str| sqlx::AssertSqlSafe(format!("{rest} UNION ALL {MIGRATIONS} ORDER BY 1"));
@@ -152,7 +152,7 @@ pub(crate) async fn holds(world: &World, facts: &Value) {
     assert!(world.client(&fresh).own_ids().await.contains(&fresh_id));
 }
 
-/// A fact that a fixture has not is of a release after it.
+/// A fact that a fixture lacks belongs to a later release.
 async fn holds_what_later_releases_know(world: &World, facts: &Value) {
     let of_42 = "dapi00000000000000000000000000000042";
     let list = async |token: &str| world.client(token).get("/api/2.0/token/list").await.status.as_u16();
@@ -179,8 +179,7 @@ async fn holds_what_later_releases_know(world: &World, facts: &Value) {
     }
 }
 
-/// The second table of a migration is there already, so that it fails when others, and its own first
-/// statements, are through.
+/// The second table of a migration exists already, so the migration fails after others, and after its own first statements.
 async fn what_fails_midway_leaves_the_database_as_it_was(backend: Backend) {
     let (database, folder, facts) = restore(backend, OLDEST).await;
     run_sql(&database, "CREATE TABLE checkpoint_rows (x TEXT)".to_owned()).await;
@@ -194,7 +193,7 @@ async fn what_fails_midway_leaves_the_database_as_it_was(backend: Backend) {
     holds(&world, &facts).await;
 }
 
-async fn what_is_not_understood_is_refused_and_left_alone(backend: Backend) {
+async fn unknown_migrations_are_refused_and_left_alone(backend: Backend) {
     let (newest, _) = fixtures(backend).pop().unwrap();
     for (change, says) in [
         (
@@ -221,7 +220,7 @@ async fn what_is_not_understood_is_refused_and_left_alone(backend: Backend) {
     }
 }
 
-async fn of_many_starts_at_once_one_migrates(backend: Backend) {
+async fn one_of_many_simultaneous_starts_migrates(backend: Backend) {
     let (old, _old_folder, _) = restore(backend, OLDEST).await;
     let (new, _new_folder) = fresh_database(backend).await;
     for database in [old, new] {
@@ -232,8 +231,7 @@ async fn of_many_starts_at_once_one_migrates(backend: Backend) {
     }
 }
 
-/// So that a release cannot forget its own, and a migration cannot be changed once it has one: its
-/// checksum is in there.
+/// So that no release forgets its fixture, and no migration is changed once it has one: the fixture has its checksum.
 #[test]
 fn the_newest_schema_has_a_fixture() {
     let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap();
@@ -245,9 +243,9 @@ fn the_newest_schema_has_a_fixture() {
     }
 }
 
-/// The binary says it in one sentence, and ends.
+/// The binary prints one sentence and exits.
 #[test]
-fn the_command_tells_why() {
+fn the_command_says_why_it_refuses_a_database() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("dapi-mock.db"), "not a database").unwrap();
     let output = command(&folder).args(["--port", "0", "--admin-token", ADMIN_TOKEN]).output().unwrap();

@@ -1,5 +1,5 @@
-//! What is particular to the wire: parameters in the body of a GET, the texts of other years, bodies that are not what
-//! they seem, and the endpoint of SQL drivers.
+//! Peculiarities of the wire: parameters in the body of a GET, error texts of other years, mislabelled bodies, and the
+//! endpoint of SQL drivers.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ async fn a_get_filters_by_its_body(world: World) {
         assert_eq!((creators(&answer), &answer.text), (vec![ANN.to_owned()], &by_query), "{body}");
         assert_eq!(list(&format!("?created_by_username={ANN}"), body).await.text, by_query);
     }
-    // By id alone: also the token that a seed gave her.
+    // By id alone, the inserted token is found, too.
     let by_id = list(&format!("?created_by_id={ann}"), json!("nothing")).await;
     assert_eq!(
         creators(&by_id).into_iter().collect::<BTreeSet<_>>(),
@@ -70,13 +70,13 @@ async fn a_get_filters_by_its_body(world: World) {
         let answer = admin.call(Method::GET, MANAGED, body).await;
         answer.refused(400, "MALFORMED_REQUEST", "Invalid JSON given in the body of the request");
     }
-    // The others that take parameters.
+    // Other routes that take parameters.
     let conf = "/api/2.0/workspace-conf";
     let keys = admin.call(Method::GET, conf, json!({"keys": "enableTokensConfig,enableGp3"}).to_string()).await;
     assert_eq!(keys.json(), json!({"enableTokensConfig": null, "enableGp3": null}));
     let keys = admin.call(Method::GET, conf, json!({"keys": 7}).to_string()).await;
     keys.refused(400, "INVALID_PARAMETER_VALUE", "keys: 7 is not a string.");
-    // And those that take none do not mind.
+    // Routes without parameters ignore the body.
     assert_eq!(admin.call(Method::GET, LIST, "{\"created_by_id\": 7}").await.status, 200);
 }
 
@@ -201,7 +201,7 @@ async fn encoded_bodies_are_refused_by_the_encoding() {
     for encodings in [&["identity"][..], &[""], &["Identity"]] {
         assert_eq!(encoded(admin, &world, CREATE, encodings, b"{}").await.status, 200, "{encodings:?}");
     }
-    // Where there is no body, nothing is encoded; a bad credential comes first; the control API refuses it too.
+    // Without a body nothing is encoded; a bad credential is refused first; the control API refuses encodings, too.
     assert_eq!(encoded(admin, &world, CREATE, &["gzip"], b"").await.status, 200);
     assert_eq!(encoded(world.client("nonsense"), &world, CREATE, &["gzip"], b"{}").await.status, 403);
     let control = encoded(admin, &world, "/_mock/v1/workspaces", &["gzip"], b"{}").await;

@@ -1,4 +1,4 @@
-//! Workspaces made, copied, kept, put back and removed (spec §7; peers.md §6.7).
+//! Workspaces are created, forked, saved as checkpoints, restored and deleted.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,12 +13,12 @@ on_every_store!(
     a_workspace_may_join_an_account,
     what_cannot_be_created_is_refused,
     a_removed_workspace_leaves_nothing,
-    a_workspace_made_for_a_time_goes_by_itself,
+    a_workspace_with_a_ttl_is_deleted_when_it_expires,
     every_table_is_put_back_or_kept_on_purpose,
     a_reset_puts_every_row_back,
     a_reset_leaves_the_principals_of_a_shared_account_alone,
     checkpoints_come_and_go,
-    a_copy_goes_its_own_way,
+    a_fork_changes_independently,
     the_same_seed_and_calls_give_the_same_values,
     requests_end_on_the_state_that_they_began_on,
     parallel_tests_never_see_each_other,
@@ -133,7 +133,7 @@ async fn a_removed_workspace_leaves_nothing(world: World) {
     assert_eq!(default.status, 400, "{default:?}");
 }
 
-async fn a_workspace_made_for_a_time_goes_by_itself(world: World) {
+async fn a_workspace_with_a_ttl_is_deleted_when_it_expires(world: World) {
     let made = create(&world, &json!({"ttl": "1h"})).await;
     assert_eq!(text(&made, "delete_at"), "2026-11-24T09:00:00.000Z");
     assert_eq!(world.service.delete_expired_workspaces().await.unwrap(), []);
@@ -142,7 +142,7 @@ async fn a_workspace_made_for_a_time_goes_by_itself(world: World) {
     world.client(text(&made, "admin_token")).get(LIST).await.refused(403, 403, "Invalid access token.");
 }
 
-/// How many rows each table has; the audit log of the default workspace and the journal grow by what comes there.
+/// The rows of each table. The audit log of the default workspace and the journal grow with each request.
 async fn rows(world: &World) -> Vec<(&'static str, i64)> {
     let mut counts = Vec::new();
     let names = restored_tables()
@@ -269,7 +269,7 @@ async fn checkpoints_come_and_go(world: World) {
     }
 }
 
-async fn a_copy_goes_its_own_way(world: World) {
+async fn a_fork_changes_independently(world: World) {
     let (value, _) = world.admin().create(&json!({"comment": "before"})).await;
     world.admin().post(USERS, &json!({"userName": "x@example.com"})).await;
     let before = managed(&world, ADMIN_TOKEN).await;
@@ -353,7 +353,7 @@ async fn the_same_seed_and_calls_give_the_same_values(world: World) {
 async fn requests_end_on_the_state_that_they_began_on(world: World) {
     let made = create(&world, &json!({})).await;
     let (id, token) = (text(&made, "id"), text(&made, "admin_token"));
-    // A user who is not in the seed: what is created for it must be gone with it.
+    // A user who is not in the seed: whatever is created for it must disappear with it.
     let churn = async {
         let mut created = 0;
         for round in 0..15 {
@@ -382,7 +382,7 @@ async fn requests_end_on_the_state_that_they_began_on(world: World) {
     );
 }
 
-/// A test as its author would write it, in a workspace of its own: every number that it sees is its own.
+/// A test as a user would write it, in its own workspace: it sees no numbers but its own.
 async fn one_test(world: &World, number: usize) {
     let made = create(world, &json!({ "name": format!("test {number}") })).await;
     let (id, token) = (text(&made, "id"), text(&made, "admin_token"));

@@ -11,10 +11,10 @@ on_every_store!(
     account_roles_come_and_go_in_every_shape,
     an_account_keeps_an_admin,
     personal_tokens_reach_the_account_through_a_workspace_only,
-    an_account_admin_is_no_workspace_admin,
+    an_account_admin_is_not_a_workspace_admin,
 );
 
-/// The role as a list that SCIM takes.
+/// The role, as a list in SCIM's form.
 fn admin_role() -> Value {
     json!([{"value": "account_admin"}])
 }
@@ -58,7 +58,7 @@ async fn account_roles_come_and_go_in_every_shape(world: World) {
     let born = a.create(USERS, &json!({"userName": "born@example.com", "roles": admin_role()})).await;
     assert_eq!(born["roles"], admin_role());
 
-    // A group that has the role gives it to all that it holds.
+    // A group that has the role gives it to all its members.
     let inner = a.group("inner", &[&robot]).await;
     let outer = a
         .create(GROUPS, &json!({"displayName": "outer", "roles": admin_role(), "members": [{"value": inner["id"]}]}))
@@ -98,7 +98,7 @@ async fn an_account_keeps_an_admin(world: World) {
     refused(&a.call(Method::DELETE, &own, &json!({})).await, 400, Some("invalidValue"), &cannot);
     assert!(a.is_admin().await);
 
-    // With another one left it may go.
+    // It may be removed while another admin is left.
     let (_, r) = a.robot("robot").await;
     let robots = a.get(&format!("{SERVICE_PRINCIPALS}?filter=displayName%20eq%20robot")).await["Resources"][0].clone();
     a.patched(&at(SERVICE_PRINCIPALS, &robots), &json!({"op": "add", "path": "roles", "value": admin_role()})).await;
@@ -125,7 +125,7 @@ async fn personal_tokens_reach_the_account_through_a_workspace_only(world: World
     admin.refused(403, "PERMISSION_DENIED", "This API is disabled for users without account admin status.");
 }
 
-async fn an_account_admin_is_no_workspace_admin(world: World) {
+async fn an_account_admin_is_not_a_workspace_admin(world: World) {
     let a = Account::admin(&world).await;
     let (robot, r) = a.robot("robot").await;
     a.patched(&at(SERVICE_PRINCIPALS, &robot), &json!({"op": "add", "path": "roles", "value": admin_role()})).await;

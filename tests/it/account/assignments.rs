@@ -12,9 +12,9 @@ use crate::support::{
 
 on_every_store!(
     principals_are_assigned,
-    who_leaves_a_workspace_loses_its_tokens_there,
+    leaving_a_workspace_deletes_the_tokens_there,
     groups_bring_their_members,
-    a_place_of_ones_own_is_no_assignment,
+    a_member_through_a_group_is_deactivated_without_being_assigned,
     nested_groups_and_circles_bring_members_too,
     a_service_principal_signs_in_through_a_group,
     losing_a_group_of_the_account_may_delete_tokens,
@@ -72,7 +72,7 @@ async fn principals_are_assigned(world: World) {
     a.assign(HERE, &ann, &json!("USER")).await.refused(400, "INVALID_PARAMETER_VALUE", "permissions");
 }
 
-async fn who_leaves_a_workspace_loses_its_tokens_there(world: World) {
+async fn leaving_a_workspace_deletes_the_tokens_there(world: World) {
     world.add_open_workspace(THERE).await;
     let a = Account::admin(&world).await;
     for (number, take) in [json!([]), json!(["admin"]), Value::Null].into_iter().enumerate() {
@@ -90,7 +90,7 @@ async fn who_leaves_a_workspace_loses_its_tokens_there(world: World) {
         world.client(&here).get(ME).await.refused(403, 403, INVALID);
         assert!(world.client(&there).works().await);
         assert_eq!(world.events_of(HERE, "revokeDbToken").await.len(), number + 1);
-        // Who comes back is no admin and has no token.
+        // A principal that comes back is not an admin and has no token.
         a.assigned(HERE, &ann, "USER").await;
         assert!(!world.client(&here).works().await);
         let groups = world.admin().get(&in_workspace(Kind::User, &ann)).await.json()["groups"].clone();
@@ -109,7 +109,7 @@ async fn groups_bring_their_members(world: World) {
     assert!(world.client(&token).works().await);
     world.client(&token).create(&json!({})).await;
 
-    // They are in every list of the workspace, but are not assigned themselves.
+    // Members are in every list of the workspace without being assigned themselves.
     let path = in_workspace(Kind::User, &ann);
     let seen = world.admin().get(&path).await.json();
     assert_eq!(each(&seen["groups"], "display"), ["team", "users"]);
@@ -133,14 +133,14 @@ async fn groups_bring_their_members(world: World) {
     let stays = world.admin().call(Method::DELETE, &path, "").await;
     refused(&stays, 400, Some("mutability"), "ann@example.com is in the workspace through a group of the account.");
 
-    // The permission on tokens comes through the group as well.
+    // The permission on tokens comes through the group, too.
     world.permit_users(false).await;
     assert!(!world.client(&token).works().await);
     let entry = json!({"access_control_list": [{"group_name": "team", "permission_level": "CAN_USE"}]});
     assert_eq!(world.admin().patch(PERMISSIONS, &entry).await.status, 200);
     assert!(world.client(&token).works().await);
 
-    // Who leaves the group keeps its tokens, but they are of no use until it is there again.
+    // A member that leaves the group keeps its tokens, but they work again only when it is back.
     a.leave(&team, &ann).await;
     no_access(world.client(&token), HERE).await;
     refused(&world.admin().get(&path).await, 404, None, &format!("User with id {} not found.", text(&ann["id"])));
@@ -156,8 +156,8 @@ async fn groups_bring_their_members(world: World) {
     no_access(world.client(&token), HERE).await;
 }
 
-/// Whoever is there through a group can be deactivated in the workspace, or be given something there.
-async fn a_place_of_ones_own_is_no_assignment(world: World) {
+/// A member through a group can be deactivated in the workspace, or be given an entitlement there.
+async fn a_member_through_a_group_is_deactivated_without_being_assigned(world: World) {
     world.add_open_workspace(THERE).await;
     let a = Account::admin(&world).await;
     let ann = a.user("ann@example.com").await;
@@ -185,7 +185,7 @@ async fn a_place_of_ones_own_is_no_assignment(world: World) {
     no_access(world.client(&here), HERE).await;
     assert!(!a.assignments(HERE).await.contains(&"ann@example.com USER".to_owned()));
 
-    // Assigned and in the group: each by itself is enough.
+    // A principal may be assigned and in the group; either is enough.
     a.join(&team, &ann).await;
     switch(false).await;
     a.assigned(HERE, &ann, "USER").await;
@@ -222,7 +222,7 @@ async fn nested_groups_and_circles_bring_members_too(world: World) {
     let listed = listed.json()["Resources"][0].clone();
     assert_eq!((&listed["id"], each(&listed["groups"], "type")), (&seen["id"], each(&seen["groups"], "type")));
 
-    // A workspace's own group is assigned to it, but brings nobody along.
+    // A group of the workspace's own is assigned, but does not bring in members of the account.
     a.unassigned(HERE, &outer).await;
     no_access(world.client(&token), HERE).await;
     let bob = world.add_user("bob@example.com").await;

@@ -1,4 +1,4 @@
-//! The account API: workspaces, principals of the account, who is assigned where.
+//! The account API: workspaces, principals of the account, and assignments to workspaces.
 
 mod admins;
 mod assignments;
@@ -16,7 +16,7 @@ const USERS: &str = "scim/v2/Users";
 const GROUPS: &str = "scim/v2/Groups";
 const SERVICE_PRINCIPALS: &str = "scim/v2/ServicePrincipals";
 
-/// Who calls the account API.
+/// A caller of the account API.
 struct Account<'a> {
     world: &'a World,
     token: String,
@@ -94,7 +94,7 @@ impl Account<'_> {
         assert_eq!((answer.status.as_u16(), &*answer.text), (200, "{}"), "{answer:?}");
     }
 
-    /// Names of who is assigned to a workspace, and how.
+    /// The names of the principals assigned to a workspace, with their permission.
     async fn assignments(&self, workspace: i64) -> Vec<String> {
         let list = self.get(&format!("workspaces/{workspace}/permissionassignments")).await;
         let list = list["permission_assignments"].as_array().unwrap().clone();
@@ -106,7 +106,7 @@ impl Account<'_> {
         rows
     }
 
-    /// Whether the caller is let in.
+    /// Whether the caller is an account admin.
     async fn is_admin(&self) -> bool {
         let answer = self.call(Method::GET, "workspaces", &json!({})).await;
         if answer.status == 403 {
@@ -115,7 +115,7 @@ impl Account<'_> {
         answer.status == 200
     }
 
-    /// A service principal of the account alone, as caller.
+    /// A service principal that is in the account only, as a caller.
     async fn robot(&self, name: &str) -> (Value, Account<'_>) {
         let robot = self.create(SERVICE_PRINCIPALS, &json!({ "displayName": name })).await;
         let path = format!("servicePrincipals/{}/credentials/secrets", text(&robot["id"]));

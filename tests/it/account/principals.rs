@@ -32,7 +32,7 @@ async fn principals_live_in_the_account(world: World) {
     let found = a.get(&format!("{USERS}?filter=userName%20eq%20%22ann@example.com%22")).await;
     assert_eq!(found["Resources"], json!([ann]));
 
-    // A workspace's own group of that name is another group.
+    // A workspace may have its own group of the same name.
     world.admin().group("ops", &[]).await;
     let ops = a.group("ops", &[&ann]).await;
     assert_eq!(ops["meta"], json!({"resourceType": "Group"}));
@@ -61,7 +61,7 @@ async fn principals_live_in_the_account(world: World) {
     let taken = format!("User with email {} already exists in this account", text(&robot["applicationId"]));
     refused(&a.call(Method::POST, SERVICE_PRINCIPALS, &again).await, 409, None, &taken);
 
-    // What is a workspace's is not there.
+    // Attributes of workspaces do not exist in the account.
     let entitle = json!({"op": "add", "path": "entitlements", "value": [{"value": "workspace-access"}]});
     let unknown = "No such attribute with the name : entitlements in the current resource";
     refused(&a.patch(&path, &entitle).await, 400, Some("invalidPath"), unknown);
@@ -74,7 +74,7 @@ async fn principals_live_in_the_account(world: World) {
     assert_eq!(a.call(Method::DELETE, &at(GROUPS, &ops), &json!({})).await.status, 204);
     assert_eq!(a.get(&path).await["groups"], json!([]));
 
-    // The workspace brings in whom the account has, with its id.
+    // A workspace adds the account's user under the same id.
     let here = world.admin().post(Kind::User.collection(), &json!({"userName": "ann@example.com"})).await;
     assert_eq!((here.status.as_u16(), &here.json()["id"]), (201, &ann["id"]));
     for kind in ["add", "createGroup", "removeGroup", "addPrincipalToGroup"] {
@@ -137,7 +137,7 @@ async fn deletion_ends_tokens_in_every_workspace(world: World) {
     let secrets = format!("servicePrincipals/{}/credentials/secrets", text(&robot["id"]));
     let secret = text(&a.call(Method::POST, &secrets, &json!({})).await.json()["secret"]);
     let oauth = world.access_token(&text(&robot["applicationId"]), &secret).await;
-    // The clocks of the two differ.
+    // The two workspaces have different clocks.
     let by_an_hour = json!({"by": "1h"});
     let moved = world.anonymous().own(Method::POST, "workspaces/77/clock/advance", &by_an_hour).await;
     assert_eq!(moved.status, 200, "{moved:?}");

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Account, HERE, THERE, USERS, refused};
 use crate::support::{DAY_MS, ELSEWHERE, World, account, at, each, on_every_store};
 
-on_every_store!(workspaces_are_listed, accounts_are_apart,);
+on_every_store!(workspaces_are_listed, accounts_are_isolated,);
 
 async fn workspaces_are_listed(world: World) {
     let a = Account::admin(&world).await;
@@ -39,7 +39,7 @@ async fn workspaces_are_listed(world: World) {
     assert_eq!(each(&permissions["permissions"], "permission_level"), ["ADMIN", "USER"]);
 }
 
-async fn accounts_are_apart(world: World) {
+async fn accounts_are_isolated(world: World) {
     let other = world.add_workspace(88, "dapi00000000000000000000000000000088").await;
     let a = Account::admin(&world).await;
     let stranger = json!({"id": "883"});
@@ -59,7 +59,7 @@ async fn accounts_are_apart(world: World) {
     let names = each(&a.get(USERS).await["Resources"], "id");
     assert!(!names.contains(&"883".to_owned()));
 
-    // Neither another account's path nor one that there is not; and the other account is as it was.
+    // Neither another account's path works nor an unknown one, and the other account is unchanged.
     for account in [other.account.to_string(), "00000000-0000-4000-8000-000000000000".into(), "x".into()] {
         for (method, path) in [
             (Method::GET, "workspaces"),

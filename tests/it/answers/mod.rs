@@ -16,7 +16,7 @@ mod tokens;
 
 use crate::support::{Backend, World};
 
-/// A world of its own, in memory.
+/// A fresh world in memory.
 async fn world() -> World {
     World::new(Backend::Memory).await
 }

@@ -120,7 +120,7 @@ fn what_a_kill_kept_from_the_audit_file_comes_at_the_next_start_and_once() {
             server.create(&json!({}));
         }
         if round % 2 == 1 {
-            // So that some are in the file, and some are not.
+            // So that some events are in the file and some are not.
             let whole = |text: &str| text.lines().filter(|line| line.ends_with('}')).count();
             let written = || std::fs::read_to_string(log_path(&server.folder)).unwrap();
             let before = whole(&written());
@@ -128,7 +128,7 @@ fn what_a_kill_kept_from_the_audit_file_comes_at_the_next_start_and_once() {
             server.create(&json!({}));
         }
         folder = server.stop("KILL").2;
-        // As a kill in the middle of a line leaves it.
+        // A kill in the middle of a line leaves the file like this.
         let mut text = std::fs::read_to_string(log_path(&folder)).unwrap();
         text.push_str("{\"version\":\"2.0\",\"even");
         std::fs::write(log_path(&folder), text).unwrap();
@@ -141,7 +141,7 @@ fn what_a_kill_kept_from_the_audit_file_comes_at_the_next_start_and_once() {
     let ids: BTreeSet<String> = lines_of(&log_path(&folder)).iter().map(|line| line["event_id"].to_string()).collect();
     assert!(ids.len() >= 18 && ids.len() == log.lines().count());
 
-    // Another database: the file keeps what it has and gets all that the new one has.
+    // With another database the file keeps its lines and gets all events of the new one.
     let other = start_in(folder, &[&args[..], &["--database", "sqlite::memory:"]].concat());
     other.create(&json!({}));
     let new = other.run(&["audit", "--shape", "system_table"]).unwrap();

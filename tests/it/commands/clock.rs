@@ -44,9 +44,9 @@ fn the_clock_is_moved_by_a_command() {
     assert!(String::from_utf8(nobody.stderr).unwrap().contains("no server answers at http://127.0.0.1:1"));
 }
 
-/// Whoever moves the clock is told whose tokens that ended, and when it was the one that the server printed.
+/// An advance lists the tokens that it ended, with their owners, and warns if the printed admin token is among them.
 #[test]
-fn a_move_of_the_clock_names_what_it_ended() {
+fn advancing_the_clock_lists_the_tokens_that_ended() {
     let server = start(&MEMORY);
     let (_, id) = server.create(&json!({"comment": "nightly \u{1b}[31mjob"}));
     let output =
@@ -60,11 +60,11 @@ fn a_move_of_the_clock_names_what_it_ended() {
     for says in ["warning: The admin token of the first start has ended", "dapi-mock admin-token", "workspaces.reset"] {
         assert!(err.contains(says), "{says}: {err}");
     }
-    // The remedy is one.
+    // The remedy works.
     assert!(!server.list(ADMIN).starts_with("HTTP/1.1 200"));
     server.run(&["call", "workspaces.reset"]).unwrap();
     assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"));
-    // Nothing of it is said where another token ends.
+    // There is no warning if another token ends.
     server.create(&json!({"lifetime_seconds": 60}));
     let answer = server.run(&["clock", "--by", "1m", "--output", "json"]).unwrap();
     let answer: Value = serde_json::from_str(&answer).unwrap();
@@ -72,7 +72,7 @@ fn a_move_of_the_clock_names_what_it_ended() {
     assert!(answer.get("warnings").is_none(), "{answer}");
 }
 
-/// The rehearsal of the documentation, by a throw-away server of its own.
+/// The rehearsal in the documentation, on a temporary server.
 #[test]
 fn the_ninety_days_are_rehearsed_in_a_moment() {
     let folder = tempfile::tempdir().unwrap();
@@ -85,6 +85,6 @@ fn the_ninety_days_are_rehearsed_in_a_moment() {
     let (out, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{out}\n{log}");
     assert!(log.contains("NO  not_inactive") && log.contains("inactive (System-User)"), "{log}");
-    // Well under a second with a release build on a quiet machine; here both may be otherwise.
+    // A release build on a quiet machine takes well under a second.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -52,7 +52,7 @@ async fn guessing_the_control_key_is_slowed() {
     }
     assert_eq!(status(&get(&own, CLOCK, "")), 401, "nothing was shown, so nothing is compared");
     assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"), "the emulated API is as before");
-    // From another address the key is as good as ever.
+    // From another address the key still works.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut elsewhere = socket.connect(own.parse().unwrap()).await.unwrap();
@@ -73,7 +73,7 @@ fn the_control_api_can_be_off() {
 }
 
 #[test]
-fn a_server_that_others_reach_wants_a_key_or_to_be_opened_on_purpose() {
+fn a_server_that_others_reach_requires_a_key_or_an_explicit_opening() {
     let everywhere = [&MEMORY[..], &["--host", "0.0.0.0"]].concat();
     let closed = start(&everywhere);
     let answer = get(&closed.address(), CLOCK, "");
@@ -106,7 +106,7 @@ fn other_sites_pages_do_not_move_the_clock() {
         (format!("{host}{json}Origin: http://evil.example.com\r\n"), 403),
         (format!("{host}{json}Origin: null\r\n"), 403),
         (format!("{host}{json}Sec-Fetch-Site: cross-site\r\n"), 403),
-        // What a page can send without being asked by its browser: a form, a beacon.
+        // What a page can send without a preflight: a form, a beacon.
         (format!("{host}Content-Type: application/x-www-form-urlencoded\r\n"), 415),
         (format!("{host}Content-Type: text/plain;charset=UTF-8\r\n"), 415),
         (format!("{host}Content-Type: multipart/form-data; boundary=x\r\n"), 415),
@@ -128,7 +128,7 @@ fn other_sites_pages_do_not_move_the_clock() {
 }
 
 #[test]
-fn a_path_that_is_none_names_those_that_are() {
+fn an_unknown_path_lists_the_known_ones() {
     let server = start(&MEMORY);
     let answer = get(&server.address(), "/_mock/v1/clock", "");
     assert!(status(&answer) == 404 && answer.contains("GET /_mock/v1/workspaces/{workspace}/clock"), "{answer}");

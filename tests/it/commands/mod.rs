@@ -1,5 +1,4 @@
-//! Time, explanations and the audit log as a user meets them: the commands beside a running server,
-//! the audit log's file, and who is kept out of the control API.
+//! The commands that talk to a running server, the audit log's file, and who may use the control API.
 
 mod audit;
 mod clock;

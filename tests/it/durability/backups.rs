@@ -17,7 +17,7 @@ fn back_up(folder: &TempDir, args: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-/// While four clients create and revoke: a copy has all that was acknowledged before it was begun.
+/// While four clients create tokens, a copy has all changes acknowledged before it began.
 #[test]
 fn a_backup_under_load_has_all_that_was_acknowledged() {
     let server = start_in(tempfile::tempdir().unwrap(), &ARGUMENTS);
@@ -89,7 +89,7 @@ async fn a_backup_overwrites_nothing_and_says_where_it_is_not_the_way() {
     assert_eq!(left, ["dapi-mock.db", "precious", "theirs.db"].map(str::to_owned).into());
 }
 
-/// A kill at any moment leaves no copy or a whole one under the name.
+/// A kill at any moment leaves either no copy or a whole one.
 #[tokio::test]
 async fn a_backup_that_is_killed_leaves_no_half() {
     let folder = tempfile::tempdir().unwrap();

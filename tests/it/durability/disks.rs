@@ -15,7 +15,7 @@ use crate::support::{ADMIN, Server, command, get, start_by, start_in};
 
 /// What a test may do about the server's disk.
 trait Disk {
-    /// Lets no file grow any more.
+    /// Stops all files from growing.
     fn fill(&self, server: &Server);
     fn free(&self, server: &Server);
     /// Where the test finds the server's files.
@@ -54,7 +54,7 @@ impl Disk for SizeLimit {
     }
 }
 
-/// A disk of its own, seen by nobody else; it takes rights that not every environment gives.
+/// A separate small disk. Mounting it requires rights that not every environment gives.
 struct SmallDisk;
 
 impl SmallDisk {
@@ -62,7 +62,7 @@ impl SmallDisk {
         let tried = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
         let had = tried.is_ok_and(|output| output.status.success());
         if !had {
-            // Not by the macro, whose text a test that passes keeps to itself.
+            // `eprintln!` would be captured if the test passes.
             std::io::stderr()
                 .write_all(b"SKIPPED: a disk of its own takes a mount, which is not allowed here\n")
                 .unwrap();
@@ -73,7 +73,7 @@ impl SmallDisk {
     fn start(folder: TempDir) -> Server {
         let binary = env!("CARGO_BIN_EXE_dapi-mock");
         let arguments = ARGUMENTS.join(" ");
-        // The working directory is still the one below the mount until it is entered anew.
+        // The shell is still in the folder below the mount until it enters the folder again.
         let script =
             format!("mount -t tmpfs -o size=4m tmpfs . && cd \"$PWD\" && exec {binary} {arguments} --log-level warn");
         start_by(shell(&folder, &["unshare", "-m", "sh", "-c", &script]), folder)
@@ -96,7 +96,7 @@ impl Disk for SmallDisk {
     }
 }
 
-/// Changes fail cleanly while there is no room, and succeed once there is; what only reads goes on.
+/// Changes fail cleanly while the disk is full and succeed once it is not; reads continue throughout.
 async fn outlives_a_full_disk(server: Server, disk: impl Disk, says: &str) {
     let (_, kept) = create(&server, "before");
     let (doomed, doomed_id) = server.create(&json!({"comment": "revoked"}));
@@ -117,7 +117,7 @@ async fn outlives_a_full_disk(server: Server, disk: impl Disk, says: &str) {
         assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
         assert!(answer.contains("{\"error_code\":\"TEMPORARILY_UNAVAILABLE\","), "{answer}");
         refused += 1;
-        // Reads go on, refusals stay refusals, between failures of several kinds.
+        // Between failures of several kinds reads continue, and refusals stay refusals.
         assert!(server.list(kept.as_deref().unwrap()).starts_with("HTTP/1.1 200 OK"));
         assert!(server.list(&doomed).starts_with("HTTP/1.1 403 Forbidden"));
         for (path, body) in [
@@ -152,7 +152,7 @@ async fn outlives_a_full_disk(server: Server, disk: impl Disk, says: &str) {
     let audit = audit.split("\r\n\r\n").nth(1).unwrap();
     // The one that was revoked is the one more.
     assert_eq!(audit.lines().filter(|line| line.contains("\"statusCode\":200")).count(), comments.len() + 1, "{audit}");
-    // A copy, as SQLite does not find its way to the other's disk; nobody writes any more.
+    // A copy, because SQLite cannot open a file on the other process's disk; nobody writes any more.
     let copy = tempfile::tempdir().unwrap();
     for name in ["dapi-mock.db", "dapi-mock.db-wal"] {
         std::fs::copy(disk.files(&server).join(name), copy.path().join(name)).unwrap();
@@ -165,22 +165,22 @@ async fn outlives_a_full_disk(server: Server, disk: impl Disk, says: &str) {
 }
 
 #[tokio::test]
-async fn a_limit_on_files_is_outlived() {
+async fn the_server_survives_a_limit_on_file_sizes() {
     let server = SizeLimit::start(tempfile::tempdir().unwrap());
     outlives_a_full_disk(server, SizeLimit, "the database cannot be written: ").await;
 }
 
 #[tokio::test]
-async fn a_full_disk_is_outlived() {
+async fn the_server_survives_a_full_disk() {
     if SmallDisk::can_be_had() {
         let server = SmallDisk::start(tempfile::tempdir().unwrap());
         outlives_a_full_disk(server, SmallDisk, "database or disk is full").await;
     }
 }
 
-/// As root, whom no file's mode stops, a disk that is read-only; else a file and a folder that are.
+/// A read-only disk if the tests run as root, whom no file mode stops; otherwise a read-only file and folder.
 #[test]
-fn what_cannot_be_written_is_told_at_the_start() {
+fn a_database_that_cannot_be_written_refuses_the_start() {
     let folder = start_in(tempfile::tempdir().unwrap(), &ARGUMENTS).stop("TERM").2;
     let refused = |mut command: Command| {
         let output = command.output().unwrap();

@@ -15,7 +15,7 @@ use super::{ARGUMENTS, create, database, integrity, ours};
 use crate::support::{ADMIN, Backend, World, command, fresh_database, run_sql, start_in};
 
 #[tokio::test]
-async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
+async fn foreign_and_damaged_databases_are_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let theirs = "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1);";
@@ -69,7 +69,7 @@ async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
         }
     }
 
-    // And these are taken.
+    // These are accepted.
     put("empty", b"");
     for name in ["empty", "new", "ours"] {
         Store::open(&database(&at(name))).await.unwrap().close().await;
@@ -77,7 +77,7 @@ async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn what_survives_a_power_cut_is_a_setting() {
+async fn a_setting_decides_what_survives_a_power_cut() {
     let asked = |args: &[&str]| Cli::parse_from([&["dapi-mock"], args].concat()).serve.durability();
     assert_eq!((asked(&[]), asked(&["--durable"])), (Durability::SurvivesKill, Durability::SurvivesPowerCut));
     let folder = tempfile::tempdir().unwrap();
@@ -93,10 +93,10 @@ async fn what_survives_a_power_cut_is_a_setting() {
     }
 }
 
-/// The tests' server has it off, so that `None` shows the server's own.
+/// The tests' PostgreSQL has it off, so `None` stands for PostgreSQL's own setting.
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test]
-async fn postgres_synchronizes_where_it_is_asked_to() {
+async fn postgres_commits_synchronously_if_it_is_asked_to() {
     let (database, _) = fresh_database(Backend::Postgres).await;
     for (durability, expected) in [(Durability::SurvivesKill, None), (Durability::SurvivesPowerCut, Some("on"))] {
         let store = Store::open_to_serve(&database, durability).await.unwrap();
@@ -129,7 +129,7 @@ fn a_file_has_one_server() {
     std::os::unix::fs::symlink("dapi-mock.db", server.folder.path().join("link.db")).unwrap();
     let by_link = beside(&[&ARGUMENTS[..], &["--database", "sqlite:link.db"]].concat());
     assert!(String::from_utf8(by_link.stderr).unwrap().contains("sqlite:link.db is used by another server"));
-    // Neither the removal of files beside it nor another name passes the lock by.
+    // Neither removing the lock file nor using another name bypasses the lock.
     drop(std::fs::remove_file(server.folder.path().join("dapi-mock.db-server")));
     let hard = server.folder.path().join("hard.db");
     std::fs::hard_link(server.folder.path().join("dapi-mock.db"), &hard).unwrap();
@@ -157,12 +157,12 @@ fn a_file_has_one_server() {
     assert!(says.contains("is used by a server under another name"), "{says}");
     std::fs::rename(&moved, server.folder.path().join("dapi-mock.db")).unwrap();
     assert!(server.list(ADMIN).starts_with("HTTP/1.1 200 OK"));
-    // A claim does not outlive its process, however that ends.
+    // The lock does not outlive its process, however the process ends.
     let (_, _, folder) = server.stop("KILL");
     assert_eq!(start_in(folder, &ARGUMENTS).stop("TERM").0, Some(0));
 }
 
-/// What another process does to the file is in force at the next request, though the server remembers what it read.
+/// Another process's change to the file applies at the next request, despite the server's cache.
 #[tokio::test]
 async fn what_another_process_changes_is_seen_at_once() {
     let world = World::new(Backend::File).await;
@@ -186,10 +186,10 @@ async fn what_another_process_changes_is_seen_at_once() {
     beside.store().close().await;
 }
 
-/// As a power cut may leave it: of the log, some of the beginning is on the disk. The changes that are lost are
-/// the last ones, and nothing is half.
+/// A power cut may leave only the beginning of the write-ahead log on the disk. Then the last changes are lost, and none
+/// is half done.
 #[tokio::test]
-async fn a_log_that_is_cut_off_loses_the_last_changes_alone() {
+async fn a_truncated_write_ahead_log_loses_only_the_last_changes() {
     let server = start_in(tempfile::tempdir().unwrap(), &ARGUMENTS);
     let comments: Vec<String> = (0..20).map(|n| format!("change {n:02}")).collect();
     for comment in &comments {

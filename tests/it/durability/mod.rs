@@ -1,4 +1,4 @@
-//! Files that are refused, disks that are full or read-only, two servers, backups (docs/durability.md).
+//! What docs/durability.md promises: files that are refused, full and read-only disks, two servers on a file, and backups.
 
 mod backups;
 mod disks;
@@ -20,7 +20,7 @@ fn database(path: &Path) -> Database {
     Database::SqliteFile(path.to_str().unwrap().to_owned())
 }
 
-/// A file of ours, some hundred kilobytes of it.
+/// A database of dapi-mock, of some hundred kilobytes.
 async fn ours(path: &Path) -> Vec<u8> {
     Store::open(&database(path)).await.unwrap().close().await;
     let mut rows = String::from("PRAGMA wal_checkpoint(TRUNCATE);");
@@ -31,7 +31,7 @@ async fn ours(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Another program in the server's place, which becomes it.
+/// A shell or wrapper that starts the server in its own process.
 fn shell(folder: &TempDir, words: &[&str]) -> Command {
     let mut shell = Command::new(words[0]);
     shell.args(&words[1..]).current_dir(folder.path()).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");

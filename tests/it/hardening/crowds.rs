@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use super::{LAST, MEMORY, connect, raw, statuses};
 use crate::support::Server;
 
-/// A server with 16 connections at a time.
+/// A server that allows 16 connections at a time.
 fn start_with_few_files() -> Server {
     crate::descriptors::start_with_files("-n 64", &MEMORY)
 }
@@ -19,12 +19,12 @@ fn slow_and_idle_clients_do_not_keep_others_out() {
         stream.write_all(bytes).unwrap();
         stream
     };
-    // Idle ones, half a head, half a handshake of TLS; more of them than there are places.
+    // Idle connections, half a head, half a TLS handshake: more of them than the server allows.
     let slow: Vec<_> =
         (0..30).map(|n| begin([&b""[..], b"GET /livez HTTP/1.1\r\nHost: ", b"\x16\x03\x01"][n % 3])).collect();
     let answers = raw(&server, LAST.as_bytes());
     assert_eq!(statuses(&answers), [200], "{answers}");
-    // Who came first may take its time.
+    // The first connection is still served.
     let mut first = slow.into_iter().next().unwrap();
     first.write_all(LAST.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -39,7 +39,7 @@ fn thousands_of_connections_do_not_take_the_server_down() {
     for _ in 0..20 {
         let crowd: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
         drop(crowd);
-        // Behind them in the system's queue.
+        // This request is behind them in the system's queue.
         let answers = raw(&server, LAST.as_bytes());
         assert_eq!(statuses(&answers), [200], "{answers}");
     }

@@ -16,7 +16,7 @@ fn a_request_ends_where_it_says_or_nothing_follows_it() {
     let token = server.export("DATABRICKS_TOKEN");
     let head = format!("POST /api/2.0/token/create HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n");
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
-    // What follows the head, and the answers: to it, and to the request behind it where there is no doubt.
+    // What follows the head, and the statuses: of this request, and of the next one if the end of the first is clear.
     for (rest, expected) in [
         ("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}".to_owned(), &[400][..]),
         ("Content-Length: 2, 2\r\n\r\n{}".into(), &[400]),
@@ -25,7 +25,7 @@ fn a_request_ends_where_it_says_or_nothing_follows_it() {
         ("Content-Length: 0x2\r\n\r\n{}".into(), &[400]),
         ("Content-Length: 18446744073709551616\r\n\r\n{}".into(), &[400]),
         ("Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}".into(), &[200, 200]),
-        // Both: the chunks count, and the connection ends (RFC 9112 §6.3).
+        // With both headers the chunks apply, and the connection is closed (RFC 9112 §6.3).
         (format!("Content-Length: 4\r\n{chunked}2\r\n{{}}\r\n0\r\n\r\n"), &[200]),
         (format!("Content-Length: 999\r\n{chunked}2\r\n{{}}\r\n0\r\n\r\n"), &[200]),
         ("Transfer-Encoding: identity\r\n\r\n{}".into(), &[400]),
@@ -51,14 +51,14 @@ fn a_request_ends_where_it_says_or_nothing_follows_it() {
         let answers = raw(&server, format!("{head}{rest}{LAST}").as_bytes());
         assert_eq!(statuses(&answers), expected, "{rest:?}: {answers}");
     }
-    // A body of chunks means nothing to HTTP/1.0.
+    // HTTP/1.0 has no chunked bodies.
     let old = format!("POST / HTTP/1.0\r\n{chunked}0\r\n\r\n{LAST}");
     assert_eq!(statuses(&raw(&server, old.as_bytes())), [400]);
     server.stop("TERM");
 }
 
 #[test]
-fn heads_have_bounds_and_only_http_1_is_spoken() {
+fn heads_are_bounded_and_only_http_1_is_accepted() {
     let server = start(&MEMORY);
     let get = |path: &str, rest: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{rest}Connection: close\r\n\r\n");
     let many = |count: usize| (0..count).map(|n| format!("X-{n}: a\r\n")).collect::<Vec<_>>().concat();
@@ -90,9 +90,9 @@ fn heads_have_bounds_and_only_http_1_is_spoken() {
     server.stop("TERM");
 }
 
-/// Else the connection would be closed under the client's next request, as some of it was never read.
+/// Otherwise the connection would be closed during the client's next request, because its body was never read.
 #[test]
-fn a_body_that_nobody_wants_is_read_all_the_same() {
+fn a_body_is_read_even_if_the_route_ignores_it() {
     let server = start(&MEMORY);
     let token = server.export("DATABRICKS_TOKEN");
     for path in ["/_mock/v1/workspaces", "/_mock/v1/workspaces/default/clock", "/api/2.0/token/list"] {
@@ -101,7 +101,7 @@ fn a_body_that_nobody_wants_is_read_all_the_same() {
             "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: 2\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
-        // The handler would have answered by then.
+        // The handler has answered by now.
         std::thread::sleep(Duration::from_millis(100));
         stream.write_all(b"{}").unwrap();
         std::thread::sleep(Duration::from_millis(100));
@@ -188,7 +188,7 @@ async fn a_header_that_is_sent_twice_is_refused() {
     let request = request.header("content-type", "application/json").header("content-type", "text/plain");
     let answer = world.send(request.body(Body::from("{}")).unwrap()).await;
     answer.refused(400, "MALFORMED_REQUEST", "Content-Type");
-    // Workspaces that agree are one; others name none.
+    // Repeated workspace headers that agree are accepted; contradicting ones are refused.
     for (named, status) in [(["3274327432743274", "3274327432743274"], 200), (["3274327432743274", "42"], 403)] {
         let request = world.admin().request(&Method::GET, "/api/2.0/token/list");
         let [one, two] = named;

@@ -1,4 +1,4 @@
-//! Texts of a client that want to be headers, log lines, pages, files or commands.
+//! Texts of a client that try to become headers, log lines, pages, files or commands.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::{MEMORY, files, raw, statuses};
 use crate::support::{Backend, Server, World, on_every_store, start};
 
-on_every_store!(markup_that_comes_back_is_no_page, texts_that_want_to_be_files_are_none,);
+on_every_store!(markup_in_an_answer_is_not_a_page, texts_of_clients_never_become_file_names,);
 
-/// A log line that somebody wants to be one, and what terminals obey.
+/// A text that imitates a log line, with control characters for terminals.
 const FORGED: &str = "x\r\n2026-11-24T08:00:00.000000Z  INFO all is well \u{1b}[2J\u{9b}31m\u{202e}\u{85}\u{2028}";
 
-/// Everything that comes into the log or the audit log: refusals, paths, user agents, names, comments.
+/// Sends the text wherever it could reach the log or the audit log: refusals, paths, user agents, names, comments.
 fn forge(server: &Server) {
     let token = server.export("DATABRICKS_TOKEN");
     let send = |method: &str, path: &str, body: &Value| {
@@ -73,7 +73,7 @@ fn nothing_forges_a_line_of_the_log_or_commands_the_terminal() {
     }
 }
 
-/// No header of an answer is one that the client wrote.
+/// No header of the answer comes from the client's text.
 fn has_no_header_of_clients(answers: &str) {
     for head in answers.split("HTTP/1.1 ").skip(1).map(|answer| answer.split("\r\n\r\n").next().unwrap()) {
         assert!(!head.to_lowercase().lines().any(|line| line.starts_with("x-injected")), "{answers}");
@@ -93,7 +93,7 @@ fn no_text_of_a_client_becomes_a_header() {
         answer
     };
     let (json, bearer) = ("Content-Type: application/json\r\n", format!("Authorization: Bearer {token}\r\n"));
-    // In the texts of a fault, which stand in headers, too.
+    // Texts of faults appear in headers, too.
     for effect in [
         json!({"status": 403, "message": INJECTED}),
         json!({"status": 500, "error_code": INJECTED, "message": INJECTED, "retry_after": 1}),
@@ -130,7 +130,7 @@ fn no_text_of_a_client_becomes_a_header() {
     server.stop("TERM");
 }
 
-async fn markup_that_comes_back_is_no_page(world: World) {
+async fn markup_in_an_answer_is_not_a_page(world: World) {
     const MARKUP: &str = "<script>alert(1)</script>";
     let encoded = "%3Cscript%3Ealert(1)%3C/script%3E";
     let admin = world.admin();
@@ -170,12 +170,12 @@ async fn markup_that_comes_back_is_no_page(world: World) {
     }
 }
 
-async fn texts_that_want_to_be_files_are_none(world: World) {
+async fn texts_of_clients_never_become_file_names(world: World) {
     let admin = world.admin();
     for name in ["..%2f..%2fetc%2fpasswd", "%2e%2e", "..", "a%2fb", "a%5cb", "%2fetc%2fpasswd", "a%00b", "a%0ab"] {
         let path = format!("workspaces/default/checkpoints/{name}");
         let put = admin.own(Method::PUT, &path, &json!({})).await;
-        // Two dots are a plain name of a row in a table.
+        // Two dots are an ordinary name of a row.
         let is_dots = matches!(name, ".." | "%2e%2e");
         assert!(put.status.is_client_error() || (is_dots && put.status.is_success()), "{name}: {put:?}");
     }
@@ -191,7 +191,7 @@ async fn texts_that_want_to_be_files_are_none(world: World) {
 }
 
 #[test]
-fn files_are_for_their_user_and_no_client_makes_one() {
+fn files_are_private_and_no_client_creates_one() {
     let server = start(&["--port", "0", "--audit-file", "audit.jsonl"]);
     let admin = format!("Authorization: Bearer {}\r\n", server.export("DATABRICKS_TOKEN"));
     let before = files(&server);
@@ -207,9 +207,9 @@ fn files_are_for_their_user_and_no_client_makes_one() {
         assert_eq!(statuses(&answer)[0] / 100, 2, "{answer}");
     }
     let after = files(&server);
-    // The audit log's position may just be written anew.
+    // The file with the audit log's position may just be rewritten.
     let new: Vec<_> = after.difference(&before).filter(|name| !name.starts_with("audit.jsonl.")).collect();
-    // The own CA is made when it is first asked for.
+    // The CA is created when it is first requested.
     assert!(new.len() <= 1 && new.iter().all(|name| name.contains("tls")), "{new:?}");
     let mode = |name: &str| std::fs::metadata(server.folder.path().join(name)).unwrap().permissions().mode() & 0o777;
     for name in ["dapi-mock.db", "dapi-mock.db-wal", "dapi-mock.db-shm"] {
@@ -220,7 +220,7 @@ fn files_are_for_their_user_and_no_client_makes_one() {
 }
 
 #[test]
-fn nothing_that_a_proxy_would_say_is_believed() {
+fn forwarding_headers_are_ignored() {
     let server = start(&[&MEMORY[..], &["--audit-file", "audit.jsonl"]].concat());
     let token = server.export("DATABRICKS_TOKEN");
     let said = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: 127.0.0.1\r\n\

@@ -23,9 +23,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::{body, names};
 use crate::support::{Answer, Backend, World, on_every_store};
 
-on_every_store!(the_control_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it,);
+on_every_store!(the_control_api_abandons_slow_requests_and_leaves_nothing_behind,);
 
-/// Texts that are small and want to be large, deep or long.
+/// Small texts that expand, nest deeply or take long to parse.
 fn bombs() -> Vec<(&'static str, String)> {
     let laughs = (1..30).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", ")));
     let laughs = laughs.collect::<Vec<_>>().concat();
@@ -93,13 +93,13 @@ async fn a_panic_is_answered_as_every_other_defect() {
     }
 }
 
-async fn the_control_api_gives_up_what_takes_too_long_and_leaves_nothing_of_it(world: World) {
+async fn the_control_api_abandons_slow_requests_and_leaves_nothing_behind(world: World) {
     assert_eq!(control::LIMIT, Duration::from_mins(5), "as docs/replicas.md says");
     let (admin, nothing) = (world.admin(), json!({}));
     let (token, _) = admin.create(&nothing).await;
     let limit = Duration::from_millis(300);
     let own = control::router(Control::new(world.service.clone(), Access::Open, None).within(limit));
-    // A reset lets nobody in and then waits for this lock.
+    // A reset lets no request in and then waits for this lock.
     let held = world.service.store().write(Lock::Workspace(world.workspace().await.id)).await.unwrap();
     let reset = admin.request(&Method::POST, "/v1/workspaces/3274327432743274/reset");
     let reset = reset.header("content-type", "application/json").body(Body::from("{}")).unwrap();
@@ -144,7 +144,7 @@ async fn the_control_api_survives(backend: Backend, cases: u32) {
         let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let path = format!("{}?{}", path.trim_start_matches("/v1/"), query.join("&"));
         let answer = world.admin().own(route.method.clone(), &path, &body).await;
-        // A workspace of its own port needs a server; faults and fates are no business of this test.
+        // A workspace with its own port requires a server, which this test does not have.
         assert!(answer.status.as_u16() < 500, "{} {path} {body}: {answer:?}", route.method);
         accepted += u32::from(answer.status.is_success());
     }

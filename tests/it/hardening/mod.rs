@@ -1,6 +1,6 @@
-//! What attackers try below and beside the API, most of it over raw sockets: requests that two servers would
-//! read differently, clients that are slow or many, texts that want to be headers, log lines, pages, files or
-//! commands. SECURITY.md says what is held.
+//! Attacks below and beside the API, most of them over raw sockets: requests that two servers would read differently,
+//! slow clients and crowds, and texts that try to become headers, log lines, pages, files or commands. SECURITY.md lists
+//! what these tests hold.
 
 mod crowds;
 mod framing;
@@ -29,10 +29,10 @@ fn connect(server: &Server) -> TcpStream {
     stream
 }
 
-/// Sends bytes, and answers all that comes back until the server ends the connection.
+/// Sends bytes and returns everything until the server closes the connection.
 fn raw(server: &Server, bytes: &[u8]) -> String {
     let mut stream = connect(server);
-    // A server that has heard enough may end it before all is sent, and then nothing more comes.
+    // The server may close the connection before everything is sent.
     drop(stream.write_all(bytes));
     let mut answer = Vec::new();
     let mut part = [0; 4096];
@@ -51,7 +51,7 @@ fn statuses(answers: &str) -> Vec<u16> {
     answers.split("HTTP/1.").skip(1).map(|rest| rest[2..5].parse().unwrap()).collect()
 }
 
-/// A request after which the server ends the connection.
+/// A request after which the server closes the connection.
 const LAST: &str = "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
 
 fn files(server: &Server) -> BTreeSet<String> {

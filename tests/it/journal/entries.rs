@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::{SDK, own, requests, rows, send_as, texts};
 use crate::support::{ADMIN_SECRET, ADMIN_TOKEN, Backend, LIST, START, World, on_every_store};
 
-on_every_store!(workspaces_do_not_see_each_others_requests, a_reset_empties_it,);
+on_every_store!(workspaces_do_not_see_each_others_requests, a_reset_empties_the_journal,);
 
 #[tokio::test]
-async fn an_exchange_is_told_in_full() {
+async fn an_entry_holds_the_whole_request_and_answer() {
     let world = World::new(Backend::Memory).await;
     let bearer = format!("Bearer {ADMIN_TOKEN}");
     let body = r#"{"comment": "it's mine", "lifetime_seconds": 60}"#;
@@ -68,7 +68,7 @@ async fn requests_are_found_by_what_is_asked_for() {
     world.client("nonsense").get(LIST).await;
     world.anonymous().get("/api/2.0/token/lst").await;
     world.anonymous().get("/.well-known/databricks-config").await;
-    // Neither of these comes from a client.
+    // None of these is a client's request.
     world.anonymous().get("/livez").await;
     world.anonymous().call(Method::HEAD, "/", Body::empty()).await;
     world.admin().own(Method::GET, "workspaces", &json!({})).await;
@@ -165,13 +165,13 @@ async fn workspaces_do_not_see_each_others_requests(world: World) {
     assert_eq!(own(&world, Method::GET, &format!("{other}/requests"), &json!({})).await.status, 404);
 }
 
-async fn a_reset_empties_it(world: World) {
+async fn a_reset_empties_the_journal(world: World) {
     let answer = world.admin().get(LIST).await;
     let id = answer.header("x-request-id");
     assert_eq!(own(&world, Method::POST, "default/reset", &json!({"to": "empty"})).await.status, 200);
     assert_eq!(requests(&world, "").await.len(), 0);
     assert_eq!(world.admin().own(Method::GET, &format!("explain/{id}"), &json!({})).await.status, 404);
-    // A request that began before has its answer after: it belongs to what is no more.
+    // A request that began before the reset and is answered after it belongs to the state that was replaced.
     let fault = json!({"name": "temporarily_unavailable", "when": "after", "effect": {"delay_ms": 300}});
     assert_eq!(own(&world, Method::POST, "default/faults", &fault).await.status, 201);
     let reset = async {
@@ -188,7 +188,7 @@ async fn a_reset_empties_it(world: World) {
 }
 
 #[tokio::test]
-async fn it_is_bounded_by_its_settings() {
+async fn the_journal_is_bounded_by_its_settings() {
     let mut world = World::new(Backend::Memory).await;
     world.watch(JournalLimits { requests: 2, bytes: 1 << 20 }, Reaction::Warn);
     for path in ["/1", "/2", "/3"] {

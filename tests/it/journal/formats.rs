@@ -101,7 +101,7 @@ async fn an_http_archive_has_the_form_that_tools_read() {
 }
 
 #[tokio::test]
-async fn a_census_tells_who_comes_with_what() {
+async fn a_census_counts_clients_and_their_credentials() {
     let world = World::new(Backend::Memory).await;
     let (_, alice) = world.user_with_token("alice@example.com").await;
     let bearer = |token: &str| format!("Bearer {token}");

@@ -1,4 +1,4 @@
-//! The journal: what came, found, counted, verified, taken out, told as curl and HAR; never a secret.
+//! The request journal: entries are found, counted, verified, taken out, and exported as curl and HAR, never with a secret.
 
 mod entries;
 mod formats;

@@ -11,7 +11,7 @@ fn each_byte(text: &str, written: fn(u8) -> String) -> String {
     text.bytes().map(written).collect::<Vec<_>>().concat()
 }
 
-/// Every secret there is, sent and answered wherever one can be: in none of the journal's answers.
+/// Sends every kind of secret in every place, and looks for it in all answers of the journal.
 #[tokio::test]
 async fn no_secret_is_in_any_answer_of_the_journal() {
     let world = World::new(Backend::Memory).await;

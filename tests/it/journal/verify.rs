@@ -8,7 +8,7 @@ use super::{requests, verify};
 use crate::support::{ADMIN_SECRET, Backend, LIST, World};
 
 #[tokio::test]
-async fn what_came_is_verified_and_what_is_nearest_is_named() {
+async fn requests_are_verified_and_the_nearest_ones_named() {
     let world = World::new(Backend::Memory).await;
     world.admin().get(LIST).await;
     world.admin().create(&json!({})).await;

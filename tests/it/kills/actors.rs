@@ -11,7 +11,7 @@ use crate::support::admins_may_manage;
 #[derive(Clone)]
 struct Token {
     id: String,
-    /// Unknown where the answer was lost.
+    /// Unknown if the answer was lost.
     value: Option<String>,
     comment: String,
     updates: usize,
@@ -184,14 +184,14 @@ impl Actor for Number {
         let counted = match self.kind {
             Kind::Conf => count(events, "workspaceConfEdit", "workspaceConfKeys", "maxTokenLifetimeDays"),
             Kind::Permission => count(events, "changeDbTokenAcl", "aclPermissionSet", "CAN_USE"),
-            // Only what it brings about is in the log.
+            // The log has only the effects of an advance.
             Kind::Clock => return,
         };
         assert_eq!(counted, usize::try_from(self.changed).unwrap(), "{:?}", self.kind);
     }
 }
 
-/// Adds users, and takes every second one out.
+/// Adds users, and removes one after each.
 #[derive(Default)]
 struct Users {
     turn: u64,
@@ -252,7 +252,7 @@ impl Actor for Users {
     }
 }
 
-/// Fills another workspace, and puts it back to its checkpoint: as a whole or not at all.
+/// Fills another workspace and restores its checkpoint, as a whole or not at all.
 #[derive(Default)]
 struct Resets {
     turn: u64,
@@ -299,7 +299,7 @@ impl Actor for Resets {
     fn agree(&self, _: &[Event]) {}
 }
 
-/// Makes workspaces and removes them.
+/// Creates workspaces and deletes them.
 struct Spaces {
     turn: u64,
     present: Option<u64>,

@@ -17,7 +17,7 @@ on_lasting_stores!(what_was_acknowledged_survives_kills,);
 /// How often the binary is killed, unless `TEST_KILLS` says otherwise.
 const KILLS: u64 = 8;
 
-/// Changes one thing after the other until the server is gone; answers how many were acknowledged.
+/// Sends one change after the other until the server is killed; returns how many were acknowledged.
 async fn act(actor: &mut dyn Actor, process: &Client, acknowledgement: &Notify) -> usize {
     let mut acknowledged = 0;
     loop {
@@ -30,7 +30,7 @@ async fn act(actor: &mut dyn Actor, process: &Client, acknowledgement: &Notify) 
     }
 }
 
-/// What the actors go by: groups to permit, and a workspace with a checkpoint.
+/// Prepares what the actors need: groups for the permissions, and a workspace with a checkpoint.
 async fn prepare(client: &Client) {
     let mut changes: Vec<Change> = (0..GROUPS)
         .map(|n| {
@@ -47,7 +47,7 @@ async fn prepare(client: &Client) {
     }
 }
 
-/// Live tokens are let in, and those that were revoked are not.
+/// Asserts that live tokens work and revoked ones do not.
 async fn authenticate(client: &Client, values: &[(String, bool)]) {
     for (value, live) in values {
         let (status, answer) = client.get("/api/2.0/preview/scim/v2/Me", value).await;
@@ -69,8 +69,8 @@ async fn what_was_acknowledged_survives_kills(backend: Backend) {
         let acknowledgements: Vec<Notify> = actors.iter().map(|_| Notify::new()).collect();
         let acting = actors.iter_mut().zip(&acknowledgements).map(|(actor, told)| act(actor.as_mut(), &client, told));
         let killing = async {
-            // Moments spread over half a second, most of them in the middle of writes; every second time right
-            // after an answer, of one client after the other: what was acknowledged too early is then lost.
+            // The moments spread over half a second, most of them in the middle of writes. Every second kill follows right
+            // after an answer to one of the clients, so that a change acknowledged too early is lost.
             tokio::time::sleep(Duration::from_millis(30 + round * 137 % 500)).await;
             if let (0, Some(told)) =
                 (round % 2, acknowledgements.iter().cycle().nth(usize::try_from(round / 2).unwrap()))
@@ -92,7 +92,7 @@ async fn what_was_acknowledged_survives_kills(backend: Backend) {
         let seen = client.see().await;
         for actor in &mut actors {
             actor.settle(&seen);
-            // All of them at the end; now those of this round, and some older ones.
+            // All values are checked at the end; now those of this round and some older ones.
             let values = actor.values();
             let some: Vec<_> = values.iter().rev().take(5).chain(values.iter().take(5)).cloned().collect();
             authenticate(&client, &some).await;

@@ -1,5 +1,5 @@
-//! The binary is killed again and again under concurrent writes of several kinds. After each start all that was
-//! acknowledged is there, what was in flight happened as a whole or not at all, and the audit log agrees.
+//! The binary is killed again and again during concurrent writes of nine kinds. After each start every acknowledged change
+//! is there, a change in flight happened as a whole or not at all, and the audit log agrees.
 //!
 //! `tests/kills` runs it with more kills and the release binary.
 
@@ -76,24 +76,23 @@ impl Change {
     }
 }
 
-/// A client that knows what has to be there: what it was told is done, and at most one change that it was
-/// not told the end of.
+/// A client that knows what the server must have: its acknowledged changes, and perhaps one change whose answer was lost.
 trait Actor: Send {
     /// The next change. It is pending until it is acknowledged or settled.
     fn next(&mut self) -> Change;
     /// The pending change is done.
     fn acknowledged(&mut self, answer: &Value);
-    /// Compares with what is there after a start, by which the pending change is settled.
+    /// Compares with the state after a start, which decides the pending change.
     fn settle(&mut self, seen: &Seen);
-    /// Compares with the whole audit log, which has each change that was done once.
+    /// Compares with the whole audit log, which must have each change once.
     fn agree(&self, events: &[Event]);
-    /// Token values, and whether they are to be let in.
+    /// Token values, and whether each must work.
     fn values(&self) -> Vec<(String, bool)> {
         Vec::new()
     }
 }
 
-/// What a start has found.
+/// The state after a start.
 struct Seen {
     tokens: Vec<Value>,
     conf: Value,

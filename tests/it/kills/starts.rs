@@ -11,9 +11,9 @@ use super::{Client, Process, array, kill, spawn};
 use crate::support::{ADMIN_TOKEN, Backend, World, fresh_database, on_lasting_stores};
 use crate::upgrades::{holds, restore};
 
-on_lasting_stores!(a_first_start_that_is_killed_is_begun_anew, a_migration_that_is_killed_is_begun_anew,);
+on_lasting_stores!(a_killed_first_start_is_repeated, a_killed_migration_is_repeated,);
 
-/// Kills a starting server after longer and longer times, until it has started; answers how often it was killed.
+/// Kills a starting server after longer and longer times; returns how often it was killed.
 async fn kill_starts(database: &Database, folder: &Path) -> u32 {
     let mut killed = 0;
     for after in [0, 5, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120] {
@@ -25,7 +25,7 @@ async fn kill_starts(database: &Database, folder: &Path) -> u32 {
     killed
 }
 
-async fn a_first_start_that_is_killed_is_begun_anew(backend: Backend) {
+async fn a_killed_first_start_is_repeated(backend: Backend) {
     let mut killed = 0;
     for _ in 0..2 {
         let (database, folder) = fresh_database(backend).await;
@@ -40,7 +40,7 @@ async fn a_first_start_that_is_killed_is_begun_anew(backend: Backend) {
     println!("{backend:?}: {killed} kills during a first start survived");
 }
 
-async fn a_migration_that_is_killed_is_begun_anew(backend: Backend) {
+async fn a_killed_migration_is_repeated(backend: Backend) {
     let (database, folder, facts) = restore(backend, 3).await;
     let logs = tempfile::tempdir().unwrap();
     let killed = kill_starts(&database, logs.path()).await;

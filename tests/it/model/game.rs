@@ -13,7 +13,7 @@ use crate::support::{
 pub(super) struct Game {
     world: World,
     admin: String,
-    /// By the holder's number.
+    /// Indexed by the holder's number.
     people: Vec<Person>,
     model: Model,
 }
@@ -48,7 +48,7 @@ impl Game {
         Self { world, admin, people, model }
     }
 
-    /// Asks as the admin. While tokens are disabled so are the admin's, which is all that is expected then.
+    /// Calls as the admin. While tokens are disabled the admin's token is refused, too.
     async fn govern(&self, method: Method, path: &str, body: Value) -> Option<Answer> {
         let answer = self.world.client(&self.admin).call(method, path, body.to_string()).await;
         if self.model.enabled {
@@ -165,7 +165,7 @@ impl Game {
             Step::Toggle(enabled) => {
                 let body = json!({"enableTokensConfig": enabled.to_string()});
                 if self.govern(Method::PATCH, CONF, body.clone()).await.is_none() {
-                    // Locked out: by the mock's control API.
+                    // The admin is locked out, so the control API enables tokens.
                     self.world.anonymous().own(Method::PATCH, "workspaces/default/conf", &body).await;
                 }
                 self.model.enabled = enabled;
@@ -204,7 +204,7 @@ impl Game {
             Step::Advance { ms } => {
                 self.world.clock.advance(ms);
                 self.model.now += ms;
-                // The admin's would be gone after 90 days as everybody's.
+                // The admin's token, too, would be revoked after 90 days without use.
                 self.admin = self.world.mint(self.world.admin_id().await, |_| {}).await;
             }
             Step::Restart => self.world.restart().await,
@@ -212,7 +212,7 @@ impl Game {
         }
     }
 
-    /// Where people come, go and belong.
+    /// Steps that change principals and memberships.
     pub(super) async fn people_step(&mut self, step: &Step) {
         match *step {
             Step::Join { owner, joined } if self.model.present[owner] => {
@@ -235,7 +235,7 @@ impl Game {
                 if !self.model.present[owner] {
                     return;
                 }
-                // With everything that it had, and its tokens for good.
+                // Its memberships and permissions go, and its tokens permanently.
                 self.model.end(|_, token| token.owner == owner);
                 (self.model.present[owner], self.model.permitted[owner], self.model.in_inner[owner]) =
                     (false, false, false);
@@ -256,7 +256,7 @@ impl Game {
         self.model.settle([false; HOLDERS]);
     }
 
-    /// What owners and the admin see.
+    /// Compares what owners and the admin see.
     pub(super) async fn look(&mut self, step: &Step) {
         let sorted = |mut ids: Vec<String>| {
             ids.sort();

@@ -1,5 +1,5 @@
-//! Random histories on the server and on a model of it that fits on a page: what a client can see
-//! must agree at every step. On a failure proptest shrinks the history to the shortest that differs.
+//! Random histories run on the server and on a model that fits on a page; at every step a client must see the same on both.
+//! On a failure proptest shrinks the history to the shortest one that differs.
 
 mod game;
 
@@ -110,7 +110,7 @@ impl Model {
         !token.ended && self.now < token.expiry && self.used_in_time(token)
     }
 
-    /// Expired ones stay in the admin's list for 30 days.
+    /// Expired tokens stay in the admin's list for 30 days.
     fn managed(&self, token: &ModelToken) -> bool {
         !token.ended && self.now < token.expiry + 30 * DAY_MS && self.used_in_time(token)
     }
@@ -120,7 +120,7 @@ impl Model {
         self.permitted[owner] || self.permitted[EVERYBODY] || (self.in_inner[owner] && through_inner)
     }
 
-    /// What a call with the token to a token endpoint is refused with.
+    /// The refusal of a call to a token endpoint with this token, if any.
     fn refusal(&self, token: &ModelToken) -> Option<(u16, &'static str)> {
         if !self.enabled {
             Some((404, DISABLED))
@@ -155,7 +155,7 @@ impl Model {
         }
     }
 
-    /// After a change of entries or groups: who may not use tokens any more may lose them (governance §2.6).
+    /// After a change of entries or groups, principals that lost the permission may lose their tokens (docs/reference/governance.md).
     fn settle(&mut self, entry_removed: [bool; HOLDERS]) {
         self.end(|model, token| {
             let deletes = match model.loss {
@@ -183,7 +183,7 @@ async fn play(backend: Backend, steps: &[Step]) {
 
 fn agree(backend: Backend, cases: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // PROPTEST_CASES=3000 asks for more than every run has time for.
+    // PROPTEST_CASES=3000 runs more cases than an ordinary run has time for.
     let asked = Config::default().cases;
     let cases = if asked == 256 { cases } else { asked };
     let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };

@@ -21,16 +21,16 @@ use crate::support::{
 };
 
 on_every_store!(
-    disabled_tokens_leave_oauth_alone,
+    disabling_tokens_does_not_affect_oauth,
     a_restart_keeps_keys_and_secrets,
     a_rotated_key_signs_and_older_ones_verify,
     one_key_wins_a_race,
-    an_access_token_ends_at_its_instant,
+    an_access_token_expires_at_its_instant,
     an_audience_is_one_workspace_or_the_account,
     losing_the_principal_ends_its_access_at_once,
 );
 
-async fn disabled_tokens_leave_oauth_alone(world: World) {
+async fn disabling_tokens_does_not_affect_oauth(world: World) {
     let admin_token = world.admin_oauth().await;
     let oauth = world.client(&admin_token);
     let (value, id) = oauth.create(&json!({"comment": "by OAuth"})).await;
@@ -76,7 +76,7 @@ async fn a_rotated_key_signs_and_older_ones_verify(world: World) {
 }
 
 async fn one_key_wins_a_race(world: World) {
-    // As another process on the same database would: it has its own idea of who makes the key.
+    // Another process on the same database may create the key at the same time.
     let another = || Service::new(world.service.store().clone(), world.clock.clone(), Arc::new(SystemEntropy));
     let account = FirstStart::default().account;
     let made = join_all((0..3).map(|_| async { another().verifying_keys(Some(account)).await.unwrap() })).await;
@@ -87,7 +87,7 @@ async fn one_key_wins_a_race(world: World) {
     assert_eq!(world.anonymous().get("/oidc/jwks.json").await.json()["keys"].as_array().unwrap().len(), 1);
 }
 
-async fn an_access_token_ends_at_its_instant(world: World) {
+async fn an_access_token_expires_at_its_instant(world: World) {
     world.clock.advance(500);
     let token = world.admin_oauth().await;
     let claims = part(&token, 1);
@@ -111,7 +111,7 @@ async fn an_audience_is_one_workspace_or_the_account(world: World) {
     let iss = format!("http://127.0.0.1:3274/oidc/accounts/{}", account());
     assert_eq!(part(&wide, 1)["iss"], iss);
 
-    // Assigned to one workspace: both tokens are good there and nowhere else.
+    // Assigned to one workspace, both tokens work there and nowhere else.
     invalid_client(&world.ask_for_token(&format!("{TOKEN_ENDPOINT}?o=12"), basic, GRANT).await);
     for token in [&home, &wide] {
         assert_eq!(world.client(token).get(ME).await.header("x-databricks-org-id"), HOME);
@@ -122,7 +122,7 @@ async fn an_audience_is_one_workspace_or_the_account(world: World) {
         }
     }
 
-    // Assigned to both: the account's token is good in both, a workspace's in its own.
+    // Assigned to both workspaces, the account's token works in both, and a workspace's token in its own.
     world.assign(other, id).await;
     assert_eq!(world.in_workspace(&wide, "12").await.header("x-databricks-org-id"), "12");
     world.in_workspace(&home, "12").await.refused(403, 403, "Invalid access to Org: 12");
@@ -140,7 +140,7 @@ async fn an_audience_is_one_workspace_or_the_account(world: World) {
     assert_eq!(world.in_workspace(&unnamed, "12").await.status, 200, "the account's clock has not moved");
     world.in_workspace(&there, "12").await.refused(403, 403, "Invalid access token.");
 
-    // Assigned to the other alone, as in a test's own workspace: no header is needed.
+    // Assigned only to the other workspace, as with a workspace per test, no header is required.
     world.set_active(id, false).await;
     let token = issue(TOKEN_ENDPOINT).await;
     assert_eq!(part(&token, 1)["aud"], "12");

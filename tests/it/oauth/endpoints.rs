@@ -22,7 +22,7 @@ on_every_store!(clients_of_other_accounts_need_no_names, the_account_api_takes_a
 /// The admin's token in the other workspace.
 const ELSEWHERE: &str = "dapi00000000000000000000000000000012";
 
-/// As in tests that make an account and a workspace each, and share the address.
+/// Tests may create an account and a workspace each, and share the address.
 async fn clients_of_other_accounts_need_no_names(world: World) {
     let elsewhere = world.add_workspace(12, ELSEWHERE).await;
     let id = PrincipalId(77);
@@ -74,7 +74,7 @@ async fn the_account_api_takes_account_admins_by_oauth(world: World) {
 }
 
 #[tokio::test]
-async fn tokens_are_asked_for_in_the_forms_of_every_client() {
+async fn the_token_requests_of_every_client_are_accepted() {
     let world = World::new(Backend::Memory).await;
     let id = ADMIN_CLIENT_ID.to_string();
     let basic = Some((id.as_str(), ADMIN_SECRET));
@@ -141,7 +141,7 @@ async fn token_requests_are_refused_in_the_terms_of_the_rfc() {
 }
 
 #[tokio::test]
-async fn discovery_speaks_of_the_address_that_was_asked() {
+async fn discovery_names_the_address_that_was_asked() {
     let world = World::new(Backend::Memory).await;
     let get = async |path: &str| {
         let request = axum::http::Request::get(path).header("host", "dapi.test:80").body(Body::empty()).unwrap();
@@ -175,9 +175,9 @@ async fn discovery_speaks_of_the_address_that_was_asked() {
     unknown.refused(404, "RESOURCE_DOES_NOT_EXIST", "Account x does not exist");
 }
 
-/// The Go SDK, the CLI and Terraform send it so.
+/// The Go SDK, the CLI and Terraform send chunked requests.
 #[test]
-fn a_chunked_request_is_one_too() {
+fn a_chunked_token_request_is_accepted() {
     let server = start(&["--port", "0", "--database", "sqlite::memory:", "--admin-client-secret", ADMIN_SECRET]);
     let (id, secret) = server.oauth().unwrap();
     assert_eq!(secret, ADMIN_SECRET);

@@ -1,4 +1,4 @@
-//! OAuth for machines: secrets and access tokens (spec §2, §4; research/api-identity-auth.md §3).
+//! OAuth for machines: client secrets and access tokens (docs/reference/identity-and-oauth.md).
 
 mod access_tokens;
 mod endpoints;

@@ -115,7 +115,7 @@ async fn a_secret_grants_its_scopes_and_no_others(world: World) {
             assert_eq!(narrow["scope"], "sql");
             let narrow = text(&narrow["access_token"]);
             assert_eq!(part(&narrow, 1)["scope"], "sql");
-            // One mechanism with scoped personal access tokens: no endpoint beyond the scopes.
+            // As with scoped personal access tokens, endpoints beyond the scopes are refused.
             world.client(&narrow).get(LIST).await.refused(403, 403, "required scopes: authentication");
             world.client(&narrow).post(CREATE, &json!({})).await.refused(403, 403, "required scopes: authentication");
             let users = world.client(&narrow).get("/api/2.0/preview/scim/v2/Users").await;
@@ -216,7 +216,7 @@ async fn secrets_are_out_of_reach_for_others(world: World) {
         let answer = world.admin().post(&secrets_of(nobody), &json!({})).await;
         answer.refused(404, "RESOURCE_DOES_NOT_EXIST", &format!("Principal with id {nobody} not found."));
     }
-    // A workspace admin reaches the principals of its own workspace only.
+    // A workspace admin manages only the principals of its own workspace.
     let foreign = PrincipalId(77);
     let elsewhere = world.add_sibling(WorkspaceId(12)).await;
     world.insert_bot(&elsewhere, foreign, "0b1c2d3e-0000-4000-8000-000000000009").await;

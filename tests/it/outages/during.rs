@@ -15,12 +15,12 @@ use crate::support::{ADMIN_SECRET, LIST, World, eventually, in_time};
 
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test]
-async fn an_outage_is_told_in_the_words_of_each_api_and_ends_by_itself() {
+async fn an_outage_is_answered_in_the_envelope_of_each_api_and_ends_by_itself() {
     let mut line = Line::new("told").await;
     let world = World::on(line.database(), LIMITS).await;
     let client = ADMIN_CLIENT_ID.to_string();
     for outage in [None, Some(State::Cut), Some(State::Silent)] {
-        // So that there are connections which break.
+        // Opens connections that the outage will break.
         join_all((0..4).map(async |_| world.admin().get(LIST).await)).await;
         match outage {
             None => line.refuse().await,
@@ -57,7 +57,7 @@ async fn an_outage_is_told_in_the_words_of_each_api_and_ends_by_itself() {
     }
 }
 
-/// What a process has not written to the shared journal is in its memory until it can.
+/// Entries that a process could not write to the shared journal stay in its memory until it can.
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test]
 async fn the_journal_outlives_an_outage_and_is_shared_after_it() {
@@ -69,7 +69,7 @@ async fn the_journal_outlives_an_outage_and_is_shared_after_it() {
         in_time(world.anonymous().own(Method::GET, &format!("explain/{id}"), &json!({}))).await
     };
     for outage in [State::Cut, State::Silent] {
-        // A refusal before it, which is not written yet, and some in it, which need no database.
+        // One refusal before the outage, not written yet, and some during it, which require no database.
         refused.push(world.client("nonsense").get(LIST).await.header("x-request-id").to_owned());
         line.set(outage);
         for _ in 0..10 {
@@ -85,7 +85,7 @@ async fn the_journal_outlives_an_outage_and_is_shared_after_it() {
         assert_eq!(&last["request_id"], refused.last().unwrap());
         line.restore().await;
         eventually(async || is_ready(&world).await).await;
-        // By itself, and each once, also where a commit had no answer.
+        // The journal is shared by itself, and each entry once, even if a commit was not answered.
         eventually(async || explained(&other, refused.last().unwrap()).await.status == 200).await;
         let path = "workspaces/default/requests";
         let listed = other.anonymous().own(Method::GET, path, &json!({})).await.json();

@@ -1,4 +1,4 @@
-//! The line between the server and PostgreSQL, which a test slows, silences or cuts.
+//! The proxy between the server and PostgreSQL, which a test slows, silences or cuts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::support::fresh_postgres_database;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum State {
     Up,
-    /// Every piece of data is late.
+    /// All data are delayed.
     Slow(Duration),
-    /// Nothing passes, and nobody is told.
+    /// No data pass, and no connection is closed.
     Silent,
-    /// Whoever is connected, or connects, is disconnected.
+    /// Existing and new connections are closed.
     Cut,
 }
 
@@ -31,17 +31,17 @@ pub(super) fn parts(database: &Database) -> (String, String, String) {
     (user.to_owned(), address.to_owned(), rest.to_owned())
 }
 
-/// What stands between the server and PostgreSQL.
+/// A proxy between the server and PostgreSQL.
 pub(super) struct Line {
     address: SocketAddr,
     state: watch::Sender<State>,
     acceptor: JoinHandle<()>,
-    /// As it is reached without this line.
+    /// The database without the proxy.
     pub(super) database: Database,
 }
 
 impl Line {
-    /// A line to a new database.
+    /// A proxy to a new database.
     pub(super) async fn new(name: &str) -> Self {
         let database = fresh_postgres_database(name).await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -54,20 +54,20 @@ impl Line {
         self.state.send_replace(state);
     }
 
-    /// The database, reached by this line.
+    /// The database through the proxy.
     pub(super) fn database(&self) -> Database {
         let (user, _, rest) = parts(&self.database);
         format!("postgres://{user}@{}/{rest}", self.address).parse().unwrap()
     }
 
-    /// Nobody listens any more.
+    /// Refuses connections: nobody listens.
     pub(super) async fn refuse(&mut self) {
         self.set(State::Cut);
         self.acceptor.abort();
         let _ = (&mut self.acceptor).await;
     }
 
-    /// All is well again.
+    /// Ends the outage.
     pub(super) async fn restore(&mut self) {
         self.set(State::Up);
         if self.acceptor.is_finished() {

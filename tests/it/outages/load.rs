@@ -15,18 +15,18 @@ use super::line::{Line, State, parts};
 use super::{LIMITS, create, is_ready, unavailable};
 use crate::support::{ADMIN_TOKEN, LIST, NEVER, World, eventually, fresh_postgres_database, in_time, run_on_postgres};
 
-/// What a client was told of its tokens.
+/// What a client knows of its tokens from the answers.
 #[derive(Default)]
 struct Told {
     created: Vec<(String, String)>,
     revoked: BTreeSet<String>,
-    /// Ids whose revocation had no good answer.
+    /// Ids of tokens whose revocation was not acknowledged.
     unclear: BTreeSet<String>,
-    /// Creations that had none.
+    /// The number of creations that were not acknowledged.
     unanswered: usize,
 }
 
-/// Creates and revokes until it is told to stop, not too fast.
+/// Creates and revokes tokens at a moderate rate until `stop`.
 async fn create_and_revoke(world: &World, stop: &watch::Receiver<bool>) -> Told {
     let mut told = Told::default();
     while !*stop.borrow() {
@@ -56,7 +56,7 @@ async fn create_and_revoke(world: &World, stop: &watch::Receiver<bool>) -> Told 
     told
 }
 
-/// The ids of tokens that the audit log has under an action, in order.
+/// The token ids in the audit log's events of an action, sorted.
 async fn told_of(world: &World, action: &str) -> Vec<String> {
     let path = format!("workspaces/default/audit?action={action}");
     let log = world.anonymous().own(Method::GET, &path, &json!({})).await.text;
@@ -70,7 +70,7 @@ async fn told_of(world: &World, action: &str) -> Vec<String> {
 
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_breaks_the_acknowledged_is_kept_and_nothing_is_half_done() {
+async fn acknowledged_changes_survive_every_outage_and_none_is_half_done() {
     let mut line = Line::new("kept").await;
     let world = World::on(line.database(), LIMITS).await;
     let (stopping, stop) = watch::channel(false);
@@ -110,7 +110,7 @@ async fn whatever_breaks_the_acknowledged_is_kept_and_nothing_is_half_done() {
         unclear += told.unclear.len();
     }
     assert!(unanswered > 0 && ids.len() > 20, "{} created, {unanswered} not answered", ids.len());
-    // The log has every token that is there, or was, once; and so has it every revocation.
+    // The audit log has the creation of every token once, and every revocation once.
     let all = world.anonymous().own(Method::GET, "workspaces/default/tokens", &json!({})).await.json();
     let rows = all["tokens"].as_array().unwrap();
     let of = |ended: bool| -> Vec<String> {
@@ -144,10 +144,10 @@ async fn a_full_pool_sheds_load_and_requests_that_are_given_up_leave_nothing() {
     for (answer, _) in &answers {
         unavailable(answer, &[("error_code", json!("TEMPORARILY_UNAVAILABLE"))]);
     }
-    // Those whom neither a connection nor a place to wait for one was left for know it at once.
+    // Requests for which neither a connection nor a place in the queue is left are refused at once.
     let at_once = answers.iter().filter(|(_, took)| *took < limits.statement).count();
     assert!((40 - 4 - 8..40).contains(&at_once), "{at_once}");
-    // Clients that do not wait for the answer, in the middle of a statement or before it.
+    // Clients that give up, in the middle of a statement or before it.
     for _ in 0..5 {
         let impatient = (0..8).map(|_| timeout(Duration::from_millis(50), create(&world)));
         join_all(impatient).await;
@@ -170,12 +170,12 @@ async fn a_role_at_its_connection_limit_is_an_outage_that_ends() {
     let run = async |sql: String| run_on_postgres(url, &sql).await;
     run(format!("CREATE ROLE {role} LOGIN CONNECTION LIMIT 2; GRANT ALL ON SCHEMA public TO {role}")).await;
     let world = World::on(format!("postgres://{role}@{address}/{rest}").parse().unwrap(), LIMITS).await;
-    // Fewer than the pool would have: some are answered late or told to come again, none fails.
+    // The role has fewer connections than the pool: some requests are late or get a 503, and none fails otherwise.
     let answers = in_time(join_all((0..16).map(|_| create(&world)))).await;
     let created = answers.iter().filter(|answer| answer.status == 200).count();
     answers.iter().filter(|answer| answer.status != 200).for_each(|answer| unavailable(answer, &[]));
     assert!(created > 0);
-    // Others have taken all of them.
+    // Now other clients hold all connections.
     run(format!("ALTER ROLE {role} CONNECTION LIMIT 0")).await;
     run(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")).await;
     eventually(async || !is_ready(&world).await).await;

@@ -1,5 +1,5 @@
-//! PostgreSQL gone, silent, slow and full: every request has its answer in a known time, nothing is half done, and
-//! the server recovers by itself. Between the server and PostgreSQL stands a line that can be broken.
+//! PostgreSQL unreachable, silent, slow or full: every request is answered within a known time, nothing is half done, and
+//! the server recovers by itself. A proxy between the server and PostgreSQL, the `line`, breaks the connection.
 
 mod during;
 mod line;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, CREATE, World, in_time};
 
-/// Short, so that the tests are.
+/// Short limits keep the tests short.
 const LIMITS: Limits =
     Limits { connections: 4, waiting: 8, acquire: Duration::from_millis(400), statement: Duration::from_millis(600) };
 
@@ -21,7 +21,7 @@ async fn is_ready(world: &World) -> bool {
     in_time(world.anonymous().get("/readyz")).await.status == 200
 }
 
-/// 503, and when to come again.
+/// Asserts a 503 with `Retry-After`.
 #[track_caller]
 fn unavailable(answer: &Answer, says: &[(&str, Value)]) {
     assert_eq!(answer.status, 503, "{answer:?}");

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::line::{Line, State};
 use crate::support::{ADMIN_TOKEN, CREATE, LIST, command, eventually, exchange, get};
 
-/// A process of which nothing was read yet.
+/// A process that is starting.
 struct Starting {
     child: Child,
     address: String,
@@ -50,7 +50,7 @@ const GONE: &str = "HTTP/1.1 503 Service Unavailable\r\n";
 
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_waits_for_its_database_and_what_runs_beside_requests_outlives_an_outage() {
+async fn a_start_waits_for_its_database_and_background_work_survives_an_outage() {
     let mut line = Line::new("start").await;
     let database = line.database();
     line.refuse().await;

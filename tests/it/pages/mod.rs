@@ -1,5 +1,5 @@
-//! The pages as a browser without JavaScript uses them: signing in, the workspace's settings, one's own tokens
-//! (spec §8, R32–R45). `tests/clients/browser` clicks through them in Chromium.
+//! The pages as a browser without JavaScript uses them: signing in, the workspace's settings, and one's own tokens.
+//! `tests/clients/browser` clicks through them in Chromium.
 
 mod safety;
 mod settings;

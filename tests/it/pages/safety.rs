@@ -11,8 +11,8 @@ on_every_store!(
     forms_from_elsewhere_change_nothing,
     hostile_texts_stay_texts,
     texts_of_users_keep_their_direction_to_themselves,
-    pages_have_no_way_in_for_scripts,
-    clients_are_answered_as_before,
+    pages_run_no_script_but_their_own,
+    clients_that_are_not_browsers_get_the_apis_answers,
 );
 
 async fn forms_from_elsewhere_change_nothing(world: World) {
@@ -43,7 +43,7 @@ async fn forms_from_elsewhere_change_nothing(world: World) {
     assert_eq!(world.admin().get(LIST).await.status, 404, "the form that was refused was a good one");
 }
 
-/// A comment may turn the direction of letters: it ends with the comment, on every page that shows it.
+/// A comment may reverse the direction of text; on every page the reversal ends with the comment.
 async fn texts_of_users_keep_their_direction_to_themselves(world: World) {
     const TURNED: &str = "safe\u{202e}evas";
     let admin = world.admin_id().await;
@@ -114,7 +114,7 @@ async fn hostile_texts_stay_texts(world: World) {
     }
 }
 
-async fn pages_have_no_way_in_for_scripts(world: World) {
+async fn pages_run_no_script_but_their_own(world: World) {
     let mut browser = world.browser_of(ADMIN_USER).await;
     for path in ["/", "/login", ADVANCED, PERMISSIONS, TOKENS] {
         let answer = browser.get(path).await;
@@ -133,7 +133,7 @@ async fn pages_have_no_way_in_for_scripts(world: World) {
     assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
 }
 
-async fn clients_are_answered_as_before(world: World) {
+async fn clients_that_are_not_browsers_get_the_apis_answers(world: World) {
     world.anonymous().get("/").await.refused(401, 401, "Credential was not sent");
     world.admin().get("/").await.refused(404, "ENDPOINT_NOT_FOUND", "/");
     shows(&world.browser().get("/").await, 200, &["Welcome"]);

@@ -12,7 +12,7 @@ on_every_store!(
     nothing_changes_before_confirm,
     the_lifetime_is_limited,
     permissions_are_changed_after_a_preview,
-    who_is_no_admin_is_told_so,
+    a_user_who_is_not_an_admin_is_told_so,
 );
 
 async fn nothing_changes_before_confirm(world: World) {
@@ -39,7 +39,7 @@ async fn nothing_changes_before_confirm(world: World) {
     goes_to(&browser.submit(TOGGLE, &[("enable", "false"), ("confirm", "yes")]).await, ADVANCED);
     shows(&browser.get(ADVANCED).await, 200, &["aria-checked=\"false\"", "disabled"]);
     world.client(&value).get(ME).await.refused(403, 403, "Invalid access token.");
-    // The page of one's tokens says what the API says.
+    // The page of one's own tokens says what the API says.
     shows(&browser.get(TOKENS).await, 404, &["Tokens are disabled."]);
 
     shows(&browser.submit(TOGGLE, &[("enable", "true")]).await, 200, &["works again"]);
@@ -74,7 +74,7 @@ async fn permissions_are_changed_after_a_preview(world: World) {
     let remove = [("change", "remove"), ("kind", "group_name"), ("name", "users")];
     let preview = browser.submit(PERMISSIONS, &remove).await;
     shows(&preview, 200, &["Remove this permission?", "1 token of 1 owner", "eva@example.com"]);
-    // Also who has no token: eva, zoe and the account admin.
+    // Principals without a token are listed, too: eva, zoe and the account admin.
     shows(&preview, 200, &["Who could no longer create or use tokens (3)", "<li><bdi>zoe@example.com</bdi></li>"]);
     assert!(!preview.text.contains("<li><bdi>admin@example.com"), "{preview:?}");
     assert_eq!(world.client(&value).get(ME).await.status, 200);
@@ -106,10 +106,10 @@ async fn permissions_are_changed_after_a_preview(world: World) {
     assert!(log.text.contains(ADMIN_USER), "{log:?}");
 }
 
-async fn who_is_no_admin_is_told_so(world: World) {
+async fn a_user_who_is_not_an_admin_is_told_so(world: World) {
     world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
-    // As the API does, the page shows everybody who may use tokens, but not whom a change would hit.
+    // Like the API, the page shows everybody who may use tokens, but not whom a change would affect.
     shows(&browser.get(PERMISSIONS).await, 200, &["Can Use"]);
     let remove = [("change", "remove"), ("kind", "group_name"), ("name", "users")];
     let pages = [

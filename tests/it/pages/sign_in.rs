@@ -15,7 +15,7 @@ on_every_store!(
     a_browser_signs_in_and_out,
     what_ends_a_session,
     a_shared_server_asks_for_its_key,
-    workspaces_and_the_account_are_signed_in_to_apart,
+    workspaces_and_the_account_have_separate_sign_ins,
 );
 
 async fn a_browser_signs_in_and_out(world: World) {
@@ -37,7 +37,7 @@ async fn a_browser_signs_in_and_out(world: World) {
     browser.cookies = signed_in;
     assert_eq!(browser.get(ADVANCED).await.status, 303, "a copy of the cookie has ended too");
 
-    // No way out of here.
+    // A redirect never leaves the server.
     for elsewhere in ["//evil.example.com/", "https://evil.example.com/", "/\\evil.example.com"] {
         let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("next", elsewhere).finish();
         goes_to(&browser.sign_in(&format!("/login?{query}"), ADMIN_USER, &[]).await, "/");
@@ -98,21 +98,21 @@ async fn a_shared_server_asks_for_its_key(mut world: World) {
             assert_eq!(browser.get(ADVANCED).await.status, 303);
         }
     }
-    // The key, a search, and the choice, as without JavaScript.
+    // The steps without JavaScript: the key, a search, the choice.
     browser.get("/login").await;
     let people = browser.submit("/login", &[("control_key", "the key")]).await;
     shows(&people, 200, &[ADMIN_USER, ACCOUNT_ADMIN_USER, "<form class=\"search\" method=\"post\""]);
     let admission = field_of(&people, "admission").to_owned();
     let found = browser.submit("/login", &[("admission", &admission), ("q", "workspace admin")]).await;
     assert!(found.text.contains(ADMIN_USER) && !found.text.contains(ACCOUNT_ADMIN_USER), "{found:?}");
-    // It is this browser's.
+    // The admission is bound to this browser.
     let mut other = world.browser();
     other.get("/login").await;
     let stolen = other.submit("/login", &[("admission", &admission), ("user", &admin)]).await;
     shows(&stolen, 403, &["This is not the control key."]);
     goes_to(&browser.submit("/login", &[("admission", &admission), ("user", &admin)]).await, "/");
     assert_eq!(browser.get(ADVANCED).await.status, 200);
-    // Whoever knows the user's id may say all at once.
+    // A client that knows the user's id may send everything at once.
     other.get("/login").await;
     goes_to(&other.submit("/login", &[("control_key", "the key"), ("user", &admin)]).await, "/");
 
@@ -124,7 +124,7 @@ async fn a_shared_server_asks_for_its_key(mut world: World) {
     shows(&rebound.get("/login").await, 403, &["Host header"]);
 }
 
-async fn workspaces_and_the_account_are_signed_in_to_apart(world: World) {
+async fn workspaces_and_the_account_have_separate_sign_ins(world: World) {
     const OTHER: &str = "dapi00000000000000000000000000000002";
     world.add_workspace(42, OTHER).await;
     let mut browser = world.browser_of(ADMIN_USER).await;

@@ -6,9 +6,9 @@ use serde_json::json;
 use super::{REVOKE, TOKENS};
 use crate::support::{Answer, DAY_MS, ME, World, goes_to, on_every_store, shows};
 
-on_every_store!(a_token_is_made_shown_once_and_revoked, a_form_that_is_sent_again_makes_no_second_token,);
+on_every_store!(a_token_is_created_shown_once_and_revoked, a_form_that_is_sent_again_creates_no_second_token,);
 
-async fn a_token_is_made_shown_once_and_revoked(world: World) {
+async fn a_token_is_created_shown_once_and_revoked(world: World) {
     world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
     shows(&browser.get(TOKENS).await, 200, &["You have no personal access tokens."]);
@@ -43,7 +43,7 @@ async fn a_token_is_made_shown_once_and_revoked(world: World) {
     shows(&again, 404, &["role=\"alert\"", "does not exist"]);
 }
 
-async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
+async fn a_form_that_is_sent_again_creates_no_second_token(world: World) {
     world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
     let number_of = |page: &Answer| {
@@ -69,17 +69,17 @@ async fn a_form_that_is_sent_again_makes_no_second_token(world: World) {
         assert!(!again.text.contains(value) && !again.text.contains("readonly"), "{again:?}");
     }
     assert_eq!(world.client(value).own_ids().await.len(), 1);
-    // The number is this browser's: another one's form of the same number is another form.
+    // The form number belongs to this browser; the same number in another browser is another form.
     let mut other = world.browser_of("eva@example.com").await;
     other.get(TOKENS).await;
     shows(&other.submit(TOKENS, &form("30")).await, 200, &["it will not be shown again"]);
 
-    // Two clicks at once, through whichever process.
+    // Two clicks at once, possibly through two processes.
     let (id, cookie) = (world.workspace().await.id, PageCookie::parse(&browser.cookies["dapi_mock_3274"]).unwrap());
     let hash = cookie.form_hash("another");
     let (one, two) = tokio::join!(world.service.claim_form(id, &hash), world.service.claim_form(id, &hash));
     assert_ne!(one.unwrap(), two.unwrap());
-    // It is remembered as long as a browser stays signed in.
+    // The number is remembered as long as a browser stays signed in.
     let kept = async || world.service.store().read().await.unwrap().find_page_session(&hash).await.unwrap().is_some();
     world.clock.advance(DAY_MS / 2 + 1);
     assert!(kept().await);

@@ -5,9 +5,12 @@ use serde_json::json;
 use super::{behind, commands, console, opened, own, value_of};
 use crate::support::{World, on_every_store};
 
-on_every_store!(the_clock_moves_and_tells_what_happened, what_the_clock_refuses_is_told_and_kept_in_the_form,);
+on_every_store!(
+    the_clock_advances_and_the_page_lists_what_happened,
+    what_the_clock_refuses_is_shown_and_kept_in_the_form,
+);
 
-async fn the_clock_moves_and_tells_what_happened(world: World) {
+async fn the_clock_advances_and_the_page_lists_what_happened(world: World) {
     let mut browser = opened(&world).await;
     world.admin().create(&json!({"comment": "nightly", "lifetime_seconds": 3600})).await;
     let page = browser.shown(&console("clock")).await;
@@ -48,12 +51,12 @@ async fn the_clock_moves_and_tells_what_happened(world: World) {
     }
 }
 
-async fn what_the_clock_refuses_is_told_and_kept_in_the_form(world: World) {
+async fn what_the_clock_refuses_is_shown_and_kept_in_the_form(world: World) {
     let mut browser = opened(&world).await;
     for (field, text, says) in [
-        ("target", "yesterday", "is no span of time"),
+        ("target", "yesterday", "invalid duration"),
         ("target", "2020-01-01T00:00:00Z", "forward"),
-        ("by", "-1d", "is no span of time"),
+        ("by", "-1d", "invalid duration"),
         ("until", "doomsday", "until: unknown event"),
         ("mode", "backwards", "expected real, offset or frozen"),
     ] {

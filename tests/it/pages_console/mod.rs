@@ -1,4 +1,4 @@
-//! The mock's own console: it shows and does what the control API does, says so as curl, and nobody else can use it.
+//! The console of the mock: it does what the control API does, shows each call as curl, and is closed to others.
 
 mod clock;
 mod records;
@@ -16,7 +16,7 @@ fn console(tab: &str) -> String {
     format!("/_mock/console/default/{tab}")
 }
 
-/// A browser that has been at a page, and so has a cookie; nobody is signed in.
+/// A browser that has loaded a page and so has a cookie; nobody is signed in.
 async fn opened(world: &World) -> Browser<'_> {
     let mut browser = world.browser();
     browser.get("/login").await;
@@ -24,7 +24,7 @@ async fn opened(world: &World) -> Browser<'_> {
 }
 
 impl Browser<'_> {
-    /// Sends a form that changes something; the answer tells of it.
+    /// Sends a form that changes something, and asserts that the answer confirms it.
     async fn change(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let answer = self.submit(path, fields).await;
         shows(&answer, 200, &["role=\"status\" data-once"]);
@@ -57,12 +57,12 @@ async fn own(world: &World, path: &str) -> Value {
     world.admin().own(Method::GET, path, &json!({})).await.json()
 }
 
-/// The page's part behind a heading's or an element's text.
+/// The part of the page after a text.
 fn behind<'a>(page: &'a str, text: &str) -> &'a str {
     page.split_once(text).unwrap_or_else(|| panic!("no {text:?}: {page}")).1
 }
 
-/// A command on a page is a call of the documented control API, and one that reads is answered.
+/// Asserts that a command on a page calls the documented control API, and that it works if it only reads.
 async fn check_command(browser: &mut Browser<'_>, command: &str) {
     let url = command.split('\'').nth(1).unwrap();
     let path = url.strip_prefix("http://127.0.0.1:3274").unwrap_or_else(|| panic!("{command}"));

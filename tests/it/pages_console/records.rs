@@ -11,7 +11,7 @@ use crate::support::{Browser, LIST, World, on_every_store};
 on_every_store!(
     a_refused_request_says_why,
     the_journal_is_emptied_after_a_question,
-    tombstones_tell_what_ended_a_token,
+    tombstones_show_what_ended_a_token,
     the_audit_log_is_paged_from_its_newest_event,
     long_lists_are_paged,
     faults_are_armed_seen_and_cleared,
@@ -51,7 +51,7 @@ async fn a_refused_request_says_why(world: World) {
     }
     let refused = browser.get(&format!("{}?status=many", console("requests"))).await;
     assert_eq!((refused.status.as_u16(), value_of(&refused.text, "status")), (400, "many"));
-    // A token that somebody pastes into a field goes neither into the page nor into its command.
+    // A token pasted into a field appears neither on the page nor in its command.
     for tab in ["requests", "tokens", "audit"] {
         for field in ["path", "owner", "actor"] {
             let answer = browser.get(&format!("{}?{field}={UNKNOWN}", console(tab))).await;
@@ -73,7 +73,7 @@ async fn the_journal_is_emptied_after_a_question(world: World) {
     assert_eq!(kept().await, 0);
 }
 
-async fn tombstones_tell_what_ended_a_token(world: World) {
+async fn tombstones_show_what_ended_a_token(world: World) {
     let mut browser = opened(&world).await;
     let (_, id) = world.admin().create(&json!({"comment": "by hand"})).await;
     world.admin().post("/api/2.0/token/delete", &json!({"token_id": id})).await;
@@ -119,7 +119,7 @@ async fn the_audit_log_is_paged_from_its_newest_event(world: World) {
     assert_eq!(browser.get(&format!("{}?before=soon", console("audit"))).await.status, 400);
 }
 
-/// The rows of all pages of a list, page by page, by what stands between two texts in each.
+/// All pages of a list, each as what stands between two texts in its rows.
 async fn all_pages(browser: &mut Browser<'_>, first: &str, around: (&str, &str)) -> Vec<Vec<String>> {
     let (mut pages, mut next) = (Vec::new(), Some(first.to_owned()));
     while let Some(path) = next {
@@ -137,7 +137,7 @@ async fn all_pages(browser: &mut Browser<'_>, first: &str, around: (&str, &str))
 async fn long_lists_are_paged(world: World) {
     let eva = world.add_user("eva@example.com").await;
     for number in 0..250 {
-        // Several of each instant.
+        // Several tokens share each instant.
         let age = 1000 * ((250 - number) / 3);
         let made = |token: &mut Token| {
             token.comment = format!("no-{number:03}");
@@ -155,7 +155,7 @@ async fn long_lists_are_paged(world: World) {
     assert_eq!(numbers, (0..250).collect::<Vec<_>>(), "each once");
     assert!(browser.shown(&path).await.contains("250 tokens"));
     assert_eq!(browser.get(&format!("{path}&page_token=soon")).await.status, 400);
-    // A page goes on where it was although the token there has gone.
+    // Paging continues although the token at its position was deleted.
     let list = async |query: &str| own(&world, &format!("workspaces/default/tokens?state=live&limit=2{query}")).await;
     let first = list("").await;
     let next = format!("&page_token={}", first["next_page_token"].as_str().unwrap());

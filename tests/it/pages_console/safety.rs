@@ -12,7 +12,7 @@ use dapi_mock::web::access::{Access, SignInPolicy};
 on_every_store!(
     every_page_is_there_and_about_its_workspace,
     a_form_that_is_sent_again_changes_nothing,
-    forms_of_others_change_nothing,
+    forms_from_other_browsers_and_sites_change_nothing,
     hostile_text_stays_text,
 );
 
@@ -74,7 +74,7 @@ async fn a_form_that_is_sent_again_changes_nothing(world: World) {
     }
 }
 
-async fn forms_of_others_change_nothing(world: World) {
+async fn forms_from_other_browsers_and_sites_change_nothing(world: World) {
     let (mut browser, mut other) = (opened(&world).await, opened(&world).await);
     world.admin().get(LIST).await;
     let state = async || {
@@ -169,7 +169,7 @@ async fn hostile_text_stays_text(world: World) {
 
 fn harmless(page: &str, answer: &Answer) {
     assert_ne!(answer.status, 500, "{page}: {answer:?}");
-    // The head is the same everywhere, and has the one script and the one style that there may be.
+    // The head is the same on every page, and has the only script and the only style.
     let text = answer.text.split_once("</head>").map_or(answer.text.as_str(), |(_, body)| body);
     for hostile in ["<script", "<style", "<img", "<b onmouseover"] {
         assert!(!text.contains(hostile), "{page}: {text}");

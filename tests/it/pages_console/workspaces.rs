@@ -6,13 +6,13 @@ use super::{behind, commands, console, opened, own};
 use crate::support::{LIST, World, goes_to, on_every_store};
 
 on_every_store!(
-    a_workspace_is_made_and_its_token_shown_once,
-    a_workspace_is_copied_kept_and_put_back,
+    a_workspace_is_created_and_its_token_shown_once,
+    a_workspace_is_forked_saved_and_restored,
     a_workspace_is_deleted_after_a_question_but_not_the_default_one,
-    whoever_is_locked_out_turns_tokens_on,
+    a_locked_out_admin_enables_tokens,
 );
 
-async fn a_workspace_is_made_and_its_token_shown_once(world: World) {
+async fn a_workspace_is_created_and_its_token_shown_once(world: World) {
     let mut browser = opened(&world).await;
     let path = console("workspaces");
     let fields = [("action", "create"), ("name", "mine"), ("template", "leaky"), ("ttl", "2h")];
@@ -34,14 +34,14 @@ async fn a_workspace_is_made_and_its_token_shown_once(world: World) {
     let counted = format!("data-label=\"Live tokens\">{}<", made["live_tokens"]);
     assert!(made["live_tokens"].as_u64().unwrap() > 1 && row.contains(&counted), "{row}");
 
-    for (field, text, says) in [("ttl", "soon", "is no span of time"), ("template", "none", "there are leaky")] {
+    for (field, text, says) in [("ttl", "soon", "invalid duration"), ("template", "none", "there are leaky")] {
         let answer = browser.submit(&path, &[("action", "create"), ("name", "kept"), (field, text)]).await;
         assert_eq!(answer.status, 400, "{answer:?}");
         assert!(answer.text.contains(says) && answer.text.contains("value=\"kept\""), "{answer:?}");
     }
 }
 
-async fn a_workspace_is_copied_kept_and_put_back(world: World) {
+async fn a_workspace_is_forked_saved_and_restored(world: World) {
     let mut browser = opened(&world).await;
     let path = console("workspaces");
     let copy = browser.change(&path, &[("action", "fork"), ("name", "copy")]).await.text;
@@ -87,7 +87,7 @@ async fn a_workspace_is_deleted_after_a_question_but_not_the_default_one(world: 
     assert!(behind(&refused.text, "role=\"alert\">").contains("default"), "{refused:?}");
 }
 
-async fn whoever_is_locked_out_turns_tokens_on(world: World) {
+async fn a_locked_out_admin_enables_tokens(world: World) {
     world.set_conf("enableTokensConfig", "false").await;
     assert_eq!(world.admin().get(LIST).await.status, 404);
     let mut browser = opened(&world).await;

@@ -1,4 +1,4 @@
-//! What is changed through one process is in force on the other, and what happens once happens once.
+//! A change through one process applies to the other, and what should happen once happens once.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ on_two_replicas!(
     what_is_expired_stays_so_where_the_systems_clock_is_behind,
 );
 
-/// Clocks of machines differ. What one process has refused as expired, no other accepts.
+/// The clocks of machines differ. A token that one process has refused as expired is accepted by no other.
 async fn what_is_expired_stays_so_where_the_systems_clock_is_behind(one: World, _: World) {
     let behind = one.replica_at(one.now().plus(-3_600_000)).await;
     let (token, _) = one.admin().create(&json!({"lifetime_seconds": 60})).await;
@@ -40,13 +40,13 @@ async fn what_is_expired_stays_so_where_the_systems_clock_is_behind(one: World, 
     assert_eq!(behind.service.system_now(), one.service.system_now());
 }
 
-/// A change through one process, by the emulated API or the own one, and what the other then says to a user's token.
+/// A change through one process, by either API, and the other's answer to a user's token afterwards.
 struct Change {
     method: Method,
     path: &'static str,
     body: Value,
     then: (u16, &'static str),
-    /// What undoes it, where something does.
+    /// The call that undoes the change, if there is one.
     undo: Option<(Method, &'static str, Value)>,
 }
 
@@ -91,7 +91,7 @@ fn changes() -> Vec<Change> {
 
 async fn a_change_through_one_is_in_force_on_the_other_at_the_next_request(one: World, other: World) {
     for (number, Change { method, path, body, then, undo }) in changes().into_iter().enumerate() {
-        // Both ways, on users of their own.
+        // In both directions, each with its own user.
         for (one, other) in [(&one, &other), (&other, &one)] {
             let (id, token) = one.user_with_token(&format!("user{number}@example.com")).await;
             let value = TokenValue::parse(&token).unwrap();
@@ -133,13 +133,13 @@ async fn workspaces_come_and_go_on_both(one: World, other: World) {
     send(&other, Method::DELETE, &format!("own:workspaces/{id}"), &json!({})).await;
     one.client(token).get(LIST).await.refused(403, 403, INVALID);
 
-    // What it remembers of the workspace goes with the next sweep, and so does the port that it may have.
+    // The next sweep forgets the workspace and closes its port.
     let (id, kept) = (WorkspaceId::parse(id).unwrap(), one.workspace().await.id);
     one.client(ADMIN_TOKEN).get(LIST).await;
     assert_eq!(one.service.forget_deleted_workspaces(vec![id, kept]).await.unwrap(), HashSet::from([id]));
     assert!(one.service.forget_deleted_workspaces(vec![]).await.unwrap().is_empty());
 
-    // Those made for a time are removed once, whoever looks.
+    // Expired workspaces are deleted once, whichever process notices.
     let made = send(&one, Method::POST, "own:workspaces", &json!({"ttl": "1h"})).await.json();
     one.clock.advance(3_600_000);
     let gone = tokio::join!(one.service.delete_expired_workspaces(), other.service.delete_expired_workspaces());
@@ -149,7 +149,7 @@ async fn workspaces_come_and_go_on_both(one: World, other: World) {
 
 async fn access_tokens_and_their_secrets_are_the_same_on_both(one: World, other: World) {
     let client = ADMIN_CLIENT_ID.to_string();
-    // Both make the first signing key at the same time; one of the two is kept.
+    // Both create the first signing key at the same time; one of the two is kept.
     let (by_one, by_other) =
         tokio::join!(one.access_token(&client, ADMIN_SECRET), other.access_token(&client, ADMIN_SECRET));
     for (world, token) in [(&other, &by_one), (&one, &by_other)] {

@@ -14,11 +14,11 @@ use serde_json::json;
 use crate::support::{INVALID, LIST, World};
 
 on_two_replicas!(
-    what_was_checked_before_an_exchange_writes_nothing_after_it,
-    a_login_that_meets_an_exchange_is_checked_again,
+    a_request_checked_before_a_restore_writes_nothing_after_it,
+    a_request_that_meets_a_restore_is_checked_again,
 );
 
-/// A request that has been checked, and not yet been answered.
+/// A request that was checked but not yet answered.
 struct Checked {
     caller: Box<Caller>,
     origin: Arc<Origin>,
@@ -42,7 +42,7 @@ fn is_exchanged<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Store(StoreError::Replaced)))
 }
 
-async fn what_was_checked_before_an_exchange_writes_nothing_after_it(one: World, other: World) {
+async fn a_request_checked_before_a_restore_writes_nothing_after_it(one: World, other: World) {
     let new = NewWorkspace { id: Some(WorkspaceId(41)), ..NewWorkspace::default() };
     let seed = CheckpointName::parse("seed").unwrap();
     for removed in [false, true] {
@@ -66,8 +66,10 @@ async fn what_was_checked_before_an_exchange_writes_nothing_after_it(one: World,
         assert!(is_exchanged(&service.change_conf(call, &[("maxTokenLifetimeDays".into(), Some("1".into()))]).await));
         assert!(is_exchanged(&service.change_admin_restriction(call, &AdminRestrictionChange::reset(), None).await));
         assert!(is_exchanged(&service.replace_rule_set(call, "x", &[], None).await));
-        assert!(is_exchanged(&service.create_secret(call, None, checked.caller.id, None, None).await));
-        // Neither a token nor an event more, and whoever comes again is checked against what there is now.
+        assert!(is_exchanged(
+            &service.create_secret(call, SecretOwner { account: None, principal: checked.caller.id }, None, None).await
+        ));
+        // No token and no event was added, and a new request is checked against the present state.
         let again = Checked::by(&other, &token).await;
         assert_eq!(service.own_tokens(again.call()).await.unwrap().len(), 1);
         let after = one.service.audit_events(id, &Filter::default()).await.unwrap().0;
@@ -84,11 +86,11 @@ async fn is_waited_for(world: &World, id: WorkspaceId) -> bool {
     sqlx::query_scalar(SQL).bind(id.0).fetch_one(pool.unlimited()).await.unwrap()
 }
 
-async fn a_login_that_meets_an_exchange_is_checked_again(one: World, other: World) {
+async fn a_request_that_meets_a_restore_is_checked_again(one: World, other: World) {
     let made = one.service.create_workspace(&NewWorkspace::default(), None).await.unwrap();
     let (id, token) = (made.workspace.id, made.admin_token.reveal());
     let (late, _) = one.client(token).create(&json!({})).await;
-    // A reset that the other process is in the middle of, as this one sees it.
+    // A reset that the other process has begun and not committed.
     let mut reset = one.service.store().write(Lock::Workspace(id)).await.unwrap();
     let uses = async {
         let (late, kept) = (other.client(&late), other.client(token));

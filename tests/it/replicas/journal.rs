@@ -73,8 +73,8 @@ async fn a_request_through_one_is_explained_through_the_other(one: World, other:
     }
 }
 
-/// Sends so many requests, a few of them at the same time; answers their ids. They are shared at the end: by itself
-/// that takes a tenth of a second, and longer on a busy machine.
+/// Sends `count` requests, five at a time, and returns their ids. It shares the journal at the end; by itself that would
+/// take a tenth of a second, or longer on a busy machine.
 async fn send_many(world: &World, client: &str, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..count / 5 {
@@ -90,7 +90,7 @@ async fn send_many(world: &World, client: &str, count: usize) -> Vec<String> {
 }
 
 async fn the_journal_is_of_both_in_order_each_once(one: World, other: World) {
-    // Somebody follows it through each of the two while requests come to both.
+    // A follower reads the journal through each process while both receive requests.
     let follow = async |world: &World, expected: usize| {
         let (mut since, mut seen) = (0, Vec::new());
         while seen.len() < expected {
@@ -114,7 +114,7 @@ async fn the_journal_is_of_both_in_order_each_once(one: World, other: World) {
         assert_eq!(ids(seen), sent);
     }
     assert_eq!(seen_by_one, seen_by_other);
-    // What somebody was answered is counted by whoever is asked next.
+    // An answered request is counted by whichever process is asked next.
     for (count, (sends, asks)) in
         [(&one, &other), (&other, &one), (&one, &other), (&other, &one)].into_iter().enumerate()
     {
@@ -136,7 +136,7 @@ async fn what_empties_the_journal_empties_it_for_both(one: World, other: World) 
             send_many(one, "old/1", 10).await;
             assert_eq!(requests(other, "").await.len(), 11);
             if path.ends_with("reset") {
-                // This one may be in a memory yet.
+                // This entry may still be in a process's memory only.
                 other.admin().get(LIST).await;
             }
             send(one, method.clone(), path, &json!({})).await;
@@ -148,7 +148,7 @@ async fn what_empties_the_journal_empties_it_for_both(one: World, other: World) 
             send(one, Method::DELETE, "own:workspaces/default/requests", &json!({})).await;
         }
     }
-    // With a workspace its requests go.
+    // Deleting a workspace deletes its entries.
     let made = send(&one, Method::POST, "own:workspaces", &json!({})).await.json();
     let (id, token) = (made["id"].as_str().unwrap(), made["admin_token"].as_str().unwrap());
     let written = one.client(token).get(LIST).await;

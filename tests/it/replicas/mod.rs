@@ -1,5 +1,5 @@
-//! Several processes on one PostgreSQL are one server: what is changed through one is in force on all at the next
-//! request, and what is to happen once happens once.
+//! Several processes on one PostgreSQL act as one server: a change through one applies to all at their next request, and
+//! what should happen once happens once.
 
 /// Stamps each test on two processes.
 macro_rules! on_two_replicas {

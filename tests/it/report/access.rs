@@ -103,7 +103,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
     let body = json!({"tokens": [{"workspace_id": 1, "token_id": "none"}]});
     let console: Vec<_> = ROUTES.iter().filter(|route| route.who == Who::AccountAdmin).collect();
     assert_eq!(console.len(), 3);
-    // With the control API open, behind a key, closed, and off: it makes no difference to the account console.
+    // Whether the control API is open, requires a key, is locked or off makes no difference to the account console.
     for access in [Access::Open, Access::with_key("key"), Access::Closed, Access::Off] {
         let router = surface(&world.service, access.clone(), SignInPolicy::Open(None), None);
         let ask = async |method: &Method, path: &str, token: Option<&str>, more: (&str, &str)| {
@@ -127,7 +127,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
             let page = ("origin", "http://evil.example.com");
             assert_eq!(ask(&route.method, &path, Some(&account_admin), page).await.0, 403, "{path}");
         }
-        // The operator's route beside them is the operator's.
+        // The statistics beside them are for the operator only.
         let statistics = format!("/v1/accounts/{}/token-report/statistics", account());
         let (status, _) = ask(&Method::GET, &statistics, Some(&account_admin), ("x", "")).await;
         assert_eq!(status == 200, matches!(access, Access::Open), "{access}");

@@ -10,7 +10,7 @@ use crate::support::{World, on_every_store, records};
 
 on_every_store!(the_export_comes_back_from_a_reader_of_csv,);
 
-/// Texts that a careless export would break on, or a spreadsheet run.
+/// Texts that would break a careless export, or that a spreadsheet would run.
 const NASTY: &[&str] = &[
     "plain",
     "a,b;c",

@@ -1,4 +1,4 @@
-//! The token report: its order and pages against a model, who may ask, and what a spreadsheet gets.
+//! The token report: its rows, pages and orders against a model, its access rules, its CSV export and its revocations.
 
 mod access;
 mod export;
@@ -24,7 +24,7 @@ use crate::support::{ADMIN_TOKEN, DAY_MS, ELSEWHERE, START, World, assigned};
 struct Known {
     token: Token,
     workspace: Workspace,
-    /// Name, and whether it is active; `None` when it is gone.
+    /// Its name and whether it is active; `None` if it was deleted.
     owner: Option<(String, bool)>,
 }
 
@@ -41,7 +41,7 @@ const HOUR: i64 = 3_600_000;
 async fn model(world: &World, random: &mut ChaCha20Rng) -> Model {
     let other = world.add_second_workspace(77, START, ELSEWHERE).await;
     let home = world.workspace().await;
-    // In another account nobody is to look at any of it.
+    // A workspace of another account, which nobody here may see.
     let foreign = world.add_workspace(78, "dapi00000000000000000000000000000078").await;
     let mut writer = world.service.store().write(Lock::Database).await.unwrap();
     writer.update_clock(other.id, WorkspaceClock::offset(40 * DAY_MS)).await.unwrap();
@@ -99,7 +99,7 @@ async fn model(world: &World, random: &mut ChaCha20Rng) -> Model {
         all.push(Known { token, workspace: workspace.clone(), owner: name.map(|name| (name, is_active)) });
     }
     world.insert_tokens(&all.iter().map(|known| known.token.clone()).collect::<Vec<_>>()).await;
-    // And the tokens that came with the workspaces.
+    // The tokens that the workspaces began with.
     for (workspace, name, value) in
         [(&home, "admin@example.com", ADMIN_TOKEN), (&other, "admin@77.example.com", ELSEWHERE)]
     {
@@ -116,7 +116,7 @@ async fn model(world: &World, random: &mut ChaCha20Rng) -> Model {
 
 type Time = fn(&Token) -> Option<Millis>;
 
-/// A query, and what the model answers.
+/// A random query, and the ids that the model answers.
 fn ask(model: &Model, random: &mut ChaCha20Rng) -> (String, Vec<String>) {
     let mut query: Vec<String> = Vec::new();
     let mut rows: Vec<&Known> = model

@@ -46,7 +46,7 @@ async fn pages_and_export_are_the_model_filtered_and_sorted(world: World) {
             page_token = format!("&page_token={}", next.as_str().unwrap());
         };
         assert_eq!(found, expected, "{query} by {limit}");
-        // And back again, page by page.
+        // Then back again, page by page.
         let mut rest = expected.len() - ids(&last).len();
         while let Some(text) = last.get("prev_page_token").cloned() {
             last = ask(&format!("?{query}&limit={limit}&count={counted}&page_token={}", text.as_str().unwrap())).await;
@@ -63,7 +63,7 @@ async fn pages_and_export_are_the_model_filtered_and_sorted(world: World) {
     assert!(sizes.len() > 20 && sizes.contains(&0), "too few kinds of answers: {sizes:?}");
 }
 
-/// By the index of an order or by the filter: the store finds the same rows, from any place on.
+/// The store finds the same rows by the index of an order or by the filter, from any position on.
 async fn it_makes_no_difference_how_rows_are_found(world: World) {
     let mut random = ChaCha20Rng::seed_from_u64(33);
     model(&world, &mut random).await;
@@ -99,7 +99,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
                     let rows = find(ReportScan::ByOrder).await;
                     assert_eq!(rows, find(ReportScan::ByFilter).await, "{order:?} {part:?} {filter:?} {after:?}");
                     let Some(last) = rows.last() else { break };
-                    after = Some(order.place(last));
+                    after = Some(order.position(last));
                     pages += 1;
                 }
             }

@@ -1,4 +1,4 @@
-//! What a query reads, how it goes on, and which parameters are refused.
+//! What a query reads, how paging continues, and which parameters are refused.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::support::{ADMIN_SECRET, Backend, DAY_MS, ELSEWHERE, START, World, ids
 
 on_every_store!(
     rows_are_counted_as_each_workspace_shows_them,
-    nothing_is_asked_but_for_the_report,
-    a_page_goes_on_while_tokens_come_and_go,
+    only_the_report_queries_the_tokens_of_all,
+    paging_continues_while_tokens_come_and_go,
 );
 
-/// What people do without the report: a loop over the workspaces by token management (governance §3).
+/// What people do without the report: a loop over all workspaces with token management.
 async fn rows_are_counted_as_each_workspace_shows_them(world: World) {
     let mut random = ChaCha20Rng::seed_from_u64(32);
     model(&world, &mut random).await;
@@ -26,7 +26,7 @@ async fn rows_are_counted_as_each_workspace_shows_them(world: World) {
     let key = |row: &Value| (row["workspace_id"].as_u64().unwrap(), row["owner_id"].as_u64().unwrap());
     let mut same = Vec::new();
     for id in ["3274327432743274", "77"] {
-        // An access token goes by its workspace's clock.
+        // An access token expires by its workspace's clock.
         let (client, form) = (ADMIN_CLIENT_ID.to_string(), "grant_type=client_credentials&scope=all-apis");
         let path = format!("/oidc/v1/token?o={id}");
         let answer = world.ask_for_token(&path, Some((&client, ADMIN_SECRET)), form).await.json();
@@ -52,8 +52,8 @@ async fn rows_are_counted_as_each_workspace_shows_them(world: World) {
     assert!(looped.len() > 8, "{looped:?}");
 }
 
-/// R19: nothing reads for the report but the report, and no cache stands in for it.
-async fn nothing_is_asked_but_for_the_report(world: World) {
+/// R19: only the report reads for the report, and it has no cache.
+async fn only_the_report_queries_the_tokens_of_all(world: World) {
     world.add_second_workspace(77, world.now(), ELSEWHERE).await;
     for _ in 0..5 {
         world.admin().create(&json!({"lifetime_seconds": 600})).await;
@@ -65,7 +65,7 @@ async fn nothing_is_asked_but_for_the_report(world: World) {
     assert_eq!(world.report_statistics().await, (0, 0));
 
     world.report("").await;
-    // Of each workspace the count, and rows.
+    // For each workspace a count and the rows.
     assert_eq!(world.report_statistics().await, (1, 4));
     world.report("?count=false").await;
     assert_eq!(world.report_statistics().await, (2, 6));
@@ -73,7 +73,7 @@ async fn nothing_is_asked_but_for_the_report(world: World) {
     assert_eq!(world.report_statistics().await, (3, 7));
     assert_eq!(world.report_answer(".csv").await.status, 200);
     assert_eq!(world.report_statistics().await, (4, 9));
-    // Two counts more of each workspace; a button that is pressed needs none of its own.
+    // Two more counts for each workspace; a pressed button requires none of its own.
     world.report("?counts=true").await;
     assert_eq!(world.report_statistics().await, (5, 17));
     world.report("?counts=true&no_expiry=true").await;
@@ -87,19 +87,19 @@ async fn nothing_is_asked_but_for_the_report(world: World) {
     world.anonymous().own(Method::GET, &report_path(".csv"), &json!({})).await;
     assert_eq!(world.report_statistics().await, before, "whoever is refused asks nothing");
 
-    // And what it says is so: a token that came in between is there.
+    // The answer is current: a token created in between is there.
     let (_, id) = world.admin().create(&json!({})).await;
     assert!(ids(&world.report("?limit=1000").await).contains(&id));
 }
 
-async fn a_page_goes_on_while_tokens_come_and_go(world: World) {
+async fn paging_continues_while_tokens_come_and_go(world: World) {
     let admin = world.admin_id().await;
     for n in 0..6 {
         world.mint(admin, |token| token.creation_time = START.plus(n * 1000 - 9000)).await;
     }
     let all = world.reported("").await;
     let first = world.report("?limit=3").await;
-    // The one that the page ended with goes, one comes before it, one after it.
+    // The last token of the page is revoked, and tokens are created before and after its position.
     let gone = json!([{"workspace_id": 3_274_327_432_743_274_i64, "token_id": all[2]}]);
     assert_eq!(world.revoke_reported(&gone).await.json()["revoked"], gone);
     let earlier = world.mint(admin, |token| token.creation_time = START.plus(-20_000)).await;
@@ -116,18 +116,18 @@ async fn a_page_goes_on_while_tokens_come_and_go(world: World) {
 }
 
 #[tokio::test]
-async fn slips_of_the_pen_are_named() {
+async fn typos_in_parameters_are_named() {
     let world = World::new(Backend::Memory).await;
     for (query, says) in [
         ("owners=x", "unknown field `owners`"),
         ("limit=0", ": use 1 to 1000"),
         ("limit=1001", ": use 1 to 1000"),
         ("limit=ten", "limit: expected a number"),
-        ("sort=colour", "sort: 'colour'"),
+        ("sort=colour", "sort: unknown order 'colour'"),
         ("order=up", "order: unknown order 'up'"),
         ("workspace_id=default", "workspace_id: invalid workspace id 'default'"),
-        ("created_from=yesterday", "created_from: 'yesterday'"),
-        ("last_used_to=2026-02-30", "last_used_to: '2026-02-30'"),
+        ("created_from=yesterday", "created_from: invalid time 'yesterday'"),
+        ("last_used_to=2026-02-30", "last_used_to: invalid time '2026-02-30'"),
         ("no_expiry=yes", "no_expiry: provided string was not"),
         ("owner=a&owner=b", "duplicate field `owner`"),
         ("owner=%00", "U+0000"),

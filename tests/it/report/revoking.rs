@@ -105,7 +105,7 @@ async fn a_dry_run_names_what_would_be_revoked(world: World) {
     let missed = |row: &Value| row["workspace_id"].as_i64().unwrap();
     let missed: BTreeSet<i64> = answer["not_found"].as_array().unwrap().iter().map(missed).collect();
     assert_eq!(missed, BTreeSet::from([99, home]));
-    // Nothing happened, and it was no question to the report.
+    // Nothing happened, and the dry run was not a query of the report.
     assert_eq!(world.report("").await["tokens"], rows);
     assert_eq!(world.report_statistics().await.0, 2);
     let log = world.anonymous().own(Method::GET, "workspaces/default/audit?action=revokeDbToken", &json!({})).await;
@@ -114,7 +114,7 @@ async fn a_dry_run_names_what_would_be_revoked(world: World) {
     assert_eq!(revoked["revoked"].as_array().unwrap().len(), chosen.len(), "{revoked}");
 }
 
-/// What names a row's token.
+/// The workspace and id of a row's token.
 fn chosen(row: &Value) -> Value {
     json!({"workspace_id": row["workspace_id"], "token_id": row["token_id"]})
 }

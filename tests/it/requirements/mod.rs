@@ -1,7 +1,6 @@
-//! One test for each requirement R1–R50 of research/governance.md §1, named by its number and on every store,
-//! through the HTTP API only.
+//! One test for each requirement of docs/requirements.md, named by its number, on every store and through the HTTP API only.
 //!
-//! Requirements that say again what another says:
+//! Requirements that repeat another one:
 //!
 //! | requirement | shown by |
 //! |---|---|
@@ -14,8 +13,8 @@
 //! | R46 (monitor by CLI or API) | R48–R50 in `governing.rs` |
 //! | R47 (automatic revocation, a second time) | R10 in `purpose.rs` |
 //!
-//! What pages have to show of R20–R25, R33 and R34 is in `pages.rs` and `pages_report.rs`, and clicked through in
-//! `tests/clients/browser`; what clients have to show, in the other folders there.
+//! What pages must show for R20–R25, R33 and R34 is in `pages` and `pages_report.rs`, and in `tests/clients/browser`; what
+//! clients must show is in the other folders there.
 
 mod governing;
 mod purpose;
@@ -38,7 +37,7 @@ impl Client<'_> {
         self.create(&json!({"lifetime_seconds": days(n)})).await
     }
 
-    /// Milliseconds from now until a token so created expires.
+    /// The lifetime of a token created with this body, in milliseconds.
     async fn lifetime(&self, body: &Value) -> i64 {
         let answer = self.post(CREATE, body).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -52,7 +51,7 @@ impl Client<'_> {
     }
 }
 
-/// A call with headers of its own.
+/// A call with additional headers.
 async fn with_headers(
     world: &World,
     token: &str,

@@ -62,7 +62,7 @@ async fn r04_oauth_works_beside_tokens_and_outlives_them(world: World) {
     for credential in [&token, &access] {
         assert_eq!(world.client(credential).get(ME).await.json()["userName"], ci.name);
     }
-    // What a migration begins with: whose tokens there are, how many, and which are in use.
+    // A migration begins with an inventory: whose tokens there are, how many, and which are in use.
     let ann = world.admin().user("ann@example.com").await;
     let first = world.first_token(&ann).await;
     world.client(&first).create(&json!({})).await;
@@ -81,7 +81,7 @@ async fn r04_oauth_works_beside_tokens_and_outlives_them(world: World) {
     assert_eq!(world.client(&access).get(ME).await.json()["userName"], ci.name);
 }
 
-/// As an SDK does: host, discovery, token, call. The real clients do the same in tests/clients.
+/// The steps of an SDK: host, discovery, token, call. tests/clients runs the real SDKs.
 async fn r05_a_service_principal_finds_and_uses_oauth(world: World) {
     let ci = world.admin().robot("ci").await;
     let path = format!("/api/2.0/accounts/servicePrincipals/{}/credentials/secrets", ci.id);
@@ -202,7 +202,7 @@ async fn r10_ninety_days_without_use_revoke_whoevers_token_it_is(world: World) {
     world.client(&elsewhere).get(ME).await.refused(403, 403, INVALID);
 }
 
-/// Every call that manages tokens, with a body that an admin is not refused for.
+/// Every call that manages tokens, with a body that is valid for an admin.
 fn managing(robot: &str, token: &str) -> Vec<(Method, String, Value)> {
     let one = format!("{MANAGED}/{token}");
     let users = json!({"group_name": "users", "permission_level": "CAN_USE"});
@@ -235,8 +235,7 @@ async fn r11_managing_needs_an_admin(world: World) {
     }
 }
 
-/// As scripts do it: the account's list of workspaces, then the APIs of each; and in one list of the account's
-/// token report.
+/// As scripts do it: list the account's workspaces, then call the APIs of each. The token report has the same in one list.
 async fn r12_an_account_admin_reaches_every_workspace(world: World) {
     world.add_second_workspace(77, world.now(), ELSEWHERE).await;
     let (here, here_id) = world.admin().create(&json!({})).await;

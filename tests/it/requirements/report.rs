@@ -1,4 +1,4 @@
-//! R18–R25: the account console's token report, by the API on which its page stands (`pages_report.rs`).
+//! R18–R25: the token report of the account console, through the API that its page uses (`pages_report.rs`).
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ async fn r19_queries_run_only_while_the_report_is_used(world: World) {
     assert_eq!(world.report_statistics().await, before);
 }
 
-/// A token, however mighty its owner, opens a workspace and nothing else. The login page is in `pages.rs`.
+/// A token opens a workspace only, whatever its owner's rights. `pages` covers the sign-in page.
 async fn r20_signing_in_as_account_admin_is_another_thing(world: World) {
     let token = world.mint(world.user_id(dapi_mock::service::ACCOUNT_ADMIN_USER).await, |_| {}).await;
     assert!(world.client(&token).works().await);
@@ -66,7 +66,7 @@ async fn r20_signing_in_as_account_admin_is_another_thing(world: World) {
     assert_eq!(world.report_answer("").await.status, 200);
 }
 
-/// Labels and links are in `pages_report.rs`; what stands behind them is named in the control API's list.
+/// `pages_report.rs` covers labels and links; the routes behind them are in the control API's list.
 async fn r21_the_report_is_found_where_it_is_said_to_be(world: World) {
     let answer = world.anonymous().own(Method::GET, "token-report", &json!({})).await;
     assert_eq!(answer.status, 404);
@@ -123,7 +123,7 @@ async fn r22_filters_narrow_alone_and_together(world: World) {
         ("owner=ann".to_owned(), ""),
         ("workspace_id=77".to_owned(), "never after"),
         ("workspace_id=78".to_owned(), ""),
-        // A day is all of it, and nothing of its neighbours.
+        // A day includes its whole length and nothing of its neighbours.
         (format!("created_from={yesterday}&created_to={yesterday}"), "first last"),
         (format!("expires_from={fifth}&expires_to={fifth}"), "first last"),
         (format!("last_used_from={yesterday}&last_used_to={yesterday}"), "first last"),
@@ -133,10 +133,10 @@ async fn r22_filters_narrow_alone_and_together(world: World) {
         (format!("created_to={}", midnight + 1), "never before first last after"),
         (format!("created_from={midnight}&created_to={midnight}"), ""),
         (format!("created_from={}Z", &START.start_of_utc_day().rfc3339()[..19]), "after"),
-        // Whoever never expires or never was used is in no range of that.
+        // Tokens that never expire, or were never used, are in no range of that time.
         ("expires_from=1970-01-01".to_owned(), "before first last after"),
         ("last_used_to=2999-01-01".to_owned(), "before first last after"),
-        // All at once: each takes something away.
+        // All filters together: each removes something.
         (
             format!(
                 "owner=ann@example.com&workspace_id=3274327432743274&created_from={yesterday}&created_to={yesterday}\
@@ -212,7 +212,7 @@ async fn r25_selected_tokens_are_revoked(world: World) {
     }
 }
 
-/// Issue 5: who disables tokens with OAuth in hand enables them again; who has no OAuth is told of beforehand.
+/// An admin with OAuth can enable tokens again; admins without OAuth are warned about beforehand.
 async fn an_admin_with_oauth_is_never_locked_out(world: World) {
     let (with, without) = (world.admin().robot("with a secret").await, world.admin().robot("without").await);
     let bystander = world.admin().robot("no admin").await;
@@ -258,7 +258,7 @@ async fn an_admin_with_oauth_is_never_locked_out(world: World) {
     assert_eq!(world.anonymous().own(Method::PATCH, "workspaces/default/conf", &body).await.status, 200);
     assert!(world.client(&tokens[1]).works().await);
 
-    // A secret of its own is a way in, until it expires; so is being no admin any more, or inactive.
+    // An admin with its own client secret is not locked out until the secret expires; former and inactive admins are not listed.
     let secrets = format!("/api/2.0/accounts/servicePrincipals/{}/credentials/secrets", without.id);
     assert_eq!(world.admin().post(&secrets, &json!({"lifetime": "60s"})).await.status, 200);
     assert_eq!(question(json!({"enableTokensConfig": "false"})).await["locked_out"], json!([]));

@@ -121,7 +121,7 @@ async fn r30_disabling_deletes_nothing(world: World) {
     }
 }
 
-/// That the days without use go on while tokens are disabled is a decision of ours (governance R31).
+/// The days without use continue while tokens are disabled: an inference of ours (docs/requirements.md, R31).
 async fn r31_enabled_again_what_is_not_expired_works(world: World) {
     let ci = world.admin().robot("ci").await;
     let (short, _) = world.admin().create_for_days(10).await;
@@ -135,7 +135,7 @@ async fn r31_enabled_again_what_is_not_expired_works(world: World) {
     assert!(world.admin().works().await);
     world.admin().enable_tokens(false).await;
     world.at(60 * DAY_MS).await;
-    // A refused attempt is no use.
+    // A refused attempt does not count as a use.
     for token in [&short, &long, &robots, &idle] {
         world.client(token).get(ME).await.refused(403, 403, INVALID);
     }
@@ -170,7 +170,7 @@ async fn r32_permissions_serve_for_some_users_only(world: World) {
     assert_eq!(admin.get(TOGGLE).await.json(), json!({"enableTokensConfig": null}), "tokens stay enabled");
 }
 
-/// The count behind the warning, which `pages.rs` finds in the dialog.
+/// The count behind the warning; `pages` finds the warning in the dialog.
 async fn r33_partner_integrations_stop_while_disabled(world: World) {
     let partner = world.admin().robot("Partner Connect").await;
     let (token, id) = world.admin().create_for(&partner, None).await;
@@ -188,7 +188,7 @@ async fn r33_partner_integrations_stop_while_disabled(world: World) {
     assert!(world.client(&token).works().await);
 }
 
-/// What the page asks before *Confirm*. That only the confirmed form changes something comes with the page.
+/// What the page asks before *Confirm*; `pages` shows that only the confirmed form changes something.
 async fn r34_looking_at_the_consequences_changes_nothing(world: World) {
     let question = json!({"enableTokensConfig": "false"});
     assert_eq!(world.anonymous().own(Method::POST, "workspaces/default/what-if", &question).await.status, 200);
@@ -220,7 +220,7 @@ async fn r35_a_change_may_take_a_few_seconds(world: World) {
     seconds(1).await;
     assert!(world.admin().works().await, "at three seconds");
 
-    // The cap is a configuration too.
+    // The maximum lifetime is part of the configuration, too.
     admin.configure(&json!({"maxTokenLifetimeDays": "90"})).await;
     seconds(1).await;
     assert_eq!(admin.lifetime(&json!({})).await, 730 * DAY_MS);

@@ -11,8 +11,8 @@ use super::HANGS;
 use super::filled::{MEMBERS, TOKENS, USERS};
 use crate::support::{Answer, Backend, Client, World};
 
-/// What a request may cost: instructions of SQLite, of which a row takes some tens and the smallest request 50,000, or
-/// rows that PostgreSQL finds in its indexes and tables.
+/// The maximum cost of a request: instructions of SQLite, of which a row takes some tens and the smallest request 50,000,
+/// or rows that PostgreSQL finds in its indexes and tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
     instructions: u64,
@@ -23,14 +23,14 @@ const fn limit_of(instructions: i64, rows: i64) -> Limit {
     Limit { instructions: instructions.unsigned_abs(), rows: rows.unsigned_abs() }
 }
 
-/// What is about one thing, or shows one page of a list. Some hundreds of rows, and now and then a thousand more, when
-/// the journal that processes share is trimmed.
+/// For a request about one thing, or one page of a list: some hundreds of rows, and occasionally a thousand more when the
+/// shared journal is trimmed.
 pub(super) const FOR_ONE: Limit = limit_of(200_000, 2000);
 
-/// What is about one group with all its members.
+/// For a request about one group with all its members.
 pub(super) const FOR_GROUP: Limit = limit_of(600 * MEMBERS, 10 * MEMBERS);
 
-/// A page of ten groups with all their members.
+/// For a page of ten groups with all their members.
 pub(super) const FOR_TEN_GROUPS: Limit = limit_of(1000 * MEMBERS, 30 * MEMBERS);
 
 /// Known to look through all live tokens: `live_tokens` of a workspace is their number, and what comes next is sorted
@@ -41,7 +41,7 @@ pub(super) const FOR_TOKENS: Limit = limit_of(250 * TOKENS, 3 * TOKENS);
 /// or by nested groups.
 pub(super) const FOR_COUNT: Limit = limit_of(100 * USERS, 5 * USERS);
 
-/// What has to look through all users, and the groups of each, once. Each user with each other would take 400,000,000.
+/// For a request that has to read all users and their groups once. Comparing all users with each other would take 400,000,000.
 pub(super) const FOR_ALL: Limit = limit_of(800 * USERS, 30 * USERS);
 
 /// Instructions of SQLite or rows of PostgreSQL so far.
@@ -51,7 +51,7 @@ pub(super) async fn work(world: &World) -> u64 {
          WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind IN ('r', 'i')";
     match world.service.store() {
         Store::Postgres(pool) => {
-            // The counts are each connection's, and here there is one.
+            // Each connection has its own counts, and this pool has one connection.
             sqlx::raw_sql("SELECT pg_stat_force_next_flush()").execute(pool.unlimited()).await.unwrap();
             let rows: i64 = sqlx::query_scalar(ROWS).fetch_one(pool.unlimited()).await.unwrap();
             rows.unsigned_abs()
@@ -60,7 +60,7 @@ pub(super) async fn work(world: &World) -> u64 {
     }
 }
 
-/// What everything cost.
+/// Collects the cost of every request.
 pub(super) struct Judge {
     backend: Backend,
     pub(super) told: Vec<String>,
@@ -89,9 +89,9 @@ impl Judge {
     }
 }
 
-/// Sends one request to a server that remembers nothing of what there is.
+/// Sends one request to a server whose cache is empty.
 pub(super) async fn ask(world: &World, client: Client<'_>, method: &Method, path: &str, body: &Value) -> (Answer, u64) {
-    // Every change has it forget. This one gives what earlier requests may have taken.
+    // Every change empties the cache. This one also restores the permission that earlier requests may have removed.
     world.permit_users(true).await;
     let before = work(world).await;
     // A text is a form.

@@ -16,7 +16,7 @@ pub(super) const FIRST_USER: i64 = 1_000_000;
 
 pub(super) const FIRST_GROUP: i64 = 2_000_000;
 
-/// Live tokens; as many have ended.
+/// Live tokens; there are as many ended ones.
 pub(super) const TOKENS: i64 = USERS / 10;
 
 /// A group of the workspace's own, with as many members.
@@ -39,8 +39,8 @@ fn up_to(last: i64) -> String {
     format!("WITH RECURSIVE n (n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT n + 1 FROM n WHERE n < {last})")
 }
 
-/// Half of the users are in the workspace by themselves, all of them through groups of the account, fifty of which are
-/// nested one in the other. Each tenth has a token and had another.
+/// Half of the users are assigned directly, and all of them through groups of the account, fifty of which are nested in
+/// each other. Every tenth user has a live token and an ended one.
 pub(super) async fn fill(world: &World) -> Workspace {
     let workspace = world.workspace().await;
     let (account, id) = (workspace.account, workspace.id);

@@ -1,4 +1,4 @@
-//! A statement whose request has ended does not go on.
+//! A statement is interrupted when its request ends.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use super::HANGS;
 use crate::support::{World, on_every_store};
 
-on_every_store!(what_is_given_up_is_interrupted,);
+on_every_store!(abandoned_statements_are_interrupted,);
 
-/// Statements that would run for ever, read and written; their requests end in the middle.
-async fn what_is_given_up_is_interrupted(world: World) {
+/// Reading and writing statements that would run for ever; their requests end first.
+async fn abandoned_statements_are_interrupted(world: World) {
     const SOON: Duration = Duration::from_millis(200);
     let (store, workspace) = (world.service.store(), world.workspace().await);
     for round in 0..3 {

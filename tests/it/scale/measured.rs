@@ -22,7 +22,7 @@ use crate::support::{ADMIN_TOKEN, Backend, START, World, fresh_postgres_database
 
 const LONELY_TOKEN: &str = "dapi00000000000000000000000000000007";
 
-/// What they do to the whole world is their purpose.
+/// These operations copy or change the whole world on purpose.
 const COPY_OR_END_A_WORLD: [&str; 8] = [
     "workspaces.fork",
     "workspaces.reset",
@@ -34,8 +34,7 @@ const COPY_OR_END_A_WORLD: [&str; 8] = [
     "accountClock.advance",
 ];
 
-/// What this server without ports and certificates of its own refuses. It is asked nevertheless, and its refusal has a
-/// limit.
+/// Operations that this server without ports and certificates refuses. Even the refusal has a limit.
 const REFUSED: [&str; 4] = ["accountPort.close", "accountPort.get", "accountPort.open", "tls.ca"];
 
 async fn read_lists(world: &World, judge: &mut Judge) {
@@ -52,7 +51,7 @@ async fn read_lists(world: &World, judge: &mut Judge) {
         ("/oidc/v1/authorize?q=nobody".to_owned() + &CODE_REQUEST.replace('?', "&"), FOR_ALL),
         (format!("{scim}/Users"), FOR_ALL),
         ("/_mock/v1/workspaces/default/tokens?owner_id=1000007".to_owned(), FOR_ONE),
-        // A known exception: tokens whose owner is gone have a name, too, so it is compared with that of each.
+        // A known exception: tokens of deleted owners have an owner's name, too, so the name is compared with each token's.
         ("/_mock/v1/workspaces/default/tokens?owner=user7@scale.example".to_owned(), FOR_ALL),
         ("/_mock/v1/workspaces/default/tokens?token_id=live8".to_owned(), FOR_ONE),
     ] {
@@ -60,7 +59,7 @@ async fn read_lists(world: &World, judge: &mut Judge) {
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
         judge.judge(&path, &path, &answer, cost, limit);
     }
-    // One of the account's workspaces, in which hardly anybody is.
+    // Another workspace of the account, with hardly any members.
     world.add_second_workspace(7, START, LONELY_TOKEN).await;
     for list in ["Users", "Groups", "ServicePrincipals"] {
         let path = format!("{scim}/{list}?count=10");
@@ -158,14 +157,14 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
             };
             let (mut path, mut body) = request(&route.method, route.path, &workspace, number, robot);
             follow_up(&world, route.operation, &mut path, &mut body, robot).await;
-            // There a client has no token yet.
+            // At the OAuth endpoints a client has no token yet.
             let client = if route.path.starts_with("/oidc/") { world.anonymous() } else { world.client(token) };
             let (answer, cost) = ask(&world, client, &route.method, &path, &body).await;
             let limit = limit(&route.method, route.path);
             judge.judge(route.operation, &format!("{who} {} {path}", route.method), &answer, cost, limit);
         }
     }
-    // Takes the permission from everybody who has it by the group of all users, and so ends tokens of each tenth.
+    // Removes the permission of the group `users`, and so suspends the tokens of every tenth user.
     let path = "/api/2.0/permissions/authorization/tokens";
     let body = json!({"access_control_list": [{"group_name": "admins", "permission_level": "CAN_MANAGE"}]});
     let (answer, cost) = ask(&world, world.admin(), &Method::PUT, path, &body).await;
@@ -192,7 +191,7 @@ async fn on_one_connection() -> World {
     World::on(database, Limits { connections: 1, acquire, statement, ..Limits::default() }).await
 }
 
-/// With plans that were made for a handful of rows, which then grew as by a seed.
+/// With plans that PostgreSQL made for a handful of rows, before a seed added many.
 #[cfg_attr(not(postgres_tests), ignore = "TEST_POSTGRES_URL is not set")]
 #[tokio::test]
 async fn no_request_reads_more_than_it_answers_or_changes_on_postgres() {

@@ -1,5 +1,5 @@
-//! What a request costs in a large world: SQLite's instructions or PostgreSQL's rows, never time. And a statement that
-//! nobody waits for any more ends.
+//! What a request costs in a large world, in SQLite's instructions or PostgreSQL's rows, never in time. An abandoned
+//! statement is interrupted.
 
 mod cost;
 mod filled;
@@ -9,5 +9,5 @@ mod requests;
 
 use std::time::Duration;
 
-/// No failure of these tests depends on it: it ends what would otherwise hang.
+/// Only ends a test that would otherwise hang; no assertion depends on it.
 const HANGS: Duration = Duration::from_mins(2);

@@ -1,4 +1,4 @@
-//! A request of each route about what exists, and its limit.
+//! A valid request for each route, and its limit.
 
 use axum::http::Method;
 use dapi_mock::domain::{PrincipalId, Workspace};
@@ -12,7 +12,7 @@ use crate::support::{ADMIN_SECRET, World, value_of};
 pub(super) const CODE_REQUEST: &str = "?response_type=code&client_id=databricks-cli&redirect_uri=http://localhost:8020\
     &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 
-/// The path and body of a request about what exists: users in the workspace by themselves, groups of the account.
+/// The path and body of a request about existing users and groups.
 pub(super) fn request(
     method: &Method,
     path: &str,
@@ -95,7 +95,7 @@ pub(super) fn request(
     (filled, body)
 }
 
-/// What takes an id, version or ticket that only another request gives: that is asked for here.
+/// Fetches the id, version or ticket that an operation requires from another request.
 pub(super) async fn follow_up(world: &World, operation: &str, path: &mut String, body: &mut Value, robot: PrincipalId) {
     let account = world.workspace().await.account;
     let oauth = world.account_oauth().await;
@@ -142,7 +142,7 @@ pub(super) async fn follow_up(world: &World, operation: &str, path: &mut String,
 pub(super) fn limit(method: &Method, path: &str) -> Limit {
     let lists_all = method == Method::GET
         && (path.ends_with("/token-management/tokens") || path.ends_with("/permissionassignments"))
-        // Whose tokens a change ends is a question about everybody.
+        // Finding whose tokens a change affects requires reading everybody.
         || method != Method::GET && path.ends_with("/authorization/tokens");
     match path {
         _ if lists_all => FOR_ALL,

@@ -1,4 +1,4 @@
-//! What identities mean for access: built-in groups, activation, deletion, tokens, the audit log.
+//! How identities affect access: built-in groups, activation, deletion, tokens, and the audit log.
 
 use std::sync::Arc;
 
@@ -20,20 +20,20 @@ use crate::support::{
 };
 
 on_every_store!(
-    built_in_groups_stay,
+    built_in_groups_cannot_be_deleted,
     users_holds_everybody,
     admins_are_who_is_in_admins,
     circles_of_groups_are_tolerated,
     deactivation_blocks_tokens_and_activation_restores_them,
     deletion_ends_tokens_for_good,
-    nothing_is_created_for_who_is_gone,
-    the_creator_of_a_token_may_go,
+    nothing_is_created_for_a_deleted_principal,
+    the_creator_of_a_token_may_be_deleted,
     a_deleted_group_takes_its_permission_along,
     leaving_a_group_suspends,
     users_of_the_account_keep_their_id,
     groups_of_the_account_are_the_accounts,
-    the_last_admin_may_go,
-    events_name_who_and_whom,
+    the_last_workspace_admin_may_be_deleted,
+    events_name_the_actor_and_the_target,
 );
 
 /// Events of one action.
@@ -41,7 +41,7 @@ fn of(action: &str) -> Filter {
     Filter { action: Some(action.to_owned()), ..Filter::default() }
 }
 
-async fn built_in_groups_stay(world: World) {
+async fn built_in_groups_cannot_be_deleted(world: World) {
     let workspace = world.workspace().await;
     for (id, name) in [(workspace.admins_group, "admins"), (workspace.users_group, "users")] {
         let path = format!("{GROUPS}/{id}");
@@ -184,7 +184,7 @@ async fn deletion_ends_tokens_for_good(world: World) {
     drop(reader);
     assert_eq!(read(&world, &at(GROUPS, &team)).await["members"], json!([]));
 
-    // Who comes back is the same principal, with nothing of what it had.
+    // A principal that comes back has the same id, but nothing else of what it had.
     let again = user(&world, "ANN@example.com").await;
     assert_eq!(again["id"], ann["id"]);
     assert_eq!(each(&again["groups"], "display"), ["users"]);
@@ -201,7 +201,7 @@ async fn deletion_ends_tokens_for_good(world: World) {
 }
 
 /// Authorized before its deletion or deactivation, executed after it.
-async fn nothing_is_created_for_who_is_gone(world: World) {
+async fn nothing_is_created_for_a_deleted_principal(world: World) {
     for name in ["deleted@example.com", "inactive@example.com", "inactive-in-account@example.com"] {
         let ann = user(&world, name).await;
         let token = TokenValue::parse(&world.mint(id_of(&ann), |_| {}).await).unwrap();
@@ -230,7 +230,7 @@ async fn nothing_is_created_for_who_is_gone(world: World) {
     }
 }
 
-async fn the_creator_of_a_token_may_go(world: World) {
+async fn the_creator_of_a_token_may_be_deleted(world: World) {
     let creator = user(&world, "creator@example.com").await;
     let robot = created(&world, SERVICE_PRINCIPALS, &json!({"displayName": "robot"})).await;
     let on_behalf = world
@@ -340,7 +340,7 @@ async fn groups_of_the_account_are_the_accounts(world: World) {
     assert!(reader.find_principal(account, id).await.unwrap().is_some(), "it left the workspace, not the account");
 }
 
-async fn the_last_admin_may_go(world: World) {
+async fn the_last_workspace_admin_may_be_deleted(world: World) {
     let admin = world.admin_id().await;
     let path = format!("{GROUPS}/{}", world.workspace().await.admins_group);
     let answer = put(world.admin(), &path, &json!({"displayName": "admins"})).await;
@@ -360,7 +360,7 @@ async fn the_last_admin_may_go(world: World) {
     world.admin().get(ME).await.refused(403, 403, "Invalid access token.");
 }
 
-async fn events_name_who_and_whom(world: World) {
+async fn events_name_the_actor_and_the_target(world: World) {
     let workspace = world.workspace().await;
     let ann = user(&world, "ann@example.com").await;
     let ops = group_with(&world, "ops", &[&ann]).await;

@@ -1,4 +1,4 @@
-//! Filters, pages, orders and projections, and who sees what.
+//! Lists: filters, pages, orders, projections, and who sees what.
 
 use dapi_mock::domain::PrincipalId;
 use serde_json::{Value, json};
@@ -50,8 +50,8 @@ async fn a_page_has_a_largest_size() {
     }
 }
 
-/// What the SDKs' iterators do, with small pages: no resource is left out or comes twice, in the workspace, in the
-/// account and in the account by the way through the workspace.
+/// Reads small pages as the SDKs' iterators do: no resource is left out or repeated, in the workspace, in the account, and
+/// in the account through the workspace.
 async fn pages_end_to_end_are_the_whole_list(world: World) {
     for n in 0..7 {
         // Of the same age, too.
@@ -235,7 +235,7 @@ async fn lists_are_paged_and_sorted(world: World) {
         let (start, names) = page(query).await;
         assert_eq!((start, names.as_str()), expected, "{query}");
     }
-    // By age where nothing else is said: a user that comes while a client pages does not move the others.
+    // The default order is by age, so a user added while a client pages does not move the others.
     world.clock.advance(1);
     user(&world, "0@example.com").await;
     let all = read(&world, USERS).await["Resources"].as_array().unwrap().clone();
@@ -318,7 +318,7 @@ async fn others_see_names_only(world: World) {
         put(bob, &path, &json!({})).await.refused(403, "PERMISSION_DENIED", not_admin);
         delete(bob, &path).await.refused(403, "PERMISSION_DENIED", not_admin);
     }
-    // Nor can they find out by asking for it.
+    // A filter does not reveal hidden attributes, either.
     let count = async |client: Client<'_>, filter: &str| {
         client.get(&format!("{USERS}?filter={filter}")).await.json()["totalResults"].clone()
     };

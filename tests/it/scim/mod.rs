@@ -1,4 +1,4 @@
-//! Users, groups and service principals over SCIM (research/api-identity-auth.md §7).
+//! Users, groups and service principals over SCIM (docs/reference/scim.md).
 
 mod access;
 mod lists;

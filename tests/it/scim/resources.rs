@@ -1,4 +1,4 @@
-//! Lives of resources, and what is refused.
+//! Creating, changing and deleting resources, and the refusals.
 
 use axum::http::Method;
 use dapi_mock::domain::audit::Filter;
@@ -17,7 +17,7 @@ on_every_store!(
     one_of_two_creations_at_once_succeeds,
     what_is_not_there_is_not_found,
     names_cannot_be_changed_or_be_nothing,
-    refusals_are_scims_but_for_authentication,
+    refusals_have_scims_envelope_except_for_authentication,
     a_refused_change_did_not_happen,
     names_are_the_same_in_every_case,
     names_that_look_the_same_are_refused,
@@ -81,7 +81,7 @@ async fn a_service_principal_lives_its_whole_life(world: World) {
     let path = at(SERVICE_PRINCIPALS, &made);
     assert_eq!(read(&world, &path).await, made);
 
-    // Terraform leaves the application id out unless it believes to be on Azure.
+    // Terraform leaves out the application id unless it assumes Azure.
     let replaced = put(world.admin(), &path, &json!({"displayName": "cd", "active": true})).await.json();
     assert_eq!((&replaced["applicationId"], &replaced["displayName"]), (&json!(application), &json!("cd")));
     let body = json!({"applicationId": application, "displayName": "ce", "active": true});
@@ -288,7 +288,7 @@ async fn names_cannot_be_changed_or_be_nothing(world: World) {
     assert_eq!(group_with(&world, &longest, &[]).await["displayName"], longest.as_str());
 }
 
-async fn refusals_are_scims_but_for_authentication(world: World) {
+async fn refusals_have_scims_envelope_except_for_authentication(world: World) {
     for (body, scim_type) in
         [("{", "invalidSyntax"), ("[]", "invalidSyntax"), ("{\"userName\": [1, 2]}", "invalidValue")]
     {
@@ -340,7 +340,7 @@ async fn a_refused_change_did_not_happen(world: World) {
     );
 }
 
-/// One rule for case wherever a name is given.
+/// Names are compared without regard to case everywhere.
 async fn names_are_the_same_in_every_case(world: World) {
     let ann = created(&world, USERS, &json!({"userName": "Alice.Smith@Example.COM"})).await;
     assert_eq!(ann["userName"], "alice.smith@example.com");
@@ -373,7 +373,7 @@ async fn names_are_the_same_in_every_case(world: World) {
     assert_eq!(met.status, 200, "{met:?}");
 }
 
-/// Refused: names that differ from others only by what nobody can see.
+/// Names that differ from others only by invisible characters are refused.
 async fn names_that_look_the_same_are_refused(world: World) {
     for hidden in
         ["\u{200b}", "\u{200d}", "\u{202e}", "\u{2066}", "\u{feff}", "\u{ad}", "\u{3164}", "\u{fe0f}", "\u{e0041}"]

@@ -14,12 +14,12 @@ use crate::support::{
 
 on_every_store!(
     a_code_is_bound_to_its_request,
-    a_second_use_of_a_code_takes_back_what_it_gave,
-    of_many_redemptions_one_succeeds,
-    refresh_tokens_rotate_and_an_old_one_ends_the_sign_in,
+    reusing_a_code_revokes_its_tokens,
+    one_of_many_redemptions_succeeds,
+    refresh_tokens_rotate_and_reusing_an_old_one_revokes_the_sign_in,
     scopes_narrow_and_never_widen,
-    everything_ends_on_the_workspaces_clock,
-    codes_stay_where_they_were_given,
+    codes_and_tokens_expire_on_the_workspaces_clock,
+    codes_are_valid_only_where_they_were_issued,
     sign_ins_do_not_pile_up,
     a_restart_ends_no_sign_in,
 );
@@ -51,7 +51,7 @@ async fn a_code_is_bound_to_its_request(world: World) {
     both(&world.redeem(&code).await);
 }
 
-async fn a_second_use_of_a_code_takes_back_what_it_gave(world: World) {
+async fn reusing_a_code_revokes_its_tokens(world: World) {
     let code = world.code(ADMIN_USER).await;
     let (token, refresh) = both(&world.redeem(&code).await);
     let (token2, refresh) = both(&world.refresh(&refresh, "").await);
@@ -64,7 +64,7 @@ async fn a_second_use_of_a_code_takes_back_what_it_gave(world: World) {
     assert!(world.is_let_in(&other).await, "another sign-in goes on");
 }
 
-async fn of_many_redemptions_one_succeeds(world: World) {
+async fn one_of_many_redemptions_succeeds(world: World) {
     let code = world.code(ADMIN_USER).await;
     let answers = join_all((0..8).map(|_| world.redeem(&code))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
@@ -80,7 +80,7 @@ async fn of_many_redemptions_one_succeeds(world: World) {
     assert_eq!(answers.iter().filter(|answer| answer.status == 302).count(), 1, "{answers:?}");
 }
 
-async fn refresh_tokens_rotate_and_an_old_one_ends_the_sign_in(world: World) {
+async fn refresh_tokens_rotate_and_reusing_an_old_one_revokes_the_sign_in(world: World) {
     let (token, first) = world.tokens(ADMIN_USER).await;
     let (token2, second) = both(&world.refresh(&first, "").await);
     let (token3, third) = both(&world.refresh(&second, "").await);
@@ -124,7 +124,7 @@ async fn scopes_narrow_and_never_widen(world: World) {
     assert_eq!(whole.json()["scope"], "offline_access sql authentication");
 }
 
-async fn everything_ends_on_the_workspaces_clock(world: World) {
+async fn codes_and_tokens_expire_on_the_workspaces_clock(world: World) {
     let advance = async |by: &str| drop(world.admin().advance(&json!({"by": by})).await);
     let page = world.authorize(&[]).await;
     let fields = [("ticket", value_of(&page, "ticket")), ("user", value_of(&page, "user"))];
@@ -149,7 +149,7 @@ async fn everything_ends_on_the_workspaces_clock(world: World) {
     invalid_refresh(&world.refresh(&refresh, "").await);
 }
 
-async fn codes_stay_where_they_were_given(world: World) {
+async fn codes_are_valid_only_where_they_were_issued(world: World) {
     world.add_second_workspace(12, START, "dapi00000000000000000000000000000012").await;
     world.add_workspace(13, "dapi00000000000000000000000000000013").await;
     let of_account = format!("/oidc/accounts/{}", account());
@@ -167,7 +167,7 @@ async fn codes_stay_where_they_were_given(world: World) {
     let (token, _) = both(&at(&format!("{TOKEN_ENDPOINT}?o=3274327432743274"), &home).await);
     assert_eq!(part(&token, 1)["aud"], "3274327432743274");
 
-    // Another workspace has its own people, and its code picks it.
+    // Another workspace has its own people, and the code selects the workspace.
     assert_eq!(world.authorize(&[("login_hint", "admin@12.example.com")]).await.status, 200, "a page: not here");
     let code = parameter(&world.authorize(&[("login_hint", "admin@12.example.com"), ("o", "12")]).await, "code");
     invalid_code(&at(&format!("{TOKEN_ENDPOINT}?o=3274327432743274"), &code).await);
@@ -202,7 +202,7 @@ async fn sign_ins_do_not_pile_up(world: World) {
     world.code(ADMIN_USER).await;
     assert_eq!(world.sign_ins().await, 1);
 
-    // A clock that stands still ends none.
+    // With a frozen clock none expires.
     let place = SignInTarget { workspace: world.workspace().await, whole_account: false };
     let pairs: Vec<(String, String)> = form_urlencoded::parse(query(&[]).as_bytes()).into_owned().collect();
     let request = AuthorizationRequest::read(&pairs).unwrap();

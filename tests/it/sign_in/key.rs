@@ -43,7 +43,7 @@ async fn a_shared_server_asks_for_its_key() {
     both(&world.redeem(&code).await);
     page_refused(&world.submit(AUTHORIZE, &fields, None).await, 400, "used or is too old");
 
-    // As a browser without JavaScript does it: the key, then a search, then the choice.
+    // The steps without JavaScript: the key, a search, the choice.
     world.add_user(EVA).await;
     let page = world.authorize(&[]).await;
     let asked = [("ticket", value_of(&page, "ticket")), ("control_key", "secret")];
@@ -63,7 +63,7 @@ async fn a_shared_server_asks_for_its_key() {
     let code = parameter(&world.submit(AUTHORIZE, &chosen, None).await, "code");
     assert_eq!(part(&both(&world.redeem(&code).await).0, 1)["sub"], EVA);
 
-    // Another key voids the forms that were made under this one; a reset those of the workspace.
+    // Changing the key invalidates all forms; a reset invalidates those of the workspace.
     world.set_policy(SignInPolicy::Key(Sha256::digest("another").into()));
     let with_other = [("ticket", ticket), ("user", &admin), ("control_key", "another")];
     page_refused(&world.submit(AUTHORIZE, &with_other, None).await, 400, "used or is too old");
@@ -81,7 +81,7 @@ async fn a_shared_server_asks_for_its_key() {
 }
 
 #[tokio::test]
-async fn whoever_only_asks_crowds_out_nobody() {
+async fn unfinished_sign_ins_crowd_out_nobody() {
     let mut world = World::new(Backend::Memory).await;
     world.set_policy(SignInPolicy::Key(Sha256::digest("secret").into()));
     let first = world.authorize(&[]).await;

@@ -1,4 +1,4 @@
-//! Signing in of people: the page, codes with PKCE, refresh tokens (research/api-identity-auth.md §3.5).
+//! OAuth for people: the sign-in page, codes with PKCE, and refresh tokens (docs/reference/identity-and-oauth.md).
 
 mod codes;
 mod key;

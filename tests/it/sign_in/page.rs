@@ -148,7 +148,7 @@ async fn what_people_and_clients_wrote_is_only_text_on_the_page() {
 }
 
 #[tokio::test]
-async fn of_many_users_the_page_shows_fifty() {
+async fn the_page_shows_fifty_of_many_users() {
     let world = World::new(Backend::Memory).await;
     for i in 0..200 {
         world.add_user(&format!("user{i:03}@example.com")).await;
@@ -179,7 +179,7 @@ async fn of_many_users_the_page_shows_fifty() {
 }
 
 #[tokio::test]
-async fn no_page_of_others_signs_anybody_in() {
+async fn pages_of_other_sites_sign_nobody_in() {
     let world = World::new(Backend::Memory).await;
     let path = format!("{AUTHORIZE}?{}", query(&[("login_hint", ADMIN_USER)]));
     for site in ["cross-site", "same-site"] {
@@ -199,7 +199,7 @@ async fn no_page_of_others_signs_anybody_in() {
 }
 
 #[tokio::test]
-async fn a_setting_signs_in_at_once() {
+async fn a_setting_signs_in_without_the_page() {
     let mut world = World::new(Backend::Memory).await;
     let id = world.add_user(EVA).await;
     world.set_policy(SignInPolicy::Open(Some("Eva@Example.com".into())));

@@ -12,9 +12,9 @@ use crate::support::{
     value_of,
 };
 
-on_every_store!(the_account_signs_its_people_in, who_is_deactivated_is_kept_out_at_every_step, names_confuse_nobody,);
+on_every_store!(people_sign_in_to_the_account, a_deactivated_person_is_kept_out_at_every_step, names_confuse_nobody,);
 
-async fn the_account_signs_its_people_in(world: World) {
+async fn people_sign_in_to_the_account(world: World) {
     let id = world.add_user(EVA).await;
     let (authorize, token) =
         (format!("/oidc/accounts/{}/v1/authorize", account()), format!("/oidc/accounts/{}/v1/token", account()));
@@ -37,7 +37,7 @@ async fn the_account_signs_its_people_in(world: World) {
     let secrets = format!("/api/2.0/accounts/{}/servicePrincipals/{robot}/credentials/secrets", account());
     assert_eq!(world.client(&access).get(&secrets).await.status, 200);
 
-    // Who is in the account and in no workspace signs in to it, and gets into no workspace.
+    // A user who is in the account only signs in to the account, but not to a workspace.
     world.set_active(id, false).await;
     assert_eq!(world.authorize(&[("login_hint", EVA)]).await.status, 200, "a page: not here");
     let answer = world.anonymous().get(&format!("{authorize}?{}", query(&[("login_hint", EVA)]))).await;
@@ -45,7 +45,7 @@ async fn the_account_signs_its_people_in(world: World) {
     world.client(&both(&answer).0).get(ME).await.refused(403, 403, "Invalid access to Org");
 }
 
-async fn who_is_deactivated_is_kept_out_at_every_step(world: World) {
+async fn a_deactivated_person_is_kept_out_at_every_step(world: World) {
     let id = world.add_user(EVA).await;
     let (token, refresh) = world.tokens(EVA).await;
     let code = world.code(EVA).await;
@@ -87,7 +87,7 @@ async fn names_confuse_nobody(world: World) {
 }
 
 #[tokio::test]
-async fn disabled_tokens_leave_people_in() {
+async fn disabling_tokens_signs_nobody_out() {
     let world = World::new(Backend::Memory).await;
     let (token, _) = world.tokens(ADMIN_USER).await;
     world.set_conf("enableTokensConfig", "false").await;

@@ -42,7 +42,7 @@ macro_rules! on_every_store {
 }
 pub(crate) use on_every_store;
 
-/// A schema of its own: 2 ms, where a database of its own takes 20.
+/// A schema takes 2 ms to create, a database 20 ms.
 async fn fresh_postgres() -> Database {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let base = postgres_url();
@@ -52,7 +52,7 @@ async fn fresh_postgres() -> Database {
     format!("{base}{separator}options[search_path]={schema}").parse().unwrap()
 }
 
-/// A database in which nothing is yet, and the folder that it is in, if it is a file.
+/// An empty database, and its folder if it is a file.
 pub(crate) async fn fresh_database(backend: Backend) -> (Database, Option<TempDir>) {
     let folder = matches!(backend, Backend::File).then(|| tempfile::tempdir().unwrap());
     let database = match (backend, &folder) {
@@ -63,7 +63,7 @@ pub(crate) async fn fresh_database(backend: Backend) -> (Database, Option<TempDi
     (database, folder)
 }
 
-/// A database of its own, for tests that a lock which others hold would disturb: locks are for the whole database.
+/// A separate database, for tests that other tests' locks would disturb: locks apply to the whole database.
 pub(crate) async fn fresh_postgres_database(name: &str) -> Database {
     let base = postgres_url();
     let (server, database) = base.rsplit_once('/').unwrap();
@@ -73,7 +73,7 @@ pub(crate) async fn fresh_postgres_database(name: &str) -> Database {
     format!("{server}/{database}").parse().unwrap()
 }
 
-/// The worlds of one database share its locks, and wait for each other while the machine is busy.
+/// Worlds on one database share its locks, and may wait for each other on a busy machine.
 pub(crate) fn patient() -> Limits {
     Limits { acquire: Duration::from_secs(30), statement: Duration::from_mins(1), ..Limits::default() }
 }

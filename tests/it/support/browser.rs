@@ -7,7 +7,7 @@ use axum::http::{Method, Request};
 
 use super::{Answer, World};
 
-/// What a browser keeps.
+/// A browser: its cookies, and the form token of the page loaded last.
 pub(crate) struct Browser<'a> {
     world: &'a World,
     pub(crate) cookies: BTreeMap<String, String>,
@@ -60,7 +60,7 @@ impl Browser<'_> {
         answer
     }
 
-    /// Chooses a user on the sign-in page; answers what came of it.
+    /// Chooses a user on the sign-in page, and returns the answer.
     pub(crate) async fn sign_in(&mut self, login: &str, user: &str, fields: &[(&str, &str)]) -> Answer {
         let page = self.get(login).await;
         let id = choice_of(&page, user);

@@ -9,7 +9,7 @@ use tower::ServiceExt;
 
 use super::{ADMIN_TOKEN, ME, World};
 
-/// A caller, with its token.
+/// A caller with its token, or without one.
 #[derive(Clone, Copy)]
 pub(crate) struct Client<'a> {
     world: &'a World,
@@ -41,7 +41,7 @@ impl Client<'_> {
         self.call(Method::PATCH, path, body.to_string()).await
     }
 
-    /// Creates a token and answers its value and id.
+    /// Creates a token, and returns its value and id.
     pub(crate) async fn create(&self, body: &Value) -> (String, String) {
         let answer = self.post("/api/2.0/token/create", body).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -50,13 +50,13 @@ impl Client<'_> {
         (text(&json["token_value"]), text(&json["token_info"]["token_id"]))
     }
 
-    /// Asks the mock's control API.
+    /// Calls the control API.
     pub(crate) async fn own(&self, method: Method, path: &str, body: &Value) -> Answer {
         let request = self.request(&method, &format!("/_mock/v1/{path}")).header("content-type", "application/json");
         self.world.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// Advances the default workspace's clock and answers what happened.
+    /// Advances the default workspace's clock, and returns the answer.
     pub(crate) async fn advance(&self, body: &Value) -> Value {
         let answer = self.own(Method::POST, "workspaces/default/clock/advance", body).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -168,7 +168,7 @@ impl World {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
-    /// Sends a request to the server under a name.
+    /// Sends a request with this `Host` header.
     pub(crate) async fn send_to(
         &self,
         host: &str,

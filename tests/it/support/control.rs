@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{START, World};
 
 impl World {
-    /// Sets the mock's switches of the default workspace.
+    /// Changes the behaviour of the default workspace.
     pub(crate) async fn behave(&self, switches: &Value) {
         let answer = self.anonymous().own(Method::PATCH, "workspaces/default/behaviour", switches).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -19,7 +19,7 @@ impl World {
         answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Moves the default workspace's clock to so many milliseconds after the start.
+    /// Moves the default workspace's clock to `ms` milliseconds after the start.
     pub(crate) async fn at(&self, ms: i64) {
         self.anonymous().advance(&json!({"to": START.0 + ms})).await;
     }

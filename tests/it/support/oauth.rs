@@ -42,7 +42,7 @@ pub(crate) fn invalid_client(answer: &Answer) {
 }
 
 impl World {
-    /// What the token endpoint answers to a form; `basic` is the client's id and secret.
+    /// Posts a form to a token endpoint; `basic` is the client's id and secret.
     pub(crate) async fn ask_for_token(&self, path: &str, basic: Option<(&str, &str)>, form: &str) -> Answer {
         let mut request = self.anonymous().request(&Method::POST, path);
         if let Some((id, secret)) = basic {
@@ -60,7 +60,7 @@ impl World {
         answer.json()["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// An access token of a service principal, by a new secret of its.
+    /// An access token of a service principal, from a new client secret.
     pub(crate) async fn robot_oauth(&self, robot: &Person) -> String {
         let path = format!("/api/2.0/accounts/servicePrincipals/{}/credentials/secrets", robot.id);
         let created = self.admin().post(&path, &json!({})).await.json();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, CONF, Client, MANAGED, ME, ON_BEHALF_OF, PERMISSIONS, World};
 
-/// The entry that a list must have to replace the other one.
+/// The entry that every replacing list must contain.
 pub(crate) fn admins_may_manage() -> Value {
     json!({"group_name": "admins", "permission_level": "CAN_MANAGE"})
 }
@@ -144,7 +144,7 @@ impl Client<'_> {
         self.configure(&json!({"enableTokensConfig": enabled.to_string()})).await;
     }
 
-    /// Creates a token on behalf of a service principal and answers its value and id.
+    /// Creates a token on behalf of a service principal, and returns its value and id.
     pub(crate) async fn create_for(&self, robot: &Person, lifetime_seconds: Option<i64>) -> (String, String) {
         let body =
             json!({"application_id": robot.name, "lifetime_seconds": lifetime_seconds, "comment": "for a robot"});
@@ -175,8 +175,8 @@ impl Client<'_> {
 }
 
 impl World {
-    /// A first token: on behalf of a service principal; a user's from behind the API, as users sign in
-    /// on pages for that.
+    /// A first token: a service principal's is created on its behalf; a user's is inserted, because users would sign in to
+    /// a page for it.
     pub(crate) async fn first_token(&self, person: &Person) -> String {
         match person.kind {
             Kind::ServicePrincipal => self.admin().create_for(person, None).await.0,

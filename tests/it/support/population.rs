@@ -20,7 +20,7 @@ pub(crate) fn assigned(active: bool) -> Assignment {
 }
 
 impl World {
-    /// Another workspace in an account of its own, with an admin who owns `token`.
+    /// Another workspace in a new account, with an admin who owns `token`.
     pub(crate) async fn add_workspace(&self, id: i64, token: &str) -> Workspace {
         let account = AccountId(self.entropy.uuid());
         let mut writer = self.service.store().write(Lock::Database).await.unwrap();
@@ -126,7 +126,7 @@ impl World {
         self.add_principal(PrincipalKind::User, name).await
     }
 
-    /// Gives a principal a token behind the API's back.
+    /// Inserts a token without asking the API.
     pub(crate) async fn mint(&self, owner: PrincipalId, change: impl FnOnce(&mut Token)) -> String {
         let workspace = self.workspace().await;
         let value = self.entropy.token_value(None);
@@ -168,7 +168,7 @@ impl World {
         writer.commit().await.unwrap();
     }
 
-    /// Gives or takes the default permission, without which only admins may use tokens.
+    /// Adds or removes the default permission, without which only admins may use tokens.
     pub(crate) async fn permit_users(&self, permitted: bool) {
         let workspace = self.workspace().await;
         let level = permitted.then_some(PermissionLevel::CanUse);
@@ -177,7 +177,7 @@ impl World {
         writer.commit().await.unwrap();
     }
 
-    /// A service principal without any right but CAN USE, and a secret of its own.
+    /// A service principal with no right but CAN USE, and its client secret.
     pub(crate) async fn add_bot(&self, application: &str) -> (PrincipalId, String) {
         let id = self.add_principal(PrincipalKind::ServicePrincipal, application).await;
         let created = self.admin().post(&secrets_of(id), &json!({})).await;
@@ -193,7 +193,7 @@ impl World {
         workspace
     }
 
-    /// A service principal that is assigned to that workspace alone.
+    /// A service principal that is assigned to that workspace only.
     pub(crate) async fn insert_bot(&self, workspace: &Workspace, id: PrincipalId, application: &str) {
         let principal = Principal::new(id, PrincipalKind::ServicePrincipal, application);
         let mut writer = self.service.store().write(Lock::Database).await.unwrap();
@@ -208,7 +208,7 @@ impl World {
         writer.commit().await.unwrap();
     }
 
-    /// Tokens of every kind in two workspaces: eva left, and one token of hers and one of the robot never expire.
+    /// Tokens of every kind in two workspaces: eva is inactive, and one of her tokens and one of the service principal's never expire.
     pub(crate) async fn fill_report(&self) -> Workspace {
         let other = self.add_second_workspace(77, self.now(), ELSEWHERE).await;
         let eva = self.add_user("eva@example.com").await;

@@ -18,7 +18,7 @@ pub(crate) struct Running(pub(crate) Child);
 pub(crate) struct Server {
     pub(crate) child: Running,
     out: BufReader<ChildStdout>,
-    /// Standard error, read all the while: a full pipe would hold the server up.
+    /// Standard error, read continuously because a full pipe would block the server.
     pub(crate) log: JoinHandle<String>,
     pub(crate) port: u16,
     pub(crate) banner: Vec<String>,
@@ -34,7 +34,7 @@ pub(crate) fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<Strin
 }
 
 impl Running {
-    /// Its exit code, once it has ended; a process that hangs fails the test.
+    /// Waits for its exit code; a process that hangs fails the test.
     pub(crate) fn ends(&mut self) -> Option<i32> {
         for _ in 0..3000 {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -82,7 +82,7 @@ pub(crate) fn get(address: &str, path: &str, token: &str) -> String {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n"), "")
 }
 
-/// Sends a head, as far as it is given, and a body; answers what comes back.
+/// Sends a head, which this completes, and a body; returns the whole answer.
 pub(crate) fn exchange(address: &str, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).unwrap();
@@ -105,7 +105,7 @@ impl Server {
         self.banner.iter().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
     }
 
-    /// Client id and secret of the admin service principal, as the first start's banner has them.
+    /// Client id and secret of the admin service principal, from the banner of the first start.
     pub(crate) fn oauth(&self) -> Option<(String, String)> {
         let line = self.banner.iter().find_map(|line| line.strip_prefix("# OAuth: "))?;
         let (id, secret) = line.split_once(' ').unwrap();
@@ -127,7 +127,7 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Runs `dapi-mock ARGS --port …` and answers what it printed, or what it complained of.
+    /// Runs `dapi-mock ARGS --port …`, and returns its standard output, or its standard error if it failed.
     pub(crate) fn run(&self, args: &[&str]) -> Result<String, String> {
         let output = command(&self.folder).args(args).args(["--port", &self.port.to_string()]).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -142,7 +142,7 @@ impl Server {
         exchange(&self.address(), &head, &body.to_string())
     }
 
-    /// Creates a token and answers its value and id.
+    /// Creates a token, and returns its value and id.
     pub(crate) fn create(&self, body: &Value) -> (String, String) {
         let answer = self.post("/api/2.0/token/create", body);
         let json: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap_or_else(|error| {

@@ -15,7 +15,7 @@ pub(crate) fn ids(report: &Value) -> Vec<String> {
     report["tokens"].as_array().unwrap().iter().map(|row| row["token_id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The records of an export with the header's names, read by a reader of its own.
+/// The records of an export under the header's names, read by the `csv` crate.
 pub(crate) fn records(text: &str) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let names: Vec<String> = reader.headers().unwrap().iter().map(ToOwned::to_owned).collect();
@@ -26,7 +26,7 @@ pub(crate) fn records(text: &str) -> Vec<BTreeMap<String, String>> {
 }
 
 impl World {
-    /// What the account admin gets of the report.
+    /// The report as the account admin gets it.
     pub(crate) async fn report_answer(&self, rest: &str) -> Answer {
         let admin = self.account_oauth().await;
         self.client(&admin).own(Method::GET, &report_path(rest), &json!({})).await
@@ -38,7 +38,7 @@ impl World {
         answer.json()
     }
 
-    /// The ids of the tokens that a query shows, in order; all of them are on one page.
+    /// The ids of the tokens that a query returns, in order, on one page.
     pub(crate) async fn reported(&self, query: &str) -> Vec<String> {
         let report = self.report(&format!("?limit=1000&{query}")).await;
         let ids = ids(&report);

@@ -81,7 +81,7 @@ impl World {
         self.anonymous().get(&format!("{AUTHORIZE}?{}", query(changes))).await
     }
 
-    /// Posts the form as a browser does.
+    /// Posts a form as a browser does.
     pub(crate) async fn submit(&self, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Answer {
         let mut request = self.anonymous().request(&Method::POST, path);
         if let Some(origin) = origin {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-/// No answer takes so long; a test that waited for one would not end.
+/// No answer takes this long; it only ends a test that would hang.
 pub(crate) const NEVER: Duration = Duration::from_secs(20);
 
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {

@@ -53,7 +53,15 @@ impl World {
         Self::over(backend, database, folder, START).await
     }
 
-    /// What a server makes of this database, where the system's time is `now`.
+    /// Another server, which draws other ids, values and keys than that of `new`.
+    pub(crate) async fn unrelated(backend: Backend) -> Self {
+        let (database, folder) = fresh_database(backend).await;
+        let clock = Arc::new(ManualClock::new(START));
+        let world = Self::open(backend, database, clock, seeded(1000), patient()).await;
+        Self { _folder: folder, ..world }
+    }
+
+    /// Starts a server on this database, with the system's time at `now`.
     pub(crate) async fn over(backend: Backend, database: Database, folder: Option<TempDir>, now: Millis) -> Self {
         let world = Self::open(backend, database, Arc::new(ManualClock::new(now)), seeded(0), patient()).await;
         Self { _folder: folder, ..world }
@@ -79,17 +87,17 @@ impl World {
         Self { clock, entropy, service, backend, router, database, processes, _folder: None }
     }
 
-    /// Where everything is kept.
+    /// The database of this world.
     pub(crate) fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Another process on the same PostgreSQL.
+    /// Starts another process on the same PostgreSQL.
     pub(crate) async fn replica(&self) -> Self {
         self.replica_with(self.clock.clone()).await
     }
 
-    /// The same, where the system's clock shows another time.
+    /// Starts another process whose system clock shows another time.
     pub(crate) async fn replica_at(&self, now: Millis) -> Self {
         self.replica_with(Arc::new(ManualClock::new(now))).await
     }
@@ -106,7 +114,7 @@ impl World {
         Self::open(Backend::Postgres, database, clock, entropy, limits).await
     }
 
-    /// What the process would find after a restart; memory outlives it here.
+    /// Restarts the process on its database. In memory, the database survives here.
     pub(crate) async fn restart(&mut self) {
         if self.database != Database::SqliteMemory {
             self.service.store().close().await;
@@ -117,23 +125,23 @@ impl World {
         self.set_policy(SignInPolicy::Open(None));
     }
 
-    /// What the process would serve with other settings.
+    /// Serves with another sign-in policy.
     pub(crate) fn set_policy(&mut self, policy: SignInPolicy) {
         self.set_access(Access::Open, policy);
     }
 
-    /// The same with other settings of the control API.
+    /// Serves with other settings of the control API.
     pub(crate) fn set_access(&mut self, access: Access, policy: SignInPolicy) {
         self.router = surface(&self.service, access, policy, None);
     }
 
-    /// What the process would answer with the texts of another year.
+    /// Answers with the error texts of another year.
     pub(crate) fn set_error_texts(&mut self, texts: ErrorTexts) {
         self.service = self.service.clone().with_error_texts(texts);
         self.set_policy(SignInPolicy::Open(None));
     }
 
-    /// What the process would do with other settings of journal and tripwire.
+    /// Uses other settings of the journal and the tripwire.
     pub(crate) fn watch(&mut self, limits: JournalLimits, reaction: Reaction) {
         self.service = self.service.clone().with_journal(limits, reaction);
         self.set_policy(SignInPolicy::Open(None));

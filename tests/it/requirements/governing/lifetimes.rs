@@ -24,7 +24,7 @@ on_every_store!(
 
 async fn r39_a_shorter_maximum_by_both_ways(world: World) {
     let admin = world.admin();
-    // The Go SDK in the CLI says what it sends; curl -d says a form.
+    // The Go SDK in the CLI declares JSON; `curl -d` declares a form.
     for (content_type, cap) in [("application/json", 90), ("application/x-www-form-urlencoded", 30)] {
         let body = json!({"maxTokenLifetimeDays": cap.to_string()}).to_string();
         let headers = [("content-type", content_type)];
@@ -122,8 +122,8 @@ async fn r41_a_change_happens_whole_or_not_at_all(world: World) {
     assert_eq!(status.as_object().unwrap().len(), all.len());
 }
 
-/// The request of `databricks workspace-conf set-status --json '…'`; the CLI itself comes with its suite
-/// in tests/clients. It prints nothing because nothing is answered.
+/// The request of `databricks workspace-conf set-status --json '…'`; tests/clients runs the CLI itself. The CLI prints
+/// nothing, because the answer is empty.
 async fn r42_the_clis_call_sets_the_maximum(world: World) {
     let headers = [
         ("content-type", "application/json"),
@@ -158,8 +158,8 @@ async fn r44_zero_is_730_days(world: World) {
     admin.too_long(days(731), "730 days").await;
 }
 
-/// The requests of Terraform's `databricks_workspace_conf` (api-identity-auth.md §9.3), by OAuth because
-/// destroying a toggle that was "true" sends "false". The provider itself comes with its suite.
+/// The requests of Terraform's `databricks_workspace_conf`, with OAuth because destroying a toggle that was "true" sends
+/// "false". tests/clients runs the provider itself.
 async fn r45_terraform_applies_changes_and_destroys(world: World) {
     let oauth = world.admin_oauth().await;
     let agent = "databricks-tf-provider/1.90.0 databricks-sdk-go/0.80.0 go/1.24.0 os/linux terraform/1.13.0";
@@ -181,7 +181,7 @@ async fn r45_terraform_applies_changes_and_destroys(world: World) {
     done(&patch(wanted.clone()).await);
     assert_eq!(send(Method::GET, both, "").await.json(), wanted);
     assert_eq!(world.admin().lifetime(&json!({})).await, 730 * DAY_MS);
-    // A key that the workspace does not know: the provider parses the list and goes on without it.
+    // The provider parses the list of unknown keys and continues without them.
     let unknown = send(Method::GET, &format!("{both}%2CenableNothing"), "").await;
     unknown.refused(400, "BAD_REQUEST", r#"Invalid keys: ["enableNothing"]"#);
     // Destroy: one request for each key, in alphabetical order; "false" where the value reads as a boolean,

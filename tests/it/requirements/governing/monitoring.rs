@@ -14,7 +14,7 @@ on_every_store!(
     r49_a_list_is_filtered_by_creator,
     r50_a_token_is_revoked_once,
     restricted_admins_create_for_whom_they_may_act,
-    an_owners_tokens_rest_and_go_with_it,
+    an_owners_tokens_are_suspended_and_deleted_with_it,
 );
 
 /// As the article's Python does with `as_dict()`; tests/clients/python runs that itself.
@@ -62,7 +62,7 @@ async fn r49_a_list_is_filtered_by_creator(world: World) {
     for (query, has_anns, has_robots) in [
         (String::new(), true, true),
         (format!("?created_by_id={}", ann.id), true, false),
-        // The service principal's token was created by the admin, so it is found there and not by its owner.
+        // The admin created the service principal's token, so the token is found by the admin and not by its owner.
         (format!("?created_by_id={admin_id}"), false, true),
         (format!("?created_by_id={}", ci.id), false, false),
         ("?created_by_username=ann@example.com".into(), true, false),
@@ -97,7 +97,7 @@ async fn r50_a_token_is_revoked_once(world: World) {
     }
 }
 
-/// Governance §2.8, which the article's page refers to: the setting, its etags and its effect.
+/// The restriction of workspace admins: the setting, its etags and its effect (docs/reference/governance.md).
 async fn restricted_admins_create_for_whom_they_may_act(world: World) {
     let path = "/api/2.0/settings/types/restrict_workspace_admins/names/default";
     let admin = world.admin();
@@ -143,9 +143,9 @@ async fn restricted_admins_create_for_whom_they_may_act(world: World) {
     admin.create_for(&free, None).await;
 }
 
-/// Governance §2.7: an inactive owner's tokens are kept and blocked, a deleted one's are gone for good, and
-/// of its permission nothing is left. `scim/access.rs` has more.
-async fn an_owners_tokens_rest_and_go_with_it(world: World) {
+/// Deactivating an owner suspends its tokens; deleting it deletes them permanently, with its permission entries.
+/// `scim/access.rs` has more (docs/reference/governance.md).
+async fn an_owners_tokens_are_suspended_and_deleted_with_it(world: World) {
     let admin = world.admin();
     for kind in [Kind::User, Kind::ServicePrincipal] {
         let owner = admin.principal(kind, "owner").await;
@@ -166,7 +166,7 @@ async fn an_owners_tokens_rest_and_go_with_it(world: World) {
             assert!(world.client(&first).works().await && world.client(&own).works().await);
         }
 
-        // Who comes back is known to the account, and has nothing: no token, no entry, no group.
+        // A user who comes back is known to the account but has no token, no entry and no group.
         admin.permit_only(&[&owner, &team]).await;
         admin.remove(&owner).await;
         assert!(!admin.managed_ids().await.contains(&id));

@@ -14,7 +14,7 @@ on_every_store!(
     r37_what_a_list_of_permissions_cannot_say,
 );
 
-/// Briefly; `permission_matrix.rs` has all of it.
+/// A short version; `permission_matrix.rs` covers every combination.
 async fn r37_permissions_govern_creating_and_using(world: World) {
     let admin = world.admin();
     for kind in [Kind::User, Kind::ServicePrincipal] {
@@ -44,7 +44,7 @@ async fn r37_permissions_govern_creating_and_using(world: World) {
     }
 }
 
-/// OAuth itself needs no permission on tokens; what it is used for at the token endpoints does.
+/// OAuth itself requires no permission on tokens, but using it at the token endpoints does.
 async fn r37_oauth_gives_no_token_without_permission(world: World) {
     let admin = world.admin();
     let ci = admin.robot("ci").await;
@@ -109,7 +109,7 @@ async fn r37_the_list_of_permissions(world: World) {
         names
     };
     assert_eq!(names(&admin.get(PERMISSIONS).await.json()), sorted(&["admins", "users"]), "the default");
-    // PUT replaces: without users they go. PATCH adds.
+    // PUT replaces the list, PATCH adds to it.
     assert_eq!(names(&admin.permit_only(&[&ann, &team]).await), sorted(&["admins", &ann.name, "team"]));
     assert_eq!(names(&admin.permit(&[&ci]).await), sorted(&["admins", &ann.name, &ci.name, "team"]));
     assert_eq!(names(&admin.permit(&[&ci]).await).len(), 4, "once more changes nothing");
