@@ -69,7 +69,7 @@ pub async fn sweep(service: Service, extra: ExtraListeners, every: Duration) {
         match service.forget_deleted_workspaces(extra.workspaces()).await {
             Ok(deleted) => deleted.into_iter().for_each(|id| extra.close(id)),
             Err(error) => {
-                tracing::warn!("cannot forget workspaces that other processes deleted; retrying later: {error}")
+                tracing::warn!("cannot forget workspaces that other processes deleted; retrying later: {error}");
             }
         }
         match service.deleted_accounts(extra.accounts()).await {
