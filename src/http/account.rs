@@ -1,5 +1,5 @@
-//! The account's workspaces and who is assigned to them (research/api-identity-auth.md §8.3). Principals
-//! of the account are `scim`'s.
+//! The account's workspaces and who is assigned to them. The account's principals are in `scim`. See
+//! docs/reference/identity-and-oauth.md#account-api.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,17 +9,16 @@ use serde_json::json;
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Body, Called, Segments, ok};
+use super::extract::{ApiCall, Body, Segments, ok};
 use crate::domain::identities::{Principal, PrincipalKind, WorkspacePermission};
 use crate::domain::settings::{Cloud, Tier};
 use crate::domain::{Denial, PrincipalId, Workspace, WorkspaceId};
 
-/// Where every workspace is said to be: nobody's region, and no rule reads it.
+/// The region of every workspace on AWS; no rule reads it.
 const REGION: &str = "us-west-2";
 
-/// The variable segments of the paths.
 #[derive(Debug, Deserialize)]
-pub struct Target {
+pub struct PathSegments {
     #[serde(rename = "account_id")]
     account: String,
     #[serde(rename = "workspace_id")]
@@ -28,7 +27,7 @@ pub struct Target {
     principal: Option<String>,
 }
 
-impl Target {
+impl PathSegments {
     fn workspace(&self) -> Result<WorkspaceId, Denial> {
         let id = self.workspace.as_deref().and_then(WorkspaceId::parse);
         id.ok_or_else(|| Denial::parameter("The workspace's id is a number."))
@@ -52,23 +51,23 @@ pub(super) struct WorkspaceInfo<'a> {
     pricing_tier: &'static str,
     cloud: &'static str,
     #[serde(flatten)]
-    place: Place,
+    location: Location,
 }
 
-/// Where it is, as each cloud says it.
+/// Each cloud has its own word for the region.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-enum Place {
+enum Location {
     Aws { aws_region: &'static str },
     Elsewhere { location: &'static str },
 }
 
 impl<'a> From<&'a Workspace> for WorkspaceInfo<'a> {
     fn from(workspace: &'a Workspace) -> Self {
-        let (cloud, place) = match workspace.behaviour.cloud {
-            Cloud::Aws => ("aws", Place::Aws { aws_region: REGION }),
-            Cloud::Azure => ("azure", Place::Elsewhere { location: "westeurope" }),
-            Cloud::Gcp => ("gcp", Place::Elsewhere { location: "us-central1" }),
+        let (cloud, location) = match workspace.behaviour.cloud {
+            Cloud::Aws => ("aws", Location::Aws { aws_region: REGION }),
+            Cloud::Azure => ("azure", Location::Elsewhere { location: "westeurope" }),
+            Cloud::Gcp => ("gcp", Location::Elsewhere { location: "us-central1" }),
         };
         Self {
             account_id: workspace.account.to_string(),
@@ -83,34 +82,32 @@ impl<'a> From<&'a Workspace> for WorkspaceInfo<'a> {
                 Tier::Standard => "STANDARD",
             },
             cloud,
-            place,
+            location,
         }
     }
 }
 
-/// `workspaces.list`: a bare array.
+/// Answers a bare array.
 pub async fn list_workspaces(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
 ) -> Result<Response, ApiError> {
-    called.in_own_account(&target.account)?;
-    let workspaces = app.service.account_workspaces(called.call()).await?;
+    call.in_own_account(&segments.account)?;
+    let workspaces = app.service.account_workspaces(call.as_call()).await?;
     Ok(ok(&workspaces.iter().map(WorkspaceInfo::from).collect::<Vec<_>>()))
 }
 
-/// `workspaces.get`
 pub async fn get_workspace(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
 ) -> Result<Response, ApiError> {
-    called.in_own_account(&target.account)?;
-    let workspace = app.service.account_workspace(called.call(), target.workspace()?).await?;
+    call.in_own_account(&segments.account)?;
+    let workspace = app.service.account_workspace(call.as_call(), segments.workspace()?).await?;
     Ok(ok(&WorkspaceInfo::from(&workspace)))
 }
 
-/// Who is assigned, and as what.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct AssignmentInfo<'a> {
     principal: PrincipalInfo<'a>,
@@ -129,13 +126,11 @@ struct PrincipalInfo<'a> {
     display_name: &'a str,
 }
 
-/// The assignments of a workspace.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct AssignmentList<'a> {
     permission_assignments: Vec<AssignmentInfo<'a>>,
 }
 
-/// What there is to assign.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct AssignablePermissions {
     permissions: Vec<AssignablePermission>,
@@ -161,59 +156,56 @@ fn assignment(principal: &Principal, permission: Option<WorkspacePermission>) ->
     }
 }
 
-/// `workspaceAssignment.list`
 pub async fn list_assignments(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
 ) -> Result<Response, ApiError> {
-    called.in_own_account(&target.account)?;
-    let assigned = app.service.assignments(called.call(), target.workspace()?).await?;
+    call.in_own_account(&segments.account)?;
+    let assigned = app.service.assignments(call.as_call(), segments.workspace()?).await?;
     let assigned = assigned.iter().map(|(principal, permission)| assignment(principal, Some(*permission)));
     Ok(ok(&AssignmentList { permission_assignments: assigned.collect() }))
 }
 
-/// `workspaceAssignment.get`: what there is to assign.
+/// The permissions that can be assigned.
 pub async fn permissions(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
 ) -> Result<Response, ApiError> {
-    called.in_own_account(&target.account)?;
-    app.service.account_workspace(called.call(), target.workspace()?).await?;
+    call.in_own_account(&segments.account)?;
+    app.service.account_workspace(call.as_call(), segments.workspace()?).await?;
     let permissions = WorkspacePermission::ALL
         .iter()
         .map(|(permission, description)| AssignablePermission { permission_level: permission.as_str(), description });
     Ok(ok(&AssignablePermissions { permissions: permissions.collect() }))
 }
 
-/// The body of an assignment.
 #[derive(Debug, Deserialize, JsonSchema)]
-pub struct Requested {
+pub struct NewAssignment {
     permissions: Option<Vec<String>>,
 }
 
-/// `workspaceAssignment.update`
 pub async fn assign(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
-    Body(body): Body<Requested>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
+    Body(body): Body<NewAssignment>,
 ) -> Result<Response, ApiError> {
-    called.in_own_account(&target.account)?;
+    call.in_own_account(&segments.account)?;
     let permission = WorkspacePermission::requested(&body.permissions.unwrap_or_default());
-    let (workspace, principal) = (target.workspace()?, target.principal()?);
-    let principal = app.service.assign(called.call(), workspace, principal, permission).await?;
+    let (workspace, principal) = (segments.workspace()?, segments.principal()?);
+    let principal = app.service.assign(call.as_call(), workspace, principal, permission).await?;
     Ok(ok(&assignment(&principal, permission)))
 }
 
-/// `workspaceAssignment.delete`. Taking away what is not there is no fault \[inferred\].
+/// Succeeds also if the principal is not assigned \[inferred\].
 pub async fn unassign(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
 ) -> Result<Response, ApiError> {
-    called.in_own_account(&target.account)?;
-    app.service.assign(called.call(), target.workspace()?, target.principal()?, None).await?;
+    call.in_own_account(&segments.account)?;
+    app.service.assign(call.as_call(), segments.workspace()?, segments.principal()?, None).await?;
     Ok(ok(&json!({})))
 }

@@ -1,11 +1,11 @@
-//! What is known of paths that have no route: whether the real service has something there, or a route has another
-//! spelling. Refusals say it, so that nobody takes a missing route for a feature that is off.
+//! What is known of paths that have no route: whether the real service has an API there, or a route is spelled
+//! differently. Refusals say so, so that nobody takes a route that is not emulated for a feature that is off.
 
 use super::routes::ROUTES;
 use crate::domain::denial::PathKnowledge;
 use crate::domain::faults::path_fits;
 
-/// Every path that official clients hold in their code, one a line; `tests/clients/paths/collect` writes them.
+/// Every path in the code of official clients, one a line; `tests/clients/paths/collect` writes the file.
 const PATHS: &str = include_str!("paths.txt");
 
 /// Path prefixes behind `/api/<version>/`, and what the real service has there.
@@ -66,21 +66,19 @@ const FAMILIES: &[(&str, &str)] = &[
 ];
 
 /// What the real service has outside `/api/`.
-const ELSEWHERE: &[(&str, &str)] = &[
+const OUTSIDE_API: &[(&str, &str)] = &[
     ("/oidc/", "OAuth"),
     ("/serving-endpoints", "the serving endpoints API"),
     ("/telemetry-", "the telemetry endpoint"),
 ];
 
-/// Where SQL drivers speak thrift: of warehouses, of the endpoints that they were before, and of clusters.
-const OF_SQL_DRIVERS: [&str; 2] = ["/sql/1.0/", "/sql/protocolv1/"];
+/// Where SQL drivers speak Thrift: warehouses, the endpoints that preceded them, and clusters.
+const SQL_DRIVER_PATHS: [&str; 2] = ["/sql/1.0/", "/sql/protocolv1/"];
 
-/// Whether it is the endpoint of SQL drivers.
 pub fn is_for_sql_drivers(path: &str) -> bool {
-    OF_SQL_DRIVERS.iter().any(|prefix| path.starts_with(prefix))
+    SQL_DRIVER_PATHS.iter().any(|prefix| path.starts_with(prefix))
 }
 
-/// What there is to say about a path that has no route for the request's method.
 pub fn knowledge_of(path: &str) -> PathKnowledge {
     let methods = methods_at(path);
     if !methods.is_empty() {
@@ -96,15 +94,14 @@ pub fn knowledge_of(path: &str) -> PathKnowledge {
     }
 }
 
-/// The methods of a path's routes, in the table's order. A path without variables is not one of those that only have
-/// a variable in its place.
+/// The methods of a path's routes, in the table's order. A route with a variable does not count where another has
+/// the path itself.
 fn methods_at(path: &str) -> Vec<&'static str> {
     let is_literal = ROUTES.iter().any(|route| route.path == path);
     let fits = |pattern: &str| if is_literal { pattern == path } else { path_fits(pattern, path) };
     ROUTES.iter().filter(|route| fits(route.path)).map(|route| route.method.as_str()).collect()
 }
 
-/// Whether an official client has the path in its code.
 fn is_listed(path: &str) -> bool {
     listed().any(|template| path_fits(template, path))
 }
@@ -113,19 +110,19 @@ fn listed() -> impl Iterator<Item = &'static str> {
     PATHS.lines().filter(|line| line.starts_with('/'))
 }
 
-/// What the real service has under a path's beginning, if anything.
+/// The real service's API under the beginning of a path.
 fn family_of(path: &str) -> Option<&'static str> {
-    if let Some((_, family)) = ELSEWHERE.iter().find(|(prefix, _)| path.starts_with(prefix)) {
+    if let Some((_, family)) = OUTSIDE_API.iter().find(|(prefix, _)| path.starts_with(prefix)) {
         return Some(family);
     }
     let (_version, rest) = path.strip_prefix("/api/")?.split_once('/')?;
     FAMILIES.iter().find(|(prefix, _)| rest.starts_with(prefix)).map(|(_, family)| *family)
 }
 
-/// The path of a route as it is spelled, where `path` is another spelling of it: with a slash at its end or twice,
-/// escaped letters, another case, another version, or without what it begins with.
+/// The right spelling of a route's path of which `path` is another: with a slash at its end or twice, escaped letters,
+/// another case, another version, or without its beginning.
 fn spelling_of(path: &str) -> Option<String> {
-    // Longer ones are of no route, and nobody misspells them.
+    // No path of a route is as long, and decoding takes time.
     const LONGEST: usize = 512;
     if path.len() > LONGEST {
         return None;
@@ -150,17 +147,17 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The path in the letters of the route, if it is one of its paths but for their case.
+/// The path in the route's own case, if it differs in case at most.
 fn spelled_as(pattern: &str, path: &str) -> Option<String> {
-    let (wanted, parts) = (pattern.split('/'), path.split('/'));
-    if wanted.clone().count() != parts.clone().count() {
+    let (expected, parts) = (pattern.split('/'), path.split('/'));
+    if expected.clone().count() != parts.clone().count() {
         return None;
     }
-    let segments = wanted.zip(parts).map(|(wanted, part)| {
-        if wanted.starts_with('{') {
+    let segments = expected.zip(parts).map(|(expected, part)| {
+        if expected.starts_with('{') {
             (!part.is_empty()).then_some(part)
         } else {
-            wanted.eq_ignore_ascii_case(part).then_some(wanted)
+            expected.eq_ignore_ascii_case(part).then_some(expected)
         }
     });
     Some(segments.collect::<Option<Vec<_>>>()?.join("/"))
@@ -171,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn real_and_unknown_paths_are_told_apart() {
+    fn real_and_unknown_paths_are_distinguished() {
         assert_eq!(family_of("/api/2.0/clusters/spark-versions"), Some("the clusters API"));
         assert_eq!(family_of("/api/2.1/unity-catalog/catalogs"), Some("Unity Catalog"));
         assert_eq!(family_of("/oidc/v1/token"), Some("OAuth"));
@@ -202,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn another_method_meets_the_methods_that_there_are() {
+    fn a_path_with_another_method_names_the_methods_it_has() {
         for (path, methods) in [
             ("/api/2.0/workspace-conf", &["GET", "PATCH"][..]),
             ("/api/2.0/token/list", &["GET"]),
@@ -215,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn another_spelling_meets_the_right_one() {
+    fn another_spelling_names_the_right_one() {
         let list = "/api/2.0/token/list";
         for (path, spelled) in [
             ("/api/2.0/token/list/", list),
@@ -242,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoints_of_sql_drivers_are_known() {
+    fn the_endpoints_of_sql_drivers_are_recognized() {
         for path in ["/sql/1.0/warehouses/abc", "/sql/1.0/endpoints/abc", "/sql/protocolv1/o/1/0101-abc"] {
             assert!(is_for_sql_drivers(path), "{path}");
         }

@@ -1,4 +1,5 @@
-//! The compatibility ledger: how faithful each route is, by what evidence, and which clients have proved it.
+//! The compatibility page: how faithful each route is, by what evidence, and which clients proved it. Its rows come
+//! from the route table, its proofs from what the official clients did in the tests.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,19 +13,17 @@ use super::routes::ROUTES;
 /// A client whose suite went through an operation.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Proof {
-    /// Its name in `User-Agent`, such as `databricks-sdk-py`.
+    /// As in `User-Agent`, such as `databricks-sdk-py`.
     pub client: String,
-    /// Its version.
     pub version: String,
-    /// The day, such as 2026-11-24.
+    /// Such as 2026-11-24.
     pub date: String,
 }
 
-/// By operation; `tests/clients/prove` writes the file.
+/// By operation. `tests/clients/prove` writes the file.
 static PROOFS: LazyLock<BTreeMap<String, Vec<Proof>>> =
     LazyLock::new(|| serde_json::from_str(include_str!("proofs.json")).unwrap_or_default());
 
-/// The ledger's row of a route.
 #[derive(Debug, Serialize)]
 pub struct Row {
     method: &'static str,
@@ -48,12 +47,11 @@ impl From<&'static Route> for Row {
     }
 }
 
-/// The ledger.
 pub fn rows() -> Vec<Row> {
     ROUTES.iter().map(Row::from).collect()
 }
 
-/// The operations that the proofs are of.
+/// The operations that have a proof.
 pub fn proved() -> impl Iterator<Item = &'static str> {
     PROOFS.keys().map(String::as_str)
 }
@@ -64,7 +62,7 @@ pub fn page() -> String {
     for Row { method, path, operation, level, evidence, clients } in rows() {
         let clients = clients.iter().map(|proof| format!("{} {} ({})", proof.client, proof.version, proof.date));
         let clients = clients.collect::<Vec<_>>().join(", ");
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "| {method} | `{path}` | {operation} | {level} | {evidence} | {clients} |");
     }
     text

@@ -1,4 +1,5 @@
-//! A refusal in words, for whoever runs the server: more than the wire says.
+//! Explains a refusal to whoever runs the server, who may know more than the wire says. The remedy is decided in
+//! `domain::explain`.
 
 use crate::domain::Denial;
 use crate::domain::authorize::{Demand, Parties, Step};
@@ -7,7 +8,7 @@ use crate::domain::settings::ErrorTexts;
 use crate::http::error::wire;
 use crate::http::redaction;
 
-/// Why a request was refused whose checks these are; with the request's id and the texts in which it was told.
+/// Explains a refusal by the checks that ran. The last argument is the request's id and the texts of the answer.
 pub fn why(
     denial: &Denial,
     trace: &[Step],
@@ -27,7 +28,7 @@ pub fn why(
     Explanation { message, because, remedy: redaction::line(&text), steps }
 }
 
-/// Somebody may have a secret for a name, which the steps repeat.
+/// The steps repeat names that the client sent, and somebody may have sent a secret as a name.
 fn holds_secret(steps: &[RemedyStep]) -> bool {
     let text = serde_json::to_string(steps).unwrap_or_default();
     redaction::line(&text) != text

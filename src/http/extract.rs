@@ -1,5 +1,5 @@
-//! What handlers take: the caller, the body, a path segment. A rejection is an [`ApiError`], so
-//! that it looks like every other refusal.
+//! What handlers take of a request (the caller, the body, a path segment, the query) and how they answer. A rejection is
+//! an [`ApiError`], so that it looks like every other refusal.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,20 +22,19 @@ use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::context::RequestContext;
 use crate::service::Call;
 
-/// The authorized caller and where it calls from.
+/// The authorized caller, and where it calls from.
 #[derive(Clone, Debug)]
-pub struct Called {
+pub struct ApiCall {
     caller: Arc<Caller>,
     origin: Arc<Origin>,
 }
 
-impl Called {
-    /// As the service takes it.
-    pub fn call(&self) -> Call<'_> {
+impl ApiCall {
+    pub fn as_call(&self) -> Call<'_> {
         Call { caller: &self.caller, origin: &self.origin }
     }
 
-    /// Sees to it that the account in the path is the caller's own.
+    /// Checks that the account in the path is the caller's own.
     ///
     /// # Errors
     /// [`Denial::AccountNotFound`]
@@ -45,7 +44,7 @@ impl Called {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Called {
+impl<S: Send + Sync> FromRequestParts<S> for ApiCall {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
@@ -56,8 +55,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Called {
     }
 }
 
-/// A JSON object, whatever the `Content-Type`: `curl -d` says form-urlencoded, one client says
-/// `text/json`, one says nothing (spec §6). An empty body is `{}`.
+/// A JSON object, whatever its `Content-Type`: `curl -d` sends form-urlencoded, one client `text/json`, one nothing.
+/// An empty body counts as `{}`. See docs/reference/wire.md#bodies.
 #[derive(Clone, Debug)]
 pub struct Body<T>(pub T);
 
@@ -70,7 +69,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Body<T> {
     }
 }
 
-/// The members of a JSON object, each named once: of two with one name, the last would win unseen.
+/// The members of a JSON object. A repeated name is refused, because the last member would win unnoticed.
 #[derive(Clone, Debug, Default)]
 pub struct Members(pub Map<String, Value>);
 
@@ -104,7 +103,7 @@ impl<'de> Deserialize<'de> for Members {
 /// Reads a JSON object.
 ///
 /// # Errors
-/// [`RequestDenial::MalformedBody`] for what is none; [`Denial::InvalidParameter`] naming the field of a wrong type.
+/// [`RequestDenial::MalformedBody`] for anything else; [`Denial::InvalidParameter`] for a field of a wrong type.
 pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
     let text = bytes.trim_ascii();
     let text = if text.is_empty() { b"{}" } else { text };
@@ -117,7 +116,7 @@ pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
     let parsed = match parsed {
         Ok(parsed) => parsed,
         Err(error) if error.inner().is_data() => {
-            // A wrong type may stand before a syntax error, which then is the graver fault.
+            // A wrong type may precede a syntax error, which is reported first.
             serde_json::from_slice::<serde::de::IgnoredAny>(text).map_err(malformed)?;
             return Err(Denial::parameter(wrong_type(&error)));
         }
@@ -141,7 +140,7 @@ fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     }
 }
 
-/// The one variable segment of the path, percent-decoded.
+/// The only variable segment of the path, percent-decoded.
 #[derive(Clone, Debug)]
 pub struct Segment(pub String);
 
@@ -174,17 +173,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
 pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// Names and values, in order.
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 
-    /// The values of a parameter, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The value of a parameter; an empty one counts as absent.
+    /// An empty value counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
@@ -201,8 +198,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     }
 }
 
-/// The parameters of a GET or DELETE: of the query, or members of a JSON object in the body, where old documentation
-/// has them (`curl -X GET -d`).
+/// The parameters of a GET or DELETE: in the query, or as members of a JSON object in the body, where old
+/// documentation has them (`curl -X GET -d`).
 #[derive(Clone, Debug)]
 pub struct Arguments {
     query: Parameters,
@@ -210,28 +207,27 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The parameters of the query alone.
     pub fn query(&self) -> &Parameters {
         &self.query
     }
 
-    /// A text; an empty one and null count as absent.
+    /// An empty text and null count as absent.
     ///
     /// # Errors
-    /// [`Denial::InvalidParameter`] for another type, and where query and body say different things.
+    /// [`Denial::InvalidParameter`] for another type, and if the query and the body differ.
     pub fn text(&self, name: &str) -> Result<Option<String>, Denial> {
         let of_body = match self.body.get(name) {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(text.clone()),
             Some(other) => return Err(Denial::parameter(format!("{name}: {other} is not a string."))),
         };
-        self.one(name, of_body)
+        self.single(name, of_body)
     }
 
     /// An id: a number, or a string of its digits.
     ///
     /// # Errors
-    /// As of [`text`](Self::text), and for what is not an id.
+    /// Those of [`text`](Self::text), and for a text that is not an id.
     pub fn id(&self, name: &str) -> Result<Option<PrincipalId>, Denial> {
         let of_body = match self.body.get(name) {
             None | Some(Value::Null) => None,
@@ -240,11 +236,11 @@ impl Arguments {
             Some(other) => return Err(Denial::parameter(format!("{name}: {other} is not a number."))),
         };
         let wrong = |text: &str| Denial::parameter(format!("{name}: '{text}' is not an id."));
-        self.one(name, of_body)?.map(|text| PrincipalId::parse(&text).ok_or_else(|| wrong(&text))).transpose()
+        self.single(name, of_body)?.map(|text| PrincipalId::parse(&text).ok_or_else(|| wrong(&text))).transpose()
     }
 
-    /// Where both say something, which is meant would be a guess.
-    fn one(&self, name: &str, of_body: Option<String>) -> Result<Option<String>, Denial> {
+    /// If the query and the body differ, it would be a guess which is meant.
+    fn single(&self, name: &str, of_body: Option<String>) -> Result<Option<String>, Denial> {
         match (self.query.get(name), of_body.filter(|text| !text.is_empty())) {
             (Some(query), Some(body)) if query != body => {
                 let sentence = format!("{name}: the query says '{query}', and the body says '{body}'.");
@@ -263,19 +259,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Arguments {
         let query = Parameters::from_request_parts(parts, state).await?;
         let RequestContext { body, .. } = parts.extensions.get().ok_or(ApiError::Internal)?;
         let body = body.as_ref().map_err(Denial::clone)?;
-        // Some clients send null where there is nothing to say.
+        // Some clients send null for an empty body.
         let is_null = body.trim_ascii() == b"null";
         let Members(body) = if is_null { Members::default() } else { parse_object(body)? };
         Ok(Self { query, body })
     }
 }
 
-/// 200 with a JSON body, in the content type of the real service.
 pub fn ok<T: Serialize>(body: &T) -> Response {
     answer(StatusCode::OK, body)
 }
 
-/// An answer with a JSON body.
 pub fn answer<T: Serialize>(status: StatusCode, body: &T) -> Response {
     (status, Json(body)).into_response()
 }
@@ -291,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_read_and_faults_are_told_apart() {
+    fn malformed_bodies_and_wrong_types_are_distinguished() {
         let parse = |text: &str| parse_object::<Sample>(text.as_bytes());
         let empty = Sample { n: None, text: None };
         for text in ["", "  ", "{}", "{\"n\":null}", "{\"other\":[1]}"] {

@@ -1,4 +1,5 @@
-//! What faults do to an exchange: delay it, answer in its place, break its connection (spec §7).
+//! Carries out armed faults: they delay a request, answer in its place, or break its connection. Which faults a request
+//! meets is decided in `domain::faults`. See docs/faults.md.
 
 use std::future::Future;
 use std::io;
@@ -24,30 +25,31 @@ use crate::domain::{TokenId, WorkspaceId};
 use crate::service::Error;
 use crate::web::connection::drop_connection;
 
-/// The header with the numbers of the faults that fired in an exchange.
+/// The header with the numbers of the faults that fired.
 pub const FAULT: HeaderName = HeaderName::from_static("x-dapi-mock-fault");
 
-/// The log-in page, as research/api-identity-auth.md §4.3 has it (databrickslabs/dbx#85).
+/// The real service's log-in page, as clients meet it (databrickslabs/dbx#85). See
+/// docs/reference/errors.md#how-clients-read-errors.
 const LOGIN_PAGE: &str = "<!doctype html><html><head><meta charset=\"utf-8\"/>\
     <meta http-equiv=\"Content-Language\" content=\"en\"/><title>Databricks - Sign In</title>\
     <meta name=\"viewport\" content=\"width=960\"/></head><body class=\"light-mode\">\
     <div id=\"login-page\"></div></body></html>";
 
-/// How long the first half of a truncated body has to go out.
+/// How long the first half of a truncated body has to be sent.
 const TRUNCATED_AFTER: Duration = Duration::from_millis(10);
 
-/// The faults that fired at a request, in order; only the last one can decide about the answer.
+/// The faults that fired at a request, in order. Only the last one can replace the answer.
 #[derive(Clone, Debug, Default)]
 pub struct ArmedFaults(pub Vec<Fault>);
 
 impl ArmedFaults {
-    /// Lets a request meet the faults of its workspace.
+    /// Counts a request at the faults of its workspace, and takes those that fire.
     pub async fn at(app: &App, workspace: WorkspaceId, request: &faults::Request<'_>) -> Result<Self, Error> {
         let fired = app.service.match_faults(workspace, request).await?;
         for fault in &fired {
             let name = fault.rule.name.as_deref();
             let path = redaction::line(request.path);
-            tracing::info!(fault = fault.id, name, method = request.method, path, "a fault fires");
+            tracing::info!(fault = fault.id, name, method = request.method, path, "a fault fired");
         }
         Ok(Self(fired))
     }
@@ -60,13 +62,13 @@ impl ArmedFaults {
         self.0.iter().filter(move |fault| fault.rule.effect.kind == Some(kind))
     }
 
-    /// How long the handler, or its answer, is delayed.
+    /// How long the handler, or its answer, is to be delayed.
     pub fn delay(&self, when: When) -> Duration {
         let ms: u32 = self.at_time(when).map(|fault| fault.rule.delay_ms()).fold(0, u32::saturating_add);
         Duration::from_millis(ms.min(MAX_DELAY_MS).into())
     }
 
-    /// The answer in place of the handler's, or of the answer that it gave.
+    /// The answer that replaces the handler's.
     pub fn answer(&self, when: When) -> Option<Response> {
         let effect = &self.at_time(when).find(|fault| fault.rule.answers())?.rule.effect;
         match effect.kind {
@@ -84,7 +86,7 @@ impl ArmedFaults {
         }
     }
 
-    /// Revokes the presented token where a fault says so.
+    /// Revokes the presented token if a fault says so.
     pub async fn revoke(
         &self,
         app: &App,
@@ -101,14 +103,14 @@ impl ArmedFaults {
         }
     }
 
-    /// Slows down what the caller is about to configure.
+    /// Delays the effect of what the caller configures.
     pub fn slow_down(&self, caller: &mut Caller) {
         if let Some(fault) = self.of_kind(Kind::DelayPropagation).last() {
             caller.workspace.behaviour.propagation_delay_ms = fault.rule.effect.delay_ms.unwrap_or(0).into();
         }
     }
 
-    /// The answer as it leaves: late, replaced, or marked to be broken on its way.
+    /// The answer that is sent: late, replaced, or marked to be broken on its way.
     pub async fn end(&self, response: Response) -> Response {
         if self.0.is_empty() {
             return response;
@@ -133,7 +135,7 @@ impl ArmedFaults {
     }
 }
 
-/// What rules ask about a request.
+/// What the rules of faults look at.
 pub fn described<'a>(
     method: &'a str,
     path: &'a str,
@@ -169,7 +171,7 @@ pub async fn interrupted(mut response: Response, interruption: Interruption) -> 
     response
 }
 
-/// A body that is announced in full, and stops in its middle.
+/// A body whose full length is announced, and that stops or pauses in its middle.
 struct Halves {
     first: Option<Bytes>,
     rest: Option<Bytes>,
@@ -195,11 +197,11 @@ impl hyper::body::Body for Halves {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
         if this.rest.is_some() {
-            // While it waits, the first half goes out.
+            // Meanwhile the first half is sent.
             ready!(this.pause.as_mut().poll(context));
         }
         Poll::Ready(match this.rest.take() {
-            Some(_) if this.breaks => Some(Err(io::Error::other("a fault ends the body"))),
+            Some(_) if this.breaks => Some(Err(io::Error::other("a fault ended the body"))),
             rest => rest.map(|rest| Ok(Frame::data(rest))),
         })
     }

@@ -165,7 +165,7 @@ async fn check(
         }
     }
     // The in-flight guard is held until the request has its answer.
-    let Authorized { decision, inside, origin, incarnation, decoy_of, .. } = authorized;
+    let Authorized { decision, in_flight, origin, incarnation, decoy_of, .. } = authorized;
     let Decision { trace, outcome, workspace, now, owner, parties, .. } = decision;
     let presented = match &outcome {
         Ok(_) => presented.clone(),
@@ -201,7 +201,7 @@ async fn check(
         record_refusal(app, &verdict, denial).await?;
     }
     faults.revoke(app, When::After, workspace, presented).await?;
-    drop(inside);
+    drop(in_flight);
     let mut response = faults.end(response).await;
     Outcome::of_mut(&mut response).verdict = Some(Arc::new(verdict));
     Ok(response)

@@ -1,4 +1,4 @@
-//! For whoever waits for the server: orchestrators, test set-ups, `dapi-mock healthcheck`.
+//! Tells orchestrators, test set-ups and `dapi-mock healthcheck` whether the server is up.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,35 +9,32 @@ use super::App;
 use super::error::ApiError;
 use super::extract::ok;
 
-/// That all is well.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Health {
     status: &'static str,
 }
 
-const WELL: Health = Health { status: "ok" };
+const HEALTHY: Health = Health { status: "ok" };
 
-/// All is well, with what it is.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct HealthSummary {
     status: &'static str,
     name: &'static str,
     version: &'static str,
-    /// The only workspace.
+    /// The workspace, if the server has only one.
     workspace_id: Option<String>,
 }
 
-/// The process runs.
+/// Succeeds as long as the process runs.
 pub async fn live() -> Response {
-    ok(&WELL)
+    ok(&HEALTHY)
 }
 
-/// The database answers, is migrated and seeded; 503 until then.
+/// Succeeds once the database answers and is migrated and seeded; 503 until then.
 pub async fn ready(State(app): State<App>) -> Result<Response, ApiError> {
-    if app.service.is_ready().await { Ok(ok(&WELL)) } else { Err(ApiError::Unavailable) }
+    if app.service.is_ready().await { Ok(ok(&HEALTHY)) } else { Err(ApiError::Unavailable) }
 }
 
-/// A summary for people.
 pub async fn summary(State(app): State<App>) -> Result<Response, ApiError> {
     if !app.service.is_ready().await {
         return Err(ApiError::Unavailable);

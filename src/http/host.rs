@@ -9,30 +9,28 @@ use axum::http::header::HOST;
 use crate::domain::AccountId;
 use crate::web::connection::Connection;
 
-/// The first label of the names that the account's host answers to.
+/// The first label of the names of the account's host.
 const ACCOUNTS_LABEL: &str = "accounts";
 
-/// What the server's shared port says it is to clients that name no workspace.
+/// What the shared port says about itself to clients that name no workspace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum HostType {
-    /// A workspace's host.
     #[default]
     Workspace,
-    /// A host for the account and its workspaces, which a client signs in to by way of the account.
+    /// A host for the account and its workspaces, to which clients sign in through the account.
     Unified,
 }
 
-/// The host that a request was sent to.
+/// The host that a request was sent to, in the real service's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetHost {
     /// A workspace's, or the shared port.
     Workspace,
-    /// The account's; the account is known by its port, and is the default one where only the name says so.
+    /// The account's. The id is known from the account's own port; without it, the default account is meant.
     Account(Option<AccountId>),
 }
 
 impl TargetHost {
-    /// That of a request.
     pub(super) fn of(headers: &HeaderMap, connection: Connection) -> Self {
         if connection.account.is_some() {
             return Self::Account(connection.account);
@@ -41,7 +39,6 @@ impl TargetHost {
         if is_accounts_name(host) { Self::Account(None) } else { Self::Workspace }
     }
 
-    /// Whether it is the account's.
     pub const fn is_account(self) -> bool {
         matches!(self, Self::Account(_))
     }
@@ -59,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_label_names_the_accounts_host() {
+    fn the_first_label_tells_the_accounts_host() {
         for name in ["accounts", "accounts:3274", "accounts.localhost", "Accounts.Cloud.Example.com:80"] {
             assert!(is_accounts_name(name), "{name}");
         }

@@ -1,4 +1,5 @@
-//! The emulated Databricks API: parse, call the service, render. No rules, no SQL.
+//! The emulated Databricks API: parse, call the service, render. No rules, no SQL. Start with `routes`, the table; then
+//! follow a request: `exchange`, `guard`, a handler such as `tokens`, and `error` if it is refused.
 
 pub mod account;
 pub mod body;
@@ -39,28 +40,26 @@ pub use host::HostType;
 use crate::service::Service;
 use crate::web::access::SignInPolicy;
 
-/// What every handler gets.
+/// The state of every handler.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The use cases; each layer takes a copy for each request.
+    /// Shared, because each layer clones the state for each request.
     pub service: Arc<Service>,
-    /// Who may sign in as whom.
     pub sign_in: SignInPolicy,
-    /// What the shared port says it is.
     pub host_type: HostType,
 }
 
-/// The whole HTTP surface: every route behind its guard, and what answers elsewhere.
+/// Every route behind its guard, and the answer to unknown ones.
 pub fn router(app: App) -> Router {
     let guarded = |route| from_fn_with_state((app.clone(), route), guard::authorize);
-    let elsewhere = any(guard::not_found).layer(guarded(None));
+    let unrouted = any(guard::not_found).layer(guarded(None));
     let mut router = Router::new();
     for route in routes::ROUTES.iter() {
         router = router.route(route.path, route.handler.clone().layer(guarded(Some(route))));
     }
     router
-        .fallback(elsewhere.clone())
-        .method_not_allowed_fallback(elsewhere)
+        .fallback(unrouted.clone())
+        .method_not_allowed_fallback(unrouted)
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn_with_state(app.clone(), exchange::finish))
         .with_state(app)

@@ -1,4 +1,4 @@
-//! The emulated surface as an OpenAPI document, made from the route table.
+//! The OpenAPI document of the emulated API, made from the route table.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,12 @@ use super::routes::ROUTES;
 use crate::domain::authorize::Right;
 use crate::web::openapi::{self, Paths, in_path, names_in_path};
 
-/// The OpenAPI 3.1 document.
 pub fn document() -> Value {
     let mut generator = openapi::generator();
     let mut paths = Paths::default();
     let mut names = HashSet::new();
     for route in ROUTES.iter() {
-        // Some operations have two addresses; the names in a document differ.
+        // Some operations have two addresses, and names in a document are unique.
         let alias = if names.insert(route.operation) { "" } else { ".alias" };
         let operation = operation(route, &format!("{}{alias}", route.operation), &mut generator);
         paths.insert(route.path.to_owned(), &route.method, operation);
@@ -31,13 +30,13 @@ pub fn document() -> Value {
         } },
     });
     let description = "The part of the Databricks API that dapi-mock emulates. Bodies are read whatever their \
-        Content-Type is; unknown members and parameters are ignored. docs/compatibility.md tells how faithful each \
-        operation is. Faults that are armed on purpose may answer with any status.";
+        Content-Type; unknown members and parameters are ignored. docs/compatibility.md says how faithful each \
+        operation is. Armed faults may answer with any status.";
     openapi::document("dapi-mock: emulated API", description, &json!([{ "token": [] }]), &paths, &components)
 }
 
 fn operation(route: &Route, name: &str, generator: &mut SchemaGenerator) -> Value {
-    let described = names_in_path(route.path).map(|name| in_path(name, what_is(name)));
+    let described = names_in_path(route.path).map(|name| in_path(name, purpose_of(name)));
     let parameters: Vec<Value> = described.chain(route.parameters.iter().map(in_query)).collect();
     let mut operation = json!({
         "operationId": name,
@@ -85,18 +84,18 @@ fn form(members: &[Parameter]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-fn what_is(name: &str) -> &'static str {
+fn purpose_of(name: &str) -> &'static str {
     match name {
         "account_id" => "The account's UUID.",
-        "id" | "sp_id" | "principal_id" => "The principal's number, as SCIM gives it.",
+        "id" | "sp_id" | "principal_id" => "The principal's number, as in SCIM.",
         "workspace_id" => "The workspace's number.",
-        "token_id" => "The token's id, which is not its value.",
+        "token_id" => "The token's id (not its value).",
         "secret_id" => "The secret's id.",
         _ => "",
     }
 }
 
-/// The statuses of a route: its success, and the refusals that its kind of routes can come to.
+/// The statuses of a route: its success, and the refusals of its kind of routes.
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let redirect = json!({ "description": "Back to the client.", "headers": { "Location": {
@@ -132,7 +131,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     responses.into()
 }
 
-/// The envelopes of `error`, by name.
+/// The envelopes of refusals, by name.
 fn envelopes() -> Map<String, Value> {
     let text = json!({ "type": "string" });
     let envelopes = json!({
@@ -140,7 +139,7 @@ fn envelopes() -> Map<String, Value> {
             "type": "object", "required": ["error_code", "message"],
             "properties": {
                 "error_code": { "anyOf": [text, { "type": "integer" }],
-                    "description": "A name; a number where authentication refuses." },
+                    "description": "A name; a number if authentication failed." },
                 "message": text,
                 "details": { "type": "array", "items": { "type": "object" } },
             },

@@ -1,4 +1,4 @@
-//! `/api/2.0/permissions/authorization/tokens`: who may use tokens (spec §5).
+//! `/api/2.0/permissions/authorization/tokens`: who may use tokens. See docs/reference/governance.md#permissions.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -7,43 +7,38 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Body, Called, ok};
+use super::extract::{ApiCall, Body, ok};
 use crate::domain::Denial;
 use crate::domain::access::PermissionLevel;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::{ChangeMode, MAX_ENTRIES, RequestedEntry};
 
-/// `tokenManagement.getPermissions`
-pub async fn get(State(app): State<App>, called: Called) -> Result<Response, ApiError> {
-    Ok(render(&app.service.token_permissions(called.call()).await?))
+pub async fn get(State(app): State<App>, call: ApiCall) -> Result<Response, ApiError> {
+    Ok(render(&app.service.token_permissions(call.as_call()).await?))
 }
 
-/// The body of a change.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ChangeList {
     access_control_list: Option<Vec<RequestedEntry>>,
 }
 
-/// `tokenManagement.setPermissions`
-pub async fn put(State(app): State<App>, called: Called, Body(body): Body<ChangeList>) -> Result<Response, ApiError> {
-    change(&app, &called, body, ChangeMode::Replace).await
+pub async fn put(State(app): State<App>, call: ApiCall, Body(body): Body<ChangeList>) -> Result<Response, ApiError> {
+    change(&app, &call, body, ChangeMode::Replace).await
 }
 
-/// `tokenManagement.updatePermissions`
-pub async fn patch(State(app): State<App>, called: Called, Body(body): Body<ChangeList>) -> Result<Response, ApiError> {
-    change(&app, &called, body, ChangeMode::Merge).await
+pub async fn patch(State(app): State<App>, call: ApiCall, Body(body): Body<ChangeList>) -> Result<Response, ApiError> {
+    change(&app, &call, body, ChangeMode::Merge).await
 }
 
-async fn change(app: &App, called: &Called, body: ChangeList, mode: ChangeMode) -> Result<Response, ApiError> {
+async fn change(app: &App, call: &ApiCall, body: ChangeList, mode: ChangeMode) -> Result<Response, ApiError> {
     let requested = body.access_control_list.unwrap_or_default();
     if requested.len() > MAX_ENTRIES {
         let sentence = format!("access_control_list: at most {MAX_ENTRIES} entries are allowed.");
         return Err(Denial::parameter(sentence).into());
     }
-    Ok(render(&app.service.change_token_permissions(called.call(), &requested, mode).await?))
+    Ok(render(&app.service.change_token_permissions(call.as_call(), &requested, mode).await?))
 }
 
-/// What there is to grant.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct PermissionLevels {
     permission_levels: [PermissionLevelInfo; 2],
@@ -55,7 +50,6 @@ struct PermissionLevelInfo {
     description: &'static str,
 }
 
-/// `tokenManagement.getPermissionLevels`
 pub async fn levels() -> Response {
     let permission_levels = PermissionLevel::ALL.map(|level| PermissionLevelInfo {
         permission_level: level.as_str(),
@@ -67,7 +61,6 @@ pub async fn levels() -> Response {
     ok(&PermissionLevels { permission_levels })
 }
 
-/// Who may use tokens.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct TokenPermissions<'a> {
     object_id: &'static str,
@@ -103,7 +96,7 @@ impl HeldLevel {
 fn render(entries: &[(Principal, PermissionLevel)]) -> Response {
     let mut list: Vec<AccessControlEntry<'_>> =
         entries.iter().map(|(principal, level)| entry(principal, *level)).collect();
-    // Not in the store: nobody can take it from them.
+    // Not in the store, because nobody can take it from the admins.
     list.push(AccessControlEntry {
         group_name: Some("admins"),
         all_permissions: vec![HeldLevel::direct(PermissionLevel::CanManage)],

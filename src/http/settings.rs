@@ -1,4 +1,5 @@
-//! The setting `restrict_workspace_admins` and the rule sets of service principals (governance §2.8).
+//! The setting `restrict_workspace_admins` and the rule sets of service principals. See
+//! docs/reference/governance.md#restricted-admins and docs/reference/governance.md#rule-sets.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -7,21 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Arguments, Body, Called, ok};
+use super::extract::{ApiCall, Arguments, Body, ok};
 use crate::domain::Denial;
 use crate::domain::rule_sets::GrantRule;
 use crate::service::{AdminRestriction, AdminRestrictionChange};
 
-/// `restrictWorkspaceAdmins.get`
-pub async fn get(State(app): State<App>, called: Called) -> Result<Response, ApiError> {
-    Ok(ok(&setting(&app.service.admin_restriction(called.call()).await?)))
+pub async fn get(State(app): State<App>, call: ApiCall) -> Result<Response, ApiError> {
+    Ok(ok(&setting(&app.service.admin_restriction(call.as_call()).await?)))
 }
 
-/// The body of the update.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct UpdateSetting {
     setting: Option<NewSetting>,
-    /// Which members change, such as `restrict_workspace_admins.status`; all of them when absent.
+    /// The members to change, such as `restrict_workspace_admins.status`; defaults to all of them.
     field_mask: Option<String>,
 }
 
@@ -37,15 +36,13 @@ struct NewStatus {
     disable_gov_tag_creation: Option<bool>,
 }
 
-/// The fields of the setting.
 const STATUS: &str = "restrict_workspace_admins.status";
 const GOV_TAGS: &str = "restrict_workspace_admins.disable_gov_tag_creation";
 const WHOLE: [&str; 2] = ["restrict_workspace_admins", "*"];
 
-/// `restrictWorkspaceAdmins.update`
 pub async fn update(
     State(app): State<App>,
-    called: Called,
+    call: ApiCall,
     Body(body): Body<UpdateSetting>,
 ) -> Result<Response, ApiError> {
     let setting_body = body.setting.ok_or_else(|| Denial::parameter("setting is required."))?;
@@ -61,28 +58,27 @@ pub async fn update(
     if changes(STATUS) && status.is_none() {
         return Err(Denial::parameter("setting.restrict_workspace_admins.status is required.").into());
     }
-    // Clients leave false out.
+    // Clients omit false.
     let disable_gov_tag_creation = changes(GOV_TAGS).then(|| value.disable_gov_tag_creation.unwrap_or(false));
     let change = AdminRestrictionChange { status, disable_gov_tag_creation };
     let etag = setting_body.etag.as_deref();
-    Ok(ok(&setting(&app.service.change_admin_restriction(called.call(), &change, etag).await?)))
+    Ok(ok(&setting(&app.service.change_admin_restriction(call.as_call(), &change, etag).await?)))
 }
 
-/// `restrictWorkspaceAdmins.delete`: back to the default.
-pub async fn delete(State(app): State<App>, called: Called, arguments: Arguments) -> Result<Response, ApiError> {
+/// Resets the setting to its default.
+pub async fn delete(State(app): State<App>, call: ApiCall, arguments: Arguments) -> Result<Response, ApiError> {
     let etag = arguments.text("etag")?;
     let new =
-        app.service.change_admin_restriction(called.call(), &AdminRestrictionChange::reset(), etag.as_deref()).await?;
+        app.service.change_admin_restriction(call.as_call(), &AdminRestrictionChange::reset(), etag.as_deref()).await?;
     Ok(ok(&Etag { etag: &new.etag }))
 }
 
-/// The version of what was deleted.
+/// The version of the setting after it was reset.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Etag<'a> {
     etag: &'a str,
 }
 
-/// The setting with its version.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct VersionedSetting<'a> {
     setting_name: &'static str,
@@ -93,7 +89,7 @@ pub(super) struct VersionedSetting<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Status<'a> {
     status: &'a str,
-    /// Absent while it is false, as protocol buffers leave out what is the default \[inferred\].
+    /// Absent while it is false, because protocol buffers omit defaults \[inferred\].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     disable_gov_tag_creation: bool,
 }
@@ -109,7 +105,6 @@ fn setting(stored: &AdminRestriction) -> VersionedSetting<'_> {
     }
 }
 
-/// A rule set with its version.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RuleSet<'a> {
     name: &'a str,
@@ -117,14 +112,12 @@ pub(super) struct RuleSet<'a> {
     grant_rules: &'a [GrantRule],
 }
 
-/// `accountAccessControlProxy.getRuleSet`
-pub async fn get_rule_set(State(app): State<App>, called: Called, arguments: Arguments) -> Result<Response, ApiError> {
+pub async fn get_rule_set(State(app): State<App>, call: ApiCall, arguments: Arguments) -> Result<Response, ApiError> {
     let name = arguments.text("name")?.ok_or_else(|| Denial::parameter("name is required."))?;
-    let (rules, etag) = app.service.rule_set(called.call(), &name).await?;
+    let (rules, etag) = app.service.rule_set(call.as_call(), &name).await?;
     Ok(ok(&RuleSet { name: &name, etag: &etag, grant_rules: &rules }))
 }
 
-/// The body of the rule sets' update.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct UpdateRuleSet {
     name: Option<String>,
@@ -137,15 +130,14 @@ struct NewRuleSet {
     grant_rules: Option<Vec<GrantRule>>,
 }
 
-/// `accountAccessControlProxy.updateRuleSet`
 pub async fn update_rule_set(
     State(app): State<App>,
-    called: Called,
+    call: ApiCall,
     Body(body): Body<UpdateRuleSet>,
 ) -> Result<Response, ApiError> {
     let name = body.name.ok_or_else(|| Denial::parameter("name is required."))?;
     let rule_set = body.rule_set.ok_or_else(|| Denial::parameter("rule_set is required."))?;
     let rules = rule_set.grant_rules.unwrap_or_default();
-    let etag = app.service.replace_rule_set(called.call(), &name, &rules, rule_set.etag.as_deref()).await?;
+    let etag = app.service.replace_rule_set(call.as_call(), &name, &rules, rule_set.etag.as_deref()).await?;
     Ok(ok(&RuleSet { name: &name, etag: &etag, grant_rules: &rules }))
 }

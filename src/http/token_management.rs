@@ -1,4 +1,5 @@
-//! `/api/2.0/token-management/*`: everybody's tokens, for workspace admins (spec §3).
+//! `/api/2.0/token-management/*`: all tokens of a workspace, for its admins. See
+//! docs/reference/tokens.md#token-management.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -8,12 +9,12 @@ use serde_json::json;
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Arguments, Body, Called, Segment, ok};
+use super::extract::{ApiCall, Arguments, Body, Segment, ok};
 use crate::domain::tokens::Token;
 use crate::domain::{Denial, TokenId};
 use crate::http::tokens::{CreateToken, CreatedToken, TokenInfo, UpdateToken};
 
-/// `TokenInfo`: what the owner sees, and who and where. Numbers are numbers.
+/// `TokenInfo`: what the owner sees, and who created the token, for whom and where.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ManagedTokenInfo<'a> {
     #[serde(flatten)]
@@ -22,7 +23,7 @@ pub(super) struct ManagedTokenInfo<'a> {
     created_by_username: &'a str,
     owner_id: i64,
     workspace_id: i64,
-    /// Midnight UTC; absent while it was never used \[inferred\].
+    /// Midnight UTC of the day of the last use; absent if there was none \[inferred\].
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used_day: Option<i64>,
 }
@@ -45,51 +46,45 @@ pub(super) struct ManagedTokenInfos<'a> {
     token_infos: Vec<ManagedTokenInfo<'a>>,
 }
 
-/// `tokenManagement.list`
-pub async fn list(State(app): State<App>, called: Called, arguments: Arguments) -> Result<Response, ApiError> {
+pub async fn list(State(app): State<App>, call: ApiCall, arguments: Arguments) -> Result<Response, ApiError> {
     let (created_by, username) = (arguments.id("created_by_id")?, arguments.text("created_by_username")?);
-    let tokens = app.service.managed_tokens(called.call(), created_by, username.as_deref()).await?;
+    let tokens = app.service.managed_tokens(call.as_call(), created_by, username.as_deref()).await?;
     Ok(ok(&ManagedTokenInfos { token_infos: tokens.iter().map(ManagedTokenInfo::from).collect() }))
 }
 
-/// A token, as one is asked for.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ManagedToken<'a> {
     token_info: ManagedTokenInfo<'a>,
 }
 
-/// `tokenManagement.get`
-pub async fn get(State(app): State<App>, called: Called, Segment(id): Segment) -> Result<Response, ApiError> {
-    let token = app.service.managed_token(called.call(), &TokenId::from_text(id)).await?;
+pub async fn get(State(app): State<App>, call: ApiCall, Segment(id): Segment) -> Result<Response, ApiError> {
+    let token = app.service.managed_token(call.as_call(), &TokenId::from_text(id)).await?;
     Ok(ok(&ManagedToken { token_info: ManagedTokenInfo::from(&token) }))
 }
 
-/// `tokenManagement.delete`
-pub async fn delete(State(app): State<App>, called: Called, Segment(id): Segment) -> Result<Response, ApiError> {
-    app.service.revoke_managed_token(called.call(), &TokenId::from_text(id)).await?;
+pub async fn delete(State(app): State<App>, call: ApiCall, Segment(id): Segment) -> Result<Response, ApiError> {
+    app.service.revoke_managed_token(call.as_call(), &TokenId::from_text(id)).await?;
     Ok(ok(&json!({})))
 }
 
-/// `tokenManagement.updateTokenManagement`
 pub async fn update(
     State(app): State<App>,
-    called: Called,
+    call: ApiCall,
     Segment(id): Segment,
     Body(body): Body<UpdateToken>,
 ) -> Result<Response, ApiError> {
     let id = TokenId::from_text(id);
-    let token = app.service.update_managed_token(called.call(), &id, body.try_into()?).await?;
+    let token = app.service.update_managed_token(call.as_call(), &id, body.try_into()?).await?;
     Ok(ok(&ManagedTokenInfo::from(&token)))
 }
 
-/// `tokenManagement.createOboToken`
 pub async fn create_on_behalf_of(
     State(app): State<App>,
-    called: Called,
+    call: ApiCall,
     Body(mut body): Body<CreateToken>,
 ) -> Result<Response, ApiError> {
     let application = body.application_id.take().filter(|id| !id.is_empty());
     let application = application.ok_or_else(|| Denial::parameter("application_id is required."))?;
-    let (value, token) = app.service.create_on_behalf_of(called.call(), &application, &body.into()).await?;
+    let (value, token) = app.service.create_on_behalf_of(call.as_call(), &application, &body.into()).await?;
     Ok(ok(&CreatedToken { token_value: value.reveal(), token_info: ManagedTokenInfo::from(&token) }))
 }

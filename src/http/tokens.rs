@@ -1,4 +1,4 @@
-//! `/api/2.0/token/*`: a principal's own tokens (spec §3).
+//! `/api/2.0/token/*`: a principal's own tokens. See docs/reference/tokens.md#token-routes.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -10,10 +10,10 @@ use crate::domain::tokens::{Token, TokenRequest, TokenUpdate};
 use crate::domain::{Denial, TokenId};
 use crate::http::App;
 use crate::http::error::ApiError;
-use crate::http::extract::{Body, Called, Segment, ok, parse_object};
+use crate::http::extract::{ApiCall, Body, Segment, ok, parse_object};
 
-/// `PublicTokenInfo`. `comment` is always there, for clients that need the key (governance §2.3);
-/// an absent expiry is -1.
+/// `PublicTokenInfo`. `comment` is always there, because some clients require the member; an absent expiry is -1.
+/// See docs/reference/tokens.md#token-fields.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenInfo<'a> {
     token_id: &'a str,
@@ -45,10 +45,10 @@ impl<'a> From<&'a Token> for TokenInfo<'a> {
     }
 }
 
-/// The body of both creations.
+/// The body of `tokens.create` and `tokenManagement.createOboToken`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateToken {
-    /// On whose behalf; read by token management only.
+    /// The service principal that is to own the token; only token management reads it.
     pub(super) application_id: Option<String>,
     lifetime_seconds: Option<i64>,
     comment: Option<String>,
@@ -67,15 +67,12 @@ impl From<CreateToken> for TokenRequest {
     }
 }
 
-/// What the body of a creation asks for.
-///
-/// # Errors
-/// As the creation itself.
+/// Reads the body of a creation again, for the journal.
 pub fn token_request(body: &[u8]) -> Result<TokenRequest, Denial> {
     parse_object::<CreateToken>(body).map(TokenRequest::from)
 }
 
-/// A new token, and for the only time its value.
+/// A new token with its value, which no other answer shows.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Created{I}")]
 pub(super) struct CreatedToken<'a, I> {
@@ -83,13 +80,12 @@ pub(super) struct CreatedToken<'a, I> {
     pub(super) token_info: I,
 }
 
-/// `tokens.create`
 pub async fn create(
     State(app): State<App>,
-    called: Called,
+    call: ApiCall,
     Body(body): Body<CreateToken>,
 ) -> Result<Response, ApiError> {
-    let (value, token) = app.service.create_token(called.call(), &body.into()).await?;
+    let (value, token) = app.service.create_token(call.as_call(), &body.into()).await?;
     Ok(ok(&CreatedToken { token_value: value.reveal(), token_info: TokenInfo::from(&token) }))
 }
 
@@ -98,30 +94,27 @@ pub(super) struct TokenInfos<'a> {
     token_infos: Vec<TokenInfo<'a>>,
 }
 
-/// `tokens.list`
-pub async fn list(State(app): State<App>, called: Called) -> Result<Response, ApiError> {
-    let tokens = app.service.own_tokens(called.call()).await?;
+pub async fn list(State(app): State<App>, call: ApiCall) -> Result<Response, ApiError> {
+    let tokens = app.service.own_tokens(call.as_call()).await?;
     Ok(ok(&TokenInfos { token_infos: tokens.iter().map(TokenInfo::from).collect() }))
 }
 
-/// The body of `token/delete`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct DeleteToken {
     token_id: Option<String>,
 }
 
-/// `tokens.delete`
 pub async fn delete(
     State(app): State<App>,
-    called: Called,
+    call: ApiCall,
     Body(body): Body<DeleteToken>,
 ) -> Result<Response, ApiError> {
     let id = body.token_id.filter(|id| !id.is_empty()).ok_or_else(|| Denial::parameter("token_id is required."))?;
-    app.service.revoke_own_token(called.call(), &TokenId::from_text(id)).await?;
+    app.service.revoke_own_token(call.as_call(), &TokenId::from_text(id)).await?;
     Ok(ok(&json!({})))
 }
 
-/// The body of the update endpoints.
+/// The body of both update endpoints.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct UpdateToken {
     token: Option<UpdatedToken>,
@@ -143,13 +136,12 @@ impl TryFrom<UpdateToken> for TokenUpdate {
     }
 }
 
-/// `tokens.update`
 pub async fn update(
     State(app): State<App>,
-    called: Called,
+    call: ApiCall,
     Segment(id): Segment,
     Body(body): Body<UpdateToken>,
 ) -> Result<Response, ApiError> {
-    app.service.update_own_token(called.call(), &TokenId::from_text(id), body.try_into()?).await?;
+    app.service.update_own_token(call.as_call(), &TokenId::from_text(id), body.try_into()?).await?;
     Ok(ok(&json!({})))
 }

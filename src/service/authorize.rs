@@ -1,4 +1,6 @@
-//! From a presented credential to a caller.
+//! Takes a request from its credential to a caller: loads the facts, lets `domain::authorize` run the ordered checks,
+//! and records the use of the token. Refused attempts are recorded in the audit log. Start reading at
+//! [`Service::authorize`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,45 +17,40 @@ use crate::domain::{TokenId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::store::{Lock, PresentedOwner, PresentedToken, Reader, StoreError, TokenUse};
 
-/// A decision, and what goes on with the request.
+/// A decision, and what the rest of the request requires.
 #[derive(Debug)]
 pub struct Authorized {
-    /// The decision.
     pub decision: Decision,
-    /// Keeps the workspace from being exchanged until the request has its answer.
-    pub inside: Option<InFlightGuard>,
-    /// Where the request came from; its id is drawn from the workspace's seed, if it has one.
+    /// Keeps the workspace from being replaced until the request has its answer.
+    pub in_flight: Option<InFlightGuard>,
+    /// Where the request came from, under an id that is drawn from the workspace's seed if it has one.
     pub origin: Arc<Origin>,
-    /// The workspace whose faults the request meets, if it has any.
+    /// The workspace that answers, if it has armed faults.
     pub faults_of: Option<WorkspaceId>,
-    /// Which one the workspace was that answers, of all that had its id; 0 where none is known.
+    /// The incarnation of the workspace that answers; 0 if none is known.
     pub incarnation: i64,
     /// The workspace in which the credential is a decoy.
     pub decoy_of: Option<WorkspaceId>,
 }
 
-/// A refusal, as the audit log tells of it.
+/// A refusal, as the audit log records it.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused<'a> {
-    /// Who was refused, where that is known.
+    /// The caller, if it is known.
     pub actor: Option<&'a str>,
-    /// Where the request came from.
     pub origin: &'a Origin,
-    /// The answer's status.
     pub status: u16,
-    /// The answer's text.
     pub message: &'a str,
-    /// Whether it is the account's rather than the workspace's.
+    /// Whether the audit entry belongs to the account and not to the workspace.
     pub account_level: bool,
 }
 
-/// How long a request waits to record the use of its token. Longer than the batches of long work take; what takes the
-/// one writer of SQLite for longer keeps nobody from reading.
+/// How long a request waits to record the use of its token: longer than one batch of long work takes. Work that holds
+/// SQLite's only writer for longer must not keep requests from reading.
 const USE_PATIENCE: Duration = Duration::from_secs(1);
-/// Most uses that are kept to be recorded later; more are not recorded.
+/// Most uses that wait to be recorded; further ones are not recorded.
 const MOST_LATE_USES: usize = 10_000;
 
-/// A use that is still to be recorded.
 #[derive(Debug)]
 struct LateUse {
     caller: Caller,
@@ -61,7 +58,7 @@ struct LateUse {
     origin: Origin,
 }
 
-/// Uses that are still to be recorded: of each token the last one.
+/// Uses that are still to be recorded: the last one of each token.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LateUses(Arc<Mutex<HashMap<LateKey, Arc<LateUse>>>>);
 
@@ -86,7 +83,7 @@ impl LateUses {
         self.lock().iter().map(|(key, late)| (key.clone(), late.clone())).collect()
     }
 
-    /// Forgets a use, unless a later one of the same token has come since.
+    /// Forgets a use, unless the token has been used again since.
     fn remove(&self, key: &LateKey, recorded: &Arc<LateUse>) {
         let mut uses = self.lock();
         if uses.get(key).is_some_and(|late| Arc::ptr_eq(late, recorded)) {
@@ -96,8 +93,8 @@ impl LateUses {
 }
 
 impl Service {
-    /// Runs the ordered checks of spec §4. When they all pass it records the use and the log-in, for
-    /// one token once a second at most.
+    /// Runs the ordered checks. If all pass, records the use and the log-in, at most once a second for one token. See
+    /// docs/decisions/0004-checks-in-a-fixed-order.md.
     ///
     /// # Errors
     /// [`Error::Store`]; a refusal is a decision, not an error.
@@ -111,16 +108,17 @@ impl Service {
         loop {
             let seen = self.in_flight.replacements();
             let facts = self.facts(presented, named, demand).await?;
-            let inside = match &facts.workspace {
+            let in_flight = match &facts.workspace {
                 Some(workspace) => match self.in_flight.enter(workspace.id, seen).await {
-                    Some(inside) => Some(inside),
+                    Some(guard) => Some(guard),
                     None => continue,
                 },
                 None => None,
             };
-            let origin = origin_in(&facts, inside.as_ref(), origin);
-            let faults_of = facts.workspace.as_ref().filter(|place| place.has_faults).map(|place| place.id);
-            let incarnation = facts.workspace.as_ref().map_or(0, |place| place.incarnation);
+            let origin = origin_in(&facts, in_flight.as_ref(), origin);
+            let faults_of =
+                facts.workspace.as_ref().filter(|workspace| workspace.has_faults).map(|workspace| workspace.id);
+            let incarnation = facts.workspace.as_ref().map_or(0, |workspace| workspace.incarnation);
             let decoy_of = match facts.found {
                 CredentialRecord::Decoy(id) => Some(id),
                 _ => None,
@@ -129,11 +127,11 @@ impl Service {
             unless_unwritable(self.persist_time_of_end(&facts, system).await)?;
             let decision = authorize::authorize(presented, named, demand, facts, system);
             match self.record_login(&decision, &origin).await {
-                // Through another process, where this one does not hold requests back.
+                // By another process, which does not hold back the requests of this one.
                 Err(StoreError::Replaced) => {}
                 recorded => {
                     unless_unwritable(recorded)?;
-                    return Ok(Authorized { decision, inside, origin, faults_of, incarnation, decoy_of });
+                    return Ok(Authorized { decision, in_flight, origin, faults_of, incarnation, decoy_of });
                 }
             }
         }
@@ -142,7 +140,7 @@ impl Service {
     async fn record_login(&self, decision: &Decision, origin: &Origin) -> Result<(), StoreError> {
         let (Ok(caller), Some(used)) = (&decision.outcome, &decision.used) else { return Ok(()) };
         let recorded = self.record_use(caller, used, origin);
-        // On PostgreSQL another process may exchange the workspace meanwhile, which only the transaction finds out.
+        // On PostgreSQL another process may replace the workspace meanwhile, which only the transaction notices.
         if self.may_have_replicas() {
             return recorded.await;
         }
@@ -162,7 +160,7 @@ impl Service {
         writer.commit().await
     }
 
-    /// Records the uses that long work kept from being recorded when they happened.
+    /// Records the uses that could not be recorded when they happened, because of long work.
     pub async fn record_late_uses(&self) -> Result<(), Error> {
         for (key, late) in self.late_uses.all() {
             let LateUse { caller, used, origin } = &*late;
@@ -170,7 +168,7 @@ impl Service {
                 Some(now) if now.incarnation == caller.workspace.incarnation => {
                     self.record_use(caller, used, origin).await?;
                 }
-                // Its workspace was put back or removed since.
+                // The workspace was replaced or deleted since.
                 _ => {}
             }
             self.late_uses.remove(&key, &late);
@@ -178,8 +176,8 @@ impl Service {
         Ok(())
     }
 
-    /// Tells the audit log of what was refused: a failed authentication, or the action that it was to be.
-    /// A refusal stays one where the disk is full.
+    /// Records in the audit log what was refused: a failed authentication, or the action. A full disk does not turn the
+    /// refusal into another answer.
     pub async fn record_refusals(
         &self,
         workspace: WorkspaceId,
@@ -258,7 +256,7 @@ impl Service {
             }
             Pick::Elsewhere(own) => Facts { token_belongs_to: Some(own), ..nothing },
             Pick::Unknown => match reader.find_decoy(id).await? {
-                // It picks its workspace as a token does.
+                // A decoy picks its workspace as a token does.
                 Some(own) => {
                     let named_other = matches!(named, NamedWorkspace::Id(id) if *id != own);
                     let at_own = NamedWorkspace::Id(own);
@@ -276,35 +274,36 @@ impl Service {
     }
 }
 
-/// What only keeps a record of a request may fail while the disk is full: that keeps nobody from reading.
+/// A full disk must not keep requests from reading, so a record of a request may fail.
 fn unless_unwritable<E: Into<Error>>(recorded: Result<(), E>) -> Result<(), Error> {
     match recorded.map_err(Into::into) {
         Err(Error::Store(error @ StoreError::Unwritable(_))) => {
-            tracing::error!("a request goes on without its record: {error}");
+            tracing::error!("could not record token use; continuing: {error}");
             Ok(())
         }
         other => other,
     }
 }
 
-/// Where the request came from, under an id of its workspace's seed, if that has one.
-fn origin_in(facts: &Facts, inside: Option<&InFlightGuard>, origin: &Arc<Origin>) -> Arc<Origin> {
-    let (Some(Workspace { id, entropy_seed: Some(seed), .. }), Some(inside)) = (&facts.workspace, inside) else {
+/// Where the request came from, under an id that is drawn from its workspace's seed if it has one.
+fn origin_in(facts: &Facts, in_flight: Option<&InFlightGuard>, origin: &Arc<Origin>) -> Arc<Origin> {
+    let (Some(Workspace { id, entropy_seed: Some(seed), .. }), Some(in_flight)) = (&facts.workspace, in_flight) else {
         return origin.clone();
     };
-    let entropy: &dyn Entropy = &SeededEntropy::of(*seed, *id, "request", inside.number);
+    let entropy: &dyn Entropy = &SeededEntropy::of(*seed, *id, "request", in_flight.number);
     Arc::new(Origin { request_id: entropy.uuid().to_string(), ..Origin::clone(origin) })
 }
 
+/// Which workspace's token a value is.
 enum Pick {
     Token(Box<PresentedToken>),
-    /// The value is known, but not in the named workspace, or in several and none is named.
+    /// The value is known, but not in the named workspace, or in several while none is named.
     Elsewhere(WorkspaceId),
     Unknown,
 }
 
-/// Which of the workspaces that know the value answers: the named one; else the only one, or the
-/// default one (spec §2). `found` has the default workspace's token first.
+/// Of the workspaces that know the value, the named one answers; else the only one, or the default one. `found` has the
+/// default workspace's token first. See docs/decisions/0019-the-credential-picks-the-workspace.md.
 fn pick(found: Vec<PresentedToken>, named: &NamedWorkspace) -> Pick {
     let Some(first) = found.first() else { return Pick::Unknown };
     let (own, unambiguous) = (first.workspace.id, found.len() == 1 || first.workspace.is_default);
@@ -316,7 +315,7 @@ fn pick(found: Vec<PresentedToken>, named: &NamedWorkspace) -> Pick {
     chosen.map_or(Pick::Elsewhere(own), |presented| Pick::Token(Box::new(presented)))
 }
 
-/// The workspace that answers to a token which none knows.
+/// The workspace that answers to an unknown token.
 pub(super) async fn answering(reader: &mut Reader, named: &NamedWorkspace) -> Result<Option<Workspace>, StoreError> {
     match named {
         NamedWorkspace::Id(id) => reader.find_workspace(*id).await,

@@ -2,8 +2,9 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use dapi_mock::http::{HostType, SignInPolicy};
+use dapi_mock::http::HostType;
 use dapi_mock::service::ADMIN_CLIENT_ID;
+use dapi_mock::web::access::SignInPolicy;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -99,7 +100,7 @@ async fn one_host_for_the_account_and_its_workspaces_says_so(mut world: World) {
     world.router = dapi_mock::cli::surface_as(
         HostType::Unified,
         &world.service,
-        dapi_mock::control::Access::Open,
+        dapi_mock::web::access::Access::Open,
         SignInPolicy::Open(None),
         None,
     );

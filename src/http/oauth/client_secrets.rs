@@ -1,5 +1,5 @@
-//! OAuth secrets of service principals: the account's API and its proxy in the workspace, which has
-//! no account in its paths (research/api-identity-auth.md §3.7).
+//! OAuth secrets of service principals: the account's API and its proxy in the workspace, which has no account in its
+//! paths. See docs/reference/identity-and-oauth.md#oauth-secrets.
 
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri};
@@ -11,9 +11,9 @@ use crate::domain::oauth::Secret;
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::App;
 use crate::http::error::ApiError;
-use crate::http::extract::{Body, Called, Segments, ok};
+use crate::http::extract::{ApiCall, Body, Segments, ok};
 
-/// `SecretInfo`; with `secret` it is the answer to a creation.
+/// Only the answer to a creation has `secret`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct SecretInfo<'a> {
     id: &'a str,
@@ -24,7 +24,7 @@ pub(in crate::http) struct SecretInfo<'a> {
     create_time: String,
     update_time: String,
     expire_time: String,
-    /// Absent where it is for all APIs \[inferred\].
+    /// Absent if the secret is valid for all APIs \[inferred\].
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<&'a [String]>,
 }
@@ -44,9 +44,8 @@ impl<'a> SecretInfo<'a> {
     }
 }
 
-/// The variable segments of the paths.
 #[derive(Debug, Deserialize)]
-pub struct Target {
+pub struct PathSegments {
     #[serde(rename = "account_id")]
     account: Option<String>,
     #[serde(rename = "sp_id")]
@@ -55,7 +54,7 @@ pub struct Target {
     secret: Option<String>,
 }
 
-impl Target {
+impl PathSegments {
     fn account(&self) -> Result<Option<AccountId>, Denial> {
         let Some(text) = &self.account else { return Ok(None) };
         AccountId::parse(text).map(Some).ok_or_else(|| Denial::AccountNotFound(text.clone()))
@@ -67,27 +66,24 @@ impl Target {
     }
 }
 
-/// The body of a creation.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateSecret {
     lifetime: Option<String>,
     scopes: Option<Vec<String>>,
 }
 
-/// `servicePrincipalSecrets.create` and `servicePrincipalSecretsProxy.create`
 pub async fn create(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
     Body(body): Body<CreateSecret>,
 ) -> Result<Response, ApiError> {
-    let (account, principal) = (target.account()?, target.principal()?);
+    let (account, principal) = (segments.account()?, segments.principal()?);
     let (lifetime, scopes) = (body.lifetime.as_deref(), body.scopes.as_deref());
-    let created = app.service.create_secret(called.call(), account, principal, lifetime, scopes).await?;
+    let created = app.service.create_secret(call.as_call(), account, principal, lifetime, scopes).await?;
     Ok(ok(&SecretInfo::new(&created.secret, Some(created.value.reveal()))))
 }
 
-/// The query of a list.
 #[derive(Debug, Default, Deserialize)]
 struct Paging {
     page_size: Option<usize>,
@@ -101,32 +97,30 @@ pub(in crate::http) struct SecretList<'a> {
     next_page_token: Option<String>,
 }
 
-/// `servicePrincipalSecrets.list` and `servicePrincipalSecretsProxy.list`
 pub async fn list(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let (account, principal) = (target.account()?, target.principal()?);
+    let (account, principal) = (segments.account()?, segments.principal()?);
     let paging = Query::<Paging>::try_from_uri(&uri);
     let Query(Paging { page_size, page_token }) =
         paging.map_err(|_| Denial::parameter("page_size is a number and page_token a text."))?;
     let service = &app.service;
     let (secrets, next_page_token) =
-        service.list_secrets(called.call(), account, principal, page_size, page_token.as_deref()).await?;
+        service.list_secrets(call.as_call(), account, principal, page_size, page_token.as_deref()).await?;
     let infos = secrets.iter().map(|secret| SecretInfo::new(secret, None)).collect();
     Ok(ok(&SecretList { secrets: infos, next_page_token }))
 }
 
-/// `servicePrincipalSecrets.delete` and `servicePrincipalSecretsProxy.delete`
 pub async fn delete(
     State(app): State<App>,
-    called: Called,
-    Segments(target): Segments<Target>,
+    call: ApiCall,
+    Segments(segments): Segments<PathSegments>,
 ) -> Result<Response, ApiError> {
-    let (account, principal) = (target.account()?, target.principal()?);
-    let id = target.secret.as_deref().unwrap_or_default();
-    app.service.delete_secret(called.call(), account, principal, id).await?;
+    let (account, principal) = (segments.account()?, segments.principal()?);
+    let id = segments.secret.as_deref().unwrap_or_default();
+    app.service.delete_secret(call.as_call(), account, principal, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,4 +1,5 @@
-//! What clients ask before they authenticate (spec §2, research/api-identity-auth.md §2).
+//! The host metadata, which clients read before they authenticate, and the addresses in it. See
+//! docs/reference/identity-and-oauth.md#host-metadata.
 
 use std::convert::Infallible;
 
@@ -19,9 +20,8 @@ use crate::http::host::{HostType, TargetHost};
 use crate::service::issuer_of;
 use crate::web::connection::Connection;
 
-/// The host metadata. `oidc_endpoint` is always there, without which the Python SDK cannot do client
-/// credentials; `workspace_id` only while the host serves one workspace, or on a port that is one's own, and
-/// `account_id` with it, or on an account's host.
+/// `oidc_endpoint` is always there, because the Python SDK requires it for client credentials. `workspace_id` is there
+/// if the host serves one workspace or the port belongs to one, and `account_id` with it or on an account's host.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(in crate::http) struct HostMetadata {
     oidc_endpoint: String,
@@ -36,8 +36,7 @@ pub(in crate::http) struct HostMetadata {
 }
 
 impl HostMetadata {
-    /// That of the account's host, or of one for the account and its workspaces, whose access tokens are the
-    /// account's.
+    /// On the account's host, or one for the account and its workspaces: access tokens are the account's.
     fn of_account(base: &str, host_type: &'static str, home: &Workspace) -> Self {
         Self {
             oidc_endpoint: issuer_of(base, Some(home.account)),
@@ -50,8 +49,7 @@ impl HostMetadata {
     }
 }
 
-/// `GET /.well-known/databricks-config`: the first call of every current client; open, and never
-/// limited, delayed or faulted.
+/// The first call of every current client.
 pub async fn host_metadata(
     State(app): State<App>,
     BaseUrl(base): BaseUrl,
@@ -67,7 +65,7 @@ pub async fn host_metadata(
         let home = app.service.workspace_of_account(account).await?;
         return Ok(ok(&HostMetadata::of_account(&base, host_type, &home)));
     }
-    // Only the port of a workspace names one here; clients know of none yet.
+    // Only a workspace's own port names one here; clients do not know any yet.
     let named = match named {
         NamedWorkspace::Id(id) => app.service.find_workspace(*id).await?,
         NamedWorkspace::Unnamed | NamedWorkspace::Unusable(_) => app.service.only_workspace().await?,
@@ -82,12 +80,11 @@ pub async fn host_metadata(
     }))
 }
 
-/// The address by which this client reached the server: containers and hosts use different ones.
+/// The address by which this client reached the server. Containers and their host use different ones.
 #[derive(Debug)]
 pub struct BaseUrl(pub String);
 
 impl BaseUrl {
-    /// That of a request.
     pub fn of(parts: &Parts) -> Self {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3274");
         let scheme = if Connection::of(&parts.extensions).by_tls { "https" } else { "http" };
@@ -103,7 +100,7 @@ impl<S: Sync> FromRequestParts<S> for BaseUrl {
     }
 }
 
-/// The same host at another port.
+/// The same host with another port.
 pub fn at_port(host: &str, port: u16) -> String {
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
     let name = match rest.rsplit_once(':') {

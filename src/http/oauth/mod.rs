@@ -1,4 +1,4 @@
-//! OAuth as the workspace and the account speak it: discovery, the token endpoints, sign-in, client secrets.
+//! OAuth of workspaces and accounts: discovery, the token endpoints, sign-in, client secrets.
 
 pub mod authorize;
 pub mod client_secrets;

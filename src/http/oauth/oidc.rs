@@ -1,5 +1,5 @@
-//! `/oidc/*`: OAuth's discovery and token endpoint (research/api-identity-auth.md §3). Open, as clients
-//! come here to get a credential.
+//! `/oidc/*`: OAuth's discovery and token endpoint. They are open, because clients come here for a credential. See
+//! docs/reference/identity-and-oauth.md.
 
 use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::HeaderValue;
@@ -16,18 +16,16 @@ use crate::domain::sign_ins::{Issuer, OFFLINE_ACCESS, S256};
 use crate::http::App;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
-use crate::http::extract::{Called, Segments, ok};
+use crate::http::extract::{ApiCall, Segments, ok};
 use crate::http::host::TargetHost;
 use crate::http::oauth::discovery::BaseUrl;
 use crate::service::issuer_of;
 
-/// The authorization server that a path speaks of: the workspace's, or the account's where the path
-/// names one.
+/// The authorization server of a path: the account's if the path names one, else the workspace's.
 #[derive(Debug)]
 pub struct Server {
-    /// Which.
     pub issuer: Issuer,
-    /// Its issuer identifier, by the address that the client reached.
+    /// Its issuer identifier, under the address that the client used.
     pub url: String,
 }
 
@@ -57,7 +55,7 @@ impl FromRequestParts<App> for Server {
     }
 }
 
-/// RFC 8414's metadata with the real service's members. What it announces is what works here.
+/// The metadata of RFC 8414 with the real service's members. It announces only what is emulated.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct ServerMetadata {
     authorization_endpoint: String,
@@ -75,7 +73,6 @@ pub(in crate::http) struct ServerMetadata {
     claims_supported: [&'static str; 6],
 }
 
-/// `GET …/.well-known/oauth-authorization-server` and `openid-configuration`.
 pub async fn metadata(Server { url: issuer, .. }: Server) -> Response {
     ok(&ServerMetadata {
         authorization_endpoint: format!("{issuer}/v1/authorize"),
@@ -122,8 +119,7 @@ impl From<&VerifyingKey> for Jwk {
     }
 }
 
-/// `GET …/jwks.json`: the account's keys, or without one those of all, as their workspaces may share
-/// this address.
+/// The account's keys, or those of all accounts, whose workspaces may share this address.
 pub async fn jwks(State(app): State<App>, server: Server) -> Result<Response, ApiError> {
     let account = match server.issuer {
         Issuer::Account(account) => Some(account),
@@ -143,7 +139,6 @@ pub(in crate::http) struct Tokens<'a> {
     expires_in: i64,
 }
 
-/// `POST …/v1/token`
 pub async fn token(
     State(app): State<App>,
     server: Server,
@@ -163,7 +158,6 @@ pub async fn token(
     Ok(response)
 }
 
-/// Where a credential is good.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct Introspection {
     principal_context: PrincipalContext,
@@ -180,10 +174,9 @@ struct AuthenticationScope {
     workspace_id: i64,
 }
 
-/// `GET /api/2.0/tokens/introspect`: where the credential is good, as the CLI asks after
-/// `auth login` without a host.
-pub async fn introspect(caller: Called) -> Response {
-    let caller = caller.call().caller;
+/// Where the credential is valid. The CLI asks after `auth login` without a host.
+pub async fn introspect(call: ApiCall) -> Response {
+    let caller = call.as_call().caller;
     let authentication_scope =
         AuthenticationScope { account_id: caller.account().to_string(), workspace_id: caller.workspace.id.0 };
     ok(&Introspection { principal_context: PrincipalContext { authentication_scope } })

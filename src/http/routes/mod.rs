@@ -378,7 +378,7 @@ fn account() -> Vec<Route> {
         get("/api/2.0/accounts/{account_id}/workspaces/{workspace_id}/permissionassignments/permissions", "workspaceAssignment.get", account::permissions)
             .demands(ACCOUNT_ASSIGNMENTS).known(Inferred, ASSIGNMENTS).answers::<account::AssignablePermissions>(),
         put("/api/2.0/accounts/{account_id}/workspaces/{workspace_id}/permissionassignments/principals/{principal_id}", "workspaceAssignment.update", account::assign)
-            .demands(ACCOUNT_ASSIGNMENTS).known(Inferred, ASSIGNMENTS).body::<account::Requested>().answers::<account::AssignmentInfo>(),
+            .demands(ACCOUNT_ASSIGNMENTS).known(Inferred, ASSIGNMENTS).body::<account::NewAssignment>().answers::<account::AssignmentInfo>(),
         delete("/api/2.0/accounts/{account_id}/workspaces/{workspace_id}/permissionassignments/principals/{principal_id}", "workspaceAssignment.delete", account::unassign)
             .demands(ACCOUNT_ASSIGNMENTS).known(Inferred, ASSIGNMENTS),
     ]

@@ -1,6 +1,7 @@
 //! The rows of SCIM: three directories of three kinds of resources, with six routes each.
 
 use axum::http::Method;
+use schemars::JsonSchema;
 
 use super::{
     ACCOUNT_IDENTITIES, ACCOUNT_IDENTITIES_IN_WORKSPACE, CHANGE_IDENTITIES, LIST, PROJECTION, READ_IDENTITIES, SCIM,
@@ -10,12 +11,10 @@ use crate::domain::authorize::Demand;
 use crate::domain::identities::{Directory, PrincipalKind};
 use crate::http::route::Level::Partial;
 use crate::http::route::{Envelope, Route};
-use crate::http::scim::{
-    self,
-    schema::{
-        NewScimGroup, NewScimServicePrincipal, NewScimUser, ScimGroup, ScimGroups, ScimPatch, ScimServicePrincipal,
-        ScimServicePrincipals, ScimUser, ScimUsers,
-    },
+use crate::http::scim;
+use crate::http::scim::schema::{
+    NewScimGroup, NewScimServicePrincipal, NewScimUser, ScimGroup, ScimGroups, ScimPatch, ScimServicePrincipal,
+    ScimServicePrincipals, ScimUser, ScimUsers,
 };
 
 /// Where a kind of resource is, and what its operations are called.
@@ -27,10 +26,10 @@ struct Collection {
 }
 
 macro_rules! collection {
-    ($path:literal, $name:literal) => {
+    ($root:literal, $collection:literal, $name:literal) => {
         Collection {
-            path: $path,
-            item: concat!($path, "/{id}"),
+            path: concat!($root, $collection),
+            item: concat!($root, $collection, "/{id}"),
             operations: [
                 concat!($name, ".list"),
                 concat!($name, ".create"),
@@ -43,6 +42,16 @@ macro_rules! collection {
     };
 }
 
+/// The 18 routes of a directory below `$root`.
+macro_rules! directory {
+    ($api:expr, $root:literal, $users:literal, $groups:literal, $service_principals:literal) => {{
+        let mut rows = $api.users(collection!($root, "/Users", $users));
+        rows.extend($api.groups(collection!($root, "/Groups", $groups)));
+        rows.extend($api.service_principals(collection!($root, "/ServicePrincipals", $service_principals)));
+        rows
+    }};
+}
+
 #[derive(Clone, Copy)]
 struct Api {
     directory: Directory,
@@ -52,57 +61,36 @@ struct Api {
 }
 
 impl Api {
-    fn users(self, at: Collection) -> [Route; 6] {
-        let [list, create, get, replace, patch, delete] = self.rows(PrincipalKind::User, at);
-        [
-            list.answers::<ScimUsers>(),
-            create.body::<NewScimUser>().creates::<ScimUser>().audited("accounts", "add"),
-            get.answers::<ScimUser>(),
-            replace.body::<NewScimUser>().answers::<ScimUser>(),
-            patch.answers::<ScimUser>(),
-            delete.audited("accounts", "delete"),
-        ]
+    fn users(self, at: Collection) -> Vec<Route> {
+        self.rows::<ScimUsers, ScimUser, NewScimUser>(PrincipalKind::User, at, ["add", "delete"])
     }
 
-    fn groups(self, at: Collection) -> [Route; 6] {
-        let [list, create, get, replace, patch, delete] = self.rows(PrincipalKind::Group, at);
-        [
-            list.answers::<ScimGroups>(),
-            create.body::<NewScimGroup>().creates::<ScimGroup>().audited("accounts", "createGroup"),
-            get.answers::<ScimGroup>(),
-            replace.body::<NewScimGroup>().answers::<ScimGroup>(),
-            patch.answers::<ScimGroup>(),
-            delete.audited("accounts", "removeGroup"),
-        ]
+    fn groups(self, at: Collection) -> Vec<Route> {
+        self.rows::<ScimGroups, ScimGroup, NewScimGroup>(PrincipalKind::Group, at, ["createGroup", "removeGroup"])
     }
 
-    fn service_principals(self, at: Collection) -> [Route; 6] {
-        let [list, create, get, replace, patch, delete] = self.rows(PrincipalKind::ServicePrincipal, at);
-        [
-            list.answers::<ScimServicePrincipals>(),
-            create.body::<NewScimServicePrincipal>().creates::<ScimServicePrincipal>().audited("accounts", "add"),
-            get.answers::<ScimServicePrincipal>(),
-            replace.body::<NewScimServicePrincipal>().answers::<ScimServicePrincipal>(),
-            patch.answers::<ScimServicePrincipal>(),
-            delete.audited("accounts", "delete"),
-        ]
+    fn service_principals(self, at: Collection) -> Vec<Route> {
+        let kind = PrincipalKind::ServicePrincipal;
+        self.rows::<ScimServicePrincipals, ScimServicePrincipal, NewScimServicePrincipal>(kind, at, ["add", "delete"])
     }
 
-    /// What the kinds of resources have in common.
-    fn rows(self, kind: PrincipalKind, at: Collection) -> [Route; 6] {
+    /// The routes of a page of resources, a resource, and a new one; the actions are those of a creation and a deletion.
+    #[rustfmt::skip] // One row a route.
+    fn rows<P: JsonSchema, R: JsonSchema, N: JsonSchema>(self, kind: PrincipalKind, at: Collection, actions: [&'static str; 2]) -> Vec<Route> {
         let Self { directory, read, change, evidence } = self;
         let [list, create, get, replace, patch, delete] = at.operations;
-        [
-            Route::new(Method::GET, at.path, list, scim::list(directory, kind)).demands(read).parameters(LIST),
-            Route::new(Method::POST, at.path, create, scim::create(directory, kind)).demands(change),
-            Route::new(Method::GET, at.item, get, scim::get(directory, kind)).demands(read).parameters(PROJECTION),
-            Route::new(Method::PUT, at.item, replace, scim::replace(directory, kind)).demands(change),
-            Route::new(Method::PATCH, at.item, patch, scim::patch(directory, kind)).demands(change).body::<ScimPatch>(),
+        let [creation, deletion] = actions;
+        let rows = [
+            Route::new(Method::GET, at.path, list, scim::list(directory, kind)).demands(read).parameters(LIST).answers::<P>(),
+            Route::new(Method::POST, at.path, create, scim::create(directory, kind))
+                .demands(change).body::<N>().creates::<R>().audited("accounts", creation),
+            Route::new(Method::GET, at.item, get, scim::get(directory, kind)).demands(read).parameters(PROJECTION).answers::<R>(),
+            Route::new(Method::PUT, at.item, replace, scim::replace(directory, kind)).demands(change).body::<N>().answers::<R>(),
+            Route::new(Method::PATCH, at.item, patch, scim::patch(directory, kind)).demands(change).body::<ScimPatch>().answers::<R>(),
             Route::new(Method::DELETE, at.item, delete, scim::delete(directory, kind))
-                .demands(change)
-                .answers_nothing(),
-        ]
-        .map(|route| route.envelope(Envelope::Scim).known(Partial, evidence))
+                .demands(change).answers_nothing().audited("accounts", deletion),
+        ];
+        rows.map(|route| route.envelope(Envelope::Scim).known(Partial, evidence)).into()
     }
 }
 
@@ -110,35 +98,16 @@ impl Api {
 pub(super) fn of_workspace() -> Vec<Route> {
     let (read, change) = (READ_IDENTITIES, CHANGE_IDENTITIES);
     let api = Api { directory: Directory::Workspace, read, change, evidence: SCIM };
-    [
-        api.users(collection!("/api/2.0/preview/scim/v2/Users", "users")),
-        api.groups(collection!("/api/2.0/preview/scim/v2/Groups", "groups")),
-        api.service_principals(collection!("/api/2.0/preview/scim/v2/ServicePrincipals", "servicePrincipals")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    directory!(api, "/api/2.0/preview/scim/v2", "users", "groups", "servicePrincipals")
 }
 
 /// The account's directory, by its own address and through a workspace's.
+#[rustfmt::skip] // One row a directory.
 pub(super) fn of_account() -> Vec<Route> {
-    let (directory, demand) = (Directory::Account, ACCOUNT_IDENTITIES);
-    let api = Api { directory, read: demand, change: demand, evidence: SCIM };
-    let demand = ACCOUNT_IDENTITIES_IN_WORKSPACE;
-    let through_workspace = Api { directory, read: demand, change: demand, evidence: SCIM_THROUGH_WORKSPACE };
-    [
-        api.users(collection!("/api/2.0/accounts/{account_id}/scim/v2/Users", "accountUsers")),
-        api.groups(collection!("/api/2.0/accounts/{account_id}/scim/v2/Groups", "accountGroups")),
-        api.service_principals(collection!(
-            "/api/2.0/accounts/{account_id}/scim/v2/ServicePrincipals",
-            "accountServicePrincipals"
-        )),
-        through_workspace.users(collection!("/api/2.0/account/scim/v2/Users", "accountUsers")),
-        through_workspace.groups(collection!("/api/2.0/account/scim/v2/Groups", "accountGroups")),
-        through_workspace
-            .service_principals(collection!("/api/2.0/account/scim/v2/ServicePrincipals", "accountServicePrincipals")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let (directory, own, through) = (Directory::Account, ACCOUNT_IDENTITIES, ACCOUNT_IDENTITIES_IN_WORKSPACE);
+    let api = Api { directory, read: own, change: own, evidence: SCIM };
+    let mut rows = directory!(api, "/api/2.0/accounts/{account_id}/scim/v2", "accountUsers", "accountGroups", "accountServicePrincipals");
+    let api = Api { directory, read: through, change: through, evidence: SCIM_THROUGH_WORKSPACE };
+    rows.extend(directory!(api, "/api/2.0/account/scim/v2", "accountUsers", "accountGroups", "accountServicePrincipals"));
+    rows
 }

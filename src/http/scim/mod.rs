@@ -1,5 +1,5 @@
-//! SCIM 2.0 as the workspace and the account speak it (research/api-identity-auth.md §7). One handler
-//! serves both, and the three kinds of resources.
+//! SCIM 2.0 of workspaces and accounts: one handler serves both directories and the three kinds of resources. See
+//! docs/reference/scim.md.
 
 pub mod query;
 mod resource;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{Body, Called, Segments, answer, ok};
+use super::extract::{ApiCall, Body, Segments, answer, ok};
 use crate::domain::Denial;
 use crate::domain::identities::{Directory, Entry, PrincipalKind};
 use crate::domain::scim::{Change, Page, Sight};
@@ -26,44 +26,42 @@ use resource::resource;
 
 const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
-/// `currentUser.me`. A service principal sees itself as a user whose `userName` is its application id.
-pub async fn me(State(app): State<App>, called: Called, projection: Projection) -> Result<Response, ApiError> {
-    let entry = app.service.me(called.call()).await?;
+/// A service principal sees itself as a user whose `userName` is its application id.
+pub async fn me(State(app): State<App>, call: ApiCall, projection: Projection) -> Result<Response, ApiError> {
+    let entry = app.service.me(call.as_call()).await?;
     Ok(ok(&projection.of(resource(PrincipalKind::User, &entry, Sight::Everything))))
 }
 
-/// The variable segments of the paths. The account is named in its own paths only, not where it is reached
-/// through a workspace.
+/// Only the account's own paths name it, not those through a workspace.
 #[derive(Debug, Deserialize)]
-struct Target {
+struct PathSegments {
     account_id: Option<String>,
     #[serde(default)]
     id: String,
 }
 
-impl Target {
+impl PathSegments {
     /// The principal's id, once the account in the path is the caller's own.
-    fn id(&self, called: &Called) -> Result<&str, Denial> {
+    fn id(&self, call: &ApiCall) -> Result<&str, Denial> {
         if let Some(account) = &self.account_id {
-            called.in_own_account(account)?;
+            call.in_own_account(account)?;
         }
         Ok(&self.id)
     }
 }
 
-/// `users.list` and its siblings.
 pub fn list(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     on_get(
         async move |State(app): State<App>,
-                    called: Called,
-                    Segments(target): Segments<Target>,
+                    call: ApiCall,
+                    Segments(segments): Segments<PathSegments>,
                     projection: Projection,
                     ListQuery(query): ListQuery| {
-            target.id(&called)?;
+            segments.id(&call)?;
             let shown = RelatedAttributes { groups: projection.shows("groups"), members: projection.shows("members") };
-            // Each resource becomes text at once, which takes a tenth of what it is made of.
+            // Each resource becomes text at once, which takes a tenth of the memory of its JSON values.
             let text = |entry: &Entry, sight| Value::from(projection.of(resource(kind, entry, sight))).to_string();
-            let page = app.service.identities(called.call(), directory, kind, &query, shown, text).await?;
+            let page = app.service.identities(call.as_call(), directory, kind, &query, shown, text).await?;
             Ok::<_, ApiError>(render(page))
         },
     )
@@ -78,73 +76,68 @@ fn render(page: Page<String>) -> Response {
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// `users.get` and its siblings.
 pub fn get(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     on_get(
         async move |State(app): State<App>,
-                    called: Called,
-                    Segments(target): Segments<Target>,
+                    call: ApiCall,
+                    Segments(segments): Segments<PathSegments>,
                     projection: Projection| {
-            let (entry, sight) = app.service.identity(called.call(), directory, kind, target.id(&called)?).await?;
+            let (entry, sight) = app.service.identity(call.as_call(), directory, kind, segments.id(&call)?).await?;
             Ok::<_, ApiError>(ok(&projection.of(resource(kind, &entry, sight))))
         },
     )
 }
 
-/// `users.create` and its siblings.
 pub fn create(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     post(
         async move |State(app): State<App>,
-                    called: Called,
-                    Segments(target): Segments<Target>,
+                    call: ApiCall,
+                    Segments(segments): Segments<PathSegments>,
                     Body(body): Body<Map<String, Value>>| {
-            target.id(&called)?;
-            let entry = app.service.create_identity(called.call(), directory, kind, &body).await?;
+            segments.id(&call)?;
+            let entry = app.service.create_identity(call.as_call(), directory, kind, &body).await?;
             Ok::<_, ApiError>(answer(StatusCode::CREATED, &resource(kind, &entry, Sight::Everything)))
         },
     )
 }
 
-/// `users.update` and its siblings.
 pub fn replace(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     put(
         async move |State(app): State<App>,
-                    called: Called,
-                    Segments(target): Segments<Target>,
+                    call: ApiCall,
+                    Segments(segments): Segments<PathSegments>,
                     Body(body): Body<Map<String, Value>>| {
-            change(&app, &called, directory, kind, target.id(&called)?, &Change::Replace(body)).await
+            change(&app, &call, directory, kind, segments.id(&call)?, &Change::Replace(body)).await
         },
     )
 }
 
-/// `users.patch` and its siblings.
 pub fn patch(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     on_patch(
         async move |State(app): State<App>,
-                    called: Called,
-                    Segments(target): Segments<Target>,
+                    call: ApiCall,
+                    Segments(segments): Segments<PathSegments>,
                     Body(body): Body<Map<String, Value>>| {
-            change(&app, &called, directory, kind, target.id(&called)?, &Change::patch(&body)?).await
+            change(&app, &call, directory, kind, segments.id(&call)?, &Change::patch(&body)?).await
         },
     )
 }
 
 async fn change(
     app: &App,
-    called: &Called,
+    call: &ApiCall,
     directory: Directory,
     kind: PrincipalKind,
     id: &str,
     change: &Change,
 ) -> Result<Response, ApiError> {
-    let entry = app.service.change_identity(called.call(), directory, kind, id, change).await?;
+    let entry = app.service.change_identity(call.as_call(), directory, kind, id, change).await?;
     Ok(ok(&resource(kind, &entry, Sight::Everything)))
 }
 
-/// `users.delete` and its siblings.
 pub fn delete(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
-    on_delete(async move |State(app): State<App>, called: Called, Segments(target): Segments<Target>| {
-        app.service.delete_identity(called.call(), directory, kind, target.id(&called)?).await?;
+    on_delete(async move |State(app): State<App>, call: ApiCall, Segments(segments): Segments<PathSegments>| {
+        app.service.delete_identity(call.as_call(), directory, kind, segments.id(&call)?).await?;
         Ok::<_, ApiError>(StatusCode::NO_CONTENT.into_response())
     })
 }

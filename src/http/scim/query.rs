@@ -1,4 +1,4 @@
-//! The query parameters of SCIM (research/api-identity-auth.md §7.4).
+//! SCIM's query parameters. See docs/reference/scim.md#query-parameters.
 
 use axum::extract::{FromRequestParts, Query as UrlQuery};
 use axum::http::Uri;
@@ -9,8 +9,7 @@ use crate::domain::Denial;
 use crate::domain::scim::{Fault, Filter, Query, sort_attribute};
 use crate::http::error::ApiError;
 
-/// The parameters of a query. Python writes spaces as `+`, Terraform as `%20`; one that is there
-/// without a value counts as absent.
+/// Python writes spaces as `+`, Terraform as `%20`. A parameter without a value counts as absent.
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -34,17 +33,16 @@ impl Parameters {
     }
 }
 
-fn invalid(name: &str, wanted: &str) -> Denial {
-    Denial::Scim(Fault::InvalidValue, format!("{name}: expected {wanted}."))
+fn invalid(name: &str, expected: &str) -> Denial {
+    Denial::Scim(Fault::InvalidValue, format!("{name}: expected {expected}."))
 }
 
-/// The top-level attribute of a path, in lower case. More than was asked for does no harm.
+/// The top-level attribute of a path, in lower case. Answering more than requested does no harm.
 fn top_level(path: &str) -> String {
     let name = path.rsplit(':').next().unwrap_or(path);
     name.split('.').next().unwrap_or(name).to_lowercase()
 }
 
-/// What a list is asked for.
 #[derive(Clone, Debug)]
 pub struct ListQuery(pub Query);
 
@@ -70,11 +68,11 @@ fn list_query(parameters: &Parameters) -> Result<Query, Denial> {
     })
 }
 
-/// Which attributes of a resource the client wants.
+/// The attributes of a resource that the client requests.
 #[derive(Clone, Debug)]
 pub struct Projection {
-    wanted: Vec<String>,
-    unwanted: Vec<String>,
+    included: Vec<String>,
+    excluded: Vec<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Projection {
@@ -82,19 +80,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Projection {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let parameters = Parameters::of(&parts.uri);
-        Ok(Self { wanted: parameters.names("attributes"), unwanted: parameters.names("excludedAttributes") })
+        Ok(Self { included: parameters.names("attributes"), excluded: parameters.names("excludedAttributes") })
     }
 }
 
 impl Projection {
-    /// Whether an attribute, by its lower-case name, is in the wanted part.
+    /// The name is in lower case.
     pub fn shows(&self, name: &str) -> bool {
         let is_in = |names: &[String]| names.iter().any(|known| known == name);
-        (self.wanted.is_empty() || is_in(&self.wanted)) && !is_in(&self.unwanted)
+        (self.included.is_empty() || is_in(&self.included)) && !is_in(&self.excluded)
     }
 
-    /// The wanted part of a resource. Terraform reads a service principal's `applicationId` from
-    /// answers for which it did not ask for it.
+    /// The requested part of a resource. Terraform reads a service principal's `applicationId` even if it did not
+    /// request it.
     pub fn of(&self, mut resource: Map<String, Value>) -> Map<String, Value> {
         resource.retain(|key, _| {
             let name = key.to_lowercase();
@@ -116,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_read_as_the_clients_write_them() {
+    fn parameters_are_read_as_clients_write_them() {
         for query in [
             "filter=userName+eq+%22me%40x%22&startIndex=2&count=10000",
             "count=10000&filter=userName%20eq%20me@x&startIndex=2",
@@ -135,11 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn a_projection_keeps_what_clients_rely_on() {
+    fn a_projection_keeps_the_attributes_that_clients_rely_on() {
         let projected = |query: &str| {
             let parameters = parameters(query);
-            let projection =
-                Projection { wanted: parameters.names("attributes"), unwanted: parameters.names("excludedAttributes") };
+            let projection = Projection {
+                included: parameters.names("attributes"),
+                excluded: parameters.names("excludedAttributes"),
+            };
             let resource =
                 json!({"schemas": [], "id": "1", "applicationId": "a", "displayName": "d", "name": {}, "roles": []});
             let Value::Object(resource) = resource else { unreachable!() };

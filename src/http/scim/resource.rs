@@ -1,4 +1,4 @@
-//! How principals look in SCIM (research/api-identity-auth.md §7.3).
+//! Principals as SCIM resources. See docs/reference/scim.md#resources.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ const USER_SCHEMAS: &[&str] =
 const SERVICE_PRINCIPAL_SCHEMAS: &[&str] = &["urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal"];
 const GROUP_SCHEMAS: &[&str] = &["urn:ietf:params:scim:schemas:core:2.0:Group"];
 
-/// A principal as a resource of a kind, as far as the caller sees it.
+/// Renders the attributes that the caller may see.
 pub(super) fn resource(kind: PrincipalKind, entry: &Entry, sight: Sight) -> Map<String, Value> {
     let Entry { principal, assignment, groups, members } = entry;
     let values = |names: &[String]| names.iter().map(|name| json!({ "value": name })).collect::<Value>();
@@ -66,7 +66,7 @@ fn membership(membership: &ParentGroup) -> Value {
     json!({ "display": membership.name, "value": membership.group.to_string(), "type": kind, "$ref": reference })
 }
 
-/// Terraform tells the kinds of members apart by the beginning of `$ref`.
+/// Terraform recognizes the kind of a member by the beginning of `$ref`.
 fn member(member: &Member) -> Value {
     let collection = match member.kind {
         PrincipalKind::User => "Users",

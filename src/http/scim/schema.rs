@@ -1,12 +1,12 @@
-//! SCIM's resources as JSON Schemas, by hand: they are maps, as the query's projection and what the caller
-//! may see take members out of them.
+//! JSON Schemas of SCIM's resources, written by hand: the resources are maps, because the query and the caller's rights
+//! decide which members they have.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-/// Gives types that stand for a schema of this name.
+/// Defines a type for each schema, with its name.
 macro_rules! schemas {
     ($($(#[$doc:meta])* $type:ident: $schema:expr;)*) => {
         $($(#[$doc])*
@@ -34,7 +34,7 @@ schemas! {
             "display": { "type": "string" } },
     });
 
-    /// A member of a group, or a group that one is in. `$ref` is a collection's name, a slash and an id.
+    /// A member of a group, or a group of a principal. `$ref` is a collection's name, a slash and an id.
     ScimReference: |_| json_schema!({
         "type": "object",
         "required": ["value"],
@@ -70,7 +70,7 @@ schemas! {
     /// A page of groups.
     ScimGroups: |generator| page::<ScimGroup>(generator);
 
-    /// A user as it is to be; what is unknown or null is ignored.
+    /// A new user. Unknown members and null are ignored.
     NewScimUser: |generator| json_schema!({
         "type": "object",
         "properties": {
@@ -82,7 +82,7 @@ schemas! {
         },
     });
 
-    /// A service principal as it is to be; what is unknown or null is ignored.
+    /// A new service principal. Unknown members and null are ignored.
     NewScimServicePrincipal: |generator| json_schema!({
         "type": "object",
         "properties": {
@@ -92,7 +92,7 @@ schemas! {
         },
     });
 
-    /// A group as it is to be; what is unknown or null is ignored.
+    /// A new group. Unknown members and null are ignored.
     NewScimGroup: |generator| json_schema!({
         "type": "object",
         "properties": {
@@ -102,7 +102,7 @@ schemas! {
         },
     });
 
-    /// Changes of a resource (RFC 7644, section 3.5.2).
+    /// Changes to a resource (RFC 7644, section 3.5.2).
     ScimPatch: |_| json_schema!({
         "type": "object",
         "properties": {
@@ -124,11 +124,11 @@ fn list_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<Vec<T>>()
 }
 
-/// A resource: only `schemas` is always there, as queries choose the members.
+/// Only `schemas` is always there, because queries choose the members.
 fn resource(name: &str, members: &Value, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = json_schema!({
         "type": "object",
-        "description": format!("A {name}. Only what the query asks for and the caller may see is there."),
+        "description": format!("A {name}. It has the members that the query requests and the caller may see."),
         "required": ["schemas"],
         "properties": {
             "schemas": { "type": "array", "items": { "type": "string" } },

@@ -33,7 +33,7 @@ def test_the_journal_shows_the_retries_of_the_sdk(server, own):
     status, answer = own("POST", "requests/verify", {"match": CREATE, "exactly": 1})
     assert (status, answer["error"]) == (
         409,
-        "Expected exactly 1 of the requests with method POST, path /api/2.0/token/create; found 3 among 4.",
+        "Expected exactly 1 request with method POST, path /api/2.0/token/create; found 3 among 4 in the journal.",
     ), "the fourth request is the SDK's discovery"
 
 

@@ -34,7 +34,7 @@ fn the_clock_is_moved_by_a_command() {
         (&["--until", "token.expired"], "Nothing is to come"),
         (&["--by", "1d", "--freeze"], "cannot be used with"),
         (&["--workspace", "12"], "12"),
-        (&["--workspace", "nightly"], "There is no workspace with the id or name 'nightly'"),
+        (&["--workspace", "nightly"], "No workspace has the id or name 'nightly'"),
     ] {
         let error = clock(args).unwrap_err();
         assert!(error.contains(says), "{args:?}: {error}");

@@ -116,7 +116,7 @@ async fn requests_are_found_by_what_is_asked_for() {
         ("credential=pat", "unknown variant `pat`"),
         ("format=xml", "unknown variant `xml`"),
         ("limit=x", "limit: invalid digit"),
-        (&format!("token_id={alice}"), "name a token by its token_id"),
+        (&format!("token_id={alice}"), "refer to a token by its token_id"),
     ] {
         let answer = own(&world, Method::GET, &format!("default/requests?{query}"), &json!({})).await;
         assert!(answer.status == 400 && answer.text.contains(says), "{query}: {answer:?}");

@@ -31,26 +31,22 @@ async fn curl_commands_do_the_same_again() {
         words,
         [
             "-sS",
-            "-X",
-            "POST",
+            "http://h:1/api/2.0/token/create?a=%27b",
             "-H",
             "Authorization: Bearer T",
             "-H",
             "content-type: text/json",
             "--data-raw",
             r#"{"comment": "it's $HOME `id`"}"#,
-            "http://h:1/api/2.0/token/create?a=%27b",
             "-sS",
             "-I",
             "http://127.0.0.1:3274/api/2.0/token/list",
             "-sS",
-            "-X",
-            "POST",
+            "http://127.0.0.1:3274/oidc/v1/token",
             "-u",
             "I:S",
             "--data-raw",
             "grant_type=client_credentials&scope=all-apis",
-            "http://127.0.0.1:3274/oidc/v1/token",
         ]
     );
 }

@@ -29,16 +29,16 @@ async fn requests_are_verified_and_the_nearest_ones_named() {
     for (body, says) in [
         (
             json!({"match": lists, "exactly": 1}),
-            "Expected exactly 1 of the requests with path /api/2.0/token/list, status 200; found 2 among 3.",
+            "Expected exactly 1 request with path /api/2.0/token/list, status 200; found 2 among 3 in the journal.",
         ),
         (json!({"match": {"path": LIST, "method": "POST"}}), "Expected at least 1 of the requests with method POST"),
         (json!({"match": lists, "at_most": 1}), "Expected at most 1 "),
         (json!({"match": lists, "at_least": 3, "at_most": 4}), "Expected from 3 to 4 "),
         (
             json!({"in_order": [{"operation": "tokens.create"}, lists, lists]}),
-            "Expected in_order[2], a request with path /api/2.0/token/list, status 200, after number 3; there is none.",
+            "Expected in_order[2], a request with path /api/2.0/token/list, status 200, after request number 3; found none.",
         ),
-        (json!({"in_order": [{"method": "PUT"}]}), "Expected in_order[0], a request with method PUT; there is none."),
+        (json!({"in_order": [{"method": "PUT"}]}), "Expected in_order[0], a request with method PUT; found none."),
     ] {
         let answer = verify(&world, body.clone()).await;
         let json = answer.json();
@@ -53,11 +53,11 @@ async fn requests_are_verified_and_the_nearest_ones_named() {
     assert_eq!(near["nearest_routes"][0], "GET /api/2.0/token/list");
     let secret = json!({"match": {"path": format!("/{ADMIN_SECRET}")}});
     for (body, says) in [
-        (json!({}), "Say match"),
-        (json!({"match": {}, "exactly": 1, "at_least": 1}), "Say exactly, or"),
-        (json!({"match": {}, "in_order": []}), "Say match"),
+        (json!({}), "Give either match"),
+        (json!({"match": {}, "exactly": 1, "at_least": 1}), "Give either exactly"),
+        (json!({"match": {}, "in_order": []}), "Give either match"),
         (json!({"match": {"pth": "/"}}), "unknown field `pth`"),
-        (secret, "holds a token or secret"),
+        (secret, "contains a token or secret"),
     ] {
         let answer = verify(&world, body.clone()).await;
         assert!(answer.status == 400 && answer.text.contains(says), "{body}: {answer:?}");

@@ -84,8 +84,12 @@ async fn permissions_are_changed_after_a_preview(world: World) {
 
     let ask = |name| [("change", "add"), ("kind", "user_name"), ("name", name), ("level", "CAN_USE")];
     let preview = browser.submit(PERMISSIONS, &ask("zoe@example.com")).await;
-    shows(&preview, 200, &["Who could newly create and use tokens (1)", "<li><bdi>zoe@example.com</bdi></li>"]);
-    shows(&browser.submit(PERMISSIONS, &ask(ADMIN_USER)).await, 200, &["Nobody gains or loses the permission"]);
+    shows(
+        &preview,
+        200,
+        &["Who could create and use tokens again or for the first time (1)", "<li><bdi>zoe@example.com</bdi></li>"],
+    );
+    shows(&browser.submit(PERMISSIONS, &ask(ADMIN_USER)).await, 200, &["Nobody would gain or lose the permission"]);
     let add =
         |name, level| [("change", "add"), ("kind", "user_name"), ("name", name), ("level", level), ("confirm", "yes")];
     for (name, level) in

@@ -3,8 +3,8 @@
 use axum::http::Method;
 use dapi_mock::domain::WorkspaceId;
 use dapi_mock::domain::page_sessions::PageCookie;
-use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::{ACCOUNT_ADMIN_USER, ADMIN_USER};
+use dapi_mock::web::access::SignInPolicy;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -117,7 +117,7 @@ async fn a_shared_server_asks_for_its_key(mut world: World) {
     goes_to(&other.submit("/login", &[("control_key", "the key"), ("user", &admin)]).await, "/");
 
     world.set_policy(SignInPolicy::Closed);
-    shows(&world.browser().get("/login").await, 403, &["reachable from elsewhere"]);
+    shows(&world.browser().get("/login").await, 403, &["Sign-in is locked"]);
     world.set_policy(SignInPolicy::Open(None));
     let mut rebound = world.browser();
     "evil.example.com:3274".clone_into(&mut rebound.host);

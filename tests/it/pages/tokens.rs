@@ -11,9 +11,9 @@ on_every_store!(a_token_is_created_shown_once_and_revoked, a_form_that_is_sent_a
 async fn a_token_is_created_shown_once_and_revoked(world: World) {
     world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
-    shows(&browser.get(TOKENS).await, 200, &["You have no token that works."]);
+    shows(&browser.get(TOKENS).await, 200, &["You have no personal access tokens."]);
     let made = browser.submit(TOKENS, &[("comment", "laptop"), ("days", "30"), ("scopes", "scim, sql")]).await;
-    shows(&made, 200, &["it is not shown again", "30 days", "90 days", "scim, sql"]);
+    shows(&made, 200, &["it will not be shown again", "30 days", "90 days", "scim, sql"]);
     let (_, rest) = made.text.split_once("readonly value=\"").unwrap();
     let value = rest.split('"').next().unwrap();
     assert_eq!(world.client(value).get(ME).await.status, 200);
@@ -22,7 +22,7 @@ async fn a_token_is_created_shown_once_and_revoked(world: World) {
     world.admin().advance(&json!({ "by": "29d" })).await;
     shows(&browser.get(TOKENS).await, 200, &["laptop", "1 day<", "61 days"]);
     world.admin().advance(&json!({ "by": "1d" })).await;
-    shows(&browser.get(TOKENS).await, 200, &["You have no token that works."]);
+    shows(&browser.get(TOKENS).await, 200, &["You have no personal access tokens."]);
 
     for (days, why) in [("731", "730"), ("0", "Invalid timeout: 0"), ("soon", "lifetime_seconds")] {
         let answer = browser.submit(TOKENS, &[("comment", "kept"), ("days", days), ("scopes", "")]).await;
@@ -57,7 +57,7 @@ async fn a_form_that_is_sent_again_creates_no_second_token(world: World) {
         shows(&browser.submit(TOKENS, &form("731")).await, 400, &["730"]);
     }
     let made = browser.submit(TOKENS, &form("30")).await;
-    shows(&made, 200, &["it is not shown again"]);
+    shows(&made, 200, &["it will not be shown again"]);
     let value = made.text.split("readonly value=\"").nth(1).unwrap().split('"').next().unwrap();
     for _ in 0..2 {
         let again = browser.submit(TOKENS, &form("30")).await;
@@ -72,7 +72,7 @@ async fn a_form_that_is_sent_again_creates_no_second_token(world: World) {
     // The form number belongs to this browser; the same number in another browser is another form.
     let mut other = world.browser_of("eva@example.com").await;
     other.get(TOKENS).await;
-    shows(&other.submit(TOKENS, &form("30")).await, 200, &["it is not shown again"]);
+    shows(&other.submit(TOKENS, &form("30")).await, 200, &["it will not be shown again"]);
 
     // Two clicks at once, possibly through two processes.
     let (id, cookie) = (world.workspace().await.id, PageCookie::parse(&browser.cookies["dapi_mock_3274"]).unwrap());

@@ -30,7 +30,7 @@ async fn the_clock_advances_and_the_page_lists_what_happened(world: World) {
     );
     let id = own(&world, "workspaces").await["workspaces"][0]["id"].as_str().unwrap().to_owned();
     let command = format!(
-        "curl -sS 'http://127.0.0.1:3274/_mock/v1/workspaces/{id}/clock/advance' -H 'Content-Type: application/json' -d '{{\"by\":\"1h\"}}'"
+        "curl -sS 'http://127.0.0.1:3274/_mock/v1/workspaces/{id}/clock/advance' -H 'Content-Type: application/json' --data-raw '{{\"by\":\"1h\"}}'"
     );
     assert_eq!(commands(notice), [command], "the page shows the call that was made");
     let again = browser.shown(&console("clock")).await;
@@ -39,13 +39,13 @@ async fn the_clock_advances_and_the_page_lists_what_happened(world: World) {
 
     let until = value_of(&again, "until").to_owned();
     assert_eq!(until, "token.vacuumed");
-    assert!(browser.change(&console("clock"), &[("until", &until)]).await.text.contains("left the lists"));
+    assert!(browser.change(&console("clock"), &[("until", &until)]).await.text.contains("disappeared from lists"));
     assert_eq!(own(&world, "workspaces/default/clock").await["now"]["rfc3339"], "2026-12-24T09:00:00.000Z");
     for (target, now) in [("2w", "2027-01-07T09:00:00.000Z"), ("2027-01-08T00:00:00Z", "2027-01-08T00:00:00.000Z")] {
         browser.change(&console("clock"), &[("target", target)]).await;
         assert_eq!(own(&world, "workspaces/default/clock").await["now"]["rfc3339"], now);
     }
-    for (mode, says) in [("frozen", "stands still"), ("offset", "is set forward")] {
+    for (mode, says) in [("frozen", "The clock is <b>frozen</b>"), ("offset", "runs at an <b>offset</b>")] {
         assert!(browser.change(&console("clock"), &[("mode", mode)]).await.text.contains(says));
         assert_eq!(own(&world, "workspaces/default/clock").await["mode"], mode);
     }

@@ -2,13 +2,12 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use dapi_mock::control::Access;
-use dapi_mock::http::SignInPolicy;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{check_command, commands, console, opened, own, value_of};
 use crate::support::{Answer, Backend, LIST, World, on_every_store, shows};
+use dapi_mock::web::access::{Access, SignInPolicy};
 
 on_every_store!(
     every_page_is_there_and_about_its_workspace,
@@ -69,7 +68,7 @@ async fn a_form_that_is_sent_again_changes_nothing(world: World) {
         let after = state().await;
         assert_ne!(before, after, "{tab}");
         let again = browser.submit(&console(tab), &fields).await;
-        shows(&again, 409, &["role=\"alert\"", "This form was sent before"]);
+        shows(&again, 409, &["role=\"alert\"", "This form was already sent"]);
         assert_eq!(state().await, after, "{tab}");
         assert!(!again.text.contains("DATABRICKS_TOKEN='"), "{again:?}");
     }
@@ -156,8 +155,8 @@ async fn hostile_text_stays_text(world: World) {
             ("faults", vec![("name", text), ("times", text), ("path", text), ("principal", text)]),
             ("faults", vec![("clear", text)]),
             ("workspaces", vec![("action", "create"), ("name", text), ("ttl", text)]),
-            ("workspaces", vec![("action", "keep"), ("checkpoint", text)]),
-            ("workspaces", vec![("action", "forget"), ("checkpoint", text)]),
+            ("workspaces", vec![("action", "save-checkpoint"), ("checkpoint", text)]),
+            ("workspaces", vec![("action", "delete-checkpoint"), ("checkpoint", text)]),
             ("workspaces", vec![("action", "reset"), ("to", text)]),
         ] {
             harmless(tab, &browser.submit(&console(tab), &fields).await);
@@ -182,7 +181,7 @@ fn harmless(page: &str, answer: &Answer) {
 #[tokio::test]
 async fn with_a_key_the_console_asks_for_a_session_and_shows_no_key() {
     let mut world = World::new(Backend::Memory).await;
-    world.set_access(Access::new(true, Some(KEY), false, true), SignInPolicy::Key(Sha256::digest(KEY).into()));
+    world.set_access(Access::with_key(KEY), SignInPolicy::Key(Sha256::digest(KEY).into()));
     let mut browser = opened(&world).await;
     for tab in TABS {
         let answer = browser.get(&console(tab)).await;
@@ -208,8 +207,7 @@ async fn with_a_key_the_console_asks_for_a_session_and_shows_no_key() {
 #[tokio::test]
 async fn the_console_is_closed_where_the_control_api_is() {
     let mut world = World::new(Backend::Memory).await;
-    for (access, status) in [(Access::new(false, None, true, true), 404), (Access::new(true, None, false, false), 403)]
-    {
+    for (access, status) in [(Access::Off, 404), (Access::Closed, 403)] {
         world.set_access(access, SignInPolicy::Open(None));
         let mut browser = opened(&world).await;
         for tab in TABS {

@@ -47,8 +47,8 @@ async fn a_workspace_is_forked_saved_and_restored(world: World) {
     let copy = browser.change(&path, &[("action", "fork"), ("name", "copy")]).await.text;
     assert!(copy.contains("export DATABRICKS_TOKEN=") && copy.contains("/fork"), "{copy}");
 
-    browser.change(&path, &[("action", "keep"), ("checkpoint", "before")]).await;
-    assert_eq!(browser.submit(&path, &[("action", "keep"), ("checkpoint", "a/b c")]).await.status, 400);
+    browser.change(&path, &[("action", "save-checkpoint"), ("checkpoint", "before")]).await;
+    assert_eq!(browser.submit(&path, &[("action", "save-checkpoint"), ("checkpoint", "a/b c")]).await.status, 400);
     world.admin().create(&json!({"comment": "soon undone"})).await;
     let live = async || own(&world, "workspaces/default").await["live_tokens"].as_u64().unwrap();
     let reset = [("action", "reset"), ("to", "before")];
@@ -62,10 +62,10 @@ async fn a_workspace_is_forked_saved_and_restored(world: World) {
     assert_eq!(live().await, 1);
     assert_eq!(browser.submit(&path, &[("action", "reset"), ("to", "never"), ("confirm", "yes")]).await.status, 404);
 
-    let forget = [("action", "forget"), ("checkpoint", "before")];
-    assert!(browser.submit(&path, &forget).await.text.contains("Forget this checkpoint?"));
+    let forget = [("action", "delete-checkpoint"), ("checkpoint", "before")];
+    assert!(browser.submit(&path, &forget).await.text.contains("Delete this checkpoint?"));
     browser.change(&path, &[forget[0], forget[1], ("confirm", "yes")]).await;
-    assert!(!browser.shown(&path).await.contains("Forget before"));
+    assert!(!browser.shown(&path).await.contains("Delete before"));
     assert_eq!(browser.submit(&path, &[("action", "nonsense")]).await.status, 200);
 }
 
@@ -81,7 +81,7 @@ async fn a_workspace_is_deleted_after_a_question_but_not_the_default_one(world: 
     assert_eq!(browser.get(path).await.status, 404);
 
     let path = console("workspaces");
-    assert!(browser.shown(&path).await.contains("The default workspace stays"));
+    assert!(browser.shown(&path).await.contains("The default workspace cannot be deleted"));
     let refused = browser.submit(&path, &[("action", "delete"), ("confirm", "yes")]).await;
     assert_eq!(refused.status, 400);
     assert!(behind(&refused.text, "role=\"alert\">").contains("default"), "{refused:?}");

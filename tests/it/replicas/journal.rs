@@ -69,7 +69,7 @@ async fn a_request_through_one_is_explained_through_the_other(one: World, other:
     for world in [&one, &other, &alone] {
         let missing = own(world, Method::GET, "explain/none", &json!({})).await;
         assert_eq!(missing.status, 404);
-        assert!(missing.text.contains("the journal has the last ones only"), "{missing:?}");
+        assert!(missing.text.contains("the journal keeps only recent requests"), "{missing:?}");
     }
 }
 

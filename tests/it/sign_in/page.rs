@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::http::Method;
 use dapi_mock::domain::identities::PrincipalKind;
-use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::ADMIN_USER;
+use dapi_mock::web::access::SignInPolicy;
 use serde_json::{Value, json};
 
 use super::{EVA, page_refused};

@@ -8,16 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use dapi_mock::cli::surface;
 use dapi_mock::clock::{Clock, ManualClock};
-use dapi_mock::control::Access;
 use dapi_mock::domain::Millis;
 use dapi_mock::domain::oauth::ClientSecret;
 use dapi_mock::domain::settings::ErrorTexts;
 use dapi_mock::domain::tokens::TokenValue;
 use dapi_mock::domain::tripwire::Reaction;
 use dapi_mock::entropy::{Entropy, SeededEntropy, SystemEntropy};
-use dapi_mock::http::SignInPolicy;
 use dapi_mock::service::{FirstStart, JournalLimits, Service};
 use dapi_mock::store::{Database, Limits, Store};
+use dapi_mock::web::access::{Access, SignInPolicy};
 use tempfile::TempDir;
 
 use super::{Backend, fresh_database, patient};
