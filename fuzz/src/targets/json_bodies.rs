@@ -4,7 +4,7 @@ use dapi_mock::domain::denial::RequestDenial;
 use dapi_mock::domain::settings::{ErrorTexts, PLATFORM_MAX_LIFETIME_DAYS};
 use dapi_mock::domain::tokens::{TokenFacts, TokenUpdate, plan_create};
 use dapi_mock::domain::{Denial, Millis};
-use dapi_mock::http::account::Requested;
+use dapi_mock::http::account::NewAssignment;
 use dapi_mock::http::error::{ApiError, wire};
 use dapi_mock::http::extract::parse_object;
 use dapi_mock::http::oauth::client_secrets::CreateSecret;
@@ -28,7 +28,7 @@ pub(super) fn run(data: &[u8]) {
         read_as::<UpdateSetting>(data),
         read_as::<UpdateRuleSet>(data),
         read_as::<ChangeList>(data),
-        read_as::<Requested>(data),
+        read_as::<NewAssignment>(data),
     ];
     for result in read {
         match result {
