@@ -1,5 +1,4 @@
-//! What runs beside the requests: the sweep, and the audit log's file. Neither changes what a client
-//! sees.
+//! What runs beside requests: the sweep, deferred writes and the audit file. None of them changes what a client sees.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,91 +15,85 @@ use crate::Failure;
 use crate::domain::WorkspaceId;
 use crate::domain::audit::shape::Shape;
 use crate::domain::audit::{Event, Filter};
-use crate::listen::server::ExtraListeners;
+use crate::listen::ExtraListeners;
 use crate::platform::with_mode;
 use crate::service::{Error, Service};
 
-/// How often the audit log's file is brought up to date.
+/// How often new events are appended to the audit file.
 const FILE_INTERVAL: Duration = Duration::from_millis(250);
-/// How many full files are kept beside the one that is written.
+/// How many rotated files are kept.
 const FILES_KEPT: u32 = 5;
+/// How often deferred writes are done.
+const RECORD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often what requests did not wait for is recorded.
-const TIME_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Records what requests did not wait for: late uses of tokens, and the latest time that was shown.
+/// Stores what requests did not wait for, again and again: late uses of tokens, and the latest time that was shown.
 pub async fn catch_up(service: Service) {
-    let mut is_kept = true;
+    let mut succeeded = true;
     loop {
-        tokio::time::sleep(TIME_INTERVAL).await;
-        let kept = record(&service).await;
-        if let (Err(error), true) = (&kept, is_kept) {
-            tracing::warn!("uses of tokens and the latest time that was shown are not recorded for now: {error}");
+        tokio::time::sleep(RECORD_INTERVAL).await;
+        let recorded = record(&service).await;
+        if let (Err(error), true) = (&recorded, succeeded) {
+            tracing::warn!("cannot record uses of tokens and the latest time that was shown; retrying: {error}");
         }
-        is_kept = kept.is_ok();
+        succeeded = recorded.is_ok();
     }
 }
 
-/// The same once.
-///
-/// # Errors
-/// When the database cannot be written.
+/// Stores once what requests did not wait for.
 pub async fn record(service: &Service) -> Result<(), Error> {
     service.record_late_uses().await?;
     service.persist_time().await
 }
 
-/// Sweeps all workspaces again and again, and removes those that were made for a time.
+/// Sweeps all workspaces again and again, deletes expired workspaces, and closes the ports of deleted ones.
 pub async fn sweep(service: Service, extra: ExtraListeners, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         match service.sweep_all().await {
             Ok(0) => {}
             Ok(ended) => tracing::info!(ended, "swept"),
-            Err(error) => tracing::warn!("the sweep did not finish, and will be tried again: {error}"),
+            Err(error) => tracing::warn!("the sweep did not finish; retrying later: {error}"),
         }
         match service.delete_expired_workspaces().await {
-            Ok(gone) => {
-                for id in gone {
-                    tracing::info!("the time of workspace {id} is over");
+            Ok(deleted) => {
+                for id in deleted {
+                    tracing::info!("workspace {id} expired");
                     extra.close(id);
                 }
             }
-            Err(error) => tracing::warn!("workspaces whose time is over stay for now: {error}"),
+            Err(error) => tracing::warn!("cannot delete expired workspaces; retrying later: {error}"),
         }
         if let Err(error) = service.tidy_journal().await {
-            tracing::warn!("the shared journal is tidied later: {error}");
+            tracing::warn!("cannot tidy the shared journal; retrying later: {error}");
         }
         match service.forget_deleted_workspaces(extra.workspaces()).await {
-            Ok(removed) => removed.into_iter().for_each(|id| extra.close(id)),
-            Err(error) => tracing::warn!("what other processes removed is remembered for now: {error}"),
+            Ok(deleted) => deleted.into_iter().for_each(|id| extra.close(id)),
+            Err(error) => {
+                tracing::warn!("cannot forget workspaces that other processes deleted; retrying later: {error}")
+            }
         }
         match service.deleted_accounts(extra.accounts()).await {
-            Ok(removed) => removed.into_iter().for_each(|id| extra.close(id)),
-            Err(error) => tracing::warn!("ports of removed accounts stay open for now: {error}"),
+            Ok(deleted) => deleted.into_iter().for_each(|id| extra.close(id)),
+            Err(error) => tracing::warn!("cannot close the ports of deleted accounts; retrying later: {error}"),
         }
     }
 }
 
-/// Where the audit log goes as a file.
 #[derive(Clone, Debug)]
 pub struct AuditFile {
-    /// The file.
     pub path: PathBuf,
-    /// The shape of its lines.
     pub shape: Shape,
-    /// A file does not grow beyond so many bytes, unless by a single line: a new one is begun, and the
-    /// old one kept as `PATH.1`, `PATH.2` ….
+    /// At this size the file is rotated to `PATH.1`, `PATH.2` …. Only a single longer line exceeds it.
     pub max_bytes: u64,
 }
 
-/// How far the file has come. It is kept beside it as `PATH.position`, so that a later start goes on
-/// where the file ends, and a file that is given another database is told apart.
+/// What has been written to the file. `PATH.position` stores it, so that a later start continues where the file ends and
+/// notices if the database is another one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Position {
-    /// How long the file is with all that is counted below.
+    /// The length of the file that includes the events below.
     bytes: u64,
-    /// Each workspace's newest event in the file.
+    /// The newest event of each workspace in the file.
     workspaces: BTreeMap<i64, Newest>,
 }
 
@@ -110,9 +103,8 @@ struct Newest {
     event_id: String,
 }
 
-/// Writes every event of the database to the file, each once: what a kill kept from the file is
-/// written by the next start. Only when the file and its position do not agree, as after a power cut,
-/// may events be there twice; none is left out.
+/// Writes every event of the database to the file exactly once; the next start writes what a killed process did not. Only if
+/// the file and its position disagree, as after a power cut, can events be there twice. None is left out.
 #[derive(Debug)]
 pub struct AuditWriter {
     service: Service,
@@ -122,10 +114,10 @@ pub struct AuditWriter {
 }
 
 impl AuditWriter {
-    /// Opens the file and finds out where to go on.
+    /// Opens the file and finds where to continue.
     ///
     /// # Errors
-    /// When the file cannot be written or the log cannot be read.
+    /// If the file cannot be written or the log cannot be read.
     pub async fn open(service: Service, settings: AuditFile) -> Result<Self, Failure> {
         let opened = async {
             let (file, length) = open(&settings.path).await?;
@@ -150,19 +142,19 @@ impl AuditWriter {
             }
         }
         if known.is_empty() && !is_new {
-            // Of another database: what is there stays.
+            // The file has events of another database: keep them and append.
             position.bytes = length;
         }
         position.workspaces = known;
         Ok(Self { service, settings, file, position })
     }
 
-    /// Keeps the file up to date until `stop`, and then for the last time.
+    /// Appends new events until `stop`, and then a last time.
     pub async fn run(mut self, mut stop: oneshot::Receiver<()>) {
         loop {
             let stopped = tokio::time::timeout(FILE_INTERVAL, &mut stop).await.is_ok();
             if let Err(error) = self.append_new().await {
-                tracing::warn!("the audit log's file is behind, and will be tried again: {error}");
+                tracing::warn!("cannot append to the audit file; retrying: {error}");
             }
             if stopped {
                 return;
@@ -202,10 +194,10 @@ impl AuditWriter {
         self.write(id, &lines, newest).await
     }
 
-    /// The lines first, then their position.
+    /// Writes the lines, then their position.
     async fn write(&mut self, id: WorkspaceId, lines: &str, newest: Option<Newest>) -> Result<(), Failure> {
         let Some(newest) = newest else { return Ok(()) };
-        // What a kill or a full disk let through without its position comes again with these lines.
+        // Cut off lines whose position was not stored, because of a kill or a full disk: they are in `lines` again.
         let length = self.file.metadata().await?.len().min(self.position.bytes);
         self.file.set_len(length).await?;
         self.file.write_all(lines.as_bytes()).await?;
@@ -228,7 +220,7 @@ fn length_of(text: &str) -> u64 {
     text.len().try_into().unwrap_or(u64::MAX)
 }
 
-/// Whether the log has this event at this place; another database's has not.
+/// Whether this database's log has the event at this place.
 async fn is_in_log(service: &Service, id: WorkspaceId, newest: &Newest) -> Result<bool, Error> {
     let only = Filter { after: newest.sequence - 1, limit: 1, ..Filter::default() };
     let (events, _) = service.audit_events(id, &only).await?;
@@ -236,11 +228,11 @@ async fn is_in_log(service: &Service, id: WorkspaceId, newest: &Newest) -> Resul
 }
 
 async fn open(path: &Path) -> io::Result<(File, u64)> {
-    // A pipe or a device has no length to go on from, and could be one that nobody reads.
+    // A pipe or a device has no length to continue from, and perhaps no reader.
     if tokio::fs::metadata(path).await.is_ok_and(|found| !found.is_file()) {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(io::Error::other("not a regular file"));
     }
-    // Names and addresses of people are in it: for the user and whoever ships logs.
+    // It holds names and addresses of people, so only the user and the group that ships logs can read it.
     let options = with_mode(std::fs::OpenOptions::new().create(true).append(true), 0o640).clone();
     let file = OpenOptions::from(options).open(path).await?;
     let length = file.metadata().await?.len();

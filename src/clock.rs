@@ -1,5 +1,5 @@
-//! Where the system's time comes from. The only file that may read it (a lint forbids the others);
-//! a workspace's own time is [`WorkspaceClock::at`](crate::domain::clock::WorkspaceClock::at) of it.
+//! The only reader of the system's time; a lint forbids others. [`WorkspaceClock`](crate::domain::clock::WorkspaceClock)
+//! derives the time of a workspace from it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::domain::Millis;
 use crate::domain::clock::ForwardTime;
 
-/// A source of the system's time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// Milliseconds since the Unix epoch.
     fn now(&self) -> Millis;
 }
 
-/// The operating system's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -26,7 +23,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that never goes back, whatever the one that it follows does.
+/// A clock that never goes back, even if the system's does.
 #[derive(Debug)]
 pub struct ForwardClock {
     system: Arc<dyn Clock>,
@@ -34,27 +31,25 @@ pub struct ForwardClock {
 }
 
 impl ForwardClock {
-    /// A clock that follows another one.
     pub fn over(system: Arc<dyn Clock>) -> Self {
         Self { system, time: Mutex::default() }
     }
 
-    /// Milliseconds since the Unix epoch.
     pub fn now(&self) -> Millis {
-        // The system's clock is read under the lock: of two threads, the one that read it first may come second.
+        // Read the system's clock under the lock; otherwise two threads could pass their readings on in the wrong order.
         let mut time = self.time();
         time.read(self.system.now())
     }
 
-    /// The latest time that it showed.
+    /// The latest time that this clock showed.
     pub fn shown(&self) -> Millis {
         self.time().shown()
     }
 
-    /// Lets it show nothing before `floor` from now on.
+    /// From now on, shows no time before `floor`.
     pub fn raise(&self, floor: Millis) {
         let mut time = self.time();
-        // Else what the system's clock shows meanwhile would be added to it.
+        // Otherwise the time that has passed since the last reading would be added to the floor.
         time.read(self.system.now());
         time.raise(floor);
     }
@@ -64,17 +59,15 @@ impl ForwardClock {
     }
 }
 
-/// A clock that stands still until it is moved: for tests.
+/// A clock for tests that only moves when told to.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows `at`.
     pub fn new(at: Millis) -> Self {
         Self(AtomicI64::new(at.0))
     }
 
-    /// Moves it by `ms` milliseconds.
     pub fn advance(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::SeqCst);
     }

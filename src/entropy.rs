@@ -1,4 +1,4 @@
-//! Where randomness comes from. The only file that may draw (a lint forbids the others).
+//! The only source of randomness; a lint forbids others. Tests and seeded worlds use [`SeededEntropy`].
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +13,7 @@ use crate::domain::oauth::ClientSecret;
 use crate::domain::tokens::TokenValue;
 use crate::domain::{PrincipalId, WorkspaceId};
 
-/// A source of random bytes.
 pub trait Entropy: Send + Sync + fmt::Debug {
-    /// Fills `bytes`.
     fn fill(&self, bytes: &mut [u8]);
 }
 
@@ -26,32 +24,29 @@ impl dyn Entropy + '_ {
         bytes
     }
 
-    /// A new token's value.
     pub fn token_value(&self, suffix: Option<u8>) -> TokenValue {
         TokenValue::from_random(self.bytes(), suffix)
     }
 
-    /// A new client secret.
     pub fn client_secret(&self) -> ClientSecret {
         ClientSecret::from_random(self.bytes())
     }
 
-    /// A secret's 128 random bits.
+    /// 128 bits for a secret.
     pub fn secret(&self) -> [u8; 16] {
         self.bytes()
     }
 
-    /// A generator for whoever draws many bytes at a time, seeded from this source: keys.
+    /// A generator, seeded from this source, for keys and others that need many bytes.
     pub fn generator(&self) -> ChaCha20Rng {
         ChaCha20Rng::from_seed(self.bytes())
     }
 
-    /// A random (version 4) UUID.
+    /// A UUID of version 4.
     pub fn uuid(&self) -> Uuid {
         Builder::from_random_bytes(self.bytes()).into_uuid()
     }
 
-    /// A principal's id.
     pub fn principal_id(&self) -> PrincipalId {
         PrincipalId::from_random(u64::from_le_bytes(self.bytes()))
     }
@@ -68,11 +63,10 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// The same bytes for the same seed: for tests and reproducible sandboxes, never for secrets that matter.
+/// The same bytes for the same seed, for tests and reproducible sandboxes. Never for secrets that matter.
 pub struct SeededEntropy(Mutex<ChaCha20Rng>);
 
 impl SeededEntropy {
-    /// A source that begins anew from `seed`.
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(ChaCha20Rng::seed_from_u64(seed)))
     }

@@ -1,6 +1,6 @@
-//! The log's way out. What clients send may stand in it, and must not look like lines of its own, nor steer the
-//! terminal that shows it ([`OneLine`]). And nobody has to read it: no request, no start and no stop waits for
-//! whoever should ([`Output`]).
+//! The writer of the log. Lines can contain what clients sent, so they are escaped: no text forges a line or controls a
+//! terminal ([`OneLine`]). The reader may stop reading, so a thread writes: no request, start or stop waits for it
+//! ([`Output`]). `cli` starts the log.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use crate::platform::{AsStream, duplicate};
 
-/// How much may wait to be written. Beyond it lines are dropped, and counted.
-const MOST_WAITING: usize = 1 << 20;
-/// How long the end of the process waits for what is still to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// The pause before another try where the other end of a non-blocking stream is full.
+/// How many bytes can wait to be written. Lines beyond that are dropped and counted.
+const MAX_WAITING: usize = 1 << 20;
+/// How long the end of the process waits until everything is written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+/// The pause before the next attempt to write to a full non-blocking stream.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A stream that a thread of its own writes to, so that a full pipe, a stopped terminal or a full disk holds up
-/// nobody else. Writes never fail and never wait; one write is one line.
+/// A stream with a thread that writes to it, so that nobody else waits for a full pipe, a stopped terminal or a full disk.
+/// Writes never fail and never wait. Each is one line.
 #[derive(Clone, Debug)]
 pub struct Output(Arc<Queue>);
 
@@ -29,76 +29,73 @@ struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<u8>,
-    /// Lines that were not written and that no line tells of yet.
+    /// How many lines were dropped since the last line that says so.
     dropped: u64,
-    /// Whether lines were dropped after those that wait.
+    /// Whether lines were dropped after the waiting ones.
     is_full: bool,
     is_writing: bool,
-    /// What stands below the last line, on a terminal.
+    /// The text below the last line of a terminal.
     progress: Vec<u8>,
 }
 
-/// Begins the terminal's last line anew.
+/// Clears the last line of a terminal.
 const ERASE: &[u8] = b"\r\x1b[2K";
 
-/// Waits at its end until everything is written, for a second at most.
+/// When dropped, waits until everything is written, for a second at most.
 #[derive(Debug)]
-#[must_use = "the end waits for the last lines"]
-pub struct Finish(Output);
+#[must_use = "dropping it waits for the last lines"]
+pub struct FlushOnDrop(Output);
 
-impl Finish {
-    /// The stream.
+impl FlushOnDrop {
     pub fn output(&self) -> Output {
         self.0.clone()
     }
 }
 
-impl Drop for Finish {
+impl Drop for FlushOnDrop {
     fn drop(&mut self) {
-        self.0.finish(LAST_WORDS);
+        self.0.flush_within(FLUSH_TIMEOUT);
     }
 }
 
 impl Output {
-    /// Writes to standard error or standard output from now on.
-    ///
     /// # Errors
-    /// When the system has no descriptor or no thread left.
-    pub fn to(stream: &impl AsStream, name: &'static str) -> io::Result<(Self, Finish)> {
+    /// If the system has no descriptor or no thread left.
+    pub fn to(stream: &impl AsStream, name: &'static str) -> io::Result<(Self, FlushOnDrop)> {
         let output = Self::start(duplicate(stream)?, name)?;
-        Ok((output.clone(), Finish(output)))
+        Ok((output.clone(), FlushOnDrop(output)))
     }
 
     fn start(out: impl Write + Send + 'static, name: &'static str) -> io::Result<Self> {
         let output = Self(Arc::default());
         let writer = output.clone();
-        std::thread::Builder::new().name(format!("to {name}")).spawn(move || writer.write_for_ever(out, name))?;
+        std::thread::Builder::new().name(format!("to {name}")).spawn(move || writer.write_forever(out, name))?;
         Ok(output)
     }
 
-    fn write_for_ever(&self, mut out: impl Write, name: &str) {
-        let mut is_in_line = false;
+    fn write_forever(&self, mut out: impl Write, name: &str) {
+        let mut is_inside_line = false;
         loop {
             let (mut lines, dropped) = self.take();
-            if is_in_line && !lines.starts_with(ERASE) {
+            if is_inside_line && !lines.starts_with(ERASE) {
                 lines.insert(0, b'\n');
             }
-            let written = write_as_far_as_possible(&mut out, &lines);
+            let written = write_until_error(&mut out, &lines);
             let (done, left) = lines.split_at_checked(written).unwrap_or((&lines, &[]));
-            is_in_line = done.last().map_or(is_in_line, |last| *last != b'\n' && !done.ends_with(ERASE));
+            is_inside_line = done.last().map_or(is_inside_line, |last| *last != b'\n' && !done.ends_with(ERASE));
             let lost = memchr::memchr_iter(b'\n', left).count();
             if lost > 0 {
                 self.state().dropped += dropped + u64::try_from(lost).unwrap_or(u64::MAX);
             } else if dropped > 0 {
-                tracing::error!(dropped, "log lines were dropped because {name} did not take them");
+                tracing::error!(dropped, "log lines were dropped because {name} did not accept them");
             }
             self.state().is_writing = false;
             self.0.changed.notify_all();
         }
     }
 
-    /// Shows a text below the last line of the terminal that this writes to, in place of the one before; lines go above
-    /// it. An empty one removes it. Where nobody reads, nothing is added.
+    /// Replaces the text below the last line of a terminal; new lines appear above it. An empty text removes it. Nothing
+    /// is added while earlier output waits for a reader.
     pub fn show_progress(&self, text: &str) {
         let mut state = self.state();
         if state.progress == text.as_bytes() || !state.waiting.is_empty() && !text.is_empty() {
@@ -121,9 +118,9 @@ impl Output {
         (std::mem::take(&mut state.waiting), std::mem::take(&mut state.dropped))
     }
 
-    fn finish(&self, patience: Duration) {
+    fn flush_within(&self, timeout: Duration) {
         let has_more = |state: &mut State| state.is_writing || !state.waiting.is_empty();
-        drop(self.0.changed.wait_timeout_while(self.state(), patience, has_more));
+        drop(self.0.changed.wait_timeout_while(self.state(), timeout, has_more));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,8 +131,8 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.state();
-        // Once one is dropped, all are until there is room again: what is missing is missing in one place.
-        if state.is_full || state.waiting.len() + line.len() > MOST_WAITING {
+        // Once a line is dropped, drop all until the waiting ones are taken, so that there is one gap.
+        if state.is_full || state.waiting.len() + line.len() > MAX_WAITING {
             state.is_full = true;
             state.dropped += 1;
         } else {
@@ -156,8 +153,8 @@ impl Write for Output {
     }
 }
 
-/// How many bytes were written until an error that does not pass by itself.
-fn write_as_far_as_possible(out: &mut impl Write, bytes: &[u8]) -> usize {
+/// Writes until all is written, or until an error that a retry does not solve. Returns the number of written bytes.
+fn write_until_error(out: &mut impl Write, bytes: &[u8]) -> usize {
     let mut written = 0;
     while let Some(left) = bytes.get(written..).filter(|left| !left.is_empty()) {
         match out.write(left) {
@@ -171,15 +168,14 @@ fn write_as_far_as_possible(out: &mut impl Write, bytes: &[u8]) -> usize {
     written
 }
 
-/// Writes why the process ends to standard error, and ends without it where nobody reads that.
+/// Writes why the process ends to standard error. Gives up after a second if nobody reads.
 pub fn write_last_words(text: &str) {
     if let Ok((mut out, _finish)) = Output::to(&io::stderr(), "standard error") {
-        // It never fails.
         drop(out.write_all(text.as_bytes()));
     }
 }
 
-/// Sends panics to the log: the usual way, straight to standard error, would wait for whoever should read that.
+/// Sends panics to the log. By default they go straight to standard error, which waits for the reader.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();
@@ -191,8 +187,12 @@ pub fn log_panics() {
     }));
 }
 
-/// Writes each event as one line: what would end the line, or control a terminal, is written as an escape.
-/// The log's own colors pass where there are any.
+/// Whether a character can end a line, control a terminal or reorder its text.
+pub(crate) fn controls_terminal(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes each event as one line, with escapes for characters that [control a terminal](controls_terminal).
 #[derive(Debug)]
 pub struct OneLine<W> {
     out: W,
@@ -200,21 +200,18 @@ pub struct OneLine<W> {
 }
 
 impl<W: Write> OneLine<W> {
-    /// In front of `out`.
-    pub fn new(out: W, has_colors: bool) -> Self {
-        Self { out, has_colors }
+    pub fn new(out: W) -> Self {
+        Self { out, has_colors: false }
     }
 
-    fn is_plain(&self, letter: char) -> bool {
-        const REORDERS: [std::ops::RangeInclusive<char>; 3] =
-            ['\u{200e}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-        let is_color = self.has_colors && letter == '\u{1b}';
-        is_color || !(letter.is_control() || REORDERS.iter().any(|range| range.contains(&letter)))
+    /// Lets escape sequences through, for the log's own colours.
+    pub fn with_colors(out: W) -> Self {
+        Self { out, has_colors: true }
     }
 }
 
 impl<W: Write> Write for OneLine<W> {
-    /// Takes a whole event, which is how they come.
+    /// Takes a whole event, because `tracing_subscriber` writes each in one call.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let mut line = String::with_capacity(text.len() + 1);
@@ -223,12 +220,10 @@ impl<W: Write> Write for OneLine<W> {
                 '\n' => line.push_str("\\n"),
                 '\r' => line.push_str("\\r"),
                 '\t' => line.push_str("\\t"),
-                plain if self.is_plain(plain) => line.push(plain),
-                // As JSON writes it, which the log may be; none of them is beyond four digits.
-                other => {
-                    let code = format!("\\u{:04x}", u32::from(other));
-                    line.push_str(&code);
-                }
+                '\u{1b}' if self.has_colors => line.push(letter),
+                // An escape of JSON, which the log may be. Four digits are enough for all these characters.
+                _ if controls_terminal(letter) => line.push_str(&format!("\\u{:04x}", u32::from(letter))),
+                _ => line.push(letter),
             }
         }
         line.push('\n');
@@ -247,13 +242,13 @@ mod tests {
 
     use super::*;
 
-    /// A stream whose writes wait until the test lets them through, or fails them.
-    struct Gated {
+    /// A stream whose writes wait until the test accepts or fails them.
+    struct ControlledStream {
         verdicts: Receiver<io::Result<usize>>,
         written: SyncSender<Vec<u8>>,
     }
 
-    impl Write for Gated {
+    impl Write for ControlledStream {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let most = self.verdicts.recv().map_err(io::Error::other)??;
             let taken = &bytes[..most.min(bytes.len())];
@@ -266,63 +261,63 @@ mod tests {
         }
     }
 
-    fn gated() -> (Output, SyncSender<io::Result<usize>>, Receiver<Vec<u8>>) {
-        let ((gate, verdicts), (written, seen)) = (sync_channel(16), sync_channel(16));
-        (Output::start(Gated { verdicts, written }, "a test").unwrap(), gate, seen)
+    fn controlled() -> (Output, SyncSender<io::Result<usize>>, Receiver<Vec<u8>>) {
+        let ((decide, verdicts), (written, seen)) = (sync_channel(16), sync_channel(16));
+        (Output::start(ControlledStream { verdicts, written }, "a test").unwrap(), decide, seen)
     }
 
     #[test]
-    fn a_stream_that_nobody_reads_holds_nobody_up_and_the_missing_lines_are_counted() {
-        let (mut out, gate, seen) = gated();
+    fn nobody_waits_for_a_stream_that_is_not_read_and_dropped_lines_are_counted() {
+        let (mut out, decide, seen) = controlled();
         out.write_all(b"first\n").unwrap();
         while !out.state().is_writing {
             std::thread::yield_now();
         }
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
-        for _ in 0..MOST_WAITING / line.len() + 7 {
+        for _ in 0..MAX_WAITING / line.len() + 7 {
             out.write_all(&line).unwrap();
         }
-        // Room for a short one there would be, but the gap is in one place.
+        // There would be room for a short line, but there must be one gap.
         out.write_all(b"\n").unwrap();
-        assert!(out.state().waiting.len() <= MOST_WAITING && out.state().dropped == 8);
-        out.finish(Duration::from_millis(1));
-        gate.send(Ok(usize::MAX)).unwrap();
-        gate.send(Ok(usize::MAX)).unwrap();
+        assert!(out.state().waiting.len() <= MAX_WAITING && out.state().dropped == 8);
+        out.flush_within(Duration::from_millis(1));
+        decide.send(Ok(usize::MAX)).unwrap();
+        decide.send(Ok(usize::MAX)).unwrap();
         assert_eq!(seen.recv().unwrap(), b"first\n");
-        assert_eq!(seen.recv().unwrap().len(), MOST_WAITING);
-        out.finish(Duration::from_secs(30));
-        assert_eq!(out.state().dropped, 0, "it is told");
+        assert_eq!(seen.recv().unwrap().len(), MAX_WAITING);
+        out.flush_within(Duration::from_secs(30));
+        assert_eq!(out.state().dropped, 0, "a line says it");
         out.write_all(b"last\n").unwrap();
-        gate.send(Ok(usize::MAX)).unwrap();
+        decide.send(Ok(usize::MAX)).unwrap();
         assert_eq!(seen.recv().unwrap(), b"last\n");
     }
 
     #[test]
-    fn what_a_full_disk_refuses_is_counted_until_there_is_room() {
-        let (mut out, gate, seen) = gated();
+    fn lines_that_a_full_disk_refuses_are_counted() {
+        let (mut out, decide, seen) = controlled();
         out.write_all(b"cut off\n").unwrap();
-        gate.send(Ok(3)).unwrap();
-        gate.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        decide.send(Ok(3)).unwrap();
+        decide.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
         assert_eq!(seen.recv().unwrap(), b"cut");
-        out.finish(Duration::from_secs(30));
+        out.flush_within(Duration::from_secs(30));
         assert_eq!(out.state().dropped, 1);
         out.write_all(b"next\n").unwrap();
         for verdict in [Err(io::ErrorKind::WouldBlock.into()), Err(io::ErrorKind::Interrupted.into()), Ok(99)] {
-            gate.send(verdict).unwrap();
+            decide.send(verdict).unwrap();
         }
-        assert_eq!(seen.recv().unwrap(), b"\nnext\n", "a line begins a line");
-        out.finish(Duration::from_secs(30));
+        assert_eq!(seen.recv().unwrap(), b"\nnext\n", "a line starts on a new line");
+        out.flush_within(Duration::from_secs(30));
         assert_eq!(out.state().dropped, 0);
     }
 
     #[test]
-    fn progress_stays_below_the_lines_and_leaves_nothing() {
-        let (mut out, gate, seen) = gated();
+    fn progress_stays_below_the_lines_and_disappears() {
+        let (mut out, decide, seen) = controlled();
         let next = |verdict: usize| {
-            gate.send(Ok(verdict)).unwrap();
+            decide.send(Ok(verdict)).unwrap();
             String::from_utf8(seen.recv().unwrap()).unwrap()
         };
-        let idle = |out: &Output| out.finish(Duration::from_secs(30));
+        let idle = |out: &Output| out.flush_within(Duration::from_secs(30));
         out.show_progress("1/3");
         assert_eq!(next(usize::MAX), "\r\u{1b}[2K1/3");
         idle(&out);
@@ -334,7 +329,7 @@ mod tests {
         while !out.state().is_writing {
             std::thread::yield_now();
         }
-        // Nobody reads: what was to be shown meanwhile is left out, but for its end.
+        // Nobody reads: progress is skipped meanwhile, except for its removal.
         out.write_all(b"another\n").unwrap();
         out.show_progress("3/3");
         out.show_progress("");
@@ -346,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_a_line_and_commands_nothing() {
+    fn an_event_is_one_line_and_controls_no_terminal() {
         for (has_colors, text, expected) in [
             (false, "refused: é ü '\\n'\n", "refused: é ü '\\n'\n"),
             (
@@ -357,7 +352,8 @@ mod tests {
             (true, "\u{1b}[32mINFO\u{1b}[0m a\nb\u{9b}m\n", "\u{1b}[32mINFO\u{1b}[0m a\\nb\\u009bm\n"),
         ] {
             let mut out = Vec::new();
-            OneLine::new(&mut out, has_colors).write_all(text.as_bytes()).unwrap();
+            let mut writer = if has_colors { OneLine::with_colors(&mut out) } else { OneLine::new(&mut out) };
+            writer.write_all(text.as_bytes()).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }

@@ -1,4 +1,4 @@
-//! Reads the settings and runs the command.
+//! Reads the settings, runs the command, and turns its outcome into an exit code.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -7,13 +7,13 @@ use dapi_mock::log::write_last_words;
 
 fn main() -> ExitCode {
     let cli = dapi_mock::config::parse();
-    let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
-        let ended = runtime.block_on(dapi_mock::cli::run(cli));
-        // What still hangs in a file that does not answer must not keep the process.
+    let done = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let done = runtime.block_on(dapi_mock::cli::run(cli));
+        // A task that waits for a file that does not respond must not keep the process alive.
         runtime.shutdown_background();
-        ended
+        done
     });
-    ended.unwrap_or_else(|failure| {
+    done.unwrap_or_else(|failure| {
         write_last_words(&format!("dapi-mock: {failure}\n"));
         dapi_mock::cli::exit_code(&failure)
     })

@@ -1,5 +1,5 @@
-//! A client of the control API, for the commands that speak to a running server. It connects by itself, so that
-//! no proxy variable has a say in it.
+//! The HTTP client of the commands that use a running server. It opens its connections itself, so that proxy variables
+//! have no effect.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,51 +24,39 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::Failure;
 use crate::config::{Secret, ServerArgs, ServerUrl};
 
-/// How long a server has to take a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long it has for an answer: somewhat longer than it gives itself.
-const ANSWER_LIMIT: Duration = Duration::from_secs(330);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the server's own timeout.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(330);
 
-/// A server, and what it asks for.
 #[derive(Clone, Debug)]
 pub(super) struct ControlClient {
-    /// Its address.
     pub(super) server: ServerUrl,
-    /// Files with the certificates of the CAs that are trusted for https.
-    pub(super) trusted: Vec<PathBuf>,
-    /// Its control key.
-    pub(super) key: Option<String>,
+    /// Files with the CA certificates to trust for https.
+    pub(super) ca_files: Vec<PathBuf>,
+    pub(super) control_key: Option<Secret>,
 }
 
-/// An answer.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
-    /// The status.
     pub(super) status: StatusCode,
-    /// The headers.
     pub(super) headers: HeaderMap,
-    /// The body.
     pub(super) text: String,
 }
 
 impl ControlClient {
-    /// A client of the server that flags and variables name.
-    ///
     /// # Errors
-    /// A sentence that names the variable whose value is wrong.
-    pub(super) fn of(server: &ServerArgs, key: Option<&Secret>) -> Result<Self, Failure> {
-        Ok(Self { trusted: server.certificates(), server: server.server()?, key: key.map(|key| key.0.clone()) })
+    /// Names the variable whose value is wrong.
+    pub(super) fn new(server: &ServerArgs, control_key: Option<&Secret>) -> Result<Self, Failure> {
+        Ok(Self { server: server.server_url()?, ca_files: server.ca_files(), control_key: control_key.cloned() })
     }
 
-    /// Sends one request.
-    ///
     /// # Errors
-    /// When there is no server, or it does not answer.
+    /// If there is no server, or it does not answer.
     pub(super) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let mut sender = self.connect().await?;
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.server.authority());
-        if let Some(key) = &self.key {
-            request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        if let Some(key) = &self.control_key {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", key.0));
         }
         let body = match body {
             Some(body) => {
@@ -85,10 +73,10 @@ impl ControlClient {
             Ok::<_, hyper::Error>(Answer { status: parts.status, headers: parts.headers, text })
         };
         let server = &self.server;
-        match timeout(ANSWER_LIMIT, answer).await {
+        match timeout(ANSWER_TIMEOUT, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(format!("{server} did not answer as a dapi-mock server does: {error}").into()),
-            Err(_) => Err(format!("{server} took the request, but did not answer it").into()),
+            Err(_) => Err(format!("{server} accepted the request, but did not answer in time").into()),
         }
     }
 
@@ -96,30 +84,30 @@ impl ControlClient {
         let server = &self.server;
         let unreachable = |error: &dyn std::fmt::Display| {
             format!(
-                "no server answers at {server} ({error}): start one with `dapi-mock`, or name a running one by --url or --port"
+                "no server answers at {server} ({error}): start one with `dapi-mock`, or name a running one with --url or --port"
             )
         };
-        let stream = timeout(CONNECT_LIMIT, TcpStream::connect((server.host.as_str(), server.port))).await;
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect((server.host.as_str(), server.port))).await;
         let stream = stream.map_err(|_| unreachable(&"timed out"))?.map_err(|error| unreachable(&error))?;
         if !server.tls {
-            return speak(stream).await;
+            return handshake_http(stream).await;
         }
         let name = ServerName::try_from(server.host.clone())?;
         let connecting = TlsConnector::from(Arc::new(self.tls()?)).connect(name, stream);
-        let stream = timeout(CONNECT_LIMIT, connecting).await.map_err(|_| unreachable(&"timed out"))?;
+        let stream = timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| unreachable(&"timed out"))?;
         let stream = stream.map_err(|error| {
             format!(
-                "cannot trust {server} ({error}): give the certificate of its CA by --ca PATH; `dapi-mock ca --url \
+                "cannot trust {server} ({error}): pass the certificate of its CA with --ca PATH; `dapi-mock ca --url \
                  http://{}` prints it",
                 server.authority()
             )
         })?;
-        speak(stream).await
+        handshake_http(stream).await
     }
 
     fn tls(&self) -> Result<ClientConfig, Failure> {
         let mut roots = RootCertStore::empty();
-        for path in &self.trusted {
+        for path in &self.ca_files {
             let unreadable =
                 |error: &dyn std::fmt::Display| format!("cannot read CA certificate {}: {error}", path.display());
             for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
@@ -130,23 +118,22 @@ impl ControlClient {
         Ok(config.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
     }
 
-    /// Sends one request to the control API; its error's sentence where it refuses.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send), and every refusal.
-    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+    /// Calls the control API. A refusal becomes an error with its message.
+    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let answer = self.send(method, &format!("/_mock/v1/{path}"), body).await?;
         if answer.status.is_success() {
             return Ok(answer);
         }
-        let problem: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-        let sentence = problem.get("error").and_then(Value::as_str);
+        let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+        let message = body.get("error").and_then(Value::as_str);
         let other = || format!("{} answered {}: is it a dapi-mock server?", self.server, answer.status);
-        Err(sentence.map_or_else(other, ToOwned::to_owned).into())
+        Err(message.map_or_else(other, ToOwned::to_owned).into())
     }
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<SendRequest<Body>, Failure> {
+async fn handshake_http(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<SendRequest<Body>, Failure> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(sender)

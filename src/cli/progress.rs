@@ -1,5 +1,5 @@
-//! Progress of long work, for people at a terminal. It appears once the work has taken a second, and leaves nothing
-//! behind. A server draws it by the writer of its log ([`Output`]), so that neither disturbs the other.
+//! Progress bars and spinners for people at a terminal. They appear after a second of work and leave nothing behind. A
+//! server draws its bar through the writer of its log ([`Output`]), so that log lines and the bar do not mix.
 
 use std::io::{self, IsTerminal};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,36 +11,35 @@ use tokio::time::timeout;
 use crate::log::Output;
 use crate::service::Progress;
 
-/// Shorter work shows none.
-const AFTER: Duration = Duration::from_secs(1);
-/// Redrawn so often in a second, at most.
+/// Shorter work shows no progress.
+const DELAY: Duration = Duration::from_secs(1);
+/// The most redraws per second.
 const HERTZ: u8 = 10;
-/// The width of a terminal that does not tell its own.
+/// For a terminal that does not report its width.
 const WIDTH: u16 = 80;
 
 /// How far a seed has been applied.
 #[derive(Debug)]
 pub(crate) struct SeedBar {
-    /// `None` where standard error is no terminal.
+    /// `None` if standard error is not a terminal.
     output: Option<Output>,
-    began: Instant,
-    after: Duration,
+    started: Instant,
+    delay: Duration,
     bar: OnceLock<ProgressBar>,
 }
 
 impl SeedBar {
-    /// Below the lines of a log that goes to standard error.
+    /// A bar below the log lines on standard error.
     pub(crate) fn below(log: Output) -> Self {
-        Self::new(io::stderr().is_terminal().then_some(log), AFTER)
+        Self::new(io::stderr().is_terminal().then_some(log), DELAY)
     }
 
-    fn new(output: Option<Output>, after: Duration) -> Self {
-        Self { output, began: Instant::now(), after, bar: OnceLock::new() }
+    fn new(output: Option<Output>, delay: Duration) -> Self {
+        Self { output, started: Instant::now(), delay, bar: OnceLock::new() }
     }
 
-    /// Shows how far it has come.
-    pub(crate) fn tell(&self, progress: Progress) {
-        let Some(output) = self.output.as_ref().filter(|_| self.began.elapsed() >= self.after) else { return };
+    pub(crate) fn show(&self, progress: Progress) {
+        let Some(output) = self.output.as_ref().filter(|_| self.started.elapsed() >= self.delay) else { return };
         let bar = self.bar.get_or_init(|| {
             let line = Line { output: output.clone(), text: Mutex::default() };
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(line), HERTZ));
@@ -60,13 +59,13 @@ impl Drop for SeedBar {
     }
 }
 
-/// Waits for what a server does, and shows how long already.
+/// Waits for a server's answer, and shows for how long it has been waiting.
 pub(crate) async fn with_spinner<T>(work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
-    if let Ok(done) = timeout(AFTER, &mut work).await {
+    if let Ok(done) = timeout(DELAY, &mut work).await {
         return done;
     }
-    // It draws to standard error, and nothing where that is no terminal.
+    // It draws to standard error, and nothing if that is not a terminal.
     let spinner = ProgressBar::new_spinner().with_style(style("{spinner} The server is working: {elapsed}"));
     spinner.enable_steady_tick(Duration::from_millis(100));
     let done = work.await;
@@ -78,7 +77,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
-/// The last line of a terminal, of which nothing but the whole is ever drawn.
+/// The last line of a terminal. It is always drawn as a whole.
 #[derive(Debug)]
 struct Line {
     output: Output,
@@ -139,12 +138,12 @@ mod tests {
 
     use super::*;
 
-    fn written(after: Duration) -> String {
+    fn written(delay: Duration) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("terminal");
         let (mut output, finish) = Output::to(&fs::File::create(&path).unwrap(), "a test").unwrap();
-        let bar = SeedBar::new(Some(output.clone()), after);
-        // A bar is only drawn where what was written before is read.
+        let bar = SeedBar::new(Some(output.clone()), delay);
+        // A bar is only drawn once earlier output has been written.
         let mut write = |line: &str, count: usize| {
             output.write_all(line.as_bytes()).unwrap();
             while fs::read_to_string(&path).unwrap().matches(line).count() < count {
@@ -153,7 +152,7 @@ mod tests {
         };
         write("before\n", 1);
         for number in 1..=3 {
-            bar.tell(Progress { done: 100 * number, total: 300 });
+            bar.show(Progress { done: 100 * number, total: 300 });
             write("a line\n", number);
         }
         drop(bar);
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_below_the_lines_and_gone_at_the_end() {
+    fn a_bar_is_below_the_lines_and_disappears() {
         let text = written(Duration::ZERO);
         let lines: Vec<&str> = text.split('\n').map(|line| line.rsplit("\u{1b}[2K").next().unwrap()).collect();
         assert_eq!(lines, ["before", "a line", "a line", "a line", "after", ""], "{text:?}");

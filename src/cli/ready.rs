@@ -1,4 +1,4 @@
-//! The ready file: what a program that starts a server has to know, as JSON instead of the banner's text.
+//! The ready file: what the banner says, as JSON for programs that start a server.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -14,10 +14,10 @@ use crate::domain::tokens::TokenValue;
 use crate::platform::with_mode;
 use crate::service::{ADMIN_CLIENT_ID, StartOutcome};
 
-/// No ready file has more bytes.
-const LONGEST: u64 = 16 << 10;
+/// Larger than any ready file.
+const MAX_BYTES: u64 = 16 << 10;
 
-/// What the file says. `None` is what only an earlier start knew.
+/// The content. Secrets that only an earlier start knew are `None`.
 #[derive(Serialize)]
 struct Ready<'a> {
     host: &'a str,
@@ -31,15 +31,15 @@ struct Ready<'a> {
     version: &'static str,
 }
 
-/// The file as long as the server is ready; dropped, it is removed.
+/// A file that exists while the server is ready. Dropping this removes it.
 #[derive(Debug)]
 pub(crate) struct ReadyFile(PathBuf);
 
 impl ReadyFile {
-    /// Removes the ready file of an earlier server that was killed: whoever waits for the file must not find that one.
+    /// Removes the ready file of an earlier server that was killed, so that nobody who waits for the file finds that one.
     ///
     /// # Errors
-    /// Something else is at the path.
+    /// If the path holds something else.
     pub(crate) fn at(path: &Path) -> Result<Self, Failure> {
         if is_free(path).map_err(|error| named(path, &error))? {
             return Ok(Self(path.to_owned()));
@@ -48,10 +48,10 @@ impl ReadyFile {
         Ok(Self(path.to_owned()))
     }
 
-    /// Writes the file. It is there whole or not at all.
+    /// Writes the file, in one step for readers.
     ///
     /// # Errors
-    /// The folder is missing, or cannot be written to.
+    /// If the folder does not exist or is not writable.
     pub(crate) fn write(
         &self,
         host: &str,
@@ -71,15 +71,15 @@ impl ReadyFile {
             version: env!("CARGO_PKG_VERSION"),
         };
         let draft = self.0.with_added_extension(format!("{}.unfinished", std::process::id()));
-        let put = || {
-            // A server with the same process id, in another container, may have been killed while it wrote.
+        let write = || {
+            // A server with the same process id, in another container, may have been killed while writing.
             drop(std::fs::remove_file(&draft));
             let mut file = with_mode(OpenOptions::new().write(true).create_new(true), 0o600).open(&draft)?;
             file.write_all(&serde_json::to_vec_pretty(&ready)?)?;
             file.write_all(b"\n")?;
             std::fs::rename(&draft, &self.0)
         };
-        put().map_err(|error: io::Error| {
+        write().map_err(|error: io::Error| {
             drop(std::fs::remove_file(&draft));
             named(&self.0, &error)
         })
@@ -88,22 +88,26 @@ impl ReadyFile {
 
 impl Drop for ReadyFile {
     fn drop(&mut self) {
-        // Where it cannot be removed, its process id tells that the server has ended.
+        // If it cannot be removed, its process id shows that the server has ended.
         drop(std::fs::remove_file(&self.0));
     }
 }
 
-/// Whether there is nothing yet; an error if what is there is not a ready file.
+/// Whether the path is free; an error if it holds anything but a ready file.
 fn is_free(path: &Path) -> io::Result<bool> {
     let found = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         found => found?,
     };
-    let is_ours = found.is_file() && found.len() <= LONGEST && {
-        let left = serde_json::from_slice::<Value>(&std::fs::read(path)?).unwrap_or_default();
-        left.get("pid").is_some() && left.get("workspace_id").is_some()
+    let is_ours = found.is_file() && found.len() <= MAX_BYTES && {
+        let content = serde_json::from_slice::<Value>(&std::fs::read(path)?).unwrap_or_default();
+        content.get("pid").is_some() && content.get("workspace_id").is_some()
     };
-    if is_ours { Ok(false) } else { Err(io::Error::other("this exists and is not a ready file; choose another path")) }
+    if is_ours {
+        Ok(false)
+    } else {
+        Err(io::Error::other("not a ready file, and not overwritten: choose another path"))
+    }
 }
 
 fn named(path: &Path, error: &io::Error) -> Failure {

@@ -1,20 +1,20 @@
-//! The seeds that the settings name: read, parsed and applied in their order.
+//! The seeds that the settings name: reads and applies them in order.
 
 use std::io;
 use std::path::PathBuf;
 
+use super::failure_of;
 use super::progress::SeedBar;
-use super::sentence;
 use crate::Failure;
 use crate::config::ServeArgs;
 use crate::domain::seeds::{self, Seed};
 use crate::log::Output;
 use crate::service::{self, SeedCounts, Service};
 
-/// The seeds that the settings name, in their order, with the file that each comes from.
-pub(super) fn seeds(args: &ServeArgs) -> Result<Vec<(String, Seed)>, Failure> {
+/// Reads the seeds in order, each with the name of its file.
+pub(super) fn read(args: &ServeArgs) -> Result<Vec<(String, Seed)>, Failure> {
     let mut texts: Vec<_> =
-        args.usual_seed().map(|text| ("the lab's seed".to_owned(), text.to_owned())).into_iter().collect();
+        args.profile_seed().map(|text| ("the lab's seed".to_owned(), text.to_owned())).into_iter().collect();
     if let Some(path) = &args.seed {
         let named = |error: io::Error| format!("cannot read the seed {}: {error}", path.display());
         let mut files = vec![path.clone()];
@@ -31,20 +31,20 @@ pub(super) fn seeds(args: &ServeArgs) -> Result<Vec<(String, Seed)>, Failure> {
         }
     }
     texts.extend(args.seed_json.as_ref().map(|json| ("DAPI_MOCK_SEED_JSON".to_owned(), json.0.clone())));
-    let read = |(file, text): (String, String)| match seeds::parse(&text) {
+    let parse = |(file, text): (String, String)| match seeds::parse(&text) {
         Ok(seed) => Ok((file, seed)),
         Err(error) => Err(error.in_file(&file).into()),
     };
-    texts.into_iter().map(read).collect()
+    texts.into_iter().map(parse).collect()
 }
 
 pub(super) async fn apply(service: &Service, file: &str, seed: &Seed, log: &Output) -> Result<(), Failure> {
     let bar = SeedBar::below(log.clone());
-    let added = service.apply_seed_with(seed, |progress| bar.tell(progress)).await;
+    let added = service.apply_seed_with(seed, |progress| bar.show(progress)).await;
     drop(bar);
     let added = added.map_err(|error| match error {
         service::Error::Seed(error) => Failure::from(error.in_file(file)),
-        error => sentence(error),
+        error => failure_of(error),
     })?;
     let SeedCounts { workspaces, principals, tokens } = added;
     tracing::info!(workspaces, principals, tokens, "added from the seed {file}");

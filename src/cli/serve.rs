@@ -1,4 +1,5 @@
-//! `serve`: starts a server, serves until it is told to stop, and stops in order. `exec` uses [`serve_until`] too.
+//! `serve`: starts a server, serves until it is told to stop, and stops gracefully. `exec` also starts its server here, with
+//! [`serve_until`].
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,29 +8,27 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::assemble::{access, audit_file, sign_in_policy, surface_as, tls};
-use super::logging::begin;
+use super::assemble::{access, audit_file, router, starting, tls};
 use super::ready::ReadyFile;
-use super::{export_token, seeds, sentence, service_over};
+use super::{export_token, failure_of, logging, seeds, service_over};
 use crate::Failure;
 use crate::background::{self, AuditWriter};
 use crate::config::ServeArgs;
 use crate::domain::AccountId;
 use crate::http::oauth::discovery::at_port;
-use crate::listen::server::{ExtraListeners, Listeners};
+use crate::listen::{ExtraListeners, Listeners};
 use crate::log::Output;
 use crate::platform::{Signals, raise_open_files, reap_orphans, stdin_closes};
 use crate::service::{self, ADMIN_CLIENT_ID, Service, StartOutcome};
 use crate::store::{Database, OpenError, Store};
-use crate::web::browser::allow_hosts;
 
-/// The exit code when a suspected real credential was sent and `--tripwire` is `fail`: `EX_SOFTWARE` of sysexits.
-const TRIPPED: u8 = 70;
+/// The exit code if a suspected real credential was sent and `--tripwire` is `fail`: `EX_SOFTWARE` of sysexits.
+const TRIPWIRE_EXIT: u8 = 70;
 
-/// How long stopping waits for the audit file, whose disk may not answer.
-const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long stopping waits for the audit file, whose disk may not respond.
+const AUDIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a start waits for PostgreSQL.
-const START_PATIENCE: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// An account and the port that is its host.
@@ -37,12 +36,12 @@ pub(crate) type AccountPort = (AccountId, u16);
 
 pub(super) async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let began = Instant::now();
-    let log = begin(&args)?;
+    let log = logging::start(&args)?;
     args.check()?;
     raise_open_files();
     tokio::spawn(reap_orphans());
-    // From here on a signal ends the server in order, also as process 1, which has no default handlers.
-    let mut signals = Signals::that_stop()?;
+    // From here on a signal stops the server gracefully, even as process 1, which has no default handlers.
+    let mut signals = Signals::to_stop()?;
     let stdin = args.until_stdin_closes.then(stdin_closes).transpose()?;
     let stop = async move {
         tokio::select! {
@@ -70,20 +69,20 @@ async fn closed(stdin: Option<oneshot::Receiver<()>>) {
     }
 }
 
-/// What a caller of [`serve_until`] is told when the server is ready.
+/// What a caller of [`serve_until`] learns when the server is ready.
 pub(crate) struct ReadyServer<'a> {
     pub(crate) service: &'a Service,
     pub(crate) started: StartOutcome,
     pub(crate) account_port: Option<AccountPort>,
 }
 
-/// A server that is ready, with what has to end before it does.
+/// A ready server, with the task that has to end before its database is closed.
 struct OpenServer {
     service: Service,
     audit_file: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
-/// Starts a server, calls `ready`, serves until `stop` completes, and stops in order. `None` when `stop` completes
+/// Starts a server, calls `ready`, serves until `stop` completes, and stops gracefully. Returns `None` if `stop` completes
 /// before the server is ready.
 pub(crate) async fn serve_until(
     args: &ServeArgs,
@@ -93,11 +92,10 @@ pub(crate) async fn serve_until(
     ready: impl AsyncFnOnce(ReadyServer<'_>) -> Result<(), Failure>,
 ) -> Result<Option<Service>, Failure> {
     let ready_file = args.ready_file.as_deref().map(ReadyFile::at).transpose()?;
-    let (let_in, extra, url) = (listeners.opener(), listeners.extra(), listeners.url());
+    let (set_router, extra, url) = (listeners.opener(), listeners.extra(), listeners.url());
     let opening = async {
         let (service, started) = open_service(args, &log).await?;
-        let router = surface_as(args.host_type, &service, access(args), sign_in_policy(args), Some(extra.clone()));
-        let_in(allow_hosts(router, &args.allow_host));
+        set_router(router(args, &service, extra.clone()));
         let account_port = match args.account_port {
             Some(port) => Some(open_account_port(&service, &extra, port).await?),
             None => None,
@@ -111,7 +109,7 @@ pub(crate) async fn serve_until(
         ready(ReadyServer { service: &server.service, started, account_port }).await?;
         Ok::<_, Failure>(server)
     };
-    let mut serving = std::pin::pin!(listeners.serve(stop));
+    let mut serving = std::pin::pin!(listeners.serve(starting, stop));
     let server = tokio::select! {
         opened = opening => opened?,
         () = &mut serving => return Ok(None),
@@ -122,12 +120,15 @@ pub(crate) async fn serve_until(
 }
 
 async fn open_service(args: &ServeArgs, log: &Output) -> Result<(Service, StartOutcome), Failure> {
-    let store = patiently(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?)).await?;
+    let store =
+        retry_while_unavailable(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?))
+            .await?;
     let service = service_over(store).with_journal(args.journal(), args.tripwire.tripwire);
     let service = service.with_error_texts(args.error_texts);
-    let started = patiently(args, async || service.start(&args.first_start()).await.map_err(sentence)).await?;
-    for (file, seed) in seeds::seeds(args)? {
-        patiently(args, async || seeds::apply(&service, &file, &seed, log).await).await?;
+    let started =
+        retry_while_unavailable(args, async || service.start(&args.first_start()).await.map_err(failure_of)).await?;
+    for (file, seed) in seeds::read(args)? {
+        retry_while_unavailable(args, async || seeds::apply(&service, &file, &seed, log).await).await?;
     }
     Ok((service, started))
 }
@@ -141,23 +142,23 @@ async fn start_background_work(
     tokio::spawn(background::sweep(service.clone(), extra, every));
     tokio::spawn(background::catch_up(service.clone()));
     let Some(file) = audit_file(args) else { return Ok(OpenServer { service, audit_file: None }) };
-    let writer = patiently(args, async || AuditWriter::open(service.clone(), file.clone()).await).await?;
+    let writer = retry_while_unavailable(args, async || AuditWriter::open(service.clone(), file.clone()).await).await?;
     let (stop, stopped) = oneshot::channel();
     Ok(OpenServer { service, audit_file: Some((stop, tokio::spawn(writer.run(stopped)))) })
 }
 
-/// Writes what requests did not wait for, and closes the database.
+/// Stores what requests did not wait for, and closes the database.
 async fn close(OpenServer { service, audit_file }: OpenServer) -> Result<Service, Failure> {
     if let Some((stop, writing)) = audit_file {
-        // The events of the last requests are not written yet.
+        // The writer appends the events of the last requests and ends.
         let _ = stop.send(());
-        if let Ok(ended) = tokio::time::timeout(AUDIT_PATIENCE, writing).await {
+        if let Ok(ended) = tokio::time::timeout(AUDIT_TIMEOUT, writing).await {
             ended?;
         } else {
-            tracing::warn!("cannot write the end of the audit file; the next start writes what is missing");
+            tracing::warn!("cannot finish the audit file in time; the next start appends the missing events");
         }
     }
-    // For the other processes, which continue.
+    // Other processes of the database continue to serve the journal.
     if let Err(error) = service.share_journal().await {
         tracing::warn!("cannot add the last requests to the shared journal: {error}");
     }
@@ -168,14 +169,17 @@ async fn close(OpenServer { service, audit_file }: OpenServer) -> Result<Service
     Ok(service)
 }
 
-/// Retries while PostgreSQL is unavailable: a server may start before its database. Until then it answers that it is
-/// not ready.
-async fn patiently<T>(args: &ServeArgs, work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
-    let until = Instant::now() + START_PATIENCE;
+/// Retries while PostgreSQL is unavailable, because a server may start before its database. Meanwhile the server answers
+/// that it is starting.
+async fn retry_while_unavailable<T>(
+    args: &ServeArgs,
+    work: impl AsyncFn() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let deadline = Instant::now() + START_TIMEOUT;
     loop {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         match work().await {
-            Err(failure) if is_database_away(args, &failure) && !left.is_zero() => {
+            Err(failure) if is_database_unavailable(args, &failure) && !left.is_zero() => {
                 tracing::warn!("not ready, retrying for another {} s: {failure}", left.as_secs());
                 tokio::time::sleep(START_PAUSE).await;
             }
@@ -184,23 +188,22 @@ async fn patiently<T>(args: &ServeArgs, work: impl AsyncFn() -> Result<T, Failur
     }
 }
 
-fn is_database_away(args: &ServeArgs, failure: &Failure) -> bool {
-    let passes = match (failure.downcast_ref(), failure.downcast_ref()) {
+fn is_database_unavailable(args: &ServeArgs, failure: &Failure) -> bool {
+    let is_transient = match (failure.downcast_ref(), failure.downcast_ref()) {
         (Some(open), _) => OpenError::is_transient(open),
         (_, Some(service::Error::Store(error))) => error.is_transient(),
         _ => false,
     };
-    passes && matches!(args.database, Database::Postgres(_))
+    is_transient && matches!(args.database, Database::Postgres(_))
 }
 
-/// The exit code of a server: a failure when `--tripwire fail` saw a suspected real credential, else `otherwise`.
+/// The exit code of a server: a failure if `--tripwire fail` saw a suspected real credential, else `otherwise`.
 pub(crate) fn verdict(service: &Service, otherwise: ExitCode) -> ExitCode {
     let Some(why) = service.tripwire().verdict() else { return otherwise };
     tracing::error!("{why}");
-    if otherwise == ExitCode::SUCCESS { ExitCode::from(TRIPPED) } else { otherwise }
+    if otherwise == ExitCode::SUCCESS { ExitCode::from(TRIPWIRE_EXIT) } else { otherwise }
 }
 
-/// Opens the port that is the default account's host.
 async fn open_account_port(service: &Service, extra: &ExtraListeners, port: u16) -> Result<AccountPort, Failure> {
     let account = service.workspace_of_account(None).await?.account;
     Ok((account, extra.open(port, account).await.map_err(|error| format!("--account-port: {error}"))?))
@@ -210,10 +213,13 @@ fn banner(url: &str, args: &ServeArgs, server: &ReadyServer<'_>, took: Duration)
     let ReadyServer { started, account_port, .. } = server;
     let (database, access) = (&args.database, access(args));
     let token = started.admin_token.as_ref().map_or_else(
-        || "# DATABRICKS_TOKEN is what the first start printed; `dapi-mock admin-token` makes another".to_owned(),
+        || {
+            "# DATABRICKS_TOKEN: use the token that the first start printed, or create one with `dapi-mock admin-token`"
+                .to_owned()
+        },
         export_token,
     );
-    // Not as exports: clients refuse to choose between two ways to authenticate.
+    // Not as exports, because clients reject two ways to authenticate as ambiguous.
     let oauth = started.admin_client_secret.as_ref().map_or_else(String::new, |secret| {
         let secret = secret.reveal();
         format!("# OAuth: DATABRICKS_CLIENT_ID={ADMIN_CLIENT_ID} DATABRICKS_CLIENT_SECRET={secret}\n")

@@ -1,4 +1,4 @@
-//! The command line as a whole: what clap derives, with groups in the help and without empty variables.
+//! The command line as a whole: what clap derives, with the help in groups and empty variables ignored.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -19,7 +19,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Help", &["completions", "man", "help"]),
 ];
 
-/// The groups in which the help lists the settings; what is in none is the server's.
+/// The groups in which the help lists the settings. Those in no group are the server's.
 const SETTINGS: &[(&str, &[&str])] = &[
     (
         "First start",
@@ -62,7 +62,6 @@ const SETTINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The whole command line.
 pub fn command() -> Command {
     let command = Cli::command()
         .args_override_self(true)
@@ -77,7 +76,7 @@ pub fn command() -> Command {
 fn in_group(arg: Arg) -> Arg {
     let flag = arg.get_long().unwrap_or_default();
     let group = SETTINGS.iter().find(|(_, flags)| flags.contains(&flag)).map_or("Server", |(name, _)| name);
-    // What clap adds has its own place.
+    // Arguments that clap adds have their own place.
     if arg.get_env().is_some() { arg.help_heading(group) } else { arg }
 }
 
@@ -97,7 +96,7 @@ fn template(command: &Command) -> String {
     text
 }
 
-/// `--times -1` is a wrong value of that flag, not another flag.
+/// Reads `--times -1` as an invalid value of that flag, not as another flag.
 fn with_negative_numbers(command: Command) -> Command {
     let allowing = |arg: Arg| {
         let takes_values = arg.get_long().is_some() && arg.get_action().takes_values();
@@ -106,7 +105,7 @@ fn with_negative_numbers(command: Command) -> Command {
     command.mut_args(allowing).mut_subcommands(with_negative_numbers)
 }
 
-/// An empty variable is an absent one: compose files and CI services set them so.
+/// Reads an empty variable as absent, because compose files and CI services set them.
 fn without_empty_variables(command: Command) -> Command {
     let absent = |arg: Arg| {
         if arg.get_env().is_some_and(is_empty_variable) { arg.env(Resettable::<OsStr>::Reset) } else { arg }
@@ -114,22 +113,19 @@ fn without_empty_variables(command: Command) -> Command {
     command.mut_args(absent).mut_subcommands(without_empty_variables)
 }
 
-/// Reads the command line; prints help or the error and ends the process where that is all there is to do.
+/// Reads the command line, or prints help or an error and ends the process.
 pub fn parse() -> Cli {
     parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
 }
 
-/// Reads a command line.
-///
 /// # Errors
-/// What clap finds wrong, which names the flag, or help that was asked for.
+/// What clap finds wrong, with the flag, or the help that was asked for.
 pub fn parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
     let mut command = with_negative_numbers(without_empty_variables(command()));
     let matches: ArgMatches = command.try_get_matches_from_mut(words)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// Every variable that a command reads.
 pub(super) fn variables() -> Vec<String> {
     fn collect(command: &Command, found: &mut Vec<String>) {
         let named = command.get_arguments().filter_map(Arg::get_env);
@@ -160,17 +156,17 @@ mod tests {
             assert!(flags.contains(flag), "{flag}");
         }
         let serve = command.find_subcommand_mut("serve").unwrap().render_help().to_string();
-        for says in ["\nServer:\n", "\nAccess:\n", "\nTLS:\n"] {
-            assert!(serve.contains(says), "{says}: {serve}");
+        for text in ["\nServer:\n", "\nAccess:\n", "\nTLS:\n"] {
+            assert!(serve.contains(text), "{text}: {serve}");
         }
         let help = command.render_help().to_string();
-        for says in ["\nServer:\n  serve", "\nTime and state:\n  clock", "\nLook and check:\n  explain"] {
-            assert!(help.contains(says), "{says}: {help}");
+        for text in ["\nServer:\n  serve", "\nTime and state:\n  clock", "\nLook and check:\n  explain"] {
+            assert!(help.contains(text), "{text}: {help}");
         }
     }
 
     #[test]
-    fn a_flag_that_is_repeated_has_its_last_value_and_lists_have_all() {
+    fn the_last_value_of_a_repeated_flag_wins_and_lists_have_all() {
         let cli =
             parse_from(["dapi-mock", "--port", "1", "--port", "2", "--host", "::1", "--host", "127.0.0.1"]).unwrap();
         assert_eq!((cli.serve.port, cli.serve.host.len()), (Some(2), 2));
@@ -204,7 +200,7 @@ mod tests {
             ("faults arm x --times many", "'many' for '--times <NUMBER>': not a number"),
             ("faults arm x --offset -1", "--offset"),
             ("call x --json {", "'{' for '--json <JSON>': not valid JSON"),
-            ("call x --query a", "'a' for '--query <NAME=VALUE>': use NAME=VALUE"),
+            ("call x --query a", "'a' for '--query <NAME=VALUE>': not a parameter: use NAME=VALUE"),
             ("audit --shape csv", "'csv' for '--shape <SHAPE>': unknown shape"),
             ("--port x", "'x' for '--port <PORT>': not a number"),
             ("--sweep-interval 0", "'0' for '--sweep-interval <SECONDS>': out of range"),

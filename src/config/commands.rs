@@ -1,4 +1,4 @@
-//! The arguments of the commands, except `serve` and `exec`.
+//! The arguments of the commands, except `serve` and `exec` and those that select requests. Doc comments are the help.
 
 use std::path::PathBuf;
 
@@ -12,55 +12,46 @@ use crate::domain::audit::shape::Shape;
 use crate::domain::tokens::TokenValue;
 use crate::store::Database;
 
-/// Settings of `healthcheck`.
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// Which server.
     #[command(flatten)]
     pub server: ServerArgs,
 }
 
-/// Settings of `call`.
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// Operation, such as workspaces.create
+    /// Name of the operation, such as workspaces.create
     #[arg(value_name = "OPERATION")]
     pub operation: Option<String>,
 
-    /// Parameters of its path except the workspace, in order
+    /// Parameters of the operation's path, in order, without the workspace
     #[arg(value_name = "PARAMETER")]
     pub parameters: Vec<String>,
 
-    /// Body of the request
+    /// JSON body of the request; defaults to {}
     #[arg(long, value_name = "JSON", value_parser = values::json)]
     pub json: Option<Value>,
 
-    /// Parameter of the query; can be repeated
+    /// Query parameter; can be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
     pub query: Vec<(String, String)>,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `ca`.
 #[derive(Debug, Args)]
 pub struct CaArgs {
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `clock`.
 #[derive(Debug, Args)]
 pub struct ClockArgs {
     /// Advance by a duration, such as 90d or PT2H
@@ -80,7 +71,7 @@ pub struct ClockArgs {
     #[arg(long, group = "change")]
     pub freeze: bool,
 
-    /// Let the clock run on from its current time
+    /// Resume the clock from its current time
     #[arg(long, group = "change")]
     pub run: bool,
 
@@ -88,15 +79,13 @@ pub struct ClockArgs {
     #[arg(long, group = "change")]
     pub upcoming: bool,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// X-Request-Id of the answer
+    /// X-Request-Id header of the response
     #[arg(required_unless_present = "last", conflicts_with = "last", value_name = "REQUEST_ID")]
     pub request_id: Option<String>,
 
@@ -104,28 +93,23 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub last: bool,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `faults`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct FaultsArgs {
-    /// What to do; show them when absent.
     #[command(subcommand)]
     pub command: Option<FaultsCommand>,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// What `faults` does.
 #[derive(Debug, Subcommand)]
 pub enum FaultsCommand {
-    /// Arm a fault of the catalogue
+    /// Arm a fault by its name in the catalogue
     Arm(ArmArgs),
     /// Clear all faults of the workspace
     Clear(RunningArgs),
@@ -133,11 +117,10 @@ pub enum FaultsCommand {
     Catalogue(RunningArgs),
 }
 
-/// Settings of `faults arm`.
 #[derive(Debug, Args)]
 pub struct ArmArgs {
     #[expect(clippy::doc_markdown, reason = "it is the help text")]
-    /// Name in the catalogue, such as rate_limited
+    /// Name of the fault, such as rate_limited; `dapi-mock faults catalogue` lists them
     #[arg(value_name = "NAME")]
     pub name: String,
 
@@ -149,19 +132,16 @@ pub struct ArmArgs {
     #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = values::number(0..=u32::MAX))]
     pub offset: u32,
 
-    /// Which requests.
     #[command(flatten)]
     pub requests: MatchArgs,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `audit`.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// Keep printing as events come
+    /// Keep printing new events as they happen
     #[arg(long)]
     pub follow: bool,
 
@@ -178,43 +158,36 @@ pub struct AuditArgs {
     #[arg(long, value_name = "NAME")]
     pub actor: Option<String>,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `env`.
 #[derive(Debug, Args)]
 pub struct EnvArgs {
-    /// Which server.
     #[command(flatten)]
     pub server: ServerArgs,
 
-    /// Admin token that the server was given
+    /// Admin token that you chose for the server
     #[arg(long, env = "DAPI_MOCK_ADMIN_TOKEN", hide_env_values = true, value_parser = values::token, value_name = "TOKEN")]
     pub admin_token: Option<TokenValue>,
 
-    /// How to show it.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// Settings of `admin-token`.
 #[derive(Debug, Args)]
 pub struct AdminTokenArgs {
-    /// Database of the server, which may be running
+    /// Database of the server; the server may be running
     #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db", value_name = "DATABASE")]
     pub database: Database,
 
-    /// How to show it.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// Settings of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// Path of the copy; nothing may exist there yet
+    /// Path of the copy; it must not exist yet
     #[arg(value_name = "TARGET")]
     pub target: PathBuf,
 
@@ -222,23 +195,20 @@ pub struct BackupArgs {
     #[arg(long, env = "DAPI_MOCK_DATABASE", default_value = "sqlite:dapi-mock.db", value_name = "DATABASE")]
     pub database: Database,
 
-    /// How to show it.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// Settings of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// Shell to complete for
+    /// Shell to print completions for
     #[arg(value_name = "SHELL")]
     pub shell: clap_complete::Shell,
 }
 
-/// Settings of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Command to describe; dapi-mock itself when absent
+    /// Command to describe; defaults to dapi-mock itself
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
 }

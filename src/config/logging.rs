@@ -3,7 +3,6 @@
 use clap::{Args, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
-/// Settings of the log.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
     /// What to log: off, error, warn, info (refusals and their reasons) or debug (every request)
@@ -15,7 +14,6 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
-/// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
     Off,
@@ -27,7 +25,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The most detailed level of this program that is logged, and that of the libraries.
+    /// The most detailed levels to log: of this program, and of libraries.
     pub const fn filters(self) -> (LevelFilter, LevelFilter) {
         match self {
             Self::Off => (LevelFilter::OFF, LevelFilter::OFF),
@@ -40,11 +38,10 @@ impl LogLevel {
     }
 }
 
-/// How it is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Lines for people
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }

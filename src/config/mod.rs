@@ -1,5 +1,5 @@
-//! Every setting, from flags and `DAPI_MOCK_*` variables; flags win. An invalid value ends the start. This room says
-//! what was set and builds nothing from it. Start with [`ServeArgs`].
+//! Every setting, from flags and `DAPI_MOCK_*` variables; flags win, and an invalid value ends the process. This room says
+//! what was set and builds nothing from it; that is up to `cli`. Start with [`ServeArgs`].
 
 mod cli;
 mod commands;
@@ -22,7 +22,7 @@ pub use self::logging::{LogArgs, LogFormat, LogLevel};
 pub use self::requests::{CensusArgs, FilterArgs, MatchArgs, RequestsArgs, VerifyArgs};
 pub use self::running::{Output, OutputArgs, RunningArgs, ServerArgs, ServerUrl};
 pub(crate) use self::serve::EXEC_PORT;
-pub use self::serve::{ExecArgs, OnOff, Profile, Secret, ServeArgs, TripwireArgs};
+pub use self::serve::{ExecArgs, HostType, OnOff, Profile, Secret, ServeArgs, TripwireArgs};
 pub use self::values::{CensusBy, CredentialName, name_of};
 
 /// "DAPI" on a phone keypad.
@@ -33,24 +33,22 @@ const PREFIX: &str = "DAPI_MOCK_";
 #[derive(Debug, Parser)]
 #[command(name = "dapi-mock", version, args_conflicts_with_subcommands = true, subcommand_help_heading = "Commands")]
 pub struct Cli {
-    /// What to do; `serve` when absent.
+    /// `serve` if it is absent.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The settings of `serve`.
     #[command(flatten)]
     pub serve: ServeArgs,
 }
 
-/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server (the default)
     Serve(ServeArgs),
-    /// Start a throw-away server, run a command against it, and exit with the command's exit code
+    /// Start a temporary server, run a command against it, and exit with the command's exit code
     Exec(ExecArgs),
     /// Exit with 0 if the server is ready, else with 1
     Healthcheck(HealthcheckArgs),
-    /// Print the export lines for a server whose admin token you chose
+    /// Print the variables to export for a server whose admin token you chose
     Env(EnvArgs),
     /// Show or move the clock of a workspace
     Clock(ClockArgs),
@@ -60,7 +58,7 @@ pub enum Command {
     Faults(FaultsArgs),
     /// Show the most recent requests to a workspace
     Requests(RequestsArgs),
-    /// Exit with 0 if the expected requests came, else with 1
+    /// Exit with 0 if the server received the expected requests, else with 1
     Verify(VerifyArgs),
     /// Show who uses which credential with which client
     Census(CensusArgs),
@@ -72,13 +70,13 @@ pub enum Command {
     Export(ExportArgs),
     /// Print the certificate of the server's CA, for clients to trust
     Ca(CaArgs),
-    /// Copy the SQLite database, also while its server runs
+    /// Copy the SQLite database, even while its server runs
     Backup(BackupArgs),
-    /// Create another admin token, if you lost the one that the first start printed
+    /// Create another admin token, in case you lost the one that the first start printed
     AdminToken(AdminTokenArgs),
-    /// Print the completions for a shell
+    /// Print completions for a shell
     Completions(CompletionsArgs),
-    /// Print the manual page, of dapi-mock or of one command
+    /// Print the manual page of dapi-mock or of one command
     Man(ManArgs),
 }
 
@@ -128,8 +126,8 @@ mod tests {
         assert_eq!(serve(&["--profile", "test"]).database, Database::SqliteMemory);
         let file = ["--profile", "lab", "--database", "sqlite:x.db"];
         assert_eq!(serve(&file).database, Database::SqliteFile("x.db".into()));
-        assert!(serve(&file).usual_seed().is_some() && serve(&["--profile", "test"]).usual_seed().is_none());
-        assert!(serve(&["--profile", "lab", "--seed", "x"]).usual_seed().is_none());
+        assert!(serve(&file).profile_seed().is_some() && serve(&["--profile", "test"]).profile_seed().is_none());
+        assert!(serve(&["--profile", "lab", "--seed", "x"]).profile_seed().is_none());
         assert!(serve(&["--profile", "shared"]).check().is_err());
         let shared = serve(&["--profile", "shared", "--control-key", "k"]);
         assert!(shared.check().is_ok() && shared.hosts().iter().all(IpAddr::is_unspecified));
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_refused_with_what_would_be_right() {
+    fn an_error_about_a_value_says_what_to_use() {
         for (args, advice) in [
             (["--port", "65536"], "65535"),
             (["--host", "localhost"], "IP address"),
@@ -145,9 +143,9 @@ mod tests {
             (["--admin-token", "dapi123"], "32 lower-case hex digits"),
             (["--admin-client-secret", "dapi123"], "use dose and 32"),
             (["--workspace-id", "0"], "use a number from 1"),
-            (["--account-id", "x"], "use a UUID"),
+            (["--account-id", "x"], "not a UUID: use"),
             (["--log-level", "loud"], "possible values"),
-            (["--tls-name", "no name"], "use a host name or an IP address"),
+            (["--tls-name", "no name"], "neither a host name nor an IP address"),
             (["--tls-cert", "x.pem"], "--tls-key"),
             (["--tier", "gold"], "expected `premium` or `standard`"),
             (["--workspace-created", "yesterday"], "use one such as 2017-06-01"),
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commands_words_are_its_own() {
+    fn the_words_of_the_command_are_not_read_as_settings() {
         let cli = parse(&["exec", "--", "python", "-c", "--port"]).unwrap();
         assert!(matches!(cli.command, Some(Command::Exec(args)) if args.command == ["python", "-c", "--port"]));
     }

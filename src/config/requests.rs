@@ -1,18 +1,19 @@
-//! The arguments that select requests of the journal, and those of the commands that show or count them.
+//! The arguments that select requests of the journal, and those of the commands that print or count them. Doc comments are
+//! the help.
 
 use clap::Args;
 
 use super::running::RunningArgs;
 use super::values::{self, CensusBy, CredentialName, name_of};
 
-/// Which requests, by what came.
+/// Selects requests by what the client sent. Faults also use it.
 #[derive(Debug, Args)]
 pub struct MatchArgs {
     /// Only requests with this method
     #[arg(long, value_name = "METHOD", value_parser = values::method)]
     pub method: Option<String>,
 
-    /// Only requests to this path; * stands for one segment, or at the end for any rest
+    /// Only requests to this path; * matches one segment, or at the end any number of them
     #[arg(long, value_name = "PATH", value_parser = values::path)]
     pub path: Option<String>,
 
@@ -29,14 +30,13 @@ pub struct MatchArgs {
     pub client: Option<String>,
 }
 
-/// Which requests, also by what was answered.
+/// Selects requests, also by how the server answered.
 #[derive(Debug, Args)]
 pub struct FilterArgs {
-    /// Which requests.
     #[command(flatten)]
     pub requests: MatchArgs,
 
-    /// Only requests that were answered with this status; 0 for those without an answer
+    /// Only requests that were answered with this status; 0 selects those without an answer
     #[arg(long, value_name = "STATUS", value_parser = status)]
     pub status: Option<u16>,
 
@@ -48,7 +48,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "NAME")]
     pub operation: Option<String>,
 
-    /// Only requests to an unknown path
+    /// Only requests to unknown paths
     #[arg(long)]
     pub unmatched: bool,
 
@@ -62,7 +62,7 @@ fn status(text: &str) -> Result<u16, String> {
 }
 
 impl FilterArgs {
-    /// Those that were given, by the names that the control API uses.
+    /// The filters that are set, by their names in the control API.
     pub fn given(&self) -> Vec<(&'static str, String)> {
         let [unmatched, refused] = [self.unmatched, self.refused].map(|flag| flag.then(|| "true".to_owned()));
         let MatchArgs { method, path, principal, token_id, client } = &self.requests;
@@ -82,15 +82,13 @@ impl FilterArgs {
     }
 }
 
-/// Settings of `requests`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct RequestsArgs {
-    /// Which.
     #[command(flatten)]
     pub filter: FilterArgs,
 
-    /// Print curl commands that send the requests again
+    /// Print curl commands that repeat the requests
     #[arg(long, group = "form")]
     pub curl: bool,
 
@@ -98,7 +96,7 @@ pub struct RequestsArgs {
     #[arg(long, group = "form")]
     pub har: bool,
 
-    /// Keep printing as requests come
+    /// Keep printing new requests as they arrive
     #[arg(long, group = "form")]
     pub follow: bool,
 
@@ -106,15 +104,12 @@ pub struct RequestsArgs {
     #[arg(long)]
     pub consume: bool,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Which.
     #[command(flatten)]
     pub filter: FilterArgs,
 
@@ -130,19 +125,16 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "NUMBER", value_parser = values::number(0..=usize::MAX), conflicts_with_all = ["at_least", "at_most"])]
     pub exactly: Option<usize>,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }
 
-/// Settings of `census`.
 #[derive(Debug, Args)]
 pub struct CensusArgs {
     /// What to group by
     #[arg(long, default_value = "client", value_name = "WHAT")]
     pub by: CensusBy,
 
-    /// Which server.
     #[command(flatten)]
     pub running: RunningArgs,
 }

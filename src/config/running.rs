@@ -1,4 +1,4 @@
-//! Which running server a command speaks to, and how it shows what it got.
+//! The arguments that name a running server and a workspace, and the output format of commands.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,19 @@ use super::{DEFAULT_PORT, Secret, values, variable};
 use crate::Failure;
 use crate::store::Database;
 
-/// Variables that these commands read beside the flags. Not through clap: a flag has to win over a variable of the
-/// other flag, and `DATABRICKS_HOST` counts only where it is this machine.
+/// Variables that these commands read without clap, because a flag has to win over the other flag's variable, and
+/// `DATABRICKS_HOST` is honoured only if it is this machine.
 pub(super) const VARIABLES: [&str; 3] = ["DAPI_MOCK_URL", "DAPI_MOCK_PORT", "DAPI_MOCK_CA"];
 
-/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl {
-    /// Whether it is https.
     pub tls: bool,
-    /// The host, an IPv6 address without its brackets.
+    /// An IPv6 address is without brackets.
     pub host: String,
-    /// The port.
     pub port: u16,
 }
 
 impl ServerUrl {
-    /// A port of this machine.
     pub fn local(port: u16) -> Self {
         Self { tls: false, host: "127.0.0.1".to_owned(), port }
     }
@@ -61,7 +57,7 @@ impl ServerUrl {
         is_address || name == "localhost" || name.ends_with(".localhost")
     }
 
-    /// Host and port, as the Host header has them.
+    /// Host and port, as in the Host header.
     pub fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -77,11 +73,10 @@ impl fmt::Display for ServerUrl {
     }
 }
 
-/// Which server.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
     #[expect(clippy::doc_markdown, reason = "it is the help text")]
-    /// URL of the running server, http or https; defaults to DAPI_MOCK_URL. Without URL and port, DATABRICKS_HOST is used if it is this machine
+    /// URL of the running server, http or https; defaults to DAPI_MOCK_URL. Without a URL and a port, DATABRICKS_HOST is used if it is this machine
     #[arg(long, value_name = "URL", value_parser = ServerUrl::parse, conflicts_with = "port", help_heading = "Server")]
     pub url: Option<ServerUrl>,
 
@@ -97,16 +92,16 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
-    /// The server that flags and variables name. A flag wins over every variable; what dapi-mock is told wins over
-    /// what was meant for the clients.
+    /// The server that flags and variables name. Flags win over variables, and variables of dapi-mock over those of
+    /// clients.
     ///
     /// # Errors
-    /// A sentence that names the variable whose value is wrong.
-    pub fn server(&self) -> Result<ServerUrl, Failure> {
-        self.server_by(variable)
+    /// Names the variable whose value is wrong.
+    pub fn server_url(&self) -> Result<ServerUrl, Failure> {
+        self.server_url_from(variable)
     }
 
-    fn server_by(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ServerUrl, Failure> {
+    fn server_url_from(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ServerUrl, Failure> {
         let port_in =
             |name: &str, text: &str| values::port(text).map_err(|error| format!("{name}: '{text}' is {error}"));
         if let Some(url) = &self.url {
@@ -121,7 +116,7 @@ impl ServerArgs {
         if let Some(text) = variable("DAPI_MOCK_PORT") {
             return Ok(ServerUrl::local(port_in("DAPI_MOCK_PORT", &text)?));
         }
-        // As the clients do, whatever comes after host and port is left out: people paste what the browser shows.
+        // Clients ignore whatever follows host and port, because people paste what the browser shows.
         let host = variable("DATABRICKS_HOST").and_then(|text| {
             let (scheme, rest) = text.split_once("://").unwrap_or(("http", &text));
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -137,14 +132,14 @@ impl ServerArgs {
     }
 
     /// Files with the CA certificates to trust for https.
-    pub fn certificates(&self) -> Vec<PathBuf> {
+    pub fn ca_files(&self) -> Vec<PathBuf> {
         let given = self.ca.clone().or_else(|| variable("DAPI_MOCK_CA").map(PathBuf::from));
-        given.map_or_else(usual_certificates, |path| vec![path])
+        given.map_or_else(local_ca_files, |path| vec![path])
     }
 }
 
-/// Where a server on this machine keeps its CA's certificate, as far as the files are there.
-fn usual_certificates() -> Vec<PathBuf> {
+/// The existing ones of the files where a server on this machine keeps its CA certificate.
+fn local_ca_files() -> Vec<PathBuf> {
     let beside = match variable("DAPI_MOCK_DATABASE").and_then(|text| text.parse().ok()) {
         Some(Database::SqliteFile(path)) => Some(Path::new(&path).with_file_name("dapi-mock-tls")),
         _ => None,
@@ -154,7 +149,6 @@ fn usual_certificates() -> Vec<PathBuf> {
     files.chain(variable("SSL_CERT_FILE").map(PathBuf::from)).filter(|path| path.is_file()).collect()
 }
 
-/// How a command shows what it got.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct OutputArgs {
     /// Print text for people, or JSON for programs
@@ -162,26 +156,23 @@ pub struct OutputArgs {
     pub output: Output,
 }
 
-/// For whom the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people: aligned columns, with headings and colour on a terminal.
+    /// For people: aligned columns, with headings and colour on a terminal
     Text,
-    /// For programs.
+    /// For programs
     Json,
 }
 
 impl Output {
-    /// Whether it is JSON.
     pub fn is_json(self) -> bool {
         self == Self::Json
     }
 }
 
-/// Which running server and workspace, for the commands that speak to one.
+/// The running server and the workspace that a command is about.
 #[derive(Clone, Debug, Args)]
 pub struct RunningArgs {
-    /// Which server.
     #[command(flatten)]
     pub server: ServerArgs,
 
@@ -189,11 +180,10 @@ pub struct RunningArgs {
     #[arg(long, env = "DAPI_MOCK_CONTROL_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Server")]
     pub control_key: Option<Secret>,
 
-    /// Workspace, by id or name, or default for the default one
+    /// Id or name of the workspace, or default for the default one
     #[arg(long, default_value = "default", value_name = "WORKSPACE", value_parser = values::workspace, help_heading = "Server")]
     pub workspace: String,
 
-    /// How to show it.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -225,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_and_the_clients_host_counts_where_it_is_this_machine() {
+    fn flags_win_and_the_host_of_clients_is_honoured_on_this_machine() {
         let server = |url: Option<&str>, port: Option<u16>, variables: &[(&str, &str)]| {
             let args = ServerArgs { url: url.map(|url| ServerUrl::parse(url).unwrap()), port, ca: None };
             let found =
                 |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            args.server_by(found).map(|url| url.to_string()).map_err(|failure| failure.to_string())
+            args.server_url_from(found).map(|url| url.to_string()).map_err(|failure| failure.to_string())
         };
         let all = [
             ("DAPI_MOCK_URL", "https://a:1"),

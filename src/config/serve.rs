@@ -1,4 +1,5 @@
-//! The settings of `serve` and `exec`: one flag and one variable each. What is built from them is the business of `cli`.
+//! The settings of `serve` and `exec`, with a flag and a variable each. Doc comments are the help and the table in
+//! docs/settings.md. `cli` builds what they ask for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
@@ -15,15 +16,13 @@ use crate::domain::settings::{BehaviourChange, Cloud, ErrorTexts, PermissionLoss
 use crate::domain::tokens::TokenValue;
 use crate::domain::tripwire::Reaction;
 use crate::domain::{AccountId, Millis, WorkspaceId, seeds};
-use crate::http::HostType;
 use crate::service::{FirstStart, JournalLimits};
 use crate::store::{Database, Durability};
 use crate::web::browser::AllowedHost;
 
-/// The port of the `exec` around a process. It tells a port that `exec` set for clients from one that the user set.
+/// The port of the `exec` that runs this process. It tells a port that `exec` set for clients from one that the user set.
 pub(crate) const EXEC_PORT: &str = "DAPI_MOCK_EXEC_PORT";
 
-/// Settings of the server.
 #[derive(Clone, Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct ServeArgs {
@@ -35,11 +34,11 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_PORT", value_parser = values::listening_port, value_name = "PORT")]
     pub port: Option<u16>,
 
-    /// Port of the account's host, for account-level clients; 0 picks a free one
+    /// Port of the account host, for account-level clients; 0 picks a free one
     #[arg(long, env = "DAPI_MOCK_ACCOUNT_PORT", value_name = "PORT")]
     pub account_port: Option<u16>,
 
-    /// What the shared port says it is: a workspace's host, or unified, a host for the account and its workspaces
+    /// What the shared port is to clients: the host of a workspace, or a unified host for the account and its workspaces
     #[arg(long, env = "DAPI_MOCK_HOST_TYPE", default_value = "workspace", value_name = "TYPE")]
     pub host_type: HostType,
 
@@ -54,7 +53,7 @@ pub struct ServeArgs {
     pub database: Database,
 
     #[expect(clippy::doc_markdown, reason = "it is the help text")]
-    /// Make acknowledged changes survive a power cut, at the cost of speed; on PostgreSQL, also if its synchronous_commit is off
+    /// Make acknowledged changes survive a power cut, at the cost of speed; on PostgreSQL, even if synchronous_commit is off
     #[arg(long, env = "DAPI_MOCK_DURABLE", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
     pub durable: bool,
 
@@ -74,7 +73,7 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_ACCOUNT_ID", default_value_t = FirstStart::default().account, value_parser = values::account_id, value_name = "UUID")]
     pub account_id: AccountId,
 
-    /// Creation day of a new default workspace, such as 2017-06-01; before 2018, tokens start out disabled
+    /// Creation date of a new default workspace, such as 2017-06-01; in one from before 2018, tokens are disabled at first
     #[arg(long, env = "DAPI_MOCK_WORKSPACE_CREATED", value_parser = values::day, value_name = "DAY")]
     pub workspace_created: Option<Millis>,
 
@@ -82,7 +81,7 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_USERS_MAY_USE_TOKENS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub users_may_use_tokens: bool,
 
-    /// Pricing tier of the default workspace: premium or standard. The database remembers it, and the settings of this group that follow
+    /// Pricing tier of the default workspace: premium or standard. The database stores this setting and the ones of this group that follow
     #[arg(long, env = "DAPI_MOCK_TIER", value_parser = values::name::<Tier>, value_name = "TIER")]
     pub tier: Option<Tier>,
 
@@ -98,23 +97,23 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_PROPAGATION_DELAY", value_parser = values::number(0..=u32::MAX), value_name = "SECONDS")]
     pub propagation_delay: Option<u32>,
 
-    /// Shard number to append to new token values, as on Azure
+    /// Number to append to the values of new tokens, as Azure does with the number of its shard
     #[arg(long, env = "DAPI_MOCK_TOKEN_SUFFIX", value_parser = values::number(0..=u8::MAX), value_name = "NUMBER")]
     pub token_suffix: Option<u8>,
 
-    /// Whether the permissions on tokens answer 404 until the workspace has a token
+    /// Whether the token permissions API returns 404 until the workspace has a token
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
 
-    /// Wording of refusals whose texts the real service changed: as of 2024 or 2026
+    /// Year whose error messages to use, where the real service changed them: 2024 or 2026
     #[arg(long, env = "DAPI_MOCK_ERROR_TEXTS", default_value = "2026", value_parser = values::name::<ErrorTexts>, value_name = "YEAR")]
     pub error_texts: ErrorTexts,
 
-    /// How many days auto-scoping watches a new token before it narrows the scopes [default: 30]
+    /// How many days auto-scoping watches a new token before it narrows the token's scopes [default: 30]
     #[arg(long, env = "DAPI_MOCK_AUTOSCOPE_DAYS", value_name = "DAYS")]
     pub autoscope_days: Option<NonZeroU16>,
 
-    /// Seed file (YAML or JSON), or a folder of them, applied in the order of their names; existing objects stay as they are
+    /// Seed file (YAML or JSON), or a folder of seed files, applied in order of their names; existing objects are not changed
     #[arg(long, env = "DAPI_MOCK_SEED", value_name = "PATH")]
     pub seed: Option<PathBuf>,
 
@@ -134,11 +133,11 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_ALLOW_OPEN_CONTROL", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_open_control: bool,
 
-    /// Host name by which clients may reach the control API and the pages without a key, beside IP addresses, localhost, dotless names, *.localhost and *.internal; *.SUFFIX for all names below a domain. Repeat it or separate with commas
+    /// Additional host name by which clients may reach the control API and the pages without a key; *.SUFFIX allows all names below a domain. IP addresses, localhost, dotless names, *.localhost and *.internal are always allowed. Repeat the flag, or separate names with commas
     #[arg(long, env = "DAPI_MOCK_ALLOW_HOST", value_delimiter = ',', value_parser = values::allowed_host, value_name = "NAME")]
     pub allow_host: Vec<AllowedHost>,
 
-    /// User to sign in without asking, by userName; has no effect with a control key
+    /// userName of the user to sign in at the pages without asking; has no effect with a control key
     #[arg(long, env = "DAPI_MOCK_SIGN_IN_AS", value_name = "USER")]
     pub sign_in_as: Option<String>,
 
@@ -150,7 +149,6 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_JOURNAL_BYTES", default_value_t = JournalLimits::default().bytes, value_parser = values::number(0..=usize::MAX), value_name = "BYTES")]
     pub journal_bytes: usize,
 
-    /// What comes of production-looking credentials.
     #[command(flatten)]
     pub tripwire: TripwireArgs,
 
@@ -158,11 +156,11 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_TLS", default_value = "on", value_name = "ON|OFF")]
     pub tls: OnOff,
 
-    /// Folder of the server's CA; defaults to dapi-mock-tls beside a SQLite file, else the CA is in memory only
+    /// Folder of the server's CA; defaults to dapi-mock-tls beside a SQLite file. Without either, the CA is only in memory
     #[arg(long, env = "DAPI_MOCK_TLS_DIR", value_name = "PATH")]
     pub tls_dir: Option<PathBuf>,
 
-    /// Additional names and addresses for the certificates, separated by commas; the name that a client asks for and the address that it reaches are always included
+    /// Additional names and addresses in the certificates, separated by commas; the name that a client asks for and the address that it reaches are always included
     #[arg(long, env = "DAPI_MOCK_TLS_NAME", value_delimiter = ',', value_parser = values::tls_name, value_name = "NAME")]
     pub tls_name: Vec<String>,
 
@@ -191,48 +189,54 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_AUDIT_FILE_BYTES", default_value_t = 10_000_000, value_parser = values::number(1..=u64::MAX), value_name = "BYTES")]
     pub audit_file_bytes: u64,
 
-    /// Stop in order when standard input reaches its end: for test fixtures, whose servers then end with them, however that ends
+    /// Stop gracefully when standard input closes, so that the server of a test fixture ends with it, however the fixture ends
     #[arg(long, env = "DAPI_MOCK_UNTIL_STDIN_CLOSES", action = clap::ArgAction::SetTrue, value_parser = clap::builder::BoolishValueParser::new())]
     pub until_stdin_closes: bool,
 
-    /// JSON file to write when the server is ready, with everything that clients need; only its owner can read it, and it is removed when the server stops
+    /// JSON file to write when the server is ready, with everything that clients need; only its owner can read it, and the server removes it when it stops
     #[arg(long, env = "DAPI_MOCK_READY_FILE", value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
 
-    /// The log, on standard error.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
-/// Defaults that go together; a flag or variable of its own wins over them.
+/// A set of defaults; a flag or variable for the same setting wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
-    /// Data in memory.
+    /// Data in memory
     Test,
-    /// A file in the working directory, loopback.
+    /// Data in a file in the working directory; listens on loopback
     Dev,
-    /// All IPv4 addresses; requires a control key.
+    /// Listens on all IPv4 addresses; requires a control key
     Shared,
-    /// Data in memory, and a workspace to train on.
+    /// Data in memory; seeded with the leaky workspace
     Lab,
 }
 
-/// Settings of the tripwire.
+/// What the shared port is to clients that name no workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HostType {
+    /// The host of a workspace
+    Workspace,
+    /// A host for the account and its workspaces, which a client signs in to through the account
+    Unified,
+}
+
 #[derive(Clone, Copy, Debug, Args)]
 pub struct TripwireArgs {
-    /// What to do when a suspected real credential is sent: off, warn, or fail (exit with 70 at the end)
+    /// What to do when a suspected real credential is sent: off, warn, or fail (the server exits with 70 when it stops)
     #[arg(long, env = "DAPI_MOCK_TRIPWIRE", default_value = "warn", value_parser = values::name::<Reaction>, value_name = "REACTION")]
     pub tripwire: Reaction,
 }
 
-/// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnOff {
     On,
     Off,
 }
 
-/// A text that `Debug` does not show.
+/// A text that `Debug` hides.
 #[derive(Clone)]
 pub struct Secret(pub String);
 
@@ -249,10 +253,7 @@ impl From<String> for Secret {
 }
 
 impl ServeArgs {
-    /// Refuses what does not go together.
-    ///
-    /// # Errors
-    /// A sentence that says what would be right.
+    /// Checks that the settings can be combined.
     pub fn check(&self) -> Result<(), &'static str> {
         match (self.profile, &self.control_key) {
             (Profile::Shared, None) => {
@@ -262,7 +263,6 @@ impl ServeArgs {
         }
     }
 
-    /// The addresses to listen on.
     pub fn hosts(&self) -> Vec<IpAddr> {
         if !self.host.is_empty() {
             return self.host.clone();
@@ -273,23 +273,21 @@ impl ServeArgs {
         }
     }
 
-    /// The seed of the profile, where none is given.
-    pub fn usual_seed(&self) -> Option<&'static str> {
+    /// The seed of the profile, unless another one is set.
+    pub fn profile_seed(&self) -> Option<&'static str> {
         let given = self.seed.is_some() || self.seed_json.is_some();
         (self.profile == Profile::Lab && !given).then(|| seeds::template_text("leaky")).flatten()
     }
 
-    /// How much the journal keeps.
     pub fn journal(&self) -> JournalLimits {
         JournalLimits { requests: self.journal_requests, bytes: self.journal_bytes }
     }
 
-    /// What of the acknowledged changes survives.
     pub fn durability(&self) -> Durability {
         if self.durable { Durability::SurvivesPowerCut } else { Durability::SurvivesKill }
     }
 
-    /// What an empty database is seeded with.
+    /// What an empty database starts with.
     pub fn first_start(&self) -> FirstStart {
         FirstStart {
             account: self.account_id,
@@ -310,30 +308,27 @@ impl ServeArgs {
         }
     }
 
-    /// The port: the flag's or variable's, else `PORT`'s, else the default.
+    /// The port of the setting, else of `PORT`, else the default.
     ///
     /// # Errors
-    /// A sentence when `PORT` is not a port.
+    /// If `PORT` is not a port.
     pub fn port(&self) -> Result<u16, String> {
         match (self.port, variable("PORT")) {
             (Some(port), _) => Ok(port),
-            (None, Some(text)) => {
-                values::listening_port(&text).map_err(|error| format!("PORT is '{text}', which is {error}"))
-            }
+            (None, Some(text)) => values::listening_port(&text).map_err(|error| format!("PORT: '{text}' is {error}")),
             (None, None) => Ok(DEFAULT_PORT),
         }
     }
 }
 
-/// Settings of `exec`: those of `serve`, with data in memory and a free port where nothing else is said.
+/// The settings of `serve`, but data is in memory and the port is a free one by default.
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("port", |arg| arg.help("Port; a free one by default")),
+    mut_arg("port", |arg| arg.help("Port to listen on; defaults to a free one")),
     mut_arg("database", |arg| arg.default_value("sqlite::memory:")),
     mut_arg("until_stdin_closes", |arg| arg.env(clap::builder::Resettable::<clap::builder::OsStr>::Reset).hide(true)),
 )]
 pub struct ExecArgs {
-    /// The server's.
     #[command(flatten)]
     pub serve: ServeArgs,
 
@@ -343,22 +338,21 @@ pub struct ExecArgs {
 }
 
 impl ExecArgs {
-    /// Refuses what does not go together.
-    ///
-    /// # Errors
-    /// A sentence that says what would be right.
+    /// Checks that the settings can be combined.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.serve.until_stdin_closes {
-            return Err("--until-stdin-closes is for serve: the standard input of exec belongs to the command, and \
-                        the server ends with it");
+            return Err(
+                "--until-stdin-closes is for serve: with exec, standard input belongs to the command, and the \
+                        server ends with the command",
+            );
         }
         self.serve.check()
     }
 
-    /// The port that was asked for; else a free one. `PORT` is the command's, and the port of an `exec` around this
-    /// one is that server's.
+    /// The port of the setting, else 0 for a free one. `PORT` is meant for the command, and a port that an outer `exec` set
+    /// is in use by its server.
     pub fn port(&self) -> u16 {
-        let of_another = variable(EXEC_PORT).and_then(|text| text.parse().ok());
-        self.serve.port.filter(|port| Some(*port) != of_another).unwrap_or_default()
+        let outer = variable(EXEC_PORT).and_then(|text| text.parse().ok());
+        self.serve.port.filter(|port| Some(*port) != outer).unwrap_or_default()
     }
 }

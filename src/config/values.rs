@@ -1,5 +1,5 @@
-//! What the text of a flag or variable may be. Each parser says what is wrong and then what to use; clap puts the
-//! flag's name in front.
+//! Parsers for the values of flags and variables. Their errors say what is wrong and then what to use; clap puts the flag's
+//! name in front.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -20,7 +20,6 @@ use crate::domain::tokens::TokenValue;
 use crate::domain::{AccountId, Millis, WorkspaceId, durations};
 use crate::web::browser::AllowedHost;
 
-/// Reads a whole number in a range.
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
 where
     T: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
@@ -35,12 +34,11 @@ where
     }
 }
 
-/// Reads a port that can be connected to.
 pub(super) fn port(text: &str) -> Result<u16, String> {
     number(1..=u16::MAX)(text)
 }
 
-/// Reads a port to listen on; 0 is a free one.
+/// 0 picks a free port.
 pub(super) fn listening_port(text: &str) -> Result<u16, String> {
     number(0..=u16::MAX)(text)
 }
@@ -50,26 +48,29 @@ pub(super) fn address(text: &str) -> Result<IpAddr, String> {
 }
 
 pub(super) fn token(text: &str) -> Result<TokenValue, String> {
-    TokenValue::parse(text).ok_or_else(|| "use dapi and 32 lower-case hex digits, as real tokens have".into())
+    TokenValue::parse(text).ok_or_else(|| "not in the format of a token: use dapi and 32 lower-case hex digits".into())
 }
 
 pub(super) fn client_secret(text: &str) -> Result<ClientSecret, String> {
-    ClientSecret::parse(text).ok_or_else(|| "use dose and 32 lower-case hex digits, as real secrets have".into())
+    ClientSecret::parse(text)
+        .ok_or_else(|| "not in the format of a secret: use dose and 32 lower-case hex digits".into())
 }
 
 pub(super) fn workspace_id(text: &str) -> Result<WorkspaceId, String> {
     let id = WorkspaceId::parse(text).filter(|id| (1..=MAX_NUMERIC_ID).contains(&id.0));
-    id.ok_or_else(|| format!("use a number from 1 to {MAX_NUMERIC_ID}"))
+    id.ok_or_else(|| format!("not a workspace id: use a number from 1 to {MAX_NUMERIC_ID}"))
 }
 
-/// Reads how a command names a workspace; which one it is, the server knows.
+/// The server resolves names.
 pub(super) fn workspace(text: &str) -> Result<String, String> {
     let named = !text.trim().is_empty();
     named.then(|| text.to_owned()).ok_or_else(|| "empty: use a workspace's id or name, or default".into())
 }
 
 pub(super) fn account_id(text: &str) -> Result<AccountId, String> {
-    Uuid::parse_str(text).map(AccountId).map_err(|_| "use a UUID".into())
+    Uuid::parse_str(text)
+        .map(AccountId)
+        .map_err(|_| "not a UUID: use one such as 12345678-9abc-4def-8123-456789abcdef".into())
 }
 
 pub(super) fn shape(text: &str) -> Result<Shape, String> {
@@ -81,13 +82,14 @@ pub(super) fn day(text: &str) -> Result<Millis, String> {
     Ok(Millis(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()))
 }
 
-/// Reads a name by the spelling that the control API uses too; the error lists the possible ones.
+/// Reads a name as the control API spells it; the error lists the possible ones.
 pub(super) fn name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 pub(super) fn tls_name(text: &str) -> Result<String, String> {
-    let name = ServerName::try_from(text).map_err(|_| "use a host name or an IP address")?;
+    let name = ServerName::try_from(text)
+        .map_err(|_| "neither a host name nor an IP address: use one such as mock.example.com or 10.0.0.1")?;
     Ok(name.to_str().into_owned())
 }
 
@@ -124,7 +126,7 @@ pub(super) fn path(text: &str) -> Result<String, String> {
     let advice = "use one that begins with /, such as '/api/2.0/token/*', without a query";
     match text.strip_prefix('/') {
         _ if text.contains(['?', '#']) || text.contains(char::is_whitespace) => Err(format!("not a path: {advice}")),
-        // The whole pattern `*` is any path.
+        // `*` alone matches any path.
         None if text != "*" => Err(format!("not a path: {advice}")),
         _ => Ok(text.to_owned()),
     }
@@ -135,11 +137,11 @@ pub(super) fn json(text: &str) -> Result<Value, String> {
 }
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("use NAME=VALUE")?;
+    let (name, value) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("not a parameter: use NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// What a request showed as its credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum CredentialName {
@@ -150,7 +152,6 @@ pub enum CredentialName {
     Malformed,
 }
 
-/// What a census groups by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CensusBy {
     Client,
@@ -159,7 +160,6 @@ pub enum CensusBy {
     Token,
 }
 
-/// The name of a value of an enumeration.
 pub fn name_of(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_says_what_is_wrong_and_what_to_use() {
+    fn an_error_says_what_is_wrong_and_what_to_use() {
         let words = |error: Result<String, String>| error.unwrap_err();
         assert_eq!(number(1..=5)("x").unwrap_err(), "not a number: use a number from 1 to 5");
         assert_eq!(number(1..=5)("").unwrap_err(), "not a number: use a number from 1 to 5");

@@ -36,7 +36,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::route::Who;
 use self::routes::ROUTES;
-use crate::listen::server::ExtraListeners;
+use crate::listen::ExtraListeners;
 use crate::service::Service;
 use crate::web::access::Access;
 

@@ -11,7 +11,7 @@ use super::reply::{JsonBody, Problem, Reply, ok};
 use super::workspaces::no_ports;
 use crate::domain::AccountId;
 use crate::http::oauth::discovery::{BaseUrl, at_port};
-use crate::listen::server::{ExtraListeners, PortOf};
+use crate::listen::{ExtraListeners, PortOf};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

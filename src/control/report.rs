@@ -29,7 +29,7 @@ use crate::http::credential::Credentials;
 use crate::http::error::wire;
 use crate::http::exchange::REQUEST_ID;
 use crate::http::redaction;
-use crate::service::{Authorized, Call, CountMode, Error, NamedRow};
+use crate::service::{Authorized, Call, CountMode, Error, NamedRow, PageRequest};
 
 const CONSOLE: Demand =
     Demand { right: Right::AccountApi, scope: scopes::AUTHENTICATION, token_api: false, feature: None };
@@ -132,8 +132,8 @@ pub(super) async fn page(
         Some(false) => CountMode::Skip,
     };
     let query = report.query()?;
-    let page_token = report.page_token.as_deref();
-    let page = control.service.token_report(admin.caller.account(), &query, page_token, limit, counted).await?;
+    let request = PageRequest { token: report.page_token.as_deref(), limit, count: counted };
+    let page = control.service.token_report(admin.caller.account(), &query, request).await?;
     let mut body = json!({ "tokens": page.rows.iter().map(row_json).collect::<Vec<_>>() });
     if let Some(body) = body.as_object_mut() {
         let counts = page.counts;

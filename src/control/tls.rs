@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 
 use super::Control;
 use super::reply::{Problem, Reply};
-use crate::listen::server::ExtraListeners;
+use crate::listen::ExtraListeners;
 
 /// Answers with PEM, in the media type of RFC 8555.
 pub(super) async fn ca(State(control): State<Control>) -> Reply {

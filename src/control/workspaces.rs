@@ -17,7 +17,7 @@ use crate::domain::tokens::TokenValue;
 use crate::domain::workspaces::SEED;
 use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, WorkspaceId, durations};
 use crate::http::oauth::discovery::{BaseUrl, at_port};
-use crate::listen::server::PortError;
+use crate::listen::PortError;
 use crate::service::{ADMIN_CLIENT_ID, CreatedWorkspace, NewWorkspace};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

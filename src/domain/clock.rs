@@ -1,10 +1,11 @@
-//! Time as pure functions: what the server takes for the system's time, and a workspace's time.
+//! Time as pure functions: the system's time, which never goes back here, and each workspace's own clock.
+//! Nothing here reads a clock: `crate::clock` does, and passes the time in. Start with [`WorkspaceClock`].
 
 use super::Millis;
 
-/// The system's time as this server shows it: it never goes back. Where the operating system's clock is set back, or
-/// another process has shown a later time, this one is ahead, and runs at half the speed until the system's clock
-/// has caught up.
+/// The system's time as this server shows it: it never goes back. If the operating system's clock is set back, or
+/// another process has shown a later time, this time is ahead. It then runs at half speed until the system's clock has
+/// caught up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForwardTime {
     /// What the operating system's clock showed last.
@@ -18,7 +19,7 @@ impl ForwardTime {
     pub const fn read(&mut self, system: Millis) -> Millis {
         let passed = system.since(self.system);
         let halves = match passed {
-            // Set back: this time goes on from where it is.
+            // The clock was set back: this time resumes from its last value.
             ..0 => self.halves_ahead.saturating_sub(passed.saturating_mul(2)),
             0.. => self.halves_ahead.saturating_sub(passed),
         };
@@ -27,12 +28,11 @@ impl ForwardTime {
         self.shown()
     }
 
-    /// The latest time that was shown.
     pub const fn shown(self) -> Millis {
         self.system.plus((self.halves_ahead / 2).saturating_add(self.halves_ahead % 2))
     }
 
-    /// Makes it at least `floor`.
+    /// Makes the time at least `floor`.
     pub const fn raise(&mut self, floor: Millis) {
         let behind = floor.since(self.shown());
         if behind > 0 {
@@ -41,14 +41,13 @@ impl ForwardTime {
     }
 }
 
-/// How a workspace's time follows the system's.
+/// How a workspace's clock follows the system's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockMode {
-    /// The system's time.
     Real,
-    /// The system's time plus so many milliseconds.
+    /// Ahead of the system's time by this number of milliseconds.
     Offset(i64),
-    /// Stands still.
+    /// Stopped at this time.
     Frozen(Millis),
 }
 
@@ -62,19 +61,17 @@ impl ClockMode {
     }
 }
 
-/// A workspace's clock: it shows nothing earlier than what any process on the database has shown.
+/// A workspace's clock. It never shows an earlier time than any process on the database has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkspaceClock {
     mode: ClockMode,
-    /// The latest system time that is known to have been shown.
+    /// The latest system time that any process is known to have shown.
     floor: Millis,
 }
 
 impl WorkspaceClock {
-    /// The system's time.
     pub const REAL: Self = Self::new(ClockMode::Real);
 
-    /// A clock that shows whatever the system's time makes of its mode.
     pub const fn new(mode: ClockMode) -> Self {
         Self { mode, floor: Millis(i64::MIN) }
     }
@@ -84,38 +81,35 @@ impl WorkspaceClock {
         Self::new(ClockMode::Offset(ms))
     }
 
-    /// A clock that stands still.
     pub const fn frozen(at: Millis) -> Self {
         Self::new(ClockMode::Frozen(at))
     }
 
-    /// The same, for which the system's time is never before `floor`.
+    /// The same clock, taking the system's time to be at least `floor`.
     pub const fn not_before(self, floor: Millis) -> Self {
         let floor = if floor.0 > self.floor.0 { floor } else { self.floor };
         Self { floor, ..self }
     }
 
-    /// The same clock in another mode.
     pub const fn in_mode(self, mode: ClockMode) -> Self {
         Self { mode, ..self }
     }
 
-    /// How it follows the system's time.
     pub const fn mode(self) -> ClockMode {
         self.mode
     }
 
-    /// What counts as the system's time when that is `system`.
+    /// The system's time as this clock takes it: at least the floor.
     pub const fn system(self, system: Millis) -> Millis {
         if system.0 < self.floor.0 { self.floor } else { system }
     }
 
-    /// The workspace's time when the system's is `system`.
+    /// The workspace's time when the system's time is `system`.
     pub const fn at(self, system: Millis) -> Millis {
         self.mode.at(self.system(system))
     }
 
-    /// This clock set forward by `by` milliseconds (negative counts as 0: time only goes forward).
+    /// This clock set forward by `by` milliseconds. A negative number counts as 0: time never goes back.
     pub const fn advanced(self, by: i64) -> Self {
         let by = if by < 0 { 0 } else { by };
         self.in_mode(match self.mode {
@@ -125,7 +119,7 @@ impl WorkspaceClock {
         })
     }
 
-    /// The mode's name and value as stored.
+    /// The mode as stored: a name and a value.
     pub const fn to_parts(self) -> (&'static str, i64) {
         match self.mode {
             ClockMode::Real => ("real", 0),
@@ -134,7 +128,7 @@ impl WorkspaceClock {
         }
     }
 
-    /// Reads what [`to_parts`](Self::to_parts) gave; `None` for an unknown mode.
+    /// The inverse of [`to_parts`](Self::to_parts); `None` for an unknown mode.
     pub fn from_parts(mode: &str, value: i64) -> Option<Self> {
         let mode = match mode {
             "real" => ClockMode::Real,
@@ -163,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn advancing_moves_the_time_by_exactly_that(clock in clocks(), system in 0..4_000_000_000_000_i64, by in 0..1_000_000_000_000_i64) {
+        fn advancing_moves_the_time_by_exactly_the_given_span(clock in clocks(), system in 0..4_000_000_000_000_i64, by in 0..1_000_000_000_000_i64) {
             let system = Millis(system);
             prop_assert_eq!(clock.advanced(by).at(system), clock.at(system).plus(by));
             prop_assert_eq!(clock.advanced(-by).at(system), clock.at(system));
@@ -175,8 +169,8 @@ mod tests {
             prop_assert_eq!(WorkspaceClock::from_parts(mode, value), Some(clock));
         }
 
-        /// Several processes on one database, each with an operating system's clock of its own that jumps about, and
-        /// each of which keeps and reads the latest time now and then.
+        /// Several processes on one database. Each has its own operating system's clock, which jumps, and now and then
+        /// stores and reads the latest time.
         #[test]
         fn no_workspace_clock_ever_goes_back(
             clock in clocks(),
@@ -199,7 +193,7 @@ mod tests {
         }
 
         #[test]
-        fn a_time_that_is_ahead_runs_at_half_the_speed_until_the_system_has_caught_up(
+        fn a_time_that_is_ahead_runs_at_half_speed_until_the_system_has_caught_up(
             system in 0..4_000_000_000_000_i64,
             ahead in 1..1_000_000_i64,
             passed in 0..3_000_000_i64,
@@ -213,7 +207,7 @@ mod tests {
         }
 
         #[test]
-        fn while_the_system_goes_forward_it_is_the_systems_time(times in prop::collection::vec(0..4_000_000_000_000_i64, 1..20)) {
+        fn the_time_is_the_systems_while_that_goes_forward(times in prop::collection::vec(0..4_000_000_000_000_i64, 1..20)) {
             let mut times = times;
             times.sort_unstable();
             let mut time = ForwardTime::default();

@@ -1,9 +1,11 @@
-//! The workspace configuration's keys and which values they take (spec §5).
+//! The keys of the workspace configuration, and which values they accept.
+//! What the values of the token keys mean is in `settings`. Start with [`plan_change`].
+//! See docs/reference/governance.md#configuration-keys.
 
 use super::Denial;
 use super::settings::{self, MAX_TOKEN_LIFETIME_DAYS, PLATFORM_MAX_LIFETIME_DAYS};
 
-/// What a key takes.
+/// Which values a key accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// `true` or `false` in any letter case.
@@ -14,8 +16,8 @@ enum Kind {
     Text,
 }
 
-/// Every key that the real service is known to take: named by the SDKs, Terraform's provider and
-/// exporter, and the Security Analysis Tool (governance §5.1).
+/// Every key that the real service is known to accept: the SDKs, Terraform's provider and exporter, or the Security
+/// Analysis Tool name it.
 const KEYS: &[(&str, Kind)] = &[
     ("customerApprovedWSLoginExpirationTime", Kind::Text),
     ("enable-X-Content-Type-Options", Kind::Boolean),
@@ -80,7 +82,7 @@ fn kind_of(key: &str) -> Option<Kind> {
     KEYS.iter().find(|(known, _)| *known == key).map(|(_, kind)| *kind)
 }
 
-/// Refuses a list of keys that holds unknown ones, and names all of those: Terraform reads the list.
+/// Refuses unknown keys and names all of them: Terraform reads the list.
 ///
 /// # Errors
 /// [`Denial::InvalidConfKeys`]
@@ -89,15 +91,15 @@ pub fn check_keys<'a>(keys: impl Iterator<Item = &'a str>) -> Result<(), Denial>
     if unknown.is_empty() { Ok(()) } else { Err(Denial::InvalidConfKeys(unknown)) }
 }
 
-/// Longest value of a key that takes any text \[inferred\].
+/// The longest value of a key that accepts any text \[inferred\].
 pub const MAX_VALUE_CHARS: usize = 4_096;
 
-/// Decides about a change of several keys: all of it, or nothing. `None` is a value that is not
-/// even a text. Values stay as sent, `"TRue"` too, because clients compare them with what they sent.
+/// Accepts a change of several keys as a whole, or refuses all of it. `None` is a value that is not a string. Values
+/// are stored as sent, even `"TRue"`, because clients compare them with what they sent.
 ///
 /// # Errors
-/// [`Denial::InvalidConfKeys`], then [`Denial::InvalidConfValues`] with every offender,
-/// [`Denial::InvalidParameter`] when nothing is to be changed.
+/// [`Denial::InvalidParameter`] if the change is empty, [`Denial::InvalidConfKeys`], then
+/// [`Denial::InvalidConfValues`] with every invalid value.
 pub fn plan_change(changes: &[(String, Option<String>)]) -> Result<Vec<(&str, &str)>, Denial> {
     if changes.is_empty() {
         return Err(Denial::parameter("The body of the request names no workspace configuration."));
@@ -109,14 +111,14 @@ pub fn plan_change(changes: &[(String, Option<String>)]) -> Result<Vec<(&str, &s
         Some(Kind::Text) | None => value.chars().count() <= MAX_VALUE_CHARS,
     };
     let mut plan = Vec::with_capacity(changes.len());
-    let mut offenders = Vec::new();
+    let mut invalid = Vec::new();
     for (key, value) in changes {
         match value.as_deref().filter(|value| allowed(key, value)) {
             Some(value) => plan.push((key.as_str(), value)),
-            None => offenders.push((key.clone(), value.clone())),
+            None => invalid.push((key.clone(), value.clone())),
         }
     }
-    if offenders.is_empty() { Ok(plan) } else { Err(Denial::InvalidConfValues(offenders)) }
+    if invalid.is_empty() { Ok(plan) } else { Err(Denial::InvalidConfValues(invalid)) }
 }
 
 fn is_lifetime(value: &str) -> bool {
@@ -124,7 +126,7 @@ fn is_lifetime(value: &str) -> bool {
         && value.parse::<i64>().is_ok_and(|days| (0..=PLATFORM_MAX_LIFETIME_DAYS).contains(&days))
 }
 
-/// Whether the key belongs to a feature that the standard tier does not have (requirement R17).
+/// Whether the key belongs to a feature that the standard tier does not have. See docs/requirements.md#r17.
 pub fn is_premium(key: &str) -> bool {
     key == MAX_TOKEN_LIFETIME_DAYS
 }
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_sorted_and_named_once() {
+    fn keys_are_sorted_and_unique() {
         let keys: Vec<_> = known_keys().collect();
         assert!(keys.len() >= 40 && keys.is_sorted() && keys.windows(2).all(|pair| pair[0] != pair[1]));
     }
@@ -163,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn every_offender_is_named_and_unknown_keys_come_first() {
+    fn every_invalid_value_is_named_after_the_unknown_keys() {
         let changes = [("enableGp3", Some("")), ("nope", Some("")), ("enableDcs", Some("x")), ("other", None)];
         assert_eq!(plan(&changes), Err(Denial::InvalidConfKeys(vec!["nope".into(), "other".into()])));
-        let offenders = vec![("enableGp3".into(), Some(String::new())), ("enableDcs".into(), Some("x".into()))];
+        let invalid = vec![("enableGp3".into(), Some(String::new())), ("enableDcs".into(), Some("x".into()))];
         assert_eq!(
             plan(&[changes[0], ("enableVerboseAuditLogs", Some("true")), changes[2]]),
-            Err(Denial::InvalidConfValues(offenders))
+            Err(Denial::InvalidConfValues(invalid))
         );
     }
 }

@@ -1,33 +1,25 @@
-//! Decoys: token values that belong to nobody, so that whoever uses one has found what was to stay unfound
-//! (research/peers.md §5c.11).
+//! Decoys: token values that belong to nobody. A request with one shows that somebody found a secret that should have
+//! stayed hidden. Whether a request carries one is a check of `authorize`. See docs/journal.md#decoys.
 
 use crate::domain::{Millis, TokenId};
 
-/// Most decoys of a workspace.
+/// The maximum number of decoys in a workspace.
 pub const MAX_DECOYS: usize = 100;
 
-/// A decoy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoy {
-    /// The SHA-256 of its value, as a token's id is.
+    /// The SHA-256 of its value, like a token's id.
     pub id: TokenId,
-    /// Where it was laid out, say.
+    /// For instance where the decoy was planted.
     pub comment: String,
-    /// When it was made.
     pub created_at: Millis,
-    /// How often somebody came with it.
     pub uses: i64,
-    /// Who was the last.
     pub last_use: Option<DecoyUse>,
 }
 
-/// A use of a decoy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecoyUse {
-    /// When.
     pub at: Millis,
-    /// The client's `User-Agent`.
     pub client: String,
-    /// The peer's address.
     pub source_ip: String,
 }

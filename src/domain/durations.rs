@@ -1,13 +1,11 @@
-//! Spans of time as people and ISO 8601 write them: `90d`, `1h30m`, `PT2H`, `P1DT12H`.
+//! Durations as people and ISO 8601 write them: `90d`, `1h30m`, `PT2H`, `P1DT12H`.
 
-/// Reads a span; the error says what would be right. Years and months are not taken, because their
-/// length depends on where one begins.
+/// Reads a duration in milliseconds. Years and months are not accepted, because their length varies.
 ///
 /// # Errors
-/// A sentence.
+/// A sentence that says what is wrong and what would be right.
 pub fn parse(text: &str) -> Result<i64, String> {
-    const ADVICE: &str = "use a span such as 90d, 1h30m, 500ms or PT2H";
-    let advice = || format!("'{text}' is no span of time; {ADVICE}");
+    let advice = || format!("invalid duration '{text}': use one such as 90d, 1h30m, 500ms or PT2H");
     let upper = text.trim().to_ascii_uppercase();
     let total = match upper.strip_prefix('P') {
         Some(iso) => {
@@ -29,8 +27,8 @@ pub fn parse(text: &str) -> Result<i64, String> {
     total.ok_or_else(advice)
 }
 
-/// The sum of `<number><unit>` parts, each unit at most once and in the given order, where `MS`
-/// stands before `M` only to be tried first.
+/// The sum of `<number><unit>` parts, each unit at most once and from the longest to the shortest. `MS` stands before
+/// `M` only so that it is tried first.
 fn sum(mut rest: &str, units: &[(&str, i64)]) -> Option<i64> {
     let mut total = 0_i64;
     let mut last = i64::MAX;
@@ -56,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_read_in_both_spellings() {
+    fn durations_are_read_in_both_spellings() {
         for (text, ms) in [
             ("90d", 90 * 86_400_000),
             ("1h30m", 5_400_000),
@@ -93,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_stumble(text in "\\PC{0,30}") {
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,30}") {
             let _ = parse(&text);
         }
     }

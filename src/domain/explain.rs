@@ -1,36 +1,37 @@
-//! What would turn a refusal into a yes: the smallest change, in words for people and as calls for programs.
+//! The remedy of a refusal: the smallest change that would allow the request, as a sentence and as API calls.
+//! People read these sentences in errors, logs and on the pages. Start with [`RefusedRequest::remedy`].
+//! The reason of a refusal is the failed step's `because` in `authorize`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::authorize::{Check, Demand, Parties, Party, Right, Step};
+use super::Denial;
+use super::authorize::{Check, Demand, Parties, Party, Right, Step, WorkspaceIds};
 use super::denial::{AccessDenial, Feature, RequestDenial};
-use super::{Denial, WorkspaceId};
 use crate::domain::identities::PrincipalKind;
 
 /// Why a request was refused, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// What the wire says.
+    /// The error message of the emulated API.
     pub message: String,
-    /// The setting, entry, time or group path behind it; the message where nothing more is known.
+    /// The setting, entry, time or group path that decided; the message if nothing more is known.
     pub because: String,
     /// The smallest change that would allow the request.
     pub remedy: String,
-    /// The same as what to do, in order; empty where nothing would allow this request.
+    /// The remedy as steps, in order; empty if nothing would allow this request.
     #[serde(default)]
     pub steps: Vec<RemedyStep>,
 }
 
-/// Who carries out a change.
+/// Who carries out a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
-    /// Whoever uses the control API.
+    /// A client of the control API.
     Operator,
-    /// An admin of the workspace.
     WorkspaceAdmin,
-    /// An account admin, by OAuth.
+    /// An account admin with an OAuth access token.
     AccountAdmin,
     /// Any principal that may use tokens.
     AnyUser,
@@ -41,34 +42,21 @@ pub enum Actor {
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum RemedyStep {
     /// A call to make first.
-    Call {
-        /// Who makes it.
-        r#as: Actor,
-        /// Its method.
-        method: String,
-        /// Its path.
-        path: String,
-        /// Its JSON body.
-        body: Value,
-    },
-    /// One live token of the principal for which the request makes one has to be revoked.
+    Call { r#as: Actor, method: String, path: String, body: Value },
+    /// Revoke one live token of the principal for which the request creates a token.
     RevokeOneToken,
-    /// The request itself has to be sent differently.
-    Resend {
-        /// In what it has to differ.
-        with: Difference,
-    },
+    /// Send the request again with a difference.
+    Resend { with: Difference },
 }
 
-/// In what a request has to differ.
+/// How the request has to differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Difference {
-    /// Another credential of the same principal: a new token, or access token, for all APIs.
+    /// A new token or access token of the same principal, for all APIs.
     NewCredential,
     /// A valid credential of such a principal.
     CredentialOf(Actor),
-    /// An OAuth access token of such a principal.
     AccessTokenOf(Actor),
     /// No workspace in a header or in the query.
     NoWorkspace,
@@ -78,12 +66,10 @@ pub enum Difference {
     Body(Map<String, Value>),
 }
 
-/// The smallest change that would allow a request, in words and as steps.
+/// The smallest change that would allow a request, as a sentence and as steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remedy {
-    /// In words.
     pub text: String,
-    /// As steps.
     pub steps: Vec<RemedyStep>,
 }
 
@@ -96,27 +82,23 @@ impl Remedy {
         Self::new(text, vec![RemedyStep::Resend { with }])
     }
 
-    /// One that tells what is wrong with the request, and that no change elsewhere helps.
+    /// A remedy that no call can carry out.
     fn words(text: impl Into<String>) -> Self {
         Self::new(text, Vec::new())
     }
 }
 
-/// A refused request.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusedRequest<'a> {
-    /// The refusal.
     pub denial: &'a Denial,
-    /// The deciding check, when one of the ordered checks decided; otherwise the operation itself refused.
+    /// The ordered check that failed; `None` if the operation itself refused.
     pub step: Option<&'a Step>,
-    /// What the path demands.
     pub demand: Demand,
-    /// Whom and what it is about.
     pub parties: &'a Parties,
 }
 
 impl RefusedRequest<'_> {
-    /// The smallest change that would allow the request: also what the checks behind the deciding one would find.
+    /// The smallest change that would allow the request. It includes what the checks after the failed one would find.
     pub fn remedy(self) -> Remedy {
         let Some(check) = self.step.map(|step| step.check) else { return self.of_operation() };
         let mut remedy = self.of_check(check);
@@ -132,15 +114,15 @@ impl RefusedRequest<'_> {
             if other.steps.iter().all(|step| remedy.steps.contains(step)) {
                 continue;
             }
-            remedy.text = format!("{} Besides: {}", remedy.text, other.text);
+            remedy.text = format!("{} Also: {}", remedy.text, other.text);
             remedy.steps.extend(other.steps);
         }
-        // A credential is made last, once its owner may have one.
+        // The new credential comes last, once its owner may have one.
         remedy.steps.sort_by_key(|step| matches!(step, RemedyStep::Resend { .. }));
         remedy
     }
 
-    /// What would refuse the request besides.
+    /// The remedies of the checks that the request would fail next.
     fn others(self) -> Vec<Remedy> {
         let Parties { owner, by_oauth, deficits, .. } = self.parties;
         let mut others = Vec::new();
@@ -171,7 +153,7 @@ impl RefusedRequest<'_> {
     }
 
     fn of_check(self, check: Check) -> Remedy {
-        // Whatever else is wrong with a personal access token: account APIs take none.
+        // Whatever else is wrong with a personal access token: account APIs do not accept one.
         if self.demand.right == Right::AccountApi && !self.parties.by_oauth && check != Check::WorkspaceAgrees {
             return self.other_credential();
         }
@@ -180,7 +162,7 @@ impl RefusedRequest<'_> {
             Check::WorkspaceAgrees => self.right_workspace(),
             Check::TokensEnabled => self.enable_tokens(),
             Check::TokenKnown => Remedy::resend(
-                "Use a live token of this workspace; the tombstone, if there is one, says what ended this one.",
+                "Use a live token of this workspace. If this token once worked, its history says how it ended.",
                 Difference::NewCredential,
             ),
             Check::NotExpired if self.parties.by_oauth => Remedy::resend(
@@ -191,18 +173,18 @@ impl RefusedRequest<'_> {
                 Remedy::resend("Create a new token; an expired one never works again.", Difference::NewCredential)
             }
             Check::NotInactive => Remedy::resend(
-                "Create a new token, and use it at least once in 90 days; a revoked one never works again.",
+                "Create a new token and use it at least once every 90 days; a revoked one never works again.",
                 Difference::NewCredential,
             ),
             Check::OwnerActive => self.activate_owner(),
             Check::MayUseTokens if self.demand.right == Right::WorkspaceAdmin => self.join_admins(),
             Check::MayUseTokens => self.permit_owner(),
             Check::ScopeCovers if self.parties.by_oauth => Remedy::resend(
-                "Get an access token without narrower scopes: ask for all-apis, or for the endpoint's scope.",
+                "Get an access token with the scope all-apis or with the endpoint's scope.",
                 Difference::NewCredential,
             ),
             Check::ScopeCovers => Remedy::resend(
-                "Use a token without scopes, or one whose scopes hold the endpoint's.",
+                "Use a token without scopes, or one whose scopes include the endpoint's.",
                 Difference::NewCredential,
             ),
             Check::HasRight => self.has_right(),
@@ -227,13 +209,13 @@ impl RefusedRequest<'_> {
                 let raise = if *cap_days < 730 { ", or raise maxTokenLifetimeDays (730 at most)" } else { "" };
                 lifetime(format!("Ask for at most {seconds} seconds{raise}."), seconds)
             }
-            Denial::InvalidTimeout(_) => lifetime("Ask for at least one second, or leave lifetime_seconds out.", 1),
+            Denial::InvalidTimeout(_) => lifetime("Ask for at least one second, or omit lifetime_seconds.", 1),
             Denial::QuotaExceeded => {
                 Remedy::new("Revoke one of the owner's live tokens first.", vec![RemedyStep::RevokeOneToken])
             }
             Denial::TokenNotFound(_) | Denial::TokenToUpdateNotFound(_) => Remedy::words(
-                "Nothing brings a token back: name a live one that the caller may see. The tombstones list those that \
-                 ended.",
+                "Name a live token that the caller may see. A token that expired or was revoked cannot be restored; \
+                 its history says how it ended.",
             ),
             Denial::Access(AccessDenial::TokensDisabled) => self.enable_tokens(),
             Denial::Access(AccessDenial::NoTokenPermission) => self.permit_owner(),
@@ -249,13 +231,13 @@ impl RefusedRequest<'_> {
                  (restrict_workspace_admins) as an account admin."
             )),
             Denial::OnBehalfOfDisabled => Remedy::words(
-                "Nothing allows this in a workspace on Azure: there, the service principal creates the token itself, \
-                 with its OAuth credential.",
+                "Workspaces on Azure have no on-behalf-of tokens: let the service principal create the token itself, \
+                 with an OAuth access token.",
             ),
             Denial::Request(RequestDenial::EndpointNotFound { .. }) => {
-                Remedy::words("Call a route that is emulated: docs/compatibility.md lists them.")
+                Remedy::words("Call an emulated route; docs/compatibility.md lists them.")
             }
-            Denial::StaleEtag(etag) => Remedy::words(format!("Send the newest etag: {etag}")),
+            Denial::StaleEtag(etag) => Remedy::words(format!("Send the current etag: {etag}")),
             Denial::Request(RequestDenial::MalformedBody(detail)) => {
                 Remedy::words(format!("Send a JSON object: {detail}"))
             }
@@ -267,34 +249,34 @@ impl RefusedRequest<'_> {
         match self.demand.right {
             Right::AccountApi => Remedy::resend(
                 "Send 'Authorization: Bearer <access token>' with an OAuth access token of an account admin: account \
-                 APIs take no personal access token.",
+                 APIs accept no personal access token.",
                 Difference::AccessTokenOf(Actor::AccountAdmin),
             ),
             right => {
                 let (actor, of) = match right {
-                    Right::WorkspaceAdmin => (Actor::WorkspaceAdmin, ", of a workspace admin"),
-                    Right::AccountAdmin => (Actor::AccountAdmin, ", of an account admin"),
+                    Right::WorkspaceAdmin => (Actor::WorkspaceAdmin, " of a workspace admin"),
+                    Right::AccountAdmin => (Actor::AccountAdmin, " of an account admin"),
                     Right::Open | Right::Authenticated | Right::TokenUser | Right::AccountApi => (Actor::AnyUser, ""),
                 };
                 let text =
-                    format!("Send 'Authorization: Bearer <token>' with a token that this server issued{of}, once.");
+                    format!("Send 'Authorization: Bearer <token>' once, with a token{of} that this server issued.");
                 Remedy::resend(text, Difference::CredentialOf(actor))
             }
         }
     }
 
     fn right_workspace(self) -> Remedy {
-        const CLIENTS: &str = "Clients take it from DATABRICKS_WORKSPACE_ID, which `dapi-mock exec` sets and child processes inherit: with \
-             another workspace's host and token, set all three variables (DATABRICKS_HOST, DATABRICKS_TOKEN, \
-             DATABRICKS_WORKSPACE_ID) from the `env` of its answer, or unset DATABRICKS_WORKSPACE_ID. Others send \
+        const CLIENTS: &str = "Clients take the workspace from DATABRICKS_WORKSPACE_ID, which `dapi-mock exec` sets and child processes \
+             inherit. To use another workspace, set DATABRICKS_HOST, DATABRICKS_TOKEN and DATABRICKS_WORKSPACE_ID from \
+             the `env` of the response that created it, or unset DATABRICKS_WORKSPACE_ID. Other clients send \
              X-Databricks-Workspace-Id or ?o=.";
         match self.parties.belongs_to {
             Some(own) => Remedy::resend(
-                format!("Name workspace {own}, in which the token is valid, or no workspace at all. {CLIENTS}"),
+                format!("Name workspace {own}, in which the token is valid, or name no workspace. {CLIENTS}"),
                 Difference::Workspace(own.to_string()),
             ),
             None => Remedy::resend(
-                format!("Name the workspace that the token belongs to, or no workspace at all. {CLIENTS}"),
+                format!("Name the workspace that the token belongs to, or name no workspace. {CLIENTS}"),
                 Difference::NoWorkspace,
             ),
         }
@@ -304,8 +286,8 @@ impl RefusedRequest<'_> {
         let text = "Enable tokens: PATCH /api/2.0/workspace-conf {\"enableTokensConfig\": \"true\"} as a workspace \
                     admin with an OAuth access token (POST /oidc/v1/token with \
                     grant_type=client_credentials&scope=all-apis and a service principal's client id and secret as \
-                    Basic), or PATCH /_mock/v1/workspaces/default/conf without one (the workspace's id in place of \
-                    'default', where it is another).";
+                    Basic authentication). Or PATCH /_mock/v1/workspaces/default/conf, which requires no token; \
+                    replace 'default' with the id of the workspace if it is another one.";
         Remedy::new(text, self.control("conf", json!({ "enableTokensConfig": "true" })))
     }
 
@@ -316,15 +298,15 @@ impl RefusedRequest<'_> {
             _ => "Token management is",
         };
         let text = format!(
-            "{feature} part of the premium plan: PATCH /_mock/v1/workspaces/default/behaviour {{\"tier\": \"premium\"}}, \
-             or start with --tier premium."
+            "{feature} part of the premium tier: PATCH /_mock/v1/workspaces/default/behaviour {{\"tier\": \"premium\"}}, \
+             or start the server with --tier premium."
         );
         Remedy::new(text, self.control("behaviour", json!({ "tier": "premium" })))
     }
 
     fn activate_owner(self) -> Remedy {
-        let (Some(owner), Some((workspace, account, _))) = (&self.parties.owner, self.parties.place) else {
-            let text = "The credential's owner was deleted, and nothing makes its credentials work again: use one of \
+        let (Some(owner), Some(workspace)) = (&self.parties.owner, self.parties.workspace) else {
+            let text = "The credential's owner was deleted, so the credential will never work again: use one of \
                         another principal.";
             let actor = match self.demand.right {
                 Right::WorkspaceAdmin => Actor::WorkspaceAdmin,
@@ -333,6 +315,7 @@ impl RefusedRequest<'_> {
             };
             return Remedy::resend(text, Difference::CredentialOf(actor));
         };
+        let WorkspaceIds { id: workspace, account, .. } = workspace;
         let directory = format!("{}/{}", collection(owner.kind), owner.id);
         let activate = json!({ "op": "replace", "path": "active", "value": true });
         let mut steps = Vec::new();
@@ -355,7 +338,7 @@ impl RefusedRequest<'_> {
             let path = format!("/api/2.0/preview/scim/v2/{directory}");
             steps.push(scim(Actor::WorkspaceAdmin, path, &activate));
         }
-        Remedy::new("Set the owner active again, and assign it to the workspace, by SCIM.", steps)
+        Remedy::new("Activate the owner again and assign it to the workspace, through SCIM.", steps)
     }
 
     fn permit_owner(self) -> Remedy {
@@ -370,33 +353,35 @@ impl RefusedRequest<'_> {
     }
 
     fn join_admins(self) -> Remedy {
-        let text = "Call as a member of the group 'admins', or add the caller to it.";
-        let step = self.parties.owner.as_ref().zip(self.parties.place).map(|(owner, (_, _, admins))| {
+        let text = "Call as a member of the group 'admins', or add the caller to that group.";
+        let step = self.parties.owner.as_ref().zip(self.parties.workspace).map(|(owner, workspace)| {
             let join = json!({ "op": "add", "path": "members", "value": [{ "value": owner.id.to_string() }] });
-            scim(Actor::WorkspaceAdmin, format!("/api/2.0/preview/scim/v2/Groups/{admins}"), &join)
+            let path = format!("/api/2.0/preview/scim/v2/Groups/{}", workspace.admins_group);
+            scim(Actor::WorkspaceAdmin, path, &join)
         });
         Remedy::new(text, step.into_iter().collect())
     }
 
     fn make_account_admin(self) -> Remedy {
         let text = "Call as an account admin, or give the caller the role account_admin.";
-        let step = self.parties.owner.as_ref().zip(self.parties.place).map(|(owner, (_, account, _))| {
+        let step = self.parties.owner.as_ref().zip(self.parties.workspace).map(|(owner, workspace)| {
             let role = json!({ "op": "add", "path": "roles", "value": [{ "value": "account_admin" }] });
-            let path = format!("/api/2.0/accounts/{account}/scim/v2/{}/{}", collection(owner.kind), owner.id);
+            let (account, collection) = (workspace.account, collection(owner.kind));
+            let path = format!("/api/2.0/accounts/{account}/scim/v2/{collection}/{}", owner.id);
             scim(Actor::AccountAdmin, path, &role)
         });
         Remedy::new(text, step.into_iter().collect())
     }
 
-    /// A change by the control API.
+    /// A call of the control API.
     fn control(self, what: &str, body: Value) -> Vec<RemedyStep> {
-        let call = |(id, _, _): (WorkspaceId, _, _)| RemedyStep::Call {
+        let call = |workspace: WorkspaceIds| RemedyStep::Call {
             r#as: Actor::Operator,
             method: "PATCH".into(),
-            path: format!("/_mock/v1/workspaces/{id}/{what}"),
+            path: format!("/_mock/v1/workspaces/{}/{what}", workspace.id),
             body,
         };
-        self.parties.place.map(call).into_iter().collect()
+        self.parties.workspace.map(call).into_iter().collect()
     }
 }
 

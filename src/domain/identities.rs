@@ -1,84 +1,77 @@
-//! Users, service principals and groups, and who is in which.
+//! Users, service principals and groups: their names, their assignments to workspaces, and which group contains which.
+//! How clients change them is in `scim`; what they may do is in `access`. Start with [`Principal`].
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use crate::domain::access::Membership;
 use crate::domain::{PrincipalId, WorkspaceId};
 
-/// What a principal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum PrincipalKind {
-    /// A person; named by e-mail address.
+    /// Named by its e-mail address.
     User,
-    /// An application; named by its application id, a UUID.
+    /// Named by its application id, a UUID.
     ServicePrincipal,
-    /// A set of principals; named by its display name.
+    /// Named by its display name.
     Group,
 }
 
 impl PrincipalKind {
     /// The name as stored.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::ServicePrincipal => "service_principal",
-            Self::Group => "group",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// Reads a stored name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::User, Self::ServicePrincipal, Self::Group].into_iter().find(|kind| kind.as_str() == text)
+        text.parse().ok()
     }
 }
 
-/// Whose principals a client speaks of. Both speak SCIM.
+/// Which principals a SCIM request addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Directory {
-    /// One workspace's: who is in it, and the groups that are its own.
+    /// Those assigned to one workspace, and its own groups.
     Workspace,
-    /// The account's.
     Account,
 }
 
-/// The role that makes an account admin. Of the account's roles it is the only one that is emulated.
+/// The role of account admins: the only account role that is emulated.
 pub const ACCOUNT_ADMIN: &str = "account_admin";
 
 /// A user, service principal or group of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Its id, unique in the account across the three kinds.
+    /// Unique in the account across the three kinds.
     pub id: PrincipalId,
     /// The workspace of a workspace-local group; `None` for principals of the account.
     pub local_to: Option<WorkspaceId>,
-    /// What it is.
     pub kind: PrincipalKind,
     /// `userName`, `applicationId` or a group's `displayName`.
     pub name: String,
-    /// What people read.
     pub display_name: String,
     /// Whether it may authenticate anywhere in the account.
     pub active: bool,
-    /// Whether it holds the account admin role; with a group, all that it holds do.
+    /// Whether it has the account admin role. A group's role applies to all of its members.
     pub account_admin: bool,
     /// The identity provider's id.
     pub external_id: Option<String>,
-    /// SCIM attributes that no rule reads.
     pub attributes: Attributes,
-    /// Drawn at random when the principal is created. Credentials name it, so that none opens anything for a later
-    /// principal with the same id or name.
+    /// A random number that is chosen when the principal is created. Credentials contain it, so that they do not work
+    /// for a later principal with the same id or name.
     pub creation: i64,
 }
 
-/// Longest name of a principal, in characters: PostgreSQL's index on it holds no more than 2700 bytes.
+/// The longest name of a principal, in characters: PostgreSQL's index on names allows 2700 bytes.
 pub const MAX_NAME_CHARS: usize = 255;
 
 impl Principal {
-    /// An active principal with nothing but a name, which it gets in its stored form.
+    /// An active principal without attributes. Its name is converted to the stored form.
     pub fn new(id: PrincipalId, kind: PrincipalKind, name: &str) -> Self {
         let name = Self::stored_name(kind, name);
         Self {
@@ -95,7 +88,7 @@ impl Principal {
         }
     }
 
-    /// The name as it is compared, everywhere: neither case nor how an accented letter is encoded counts.
+    /// The form in which names are compared: without case, and with one encoding of accented letters.
     pub fn name_key(name: &str) -> String {
         if name.is_ascii() {
             name.to_ascii_lowercase()
@@ -110,8 +103,8 @@ impl Principal {
             || (!(one.is_ascii() && other.is_ascii()) && Self::name_key(one) == Self::name_key(other))
     }
 
-    /// The name as it is stored and shown: `userName` and `applicationId` in lower case, a group's `displayName` as
-    /// it was written.
+    /// The form in which names are stored and shown: `userName` and `applicationId` in lower case, a group's
+    /// `displayName` as it was sent.
     pub fn stored_name(kind: PrincipalKind, name: &str) -> String {
         match kind {
             PrincipalKind::User | PrincipalKind::ServicePrincipal => Self::name_key(name),
@@ -119,16 +112,16 @@ impl Principal {
         }
     }
 
-    /// A name that a client or a seed gives, in its stored form. Two names that look the same must not differ, so
-    /// characters that cannot be seen are refused.
+    /// The stored form of a name that a client or a seed gives. Two different names must not look the same, so
+    /// invisible characters are refused.
     ///
     /// # Errors
-    /// What is expected of a name instead, as the end of a sentence.
+    /// What is expected instead, as the end of a sentence.
     pub fn checked_name(kind: PrincipalKind, name: &str) -> Result<String, String> {
         if name.trim().is_empty() {
             return Err("a name".to_owned());
         }
-        // In lower case or composed it can be longer or shorter.
+        // The stored form can be longer or shorter.
         let stored = Self::stored_name(kind, name);
         if name.chars().count() > MAX_NAME_CHARS || stored.chars().count() > MAX_NAME_CHARS {
             return Err(format!("at most {MAX_NAME_CHARS} characters"));
@@ -144,7 +137,7 @@ impl Principal {
     }
 }
 
-/// The first character of a text that cannot be seen or changes the direction of others, if there is one.
+/// The first character of a text that is invisible or changes the direction of others, if there is one.
 pub fn hidden_character(text: &str) -> Option<char> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return None;
@@ -156,9 +149,9 @@ fn is_hidden(c: char) -> bool {
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
     matches!(c.general_category(), Control | Format | LineSeparator | ParagraphSeparator)
         || matches!(c,
-            // Letters and marks by category that fonts draw as nothing: the combining grapheme joiner, fillers and
-            // vowels of Hangul and Khmer, variation selectors, the blank Braille pattern, and the code points that
-            // Unicode reserves for more of the kind.
+            // Letters and marks that fonts draw as nothing: the combining grapheme joiner, fillers and vowels of Hangul
+            // and Khmer, variation selectors, the blank Braille pattern, and the code points that Unicode reserves for
+            // more of them.
             '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{2065}'
             | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
             | '\u{E0000}'..='\u{E0FFF}')
@@ -168,44 +161,38 @@ fn is_hidden(c: char) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Attributes {
-    /// `name.givenName`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_name: Option<String>,
-    /// `name.familyName`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family_name: Option<String>,
-    /// `emails`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub emails: Vec<Email>,
 }
 
-/// One e-mail address of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Email {
-    /// The address.
     pub value: String,
-    /// Such as `work`.
+    /// For example `work`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Whether it is the first one to use.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub primary: bool,
 }
 
-/// A principal's place in one workspace, or in the account.
+/// A principal's attributes in one workspace, or in the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// Whether it may authenticate there.
     pub active: bool,
-    /// Such as `workspace-access`; none in the account.
+    /// For example `workspace-access`; none in the account.
     pub entitlements: Vec<String>,
-    /// Instance profiles; in the account its roles.
+    /// Instance profiles in a workspace, roles in the account.
     pub roles: Vec<String>,
 }
 
 impl Assignment {
-    /// The place of a principal of which nothing else is said: who logs in may use the workspace and SQL.
+    /// The default of seeds: users and service principals may use the workspace and SQL.
     pub fn usual(kind: PrincipalKind) -> Self {
         let entitlements = match kind {
             PrincipalKind::Group => Vec::new(),
@@ -216,75 +203,65 @@ impl Assignment {
 }
 
 impl Default for Assignment {
-    /// The place of who is just assigned: active, and no more.
+    /// Active, without entitlements.
     fn default() -> Self {
         Self { active: true, entitlements: Vec::new(), roles: Vec::new() }
     }
 }
 
 impl Assignment {
-    /// The place in the account.
     pub fn in_account(principal: &Principal) -> Self {
         let roles = principal.account_admin.then(|| ACCOUNT_ADMIN.to_owned());
         Self { active: principal.active, entitlements: Vec::new(), roles: roles.into_iter().collect() }
     }
 }
 
-/// What an assignment to a workspace makes of a principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The permission that an assignment to a workspace gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum WorkspacePermission {
-    /// Somebody who is there.
     User,
     /// A direct member of `admins`.
     Admin,
 }
 
+/// From whether the principal is in `admins`.
+impl From<bool> for WorkspacePermission {
+    fn from(admin: bool) -> Self {
+        if admin { Self::Admin } else { Self::User }
+    }
+}
+
 impl WorkspacePermission {
-    /// Both, with descriptions in our words.
+    /// Both permissions, with descriptions in our words.
     pub const ALL: [(Self, &'static str); 2] = [
         (Self::User, "Can access the workspace with basic privileges."),
         (Self::Admin, "Can access the workspace and has workspace admin privileges."),
     ];
 
-    /// The permission of who is, or is not, in `admins`.
-    pub const fn of(admin: bool) -> Self {
-        if admin { Self::Admin } else { Self::User }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "USER",
-            Self::Admin => "ADMIN",
-        }
-    }
-
-    /// The permission that a list of names asks for: ADMIN before USER; others are ignored, and none of
-    /// them means no assignment (databricks-sdk, `WorkspaceAssignmentAPI.update`). Case counts.
+    /// The permission that a list of names requests: ADMIN before USER, case-sensitive. Other names are ignored, and
+    /// neither means no assignment (databricks-sdk, `WorkspaceAssignmentAPI.update`).
     pub fn requested(names: &[String]) -> Option<Self> {
         [Self::Admin, Self::User].into_iter().find(|permission| names.iter().any(|name| name == permission.as_str()))
     }
 }
 
-/// A group that holds a principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParentGroup {
-    /// The group.
     pub group: PrincipalId,
-    /// The group's name.
     pub name: String,
-    /// Whether it holds the principal itself, and not only through another group.
+    /// Whether the principal is a direct member.
     pub direct: bool,
 }
 
-/// A direct member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its id.
     pub id: PrincipalId,
-    /// What it is.
     pub kind: PrincipalKind,
-    /// What people read.
     pub display_name: String,
 }
 
@@ -294,44 +271,42 @@ impl From<&Principal> for Member {
     }
 }
 
-/// A principal in a directory, with what surrounds it there.
+/// A principal in a directory, with its groups and members there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The principal.
     pub principal: Principal,
-    /// Its place there.
     pub assignment: Assignment,
-    /// The groups that hold it, nearest first.
+    /// The groups that contain it, nearest first.
     pub groups: Vec<ParentGroup>,
-    /// Its direct members, when it is a group.
+    /// A group's direct members.
     pub members: Vec<Member>,
 }
 
 impl Entry {
-    /// A principal with the groups that it reaches. `everybody` is the workspace's group `users`.
+    /// A principal with its groups. `everybody` is the workspace's group `users`.
     pub fn surrounded(
         everybody: Option<PrincipalId>,
         (principal, assignment): (Principal, Assignment),
-        reach: &[Membership],
+        memberships: &[Membership],
         members: Vec<Member>,
     ) -> Self {
         let mut hierarchy = Hierarchy::default();
         let mut names = HashMap::new();
-        for reach in reach {
-            let Some(via) = reach.via else { continue };
-            // A standing begins in `users`, but groups are not in it.
-            let implied = via == principal.id && Some(reach.subject) == everybody;
+        for membership in memberships {
+            let Some(via) = membership.via else { continue };
+            // Every membership list contains `users`, but groups are not members of it.
+            let implied = via == principal.id && Some(membership.subject) == everybody;
             if !(implied && principal.kind == PrincipalKind::Group) {
-                hierarchy.add(reach.subject, via);
-                names.insert(reach.subject, reach.name.as_str());
+                hierarchy.add(membership.subject, via);
+                names.insert(membership.subject, membership.name.as_str());
             }
         }
         let groups = hierarchy.memberships(principal.id, &names);
         Self { principal, assignment, groups, members }
     }
 
-    /// The principals of one kind among all of a directory, with their groups and members, in the order
-    /// given. `memberships` are pairs of group and member; `everybody` is the workspace's group `users`.
+    /// The principals of one kind in a directory, with their groups and members, in the given order. `memberships` are
+    /// pairs of group and member; `everybody` is the workspace's group `users`.
     pub fn directory(
         everybody: Option<PrincipalId>,
         kind: PrincipalKind,
@@ -360,40 +335,38 @@ impl Entry {
         entries.collect()
     }
 
-    /// Whether it may authenticate there.
     pub fn is_active(&self) -> bool {
         self.principal.active && self.assignment.active
     }
 }
 
-/// Which groups hold which principals directly.
+/// Which principals are direct members of which groups.
 #[derive(Clone, Debug, Default)]
 pub struct Hierarchy(HashMap<PrincipalId, Vec<PrincipalId>>);
 
 impl Hierarchy {
-    /// Notes that a group holds a member.
     pub fn add(&mut self, group: PrincipalId, member: PrincipalId) {
         self.0.entry(member).or_default().push(group);
     }
 
-    /// The groups that hold a principal, nearest first, and whether they do so directly. Groups may
-    /// hold each other in a circle; none counts as its own.
+    /// The groups that contain a principal, nearest first, and whether it is a direct member. Groups may contain each
+    /// other in a cycle; no group counts as its own member.
     pub fn groups_of(&self, principal: PrincipalId) -> Vec<(PrincipalId, bool)> {
         let mut seen = HashSet::from([principal]);
         let mut found = Vec::new();
-        let mut ways = VecDeque::from([principal]);
-        while let Some(at) = ways.pop_front() {
+        let mut queue = VecDeque::from([principal]);
+        while let Some(at) = queue.pop_front() {
             for group in self.0.get(&at).into_iter().flatten() {
                 if seen.insert(*group) {
                     found.push((*group, at == principal));
-                    ways.push_back(*group);
+                    queue.push_back(*group);
                 }
             }
         }
         found
     }
 
-    /// The same with names; groups without one are left out.
+    /// The same groups with their names; groups without a name are left out.
     pub fn named(&self, principal: PrincipalId, names: &HashMap<PrincipalId, String>) -> Vec<ParentGroup> {
         let memberships = self
             .groups_of(principal)
@@ -418,7 +391,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_look_alike_are_one_name_or_refused() {
+    fn names_that_look_alike_are_the_same_name_or_refused() {
         use PrincipalKind::{Group, ServicePrincipal, User};
         for (kind, given, stored) in [
             (User, "Alice.Smith@Example.COM", Ok("alice.smith@example.com")),
@@ -467,7 +440,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stored_name_stays_as_it_is(name in any::<String>()) {
+        fn the_stored_form_of_a_stored_name_is_itself(name in any::<String>()) {
             for kind in [PrincipalKind::User, PrincipalKind::Group] {
                 let stored = Principal::stored_name(kind, &name);
                 prop_assert_eq!(Principal::stored_name(kind, &stored), stored.clone());
@@ -486,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_found_through_groups_and_circles_end() {
+    fn groups_are_found_through_groups_and_cycles_end() {
         let mut hierarchy = Hierarchy::default();
         for (group, member) in [(2, 1), (3, 2), (2, 3), (4, 3), (4, 1), (3, 3), (9, 8)] {
             hierarchy.add(PrincipalId(group), PrincipalId(member));

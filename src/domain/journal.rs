@@ -1,148 +1,139 @@
-//! Questions about requests that came: which are meant, how far one is from that, and what a `User-Agent`
-//! says (research/peers.md §5a.9, §7).
+//! Filters of the request journal: whether a received request matches, how it differs, and what its `User-Agent` says.
+//! The journal itself is in `service::journal`. Start with [`RequestFilter`].
+//! See docs/reference/wire.md#user-agents.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use strum::IntoStaticStr;
 
 use super::TokenId;
 use crate::domain::faults::{Request, path_fits};
 use crate::domain::identities::Principal;
 
-/// What a request showed as its credential.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The kind of credential that a request sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CredentialKind {
-    /// Nothing, or a scheme that these APIs do not take.
+    /// No credential, or a scheme that these APIs do not accept.
     #[default]
     None,
-    /// A personal access token as bearer.
+    /// A personal access token as a bearer token.
     PatBearer,
     /// A personal access token as the password of `Basic`, as `curl -n` sends it.
     PatBasic,
     /// An OAuth access token.
     Oauth,
-    /// A bearer of no known form.
+    /// A bearer token in an unknown format.
     Malformed,
 }
 
 impl CredentialKind {
-    /// The name as asked for and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::PatBearer => "pat_bearer",
-            Self::PatBasic => "pat_basic",
-            Self::Oauth => "oauth",
-            Self::Malformed => "malformed",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-/// Which requests are meant. What is absent fits any.
+/// Selects requests of the journal. An absent field matches any request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RequestMatch")]
 pub struct RequestFilter {
     /// The method.
     pub method: Option<String>,
-    /// The path, as [`path_fits`] reads it.
+    /// The path. A segment `*` stands for any segment, a `*` at the end for any rest.
     pub path: Option<String>,
     /// The caller's `userName` or application id, in any letter case.
     pub principal: Option<String>,
-    /// The id of the presented personal access token.
+    /// The id of the personal access token that the request sent.
     pub token_id: Option<String>,
     /// A part of the `User-Agent`.
     pub client: Option<String>,
-    /// The answer's status; 0 where there was none.
-    #[serde(deserialize_with = "plain")]
+    /// The response's status; 0 if there was no response.
+    #[serde(deserialize_with = "from_query_or_json")]
     pub status: Option<u16>,
-    /// What was shown as credential.
+    /// The kind of credential that the request sent.
     pub credential: Option<CredentialKind>,
     /// The operation, such as `tokens.create`.
     pub operation: Option<String>,
     /// Whether the path has no route.
-    #[serde(deserialize_with = "plain")]
+    #[serde(deserialize_with = "from_query_or_json")]
     pub unmatched: Option<bool>,
-    /// Whether the answer is an error, or there was none.
-    #[serde(deserialize_with = "plain")]
+    /// Whether the response is an error, or there was no response.
+    #[serde(deserialize_with = "from_query_or_json")]
     pub refused: Option<bool>,
 }
 
-/// A value as JSON has it, or as text, which is how a query has it.
-fn plain<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+/// Reads a JSON value, or the same value as text, as it is in a query.
+fn from_query_or_json<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: std::str::FromStr<Err: std::fmt::Display> + Deserialize<'de>,
 {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Either<T> {
+    enum TextOrJson<T> {
         Text(String),
-        Plain(T),
+        Json(T),
     }
-    match Option::<Either<T>>::deserialize(deserializer)? {
+    match Option::<TextOrJson<T>>::deserialize(deserializer)? {
         None => Ok(None),
-        Some(Either::Plain(value)) => Ok(Some(value)),
-        Some(Either::Text(text)) => text.parse().map(Some).map_err(serde::de::Error::custom),
+        Some(TextOrJson::Json(value)) => Ok(Some(value)),
+        Some(TextOrJson::Text(text)) => text.parse().map(Some).map_err(serde::de::Error::custom),
     }
 }
 
-/// A request that came, as questions see it.
+/// What a filter sees of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceivedRequest<'a> {
-    /// What was asked.
     pub request: Request<'a>,
-    /// The answer's status.
     pub status: u16,
-    /// What was shown as credential.
     pub credential: CredentialKind,
-    /// The route's operation.
     pub operation: Option<&'a str>,
 }
 
 impl ReceivedRequest<'_> {
-    /// Whether the answer is an error, or there was none.
+    /// Whether the response is an error, or there was none.
     pub fn is_refused(&self) -> bool {
         self.status == 0 || self.status >= 400
     }
 }
 
 impl RequestFilter {
-    /// Whether a request is meant.
     pub fn takes(&self, seen: &ReceivedRequest<'_>) -> bool {
         self.differences(seen).is_empty()
     }
 
-    /// In what a request is not the one that is meant, in words.
+    /// Why a request does not match, in words.
     pub fn differences(&self, seen: &ReceivedRequest<'_>) -> Vec<String> {
         let Request { method, path, principal, token, client } = seen.request;
         let route = |there: bool| if there { "a route" } else { "no route" };
         let outcome = |refused: bool| if refused { "a refusal" } else { "a success" };
-        let (wanted_status, status) = (self.status.map(|status| status.to_string()), seen.status.to_string());
-        let (credential, wanted_route) =
+        let (expected_status, status) = (self.status.map(|status| status.to_string()), seen.status.to_string());
+        let (credential, expected_route) =
             (self.credential.map(CredentialKind::as_str), self.unmatched.map(|none| route(!none)));
-        let same = |wanted: &str, found: &str| wanted.eq_ignore_ascii_case(found);
+        let same = |expected: &str, found: &str| expected.eq_ignore_ascii_case(found);
         let fields = [
             ("method", self.method.as_deref(), Some(method), same as fn(&str, &str) -> bool),
             ("path", self.path.as_deref(), Some(path), path_fits),
             ("principal", self.principal.as_deref(), principal, Principal::is_same_name),
             ("token_id", self.token_id.as_deref(), token.map(TokenId::as_str), same),
             ("client", self.client.as_deref(), Some(client), |part, client| client.contains(part)),
-            ("status", wanted_status.as_deref(), Some(&*status), same),
+            ("status", expected_status.as_deref(), Some(&*status), same),
             ("credential", credential, Some(seen.credential.as_str()), same),
             ("operation", self.operation.as_deref(), seen.operation, same),
-            ("path", wanted_route, Some(route(seen.operation.is_some())), same),
+            ("path", expected_route, Some(route(seen.operation.is_some())), same),
             ("answer", self.refused.map(outcome), Some(outcome(seen.is_refused())), same),
         ]
-        .map(|(name, wanted, found, fits)| {
-            let wanted = wanted.filter(|wanted| !found.is_some_and(|found| fits(wanted, found)))?;
+        .map(|(name, expected, found, fits)| {
+            let expected = expected.filter(|expected| !found.is_some_and(|found| fits(expected, found)))?;
             let found = found.map_or("unknown".to_owned(), |found| format!("'{found}'"));
-            Some(format!("{name} is {found}, not '{wanted}'"))
+            Some(format!("{name} is {found}, not '{expected}'"))
         });
         fields.into_iter().flatten().collect()
     }
 
-    /// What is meant, in words.
+    /// The filter in words.
     pub fn words(&self) -> String {
         let status = self.status.map(|status| status.to_string());
         let truth = |is: bool| if is { "true" } else { "false" };
@@ -165,22 +156,18 @@ impl RequestFilter {
     }
 }
 
-/// What a `User-Agent` says. The SDKs send `product/version databricks-sdk-py/0.162.0 … auth/pat`, with
-/// `unknown/0.0.0` as product where the program did not name itself.
+/// A parsed `User-Agent`. The SDKs send `product/version databricks-sdk-py/0.162.0 … auth/pat`, with the product
+/// `unknown/0.0.0` if the program did not name itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client<'a> {
-    /// The program, or the SDK where it did not name itself.
+    /// The program, or the SDK if the program did not name itself.
     pub name: &'a str,
-    /// Its version.
     pub version: &'a str,
-    /// The SDK with its version.
     pub sdk: Option<&'a str>,
-    /// How the SDK authenticates.
     pub auth: Option<&'a str>,
 }
 
 impl<'a> Client<'a> {
-    /// Reads a `User-Agent`.
     pub fn parse(user_agent: &'a str) -> Self {
         let words = || user_agent.split_ascii_whitespace();
         let sdk = words().find(|word| word.starts_with("databricks-sdk-"));
@@ -190,7 +177,7 @@ impl<'a> Client<'a> {
         Self { name, version, sdk, auth: words().find_map(|word| word.strip_prefix("auth/")) }
     }
 
-    /// Name, version and way to authenticate, as a census groups by them.
+    /// Name, version and authentication, by which the client census groups requests.
     pub fn label(&self) -> String {
         let Self { name, version, auth, .. } = self;
         let separator = if version.is_empty() { "" } else { "/" };
@@ -199,25 +186,25 @@ impl<'a> Client<'a> {
     }
 }
 
-/// How far a path is from a route's: letters to change, and one for each segment in braces.
+/// How far a path is from a route: the number of letters to change, plus one for each segment in braces.
 pub fn path_distance(route: &str, path: &str) -> usize {
     let segments = |text: &str| -> Vec<String> { text.trim_matches('/').split('/').map(str::to_owned).collect() };
     edits(
         &segments(route),
         &segments(path),
         |segment| segment.len() + 1,
-        |wanted, found| {
+        |expected, found| {
             let letters = |text: &str| -> Vec<char> { text.chars().collect() };
-            if wanted.starts_with('{') {
+            if expected.starts_with('{') {
                 1
             } else {
-                edits(&letters(wanted), &letters(found), |_| 1, |a, b| (a != b).into())
+                edits(&letters(expected), &letters(found), |_| 1, |a, b| (a != b).into())
             }
         },
     )
 }
 
-/// The least cost of changing one list into another.
+/// The edit distance of two lists.
 fn edits<T>(from: &[T], to: &[T], drop: impl Fn(&T) -> usize, change: impl Fn(&T, &T) -> usize) -> usize {
     let sums = |items: &[T]| -> Vec<usize> {
         let mut sum = 0;
@@ -260,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_near_path_is_near() {
+    fn a_similar_path_has_a_small_distance() {
         let list = "/api/2.0/token/list";
         assert_eq!(path_distance(list, list), 0);
         assert_eq!(path_distance(list, "/api/2.1/token/lists"), 2);
@@ -269,16 +256,16 @@ mod tests {
     }
 
     #[test]
-    fn a_question_says_what_differs() {
+    fn a_filter_says_how_a_request_differs() {
         let request =
             Request { method: "GET", path: "/api/2.0/token/list", principal: None, token: None, client: "curl/8" };
         let seen =
             ReceivedRequest { request, status: 403, credential: CredentialKind::None, operation: Some("tokens.list") };
-        let wanted: RequestFilter = serde_json::from_str(
+        let expected: RequestFilter = serde_json::from_str(
             r#"{"method": "get", "path": "/api/2.0/token/*", "client": "curl", "status": "403", "unmatched": false, "refused": true}"#,
         )
         .unwrap();
-        assert!(wanted.takes(&seen));
+        assert!(expected.takes(&seen));
         let other: RequestFilter =
             serde_json::from_str(r#"{"principal": "ann", "status": 200, "unmatched": true, "refused": "false"}"#)
                 .unwrap();

@@ -1,6 +1,6 @@
-//! Access tokens: their form, their claims, and whether this server signed them
-//! (research/api-identity-auth.md §3.2). RS256 and nothing else: what a token says about its own
-//! algorithm is compared, never followed.
+//! OAuth access tokens: their format, their claims, and whether this server signed them. RS256 only: a token's own
+//! statement about its algorithm is compared, never followed. What a token allows is decided in `authorize`.
+//! See docs/reference/identity-and-oauth.md#access-tokens.
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::{AccountId, Millis, WorkspaceId};
 
-/// Seconds that an access token works.
+/// The lifetime of an access token.
 pub const LIFETIME_SECONDS: i64 = 3600;
-/// Longest access token that is looked at: one with the most and longest scopes is shorter.
+/// The longest access token that is parsed: one with the most and longest scopes is shorter.
 pub const MAX_BYTES: usize = 16 * 1024;
 
 const ALGORITHM: &str = "RS256";
@@ -29,65 +29,60 @@ struct Header {
     alg: String,
 }
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// The OAuth client: for client credentials the service principal's application id.
+    /// The OAuth client; for client credentials the service principal's application id.
     pub client_id: String,
     /// Scopes, separated by spaces.
     pub scope: String,
-    /// Who issued it. Not compared, because a host and its containers reach the server by different
-    /// addresses.
+    /// The issuer. Not compared, because a host and its containers reach the server by different addresses.
     pub iss: String,
     /// The workspace's id, or the account's.
     pub aud: String,
-    /// Whom it authenticates.
     pub sub: String,
     /// When it was issued, in seconds since the Unix epoch.
     pub iat: i64,
-    /// When it stops working.
     pub exp: i64,
-    /// A UUID of its own.
     pub jti: String,
-    /// The sign-in that it came from, where a person signed in; by it the token can be revoked. The
-    /// real service's tokens have no such claim.
+    /// The sign-in that the token came from, if a person signed in; the token is revoked with it. The real service's
+    /// tokens have no such claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// The [`creation`](crate::domain::identities::Principal::creation) of whom it authenticates: `sub` is a name, and a later
-    /// principal may have the same. The real service's tokens have no such claim.
+    /// The [`creation`](crate::domain::identities::Principal::creation) of the principal: a later principal may have
+    /// the same name, which is `sub`. The real service's tokens have no such claim.
     #[serde(default)]
     pub creation: i64,
-    /// For one workspace, and without a sign-in: the creation of that workspace, since a later one may have its id.
+    /// For one workspace and without a sign-in: the creation of that workspace, because a later one may have its id.
     /// The real service's tokens have no such claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_creation: Option<i64>,
 }
 
 impl Claims {
-    /// When it stops working: *at* this instant, as a personal access token at its expiry time.
+    /// The token stops working *at* this instant, like a personal access token at its expiry time.
     pub fn expiry(&self) -> Millis {
         Millis(self.exp.saturating_mul(1000))
     }
 
-    /// Where it is good; `None` when `aud` is neither of the two.
+    /// Where the token is valid; `None` if `aud` is neither a workspace nor an account.
     pub fn audience(&self) -> Option<Audience> {
         let workspace = WorkspaceId::parse(&self.aud).map(Audience::Workspace);
         workspace.or_else(|| AccountId::parse(&self.aud).map(Audience::Account))
     }
 
-    /// Its scopes one by one; `None` is all APIs.
+    /// The scopes; `None` is all APIs.
     pub fn scopes(&self) -> Option<Vec<String>> {
         let scopes: Vec<String> = self.scope.split_ascii_whitespace().map(str::to_owned).collect();
         (!scopes.iter().any(|scope| scope == crate::domain::scopes::ALL_APIS)).then_some(scopes)
     }
 }
 
-/// Where an access token is good.
+/// Where an access token is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// In one workspace.
     Workspace(WorkspaceId),
-    /// In the account and every workspace that the principal is assigned to \[inferred\].
+    /// In the account, and in every workspace that the principal is assigned to \[inferred\].
     Account(AccountId),
 }
 
@@ -108,8 +103,7 @@ pub struct VerifyingKey {
 }
 
 impl VerifyingKey {
-    /// The key with this modulus. Its id is its RFC 7638 thumbprint in hex: 64 digits, as on the
-    /// real service.
+    /// The key with this modulus. Its id is its RFC 7638 thumbprint in hex: 64 digits, as on the real service.
     pub fn new(modulus: Vec<u8>) -> Self {
         let mut key = Self { kid: String::new(), modulus };
         let members = format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, Self::exponent_text(), key.modulus_text());
@@ -117,33 +111,28 @@ impl VerifyingKey {
         key
     }
 
-    /// The key from its JWK's `n`; `None` when that is not base64url.
+    /// The key from its JWK's `n`; `None` if that is not base64url.
     pub fn from_modulus_text(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok().map(Self::new)
     }
 
-    /// The id in tokens and key sets.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The JWK's `n`.
     pub fn modulus_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.modulus)
     }
 
-    /// The JWK's `e`.
     pub fn exponent_text() -> String {
         URL_SAFE_NO_PAD.encode(EXPONENT)
     }
 }
 
-/// A signing key: PKCS#8 with its public half. The `Debug` is blind.
+/// A signing key. Its `Debug` hides the private half.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey {
-    /// The half that everybody may know.
     pub public: VerifyingKey,
-    /// The other one, as PKCS#8.
     pub pkcs8: Vec<u8>,
 }
 
@@ -153,29 +142,28 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Why an access token is not, or no longer, one of this server's.
+/// Why this server does not accept an access token, before any check of its owner or scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgery {
-    /// No key has its `kid`.
     UnknownKey,
-    /// It was not signed by the key that it names, or changed since.
+    /// The key that it names did not sign it, or it was changed afterwards.
     Signature,
-    /// Signed, but its claims or audience are not those of an access token here.
+    /// Signed, but with claims or an audience that this server does not issue.
     Claims,
-    /// Signed, but the sign-in that it came from was revoked, or is over and forgotten.
+    /// Signed, but the sign-in that it came from was revoked or has expired.
     SignInEnded,
-    /// Signed, but for a workspace that was removed; another one has its id now.
+    /// Signed, but for a removed workspace; another workspace has its id now.
     WorkspaceRemoved,
 }
 
 impl Forgery {
-    /// For the log and the trace.
+    /// The reason in the log and the trace.
     pub const fn because(self) -> &'static str {
         match self {
             Self::UnknownKey => "the access token names a key that this server does not have",
-            Self::Signature => "the access token's signature does not hold",
-            Self::Claims => "the access token's claims are not those of this server's tokens",
-            Self::SignInEnded => "the sign-in that the access token came from was revoked, or is over and forgotten",
+            Self::Signature => "the access token's signature is not valid",
+            Self::Claims => "the access token's claims are not those of a token of this server",
+            Self::SignInEnded => "the sign-in that the access token came from was revoked or has expired",
             Self::WorkspaceRemoved => {
                 "the access token was issued for an earlier workspace with this id, which was removed"
             }
@@ -183,8 +171,8 @@ impl Forgery {
     }
 }
 
-/// The text of an access token: a secret, so its `Debug` is blind. Nothing that it says is believed
-/// before [`verify`](Self::verify).
+/// The text of an access token: a secret, so its `Debug` shows nothing. Its claims are not trusted before
+/// [`verify`](Self::verify).
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken {
     text: String,
@@ -192,8 +180,8 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// Reads a token; `None` when it has not the form of one: three parts of base64url, the first of
-    /// which is the header of an RS256 access token with a key id.
+    /// Reads a token. It has three base64url parts, and the first one is the header of an RS256 access token with a key
+    /// id.
     pub fn parse(text: &str) -> Option<Self> {
         let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if text.len() > MAX_BYTES || text.bytes().filter(|byte| !is_base64url(*byte)).ne([b'.'; 2]) {
@@ -210,16 +198,13 @@ impl AccessToken {
         &self.kid
     }
 
-    /// Its claims, once its signature holds.
-    ///
-    /// # Errors
-    /// See [`Forgery`].
+    /// Its claims, if its signature is valid.
     pub fn verify(&self, key: &VerifyingKey) -> Result<Claims, Forgery> {
         if self.kid != key.kid {
             return Err(Forgery::UnknownKey);
         }
         let (signed, signature) = self.text.rsplit_once('.').ok_or(Forgery::Signature)?;
-        // Strict: trailing bits that mean nothing would let one token have several texts.
+        // Strict: with meaningless trailing bits, one token could have several texts.
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Forgery::Signature)?;
         RsaPublicKeyComponents { n: key.modulus.as_slice(), e: EXPONENT.as_slice() }
             .verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
@@ -229,7 +214,7 @@ impl AccessToken {
         serde_json::from_slice(&payload).map_err(|_| Forgery::Claims)
     }
 
-    /// The token itself: for the answer of the call that issued it.
+    /// The token itself, for the response of the call that issued it.
     pub fn reveal(&self) -> &str {
         &self.text
     }
@@ -241,7 +226,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// Whether it has the form of [`VerifyingKey::kid`]: whatever else stands there is not looked up.
+/// Whether it is in the format of [`VerifyingKey::kid`]; nothing else is looked up.
 fn is_kid(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -254,10 +239,10 @@ pub struct UnsignedToken {
 }
 
 impl UnsignedToken {
-    /// The token with these claims, to be signed by the key with that id.
+    /// The token with these claims, for the key with that id to sign.
     ///
     /// # Errors
-    /// None that these types can give; serde's signature has one.
+    /// Only in theory: serde's signature has an error, which these types cannot cause.
     pub fn new(kid: &str, claims: &Claims) -> Result<Self, serde_json::Error> {
         let header = Header { kid: kid.to_owned(), typ: TYPE.to_owned(), alg: ALGORITHM.to_owned() };
         let part = |json: Vec<u8>| URL_SAFE_NO_PAD.encode(json);
@@ -265,12 +250,10 @@ impl UnsignedToken {
         Ok(Self { text, kid: header.kid })
     }
 
-    /// What is to be signed.
     pub fn message(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
-    /// The whole token.
     pub fn signed(self, signature: &[u8]) -> AccessToken {
         AccessToken { text: format!("{}.{}", self.text, URL_SAFE_NO_PAD.encode(signature)), kid: self.kid }
     }
@@ -297,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_header_of_an_rs256_access_token_is_one() {
+    fn only_the_header_of_an_rs256_access_token_is_accepted() {
         let token = |header: &str| format!("{}.e30.AAAA", URL_SAFE_NO_PAD.encode(header));
         let kid = "0f".repeat(32);
         let token = |header: &str| token(&header.replace("KID", &kid));
@@ -343,14 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn all_apis_among_the_scopes_is_no_bound() {
+    fn all_apis_among_the_scopes_allows_all_apis() {
         assert_eq!(claims("1", "offline_access all-apis").scopes(), None);
         assert_eq!(claims("1", "sql  jobs").scopes(), Some(vec!["sql".into(), "jobs".into()]));
         assert_eq!(claims("1", "").scopes(), Some(vec![]));
     }
 
     #[test]
-    fn secrets_are_blind_in_debug_forms() {
+    fn debug_shows_no_secrets() {
         let token = UnsignedToken::new("k", &claims("1", "all-apis")).unwrap().signed(b"signature");
         assert_eq!(format!("{token:?}"), "AccessToken(…)");
         let key = SigningKey { public: VerifyingKey::new(vec![1]), pkcs8: b"secret".to_vec() };

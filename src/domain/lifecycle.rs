@@ -1,23 +1,25 @@
-//! What time does to tokens: when one ends by itself, and when it leaves the lists. The sweep, the
-//! schedule and the lists agree because they ask this (spec §4).
+//! What time does to tokens: when a token expires or is revoked for inactivity, and when it leaves the lists.
+//! The checks, the lists, the schedule and the sweep agree because they all ask here. Start with [`end_of`].
+//! See docs/reference/tokens.md#inactivity.
+
+use strum::{EnumString, IntoStaticStr};
 
 use super::Millis;
 use super::ids::DAY_MS;
 use super::settings::Behaviour;
 use crate::domain::tokens::{EndCause, Token};
 
-/// How a token ends when nobody revokes it.
+/// How a token ends if nobody uses or revokes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     /// [`EndCause::Expired`] or [`EndCause::Inactive`].
     pub cause: EndCause,
-    /// When it stops working.
     pub at: Millis,
-    /// When it leaves every list: at once when inactive, some time later when expired.
+    /// When it leaves every list: at once if it is inactive, some days later if it expired.
     pub gone_at: Millis,
 }
 
-/// The end that the token meets if it is not used again; `None` when it lives for ever.
+/// How the token ends if it is not used again; `None` if it never ends.
 pub fn end_of(token: &Token, behaviour: &Behaviour) -> Option<End> {
     let idle = idle_at(token, behaviour);
     let vacuum = token.expiry_time.map(|expiry| (expiry, expiry.plus(days(behaviour.expired_listed_days))));
@@ -34,19 +36,19 @@ pub fn end_of(token: &Token, behaviour: &Behaviour) -> Option<End> {
     }
 }
 
-/// When the token is revoked for want of use, should it live that long without one; `None` when it is exempt.
+/// When the token is revoked for inactivity if it is not used before; `None` if it is exempt.
 pub fn idle_at(token: &Token, behaviour: &Behaviour) -> Option<Millis> {
     let exempt = !behaviour.never_used_counts_from_creation && token.last_used.is_none();
     (!exempt).then(|| token.idle_from().plus(days(behaviour.inactivity_days)))
 }
 
-/// When auto-scoping ends of a token that it watches; `None` where the token ends first.
+/// When auto-scoping of a token ends; `None` if it does not run or the token ends first.
 pub fn autoscope_end(token: &Token, behaviour: &Behaviour) -> Option<Millis> {
     let until = token.autoscoping_until()?;
     end_of(token, behaviour).is_none_or(|end| until < end.at).then_some(until)
 }
 
-/// The token as it is at `now`, whether the sweep has stored the outcome of auto-scoping or not.
+/// The token as it is at `now`, whether or not the sweep has stored the outcome of auto-scoping.
 pub fn as_of(token: Token, behaviour: &Behaviour, now: Millis) -> Token {
     if autoscope_end(&token, behaviour).is_some_and(|until| now >= until) { token.autoscoped() } else { token }
 }
@@ -55,43 +57,37 @@ const fn days(days: i64) -> i64 {
     days.saturating_mul(DAY_MS)
 }
 
-/// What the schedule and an advance of the clock tell of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The events in the schedule, and in the response of advancing the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 pub enum EventKind {
-    /// A token reaches its expiry time.
+    #[strum(serialize = "token.expired")]
     TokenExpired,
-    /// A token is revoked for want of use.
+    /// A token is revoked for inactivity.
+    #[strum(serialize = "token.auto_revoked")]
     TokenAutoRevoked,
     /// An expired token leaves the lists.
+    #[strum(serialize = "token.vacuumed")]
     TokenVacuumed,
     /// Auto-scoping of a token ends.
+    #[strum(serialize = "token.autoscoped")]
     TokenAutoscoped,
     /// A changed workspace configuration takes effect.
+    #[strum(serialize = "conf.effective")]
     ConfEffective,
 }
 
 impl EventKind {
-    const ALL: [Self; 5] =
-        [Self::TokenExpired, Self::TokenAutoRevoked, Self::TokenVacuumed, Self::TokenAutoscoped, Self::ConfEffective];
-
     /// The name in the control API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TokenExpired => "token.expired",
-            Self::TokenAutoRevoked => "token.auto_revoked",
-            Self::TokenVacuumed => "token.vacuumed",
-            Self::TokenAutoscoped => "token.autoscoped",
-            Self::ConfEffective => "conf.effective",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+        text.parse().ok()
     }
 }
 
-/// The events that time brings to the token, in order.
+/// The token's future events, in order.
 pub fn events_of(token: &Token, behaviour: &Behaviour) -> Vec<(EventKind, Millis)> {
     let mut events: Vec<_> =
         autoscope_end(token, behaviour).map(|at| (EventKind::TokenAutoscoped, at)).into_iter().collect();
@@ -114,8 +110,8 @@ mod tests {
     use crate::domain::tokens::{TokenState, Visibility};
 
     proptest! {
-        /// For any token and any two instants: the sweep removes exactly what the lists no longer
-        /// show, and whatever it removes or not, authentication says the same.
+        /// For any token and any two instants, the sweep removes exactly what the lists no longer show, and
+        /// authentication gives the same result before and after the sweep.
         #[test]
         fn the_end_agrees_with_the_state_and_the_lists(token in tokens(), exempt in any::<bool>(), ahead in 0..900 * DAY_MS) {
             let behaviour = Behaviour { never_used_counts_from_creation: !exempt, ..Behaviour::default() };

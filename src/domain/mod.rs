@@ -1,5 +1,6 @@
-//! The rules, and nothing else: no I/O, no async, no clock reads, no randomness, no HTTP.
-//! Every function takes the facts and the time that it needs and answers with a decision.
+//! The rules, and nothing else: no I/O, no async, no clock, no randomness, no HTTP.
+//! Each function takes the facts and the time that it needs, and returns a decision.
+//! Start with `authorize`, the checks of every request, then `tokens` and `lifecycle`.
 
 pub mod access;
 pub mod audit;

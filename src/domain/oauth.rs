@@ -1,5 +1,6 @@
-//! OAuth: secrets of service principals and requests for access tokens
-//! (research/api-identity-auth.md §3.3, §3.4, §3.7).
+//! OAuth for service principals: their secrets, and requests for access tokens at the token endpoint.
+//! Sign-in of people is in `sign_ins`, the access tokens themselves are in `jwt`. Start with [`TokenRequest::read`].
+//! See docs/reference/identity-and-oauth.md#client-credentials.
 
 use std::fmt;
 
@@ -13,48 +14,43 @@ use crate::domain::scopes;
 use crate::domain::sign_ins::{OFFLINE_ACCESS, Redemption};
 use crate::domain::tripwire::marked;
 
-/// Most secrets that work at a time, of one service principal.
+/// The maximum number of live secrets of one service principal.
 pub const MAX_SECRETS: usize = 5;
-/// The longest and the default lifetime of a secret are the same as a token's: two years.
+/// The longest and the default lifetime of a secret: two years, like a token's.
 const MAX_LIFETIME_MS: i64 = PLATFORM_MAX_LIFETIME_DAYS * DAY_MS;
 
-/// The grant of service principals.
 pub const CLIENT_CREDENTIALS: &str = "client_credentials";
-/// The grant of people who signed in.
 pub const AUTHORIZATION_CODE: &str = "authorization_code";
-/// The grant that follows it.
 pub const REFRESH_TOKEN: &str = "refresh_token";
 
-/// Grants of the real service that are not given here, and what they are for.
+/// Grant types of the real service that are not emulated, and what they are for.
 const OTHER_GRANTS: &[(&str, &str)] = &[
     ("urn:ietf:params:oauth:grant-type:token-exchange", "token exchange, RFC 8693"),
     ("urn:ietf:params:oauth:grant-type:jwt-bearer", "JWT bearer, RFC 7523"),
 ];
 
-/// A client secret: `dose` and 32 lower-case hex digits (governance §2.3). It has no `Display` and
-/// no `Serialize`, and its `Debug` is blind.
+/// A client secret: `dose` and 32 lowercase hex digits. It has no `Display` and no `Serialize`, and its `Debug` shows
+/// nothing. See docs/reference/tokens.md#token-format.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientSecret(String);
 
 impl ClientSecret {
-    /// The secret made from 16 random bytes, two of which are a mark (see [`marked`]).
+    /// A secret from 16 random bytes, two of which become a mark (see [`marked`]).
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(format!("dose{}", hex::encode(marked(bytes))))
     }
 
-    /// Reads a secret; `None` when it has not the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("dose")?;
         let hex = digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         hex.then(|| Self(text.to_owned()))
     }
 
-    /// What is stored of it.
     pub fn hash(&self) -> SecretHash {
         SecretHash::of(&self.0)
     }
 
-    /// The secret itself: for the answer of the call that created it and for the first start's banner.
+    /// The secret itself, for the response of the call that created it and the banner of the first start.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -66,23 +62,22 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
-/// The lower-case hex SHA-256 of a secret. The secrets are 128 random bits, so there is nothing to
-/// guess that a slow hash would protect.
+/// The lowercase hex SHA-256 of a secret. Secrets are 128 random bits, which nobody can guess, so a slow hash would
+/// protect nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretHash(String);
 
 impl SecretHash {
-    /// The hash of whatever a client presents as its secret.
     pub fn of(secret: &str) -> Self {
         Self(hex::encode(Sha256::digest(secret.as_bytes())))
     }
 
-    /// Reads a hash: 64 lower-case hex digits.
+    /// Reads a hash: 64 lowercase hex digits.
     pub fn parse(text: &str) -> Option<Self> {
         super::ids::is_sha256(text).then(|| Self(text.to_owned()))
     }
 
-    /// Takes a hash as it was stored.
+    /// A hash as it was stored, unchecked.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -92,7 +87,7 @@ impl SecretHash {
         &self.0
     }
 
-    /// Whether both are of one secret, in constant time.
+    /// Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
@@ -101,56 +96,49 @@ impl SecretHash {
 /// A stored secret of a service principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// A UUID.
     pub id: String,
-    /// The account of its principal.
     pub account: AccountId,
-    /// Whom it authenticates.
     pub principal: PrincipalId,
-    /// What is stored of its value.
     pub hash: SecretHash,
-    /// When it was created.
     pub created_at: Millis,
-    /// When it stops working.
     pub expires_at: Millis,
-    /// The scopes that access tokens issued for it cannot exceed; `None` is all APIs.
+    /// The scopes that its access tokens cannot exceed; `None` is all APIs.
     pub scopes: Option<Vec<String>>,
 }
 
 impl Secret {
-    /// The scopes of an access token, separated by spaces, for a client that asked for `asked`; `None`
-    /// where it named no scope.
+    /// The scopes of an access token, separated by spaces. `requested` is `None` if the client named no scope.
     ///
     /// # Errors
-    /// [`Refusal::ScopesNotAssigned`] with the names that the secret does not have, or that are unknown.
-    pub fn grant(&self, client_id: &str, asked: Option<&str>) -> Result<String, Refusal> {
-        let Some(asked) = asked else { return Ok(self.default_scope()) };
+    /// [`Refusal::ScopesNotAssigned`] with the names that are unknown or that the secret does not have.
+    pub fn grant(&self, client_id: &str, requested: Option<&str>) -> Result<String, Refusal> {
+        let Some(requested) = requested else { return Ok(self.default_scope()) };
         let is_assigned = |name: &&str| match &self.scopes {
-            // It asks for a refresh token, and is about no API.
+            // It requests a refresh token and concerns no API.
             _ if *name == OFFLINE_ACCESS => true,
             None => scopes::is_known(name),
-            Some(granted) => scopes::may_ask(granted, name),
+            Some(granted) => scopes::may_request(granted, name),
         };
-        let missing: Vec<&str> = asked.split(' ').filter(|name| !is_assigned(name)).collect();
+        let missing: Vec<&str> = requested.split(' ').filter(|name| !is_assigned(name)).collect();
         if missing.is_empty() {
-            return Ok(asked.to_owned());
+            return Ok(requested.to_owned());
         }
         Err(Refusal::ScopesNotAssigned { scopes: missing.join(" "), client_id: client_id.to_owned() })
     }
 
-    /// What a client gets that names no scope: all that the secret has \[inferred\].
+    /// The scopes for a client that names none: all of the secret's \[inferred\].
     fn default_scope(&self) -> String {
         self.scopes.as_ref().map_or_else(|| scopes::ALL_APIS.to_owned(), |names| names.join(" "))
     }
 
-    /// Whether it works at `now`; it is expired *at* its expiry, as tokens are.
+    /// It expires *at* `expires_at`, like a token.
     pub fn is_live(&self, now: Millis) -> bool {
         now < self.expires_at
     }
 }
 
-/// The secret that the client presented. An unknown client, one with few secrets and one with many
-/// cost the same number of comparisons, each in constant time.
+/// The stored secret with this hash. The number of comparisons, each in constant time, does not depend on whether the
+/// client is known or how many secrets it has.
 pub fn find_secret<'a>(presented: &SecretHash, stored: &'a [Secret]) -> Option<&'a Secret> {
     let nothing = SecretHash::of("");
     let mut found = None;
@@ -164,7 +152,7 @@ pub fn find_secret<'a>(presented: &SecretHash, stored: &'a [Secret]) -> Option<&
     found
 }
 
-/// Decides about a new secret: when it will expire.
+/// The expiry time of a new secret.
 ///
 /// # Errors
 /// [`Denial::InvalidParameter`] for the lifetime, [`Denial::SecretQuotaExceeded`].
@@ -190,17 +178,17 @@ pub fn plan_secret(lifetime: Option<&str>, live_secrets: usize, now: Millis) -> 
     Ok(now.plus(lifetime_ms))
 }
 
-/// The scopes of a new secret, each once; `None`, which is all APIs, where none is named.
+/// The scopes of a new secret, without duplicates; `None` (all APIs) if none is named.
 ///
 /// # Errors
-/// [`Denial::InvalidParameter`] for a name that is not in the right format, or for too many.
+/// [`Denial::InvalidParameter`] for an invalid name or too many names.
 pub fn secret_scopes(names: Option<&[String]>) -> Result<Option<Vec<String>>, Denial> {
     let scopes = scopes::checked(names.unwrap_or_default());
     let scopes = scopes.map_err(|fault| Denial::parameter(format!("scopes: {fault}.")))?;
     Ok(Some(scopes).filter(|scopes| !scopes.is_empty()))
 }
 
-/// Reads protobuf's JSON form of a duration, such as `3600s` or `0.5s`, in whole milliseconds.
+/// Reads the JSON format of protobuf durations, such as `3600s` or `0.5s`, in whole milliseconds.
 fn duration_ms(text: &str) -> Option<i64> {
     let number = text.strip_suffix('s')?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -214,10 +202,10 @@ fn duration_ms(text: &str) -> Option<i64> {
     seconds.checked_mul(1000)?.checked_add(thousandths)?.checked_mul(sign)
 }
 
-/// A page of a list of secrets, and the token of the next one.
+/// A page of a list of secrets, and the token of the next page.
 ///
 /// # Errors
-/// [`Denial::InvalidParameter`] when no secret of the list has that token.
+/// [`Denial::InvalidParameter`] if the token is not of this list.
 pub fn page(
     secrets: &[Secret],
     size: Option<usize>,
@@ -236,38 +224,32 @@ pub fn page(
     Ok((rest.take(size).cloned().collect(), next))
 }
 
-/// Why nobody signs in or no access token is issued, in RFC 6749's terms.
+/// Why a sign-in or a request for an access token was refused, in the terms of RFC 6749.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// `invalid_client`. The wire says the same for all of them; the cause is for the log.
+    /// `invalid_client`. The response does not contain the cause, which is for the log.
     InvalidClient(&'static str),
-    /// `invalid_request`
     InvalidRequest(String),
-    /// `invalid_scope`
     InvalidScope(String),
-    /// `unsupported_grant_type`
     UnsupportedGrantType(String),
-    /// `unauthorized_client`: a client that nobody can sign in for here.
+    /// `unauthorized_client`: not a public client that is emulated.
     UnauthorizedClient(String),
-    /// `unsupported_response_type`
     UnsupportedResponseType(String),
-    /// `access_denied`
     AccessDenied(String),
     /// `access_denied` for scopes that the client does not have.
     ScopesNotAssigned {
-        /// Their names, separated by spaces.
+        /// Separated by spaces.
         scopes: String,
-        /// The client.
         client_id: String,
     },
     /// `invalid_grant` for a code. The cause is for the log.
     InvalidCode(&'static str),
-    /// `invalid_grant` for a refresh token. The cause is for the log; clients know the one text.
+    /// `invalid_grant` for a refresh token. The cause is for the log: clients compare the one text.
     InvalidRefreshToken(&'static str),
 }
 
 impl Refusal {
-    /// What the wire does not say.
+    /// The cause that the response does not contain.
     pub fn cause(&self) -> Option<&'static str> {
         match self {
             Self::InvalidClient(cause) | Self::InvalidCode(cause) | Self::InvalidRefreshToken(cause) => Some(cause),
@@ -285,30 +267,30 @@ impl From<Refusal> for Denial {
 /// A request for an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenRequest {
-    /// By a service principal.
+    /// From a service principal.
     ClientCredentials(ClientCredentials),
-    /// By the client that somebody signed in with.
+    /// From the client that a person signed in with.
     SignIn(Redemption),
 }
 
+/// Client id and secret from the `Authorization` header.
+pub type BasicCredentials = (String, String);
+
 impl TokenRequest {
-    /// Reads the form; `basic` is the pair in the `Authorization` header. Unknown parameters are
-    /// ignored, as RFC 6749 asks.
+    /// Reads the form. Unknown parameters are ignored, as RFC 6749 requires.
     ///
     /// # Errors
-    /// See [`Refusal`]. The grant is judged before the client, since clients of other grants
-    /// authenticate otherwise.
-    pub fn read(basic: Option<(String, String)>, form: &[(String, String)]) -> Result<Self, Refusal> {
+    /// The grant type is checked before the client, because clients of other grants authenticate differently.
+    pub fn read(basic: Option<BasicCredentials>, form: &[(String, String)]) -> Result<Self, Refusal> {
         match parameter(form, "grant_type")? {
             None => Err(Refusal::InvalidRequest("grant_type is missing".into())),
             Some(CLIENT_CREDENTIALS) => ClientCredentials::read(basic, form).map(Self::ClientCredentials),
-            Some(AUTHORIZATION_CODE) => Redemption::read_code(basic.is_some(), form).map(Self::SignIn),
-            Some(REFRESH_TOKEN) => Redemption::read_refresh(basic.is_some(), form).map(Self::SignIn),
+            Some(AUTHORIZATION_CODE) => Redemption::read_code(basic.as_ref(), form).map(Self::SignIn),
+            Some(REFRESH_TOKEN) => Redemption::read_refresh(basic.as_ref(), form).map(Self::SignIn),
             Some(other) => Err(Refusal::UnsupportedGrantType(unsupported(other))),
         }
     }
 
-    /// The grant that it asks by.
     pub fn grant_type(&self) -> &'static str {
         match self {
             Self::ClientCredentials(_) => CLIENT_CREDENTIALS,
@@ -317,14 +299,13 @@ impl TokenRequest {
     }
 }
 
-/// What a service principal shows. The secret is hashed as it is read.
+/// The credentials of a service principal. The secret is hashed as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCredentials {
     /// The service principal's application id.
     pub client_id: String,
-    /// The hash of the secret that it presented.
     pub secret: SecretHash,
-    /// The scopes that it asks for, separated by spaces; `None` where it names none.
+    /// The requested scopes, separated by spaces; `None` if none is named.
     pub scope: Option<String>,
 }
 
@@ -343,7 +324,7 @@ impl ClientCredentials {
             (None, ..) => return Err(Refusal::InvalidClient("no client id and secret were sent")),
         };
         if client_id.contains('\0') {
-            // No database is asked for what one of them cannot even hold.
+            // PostgreSQL cannot store this character, so no database is asked for it.
             return Err(Refusal::InvalidClient("the client id holds the character U+0000"));
         }
         let scope = checked_scope(parameter(form, "scope")?.unwrap_or_default())?;
@@ -358,7 +339,7 @@ fn unsupported(grant: &str) -> String {
     }
 }
 
-/// A parameter's value. An empty one counts as absent, and two are too many (RFC 6749 §3.2).
+/// A parameter's value. An empty value counts as absent; a repeated parameter is an error (RFC 6749 §3.2).
 pub(super) fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = form.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value);
     match (values.next(), values.next()) {
@@ -367,14 +348,14 @@ pub(super) fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Result<
     }
 }
 
-/// Reads a list of scopes, each once; `None` where it names none. Whether the client has them is asked later.
+/// Reads a list of scopes, without duplicates; `None` if it is empty. Whether the client has them is checked later.
 pub(super) fn checked_scope(text: &str) -> Result<Option<String>, Refusal> {
     let names = text.split(' ').filter(|name| !name.is_empty());
     let names = scopes::requested(names).map_err(|fault| Refusal::InvalidScope(fault.to_string()))?;
     Ok(Some(names.join(" ")).filter(|scope| !scope.is_empty()))
 }
 
-/// The scopes that a person's sign-in asks for: any known ones; all APIs where it names none.
+/// The scopes that a sign-in requests: any known ones; all APIs if it names none.
 pub(super) fn scope_of_public_client(text: &str, client_id: &str) -> Result<String, Refusal> {
     let scope = checked_scope(text)?.unwrap_or_else(|| scopes::ALL_APIS.to_owned());
     let unknown: Vec<&str> = scope.split(' ').filter(|name| !scopes::is_known(name)).collect();
@@ -411,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_has_the_form_of_real_ones() {
+    fn a_secret_is_in_the_format_of_real_ones() {
         let secret = ClientSecret::from_random([0xab; 16]);
         assert_eq!(ClientSecret::parse(secret.reveal()), Some(secret.clone()));
         assert_eq!((secret.hash().as_str().len(), format!("{secret:?}").as_str()), (64, "ClientSecret(…)"));
@@ -421,10 +402,10 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_wherever_it_stands_and_nothing_never() {
+    fn a_secret_is_found_at_any_place_and_a_wrong_one_is_not() {
         let stored: Vec<Secret> = (0..7).map(|i| secret(&i.to_string(), &format!("s{i}"))).collect();
-        for wanted in &stored {
-            assert_eq!(find_secret(&wanted.hash, &stored), Some(wanted));
+        for expected in &stored {
+            assert_eq!(find_secret(&expected.hash, &stored), Some(expected));
         }
         for count in 0..stored.len() {
             assert_eq!(find_secret(&SecretHash::of("wrong"), &stored[..count]), None);
@@ -433,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_of_secrets_have_a_limit() {
+    fn lifetimes_of_secrets_are_limited() {
         let expiry = |lifetime| plan_secret(lifetime, 0, NOW).map(|at| at.since(NOW));
         assert_eq!(expiry(None), Ok(730 * DAY_MS));
         assert_eq!(expiry(Some("63072000s")), Ok(730 * DAY_MS));
@@ -502,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_of_secrets_are_bounded() {
+    fn scopes_of_secrets_are_limited() {
         let names = |count: usize| (0..count).map(|i| format!("a{i}")).collect::<Vec<_>>();
         assert_eq!(secret_scopes(None), Ok(None));
         assert_eq!(secret_scopes(Some(&[])), Ok(None));

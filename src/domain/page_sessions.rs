@@ -1,4 +1,5 @@
-//! A browser that is signed in to the pages: its cookie, and how long that counts (spec §8).
+//! A browser that is signed in to the pages: its cookie, the tokens of its forms, and how long the session lasts.
+//! Signing in itself is in `sign_ins`. See docs/pages.md.
 
 use std::fmt;
 
@@ -9,52 +10,48 @@ use crate::domain::ids::DAY_MS;
 use crate::domain::oauth::SecretHash;
 use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
 
-/// How long a browser stays signed in, on the system's clock: who moves a workspace's clock is not signed out
-/// by it.
+/// How long a browser stays signed in, on the system's clock: moving a workspace's clock signs nobody out.
 pub const LIFETIME_MS: i64 = DAY_MS / 2;
 
 const DIGITS: usize = 32;
 
-/// The value of the pages' cookie: 128 random bits. It has no `Display` and no `Serialize`, and its `Debug` is
-/// blind.
+/// The value of the pages' cookie: 128 random bits. It has no `Display` and no `Serialize`, and its `Debug` shows
+/// nothing.
 #[derive(Clone)]
 pub struct PageCookie(String);
 
 impl PageCookie {
-    /// A new one.
     pub fn from_random(random: [u8; 16]) -> Self {
         Self(hex::encode(random))
     }
 
-    /// Reads what a browser sent: 32 lower-case hex digits.
+    /// Reads what a browser sent: 32 lowercase hex digits.
     pub fn parse(text: &str) -> Option<Self> {
         let formed = text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         formed.then(|| Self(text.to_owned()))
     }
 
-    /// The value itself, for the header that sets it.
+    /// The value itself, for the header that sets the cookie.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What is stored of it.
     pub fn hash(&self) -> SecretHash {
         SecretHash::of(&self.0)
     }
 
-    /// What the forms of this browser's pages carry. Another site's page can make a browser send the cookie, but
-    /// cannot know this.
+    /// The token in every form of this browser's pages. Another site can make a browser send the cookie, but cannot
+    /// know this token.
     pub fn form_token(&self) -> String {
         hex::encode(Sha256::digest(format!("a form of {}", self.0)))
     }
 
-    /// What is remembered of a form of this browser that was sent, by the number that it carries: it differs from the
-    /// hash of every cookie.
+    /// Identifies a submitted form of this browser by the number in it. It differs from the hash of every cookie.
     pub fn form_hash(&self, number: &str) -> SecretHash {
         SecretHash::of(&format!("form {number} of {}", self.0))
     }
 
-    /// Whether a form carries it, in constant time.
+    /// Compares a form's token in constant time.
     pub fn is_of(&self, form_token: &str) -> bool {
         self.form_token().as_bytes().ct_eq(form_token.as_bytes()).into()
     }
@@ -66,27 +63,24 @@ impl fmt::Debug for PageCookie {
     }
 }
 
-/// Who a browser is signed in as, and where; as it is stored.
+/// Who a browser is signed in as, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageSession {
-    /// The hash of the cookie.
     pub hash: SecretHash,
-    /// The workspace; of the whole account the one that answers for it.
+    /// The workspace; for the account console, the workspace whose clock it uses.
     pub workspace: WorkspaceId,
-    /// The account.
     pub account: AccountId,
-    /// Whether it is the account console that is signed in to.
+    /// Whether the browser is signed in to the account console.
     pub whole_account: bool,
-    /// Who.
     pub principal: PrincipalId,
-    /// Which of all that had that id.
+    /// Tells apart principals that reused an id.
     pub creation: i64,
-    /// Since when, on the system's clock.
+    /// On the system's clock.
     pub began_at: Millis,
 }
 
 impl PageSession {
-    /// Whether it still counts, at an instant of the system's clock.
+    /// `now` is on the system's clock.
     pub fn is_live(&self, now: Millis) -> bool {
         now.since(self.began_at) < LIFETIME_MS
     }
@@ -97,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_is_read_back_and_nothing_else_is_one() {
+    fn a_cookie_round_trips_and_nothing_else_is_read() {
         let cookie = PageCookie::from_random([7; 16]);
         assert_eq!(PageCookie::parse(cookie.reveal()).unwrap().hash(), cookie.hash());
         for text in ["", "07", &"0".repeat(33), &"g".repeat(32), &"A".repeat(32), &"é".repeat(16)] {
@@ -120,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_at_its_lifetime() {
+    fn a_session_ends_at_its_lifetime() {
         let (workspace, began_at) = (WorkspaceId(1), Millis(5));
         let account = AccountId(uuid::Uuid::nil());
         let hash = SecretHash::of("x");

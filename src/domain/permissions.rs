@@ -1,6 +1,8 @@
-//! Changes of the access control list of tokens (spec §5, governance §2.6).
+//! Changes to the access control list of tokens, and what losing the permission does to tokens.
+//! Who has which permission is in `access`. Start with [`apply`].
+//! See docs/reference/governance.md#permissions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +12,7 @@ use super::settings::PermissionLoss;
 use super::{Denial, PrincipalId};
 use crate::domain::identities::PrincipalKind;
 
-/// One entry of a request, its principal not yet looked up.
+/// One entry of a request. Its principal is not looked up yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RequestedEntry {
@@ -44,10 +46,8 @@ impl RequestedEntry {
         }
     }
 
-    /// The level.
-    ///
     /// # Errors
-    /// [`Denial::InvalidParameter`] when it is missing or unknown.
+    /// [`Denial::InvalidParameter`] if the level is missing or unknown.
     pub fn level(&self) -> Result<PermissionLevel, Denial> {
         let text = self.permission_level.as_deref().unwrap_or_default();
         PermissionLevel::parse(text).ok_or_else(|| {
@@ -58,27 +58,27 @@ impl RequestedEntry {
     }
 }
 
-/// Most entries that one request names \[inferred\].
+/// The maximum number of entries in one request \[inferred\].
 pub const MAX_ENTRIES: usize = 1_000;
 
 /// How a request changes the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeMode {
-    /// PUT: the list becomes what is sent.
+    /// PUT: the request replaces the list.
     Replace,
-    /// PATCH: what is sent is added to the list.
+    /// PATCH: the request is added to the list.
     Merge,
 }
 
-/// The direct entries: who holds which level. `admins` hold CAN MANAGE without one.
+/// The level of each principal with an entry. The group `admins` has CAN MANAGE without an entry.
 pub type Entries = BTreeMap<PrincipalId, PermissionLevel>;
 
-/// The text is observed for other objects of the permissions API, whose lists work alike; that its status is 400 is
+/// The text is observed for other objects of the permissions API, whose lists work alike; the status 400 is
 /// \[inferred\].
 const ADMINS_REQUIRED: &str = "Cannot change permissions for group 'admins' to None.";
 
-/// The list after a change. CAN MANAGE is `admins`' alone and cannot be taken from them: a list that replaces the
-/// other one must name it, and every other mention of it is refused.
+/// The list after a change. Only `admins` has CAN MANAGE, and cannot lose it: a request that replaces the list must
+/// name it, and no other principal can get it.
 ///
 /// # Errors
 /// [`Denial::InvalidParameter`]
@@ -109,12 +109,13 @@ pub fn apply(
     Ok(new)
 }
 
-/// Whether a principal that may no longer use tokens loses them for good (governance §2.6).
-pub fn loses_tokens(loss: PermissionLoss, direct_entry_removed: bool) -> bool {
+/// Whether the tokens of a principal that may no longer use tokens are deleted. `removed` are the principals whose own
+/// entry was removed just now. See docs/reference/governance.md#losing-permission.
+pub fn loses_tokens(loss: PermissionLoss, owner: PrincipalId, removed: &BTreeSet<PrincipalId>) -> bool {
     match loss {
         PermissionLoss::Suspend => false,
         PermissionLoss::Delete => true,
-        PermissionLoss::Mixed => direct_entry_removed,
+        PermissionLoss::Mixed => removed.contains(&owner),
     }
 }
 
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn admins_cannot_be_changed_and_nobody_else_can_manage() {
+    fn only_admins_can_manage_tokens_and_always_can() {
         let change = |id, level| apply(&Entries::new(), &[(id, level)], ChangeMode::Replace, ADMINS);
         assert_eq!(change(ADMINS, PermissionLevel::CanManage), Ok(Entries::new()));
         assert!(change(ADMINS, PermissionLevel::CanUse).is_err());
@@ -165,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn replace_is_what_was_sent_and_merge_keeps_the_rest(old in entries(), change in entries()) {
+        fn replacing_sets_the_list_and_merging_keeps_the_rest(old in entries(), change in entries()) {
             prop_assert_eq!(apply(&old, &with_admins(&change), ChangeMode::Replace, ADMINS).unwrap(), change.clone());
             let merged = apply(&old, &list(&change), ChangeMode::Merge, ADMINS).unwrap();
             let mut union = old.clone();

@@ -1,7 +1,7 @@
-//! Deserializers' sentences for whoever sent the value: the types of Rust in the words of JSON. Every parser of what
-//! clients and users write passes its errors through here.
+//! The error messages of deserializers in the words of JSON: no names of Rust types.
+//! Every parser of what clients and users write passes its errors through [`in_plain_words`].
 
-/// A deserializer's sentence about a value, with the types of Rust in the words of JSON.
+/// A deserializer's error message with the names of Rust types replaced.
 pub fn in_plain_words(sentence: &str) -> String {
     let (start, end) = sentence.rsplit_once(": ").unwrap_or(("", sentence));
     match end {
@@ -18,15 +18,15 @@ pub fn in_plain_words(sentence: &str) -> String {
     if !is_of_type {
         return sentence.to_owned();
     }
-    let found_number = found.contains(": floating point ") || found.contains(": integer ");
+    let expected = plain_type(expected, found);
     let of_json = [(": map", ": object"), (": sequence", ": array"), (": unit value", ": null")];
     let renamed = of_json.iter().find_map(|(rust, json)| Some(format!("{}{json}", found.strip_suffix(rust)?)));
     let found = renamed.unwrap_or_else(|| found.to_owned());
-    format!("{found}, expected {}", plain_type(expected, found_number))
+    format!("{found}, expected {expected}")
 }
 
-/// A type of Rust, as serde names it, in the words of JSON.
-fn plain_type(expected: &str, found_number: bool) -> String {
+/// The expected type, as serde names it, in the words of JSON.
+fn plain_type(expected: &str, found: &str) -> String {
     let least_and_most: Option<(i128, i128)> = match expected {
         "i8" => Some((i8::MIN.into(), i8::MAX.into())),
         "i16" => Some((i16::MIN.into(), i16::MAX.into())),
@@ -40,7 +40,8 @@ fn plain_type(expected: &str, found_number: bool) -> String {
     };
     if let Some((least, most)) = least_and_most {
         let range = format!("a number without a fraction, from {least} to {most}");
-        return if found_number { range } else { "a number".to_owned() };
+        let is_number = found.contains(": floating point ") || found.contains(": integer ");
+        return if is_number { range } else { "a number".to_owned() };
     }
     let plain = match expected {
         "i128" | "u128" | "f32" | "f64" => "a number",
@@ -66,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    /// Every type that a body may name.
+    /// Every type that a body may have.
     #[derive(Debug, Deserialize)]
     #[expect(dead_code, reason = "only its errors are looked at")]
     struct Everything {
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_no_type_of_rust() {
+    fn messages_name_no_rust_type() {
         let fields = ["int", "small", "size", "float", "flag", "text", "list", "object", "map", "pair", "name"];
         let values = ["\"x\"", "5", "-5", "5.5", "99999999999999999999", "true", "[]", "[true]", "{}", "{\"n\":[]}"];
         for (field, value) in fields.into_iter().flat_map(|field| values.map(|value| (field, value))) {

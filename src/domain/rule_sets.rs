@@ -1,4 +1,5 @@
-//! Roles on a service principal, as access control rule sets give them (governance §2.8).
+//! Access control rule sets: who has which role on a service principal.
+//! The role lets its holder create tokens for the service principal. See docs/reference/governance.md#rule-sets.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,29 +8,29 @@ use super::access::Standing;
 use super::{AccountId, Denial};
 use crate::domain::identities::{Principal, PrincipalKind};
 
-/// The role that lets its holder act as the service principal, and create tokens on its behalf
-/// where workspace admins are restricted.
+/// The role that lets its holder act as the service principal, and create tokens on its behalf if workspace admins are
+/// restricted.
 pub const SERVICE_PRINCIPAL_USER: &str = "roles/servicePrincipal.user";
 
-/// A role and who holds it, as on the wire.
+/// A role and its holders, as on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GrantRule {
-    /// Such as `roles/servicePrincipal.user`.
+    /// For example `roles/servicePrincipal.user`.
     pub role: String,
     /// `users/NAME`, `groups/NAME`, `servicePrincipals/APPLICATION_ID`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub principals: Vec<String>,
 }
 
-/// Most rules of a set \[inferred\].
+/// The maximum number of rules in a set \[inferred\].
 pub const MAX_RULES: usize = 100;
-/// Most principals of all its rules together \[inferred\].
+/// The maximum number of principals in all rules of a set together \[inferred\].
 pub const MAX_PRINCIPALS: usize = 1_000;
-/// Longest name of a rule set, a role or a principal in it, in characters \[inferred\].
+/// The longest name of a rule set, a role or a principal in it, in characters \[inferred\].
 pub const MAX_TEXT_CHARS: usize = 512;
 
-/// Whether a rule set has no more of anything than it may.
+/// Whether a rule set is within its limits.
 ///
 /// # Errors
 /// [`Denial::InvalidParameter`]
@@ -53,7 +54,7 @@ pub fn name_for_service_principal(account: AccountId, application_id: &str) -> S
     format!("accounts/{account}/servicePrincipals/{}/ruleSets/default", application_id.to_ascii_lowercase())
 }
 
-/// The name of a rule set as it is stored: an application id in it may be written in either case.
+/// The name of a rule set as it is stored: the application id in lower case.
 pub fn stored_name(name: &str) -> String {
     let marker = "/servicePrincipals/";
     match name.split_once(marker) {
@@ -68,8 +69,8 @@ pub fn stored_name(name: &str) -> String {
     }
 }
 
-/// Takes a principal that is deleted out of the rules, so that a later one of its name does not inherit its roles.
-/// Answers whether it was in them.
+/// Removes a deleted principal from the rules, so that a later principal with its name does not inherit its roles.
+/// Returns whether it was in them.
 pub fn forget(rules: &mut [GrantRule], kind: PrincipalKind, name: &str) -> bool {
     let before: usize = rules.iter().map(|rule| rule.principals.len()).sum();
     for rule in rules.iter_mut() {
@@ -90,14 +91,14 @@ fn names(principal: &str, prefix: &str, name: &str) -> bool {
     principal.strip_prefix(prefix).is_some_and(|named| Principal::is_same_name(named, name))
 }
 
-/// Whether a principal, itself or through a group, holds the user role.
+/// Whether a principal has the user role, directly or through a group.
 pub fn holds_user_role(rules: &[GrantRule], kind: PrincipalKind, name: &str, standing: &Standing) -> bool {
     let holds = |principal: &String| {
         names(principal, prefix(kind), name)
             || standing
-                .reach
+                .memberships
                 .iter()
-                .any(|reach| reach.via.is_some() && names(principal, prefix(PrincipalKind::Group), &reach.name))
+                .any(|group| group.via.is_some() && names(principal, prefix(PrincipalKind::Group), &group.name))
     };
     rules.iter().filter(|rule| rule.role == SERVICE_PRINCIPAL_USER).any(|rule| rule.principals.iter().any(holds))
 }
@@ -109,8 +110,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_role_is_held_directly_or_through_a_group() {
-        let reach = |subject, via, name: &str| Membership {
+    fn a_principal_has_the_role_directly_or_through_a_group() {
+        let member = |subject, via, name: &str| Membership {
             subject,
             via,
             name: name.into(),
@@ -122,7 +123,7 @@ mod tests {
         let standing = Standing {
             admins_group: PrincipalId(9),
             active: true,
-            reach: vec![reach(me, None, "a@example.com"), reach(PrincipalId(2), Some(me), "Ops")],
+            memberships: vec![member(me, None, "a@example.com"), member(PrincipalId(2), Some(me), "Ops")],
         };
         let holds = |role: &str, principal: &str| {
             let rule = GrantRule { role: role.into(), principals: vec!["users/x".into(), principal.into()] };

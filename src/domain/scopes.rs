@@ -1,21 +1,20 @@
 //! API scopes of tokens: their names, how many a token may have, and whether they cover an endpoint.
+//! Every list of scopes that a client, a secret or a seed gives goes through [`checked`] or [`requested`].
 
 use std::collections::HashSet;
 use std::fmt;
 
-/// The scope that an endpoint asks of a scoped token.
+/// The scope that an endpoint requires of a scoped token. `all-apis` always suffices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointScope {
-    /// Any scope will do.
     Any,
-    /// This one, or `all-apis`.
     Named(&'static str),
-    /// Any of these, or `all-apis`; refusals name the first.
+    /// One of these; refusals name the first.
     AnyOf(&'static [&'static str]),
 }
 
 impl EndpointScope {
-    /// The scope that a refusal names, unless any will do.
+    /// The scope that a refusal names; `None` if any scope suffices.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Any => None,
@@ -35,23 +34,22 @@ impl fmt::Display for EndpointScope {
     }
 }
 
-/// Tokens and token management.
+/// The token API and token management.
 pub const AUTHENTICATION: EndpointScope = EndpointScope::Named("authentication");
 /// Workspace configuration and settings.
 pub const SETTINGS: EndpointScope = EndpointScope::Named("settings");
 /// The permissions API.
 pub const ACCESS_MANAGEMENT: EndpointScope = EndpointScope::Named("access-management");
-/// The account's workspaces.
+/// The account API of workspaces.
 pub const PROVISIONING: EndpointScope = EndpointScope::Named("provisioning");
-/// Users, groups and service principals.
 pub const SCIM: EndpointScope = EndpointScope::Named("scim");
-/// The caller itself.
+/// Reading one's own user.
 pub const CURRENT_USER: EndpointScope = EndpointScope::AnyOf(&["scim", "iam", "iam.current-user:read"]);
 
 /// The scope that covers every endpoint.
 pub const ALL_APIS: &str = "all-apis";
 
-/// Whether a token with these scopes may call the endpoint; `None` is a token for all APIs.
+/// Whether a token with these scopes may call the endpoint; `None` is all APIs.
 pub fn covers(scopes: Option<&[String]>, endpoint: EndpointScope) -> bool {
     let Some(scopes) = scopes else { return true };
     match endpoint {
@@ -65,17 +63,18 @@ fn holds(scopes: &[String], names: &[&str]) -> bool {
     names.iter().any(|name| grants(scopes, name))
 }
 
-/// Most scopes of one token or secret, repeated ones not counted \[inferred\]: the real service knows fewer names.
+/// The maximum number of scopes of one token or secret, without duplicates \[inferred\]: the real service has fewer
+/// names.
 pub const MAX_SCOPES: usize = 100;
-/// Longest name of a scope, in bytes \[inferred\].
+/// The longest name of a scope, in bytes \[inferred\].
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// Why scopes are refused.
+/// Why a list of scopes is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScopeFault {
-    /// There are more than [`MAX_SCOPES`].
+    /// More than [`MAX_SCOPES`].
     TooMany,
-    /// This is not the name of a scope; the beginning of it where it is long.
+    /// Not the name of a scope; shortened if it is long.
     Malformed(String),
 }
 
@@ -88,20 +87,13 @@ impl fmt::Display for ScopeFault {
     }
 }
 
-/// The scopes that a client, a secret or a seed asks for, each once, in the order of their first mention. Whoever
-/// takes scopes takes them through here.
-///
-/// # Errors
-/// See [`ScopeFault`].
+/// The scopes that a client, a secret or a seed gives, without duplicates, in the order of their first mention.
 pub fn checked<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Vec<String>, ScopeFault> {
     each_once(names, is_well_formed)
 }
 
-/// The same for the names in a request for an access token, of which RFC 6749 §3.3 allows more: unknown ones are refused
-/// in words of their own, once the client is known.
-///
-/// # Errors
-/// See [`ScopeFault`].
+/// The same for a request for an access token, where RFC 6749 §3.3 allows more names. Unknown names have their own
+/// error, once the client is known.
 pub fn requested<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Vec<String>, ScopeFault> {
     let is_allowed = |b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     each_once(names, |name| name.len() <= MAX_NAME_BYTES && name.bytes().all(is_allowed))
@@ -127,9 +119,9 @@ fn each_once<T: AsRef<str>>(
     Ok(scopes)
 }
 
-/// The families of scopes that the reference of the API names, and those of OAuth itself; a name below one
-/// of them, such as `iam.groups:read`, is known with it. The real list grows: a name that is missing here
-/// is refused by the token endpoint \[inferred\].
+/// The families of scopes in the API reference, and those of OAuth itself. A name below a family, such as
+/// `iam.groups:read`, is known with it. The real list grows; the token endpoint refuses a name that is missing here
+/// \[inferred\].
 const FAMILIES: &[&str] = &[
     "access-management",
     "account-access-control",
@@ -209,18 +201,17 @@ const FAMILIES: &[&str] = &[
     "workspace",
 ];
 
-/// Whether there is such a scope, as far as is known.
 pub fn is_known(name: &str) -> bool {
     let family = name.split(['.', ':', '/']).next().unwrap_or_default();
     is_well_formed(name) && FAMILIES.contains(&family)
 }
 
-/// Whether a client with these scopes may ask for this one: it is one of them, or a known one that they hold.
-pub fn may_ask(granted: &[String], name: &str) -> bool {
+/// Whether a client with these scopes may request this one: it is one of them, or a known scope below one of them.
+pub fn may_request(granted: &[String], name: &str) -> bool {
     granted.iter().any(|own| own == name) || (is_known(name) && grants(granted, name))
 }
 
-/// Whether these scopes hold this one: it is among them or below one of them, or they are all APIs \[inferred
+/// Whether these scopes include this one: it is one of them or below one of them, or they include all APIs \[inferred
 /// for names below others\].
 fn grants(granted: &[String], name: &str) -> bool {
     granted.iter().any(|scope| {
@@ -229,8 +220,8 @@ fn grants(granted: &[String], name: &str) -> bool {
     })
 }
 
-/// Whether a client may ask for this scope name. The real list is long, changes, and has no
-/// endpoint, so the mock takes any name of that form \[inferred\].
+/// Whether a name is in the format of scopes. The real list is long, changes, and no API returns it, so tokens accept
+/// any name in this format \[inferred\].
 fn is_well_formed(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.:/".contains(&b))
@@ -245,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_holds_for_a_name_and_what_is_below_it() {
+    fn a_scope_includes_the_names_below_it() {
         for (granted, name, expected) in [
             (&["sql"][..], "sql", true),
             (&["sql"], "sql.queries:read", true),
@@ -260,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn known_scopes_are_those_of_the_reference_and_what_is_below_them() {
+    fn known_scopes_are_those_of_the_reference_and_the_names_below_them() {
         for name in ["all-apis", "sql", "iam.groups:read", "offline_access", "unity-catalog"] {
             assert!(is_known(name), "{name}");
         }
@@ -270,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_have_a_number_and_a_length_and_count_once() {
+    fn scopes_are_limited_and_duplicates_do_not_count() {
         let many = |n: usize| (0..n).map(|n| format!("s{n}")).collect::<Vec<_>>();
         assert_eq!(checked(many(MAX_SCOPES)), Ok(many(MAX_SCOPES)));
         assert_eq!(checked(many(MAX_SCOPES + 1)), Err(ScopeFault::TooMany));
@@ -284,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_cover_their_endpoints_only() {
+    fn scopes_cover_only_their_endpoints() {
         for (scopes, endpoint, expected) in [
             (None, AUTHENTICATION, true),
             (Some(some(&["authentication"])), AUTHENTICATION, true),

@@ -1,4 +1,5 @@
-//! A workspace's configuration, typed: what the conf strings mean, and the mock's own switches.
+//! A workspace's configuration: what the values of the token keys mean, and the mock's own switches ([`Behaviour`]).
+//! Which keys and values the configuration accepts is in `conf`.
 
 use std::num::NonZeroU16;
 
@@ -12,18 +13,18 @@ pub const ENABLE_TOKENS: &str = "enableTokensConfig";
 /// The conf key with the longest lifetime of new tokens, in days.
 pub const MAX_TOKEN_LIFETIME_DAYS: &str = "maxTokenLifetimeDays";
 
-/// The platform's own maximum (requirements R7, R38, R44).
+/// The platform's own maximum. See docs/requirements.md#r7.
 pub const PLATFORM_MAX_LIFETIME_DAYS: i64 = 730;
 
-/// 2018-01-01T00:00:00Z. Workspaces created before it start with tokens disabled; only "on by
-/// default from 2018" is stated, so this is \[inferred\] (requirement R26).
+/// 2018-01-01T00:00:00Z. Workspaces created before then start with tokens disabled. The documentation only says "on by
+/// default from 2018", so the instant is \[inferred\]. See docs/requirements.md#r26.
 pub const TOKENS_ON_BY_DEFAULT_SINCE: Millis = Millis(1_514_764_800_000);
 
-/// Days that auto-scoping watches a new token, unless the workspace's switch says otherwise \[inferred\].
+/// For how many days auto-scoping watches a new token, unless the workspace's switch says otherwise \[inferred\].
 pub const AUTOSCOPE_DAYS: i64 = 30;
 
-/// Whether tokens are enabled, given the stored value of `enableTokensConfig`. `None` (unset)
-/// means the default of the workspace's age. Any letter case, as values are stored as sent.
+/// Whether tokens are enabled, given the stored value of `enableTokensConfig` in any letter case. If it is unset
+/// (`None`), the age of the workspace decides.
 pub fn tokens_enabled(value: Option<&str>, workspace_created: Millis) -> bool {
     match value.and_then(parse_bool) {
         Some(enabled) => enabled,
@@ -31,8 +32,8 @@ pub fn tokens_enabled(value: Option<&str>, workspace_created: Millis) -> bool {
     }
 }
 
-/// The effective cap on new tokens' lifetimes in days: the conf value when it is an integer in
-/// 1…730, else 730 (spec §3; unset, `""` and `"0"` are the documented ways to say "default").
+/// The maximum lifetime of new tokens in days: the configured value if it is an integer from 1 to 730, else 730. Unset,
+/// `""` and `"0"` are the documented ways to set the default. See docs/reference/tokens.md#token-lifetimes.
 pub fn effective_cap_days(value: Option<&str>) -> i64 {
     value
         .and_then(|v| v.parse::<i64>().ok())
@@ -40,7 +41,6 @@ pub fn effective_cap_days(value: Option<&str>) -> i64 {
         .unwrap_or(PLATFORM_MAX_LIFETIME_DAYS)
 }
 
-/// Reads a boolean-like conf value.
 pub fn parse_bool(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Some(true),
@@ -49,50 +49,48 @@ pub fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// One conf value with its propagation: the new value applies from `effective_at` on (R35).
+/// A configuration value that takes effect at a given time. See docs/requirements.md#r35.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfValue {
-    /// What GET shows at once.
+    /// The new value, which GET shows at once.
     pub value: String,
-    /// What applies until `effective_at`; `None` is unset.
+    /// The value until `effective_at`; `None` is unset.
     pub previous: Option<String>,
-    /// When `value` takes effect.
     pub effective_at: Millis,
 }
 
 impl ConfValue {
-    /// The value in effect at `now`.
     pub fn in_effect(&self, now: Millis) -> Option<&str> {
         if now >= self.effective_at { Some(&self.value) } else { self.previous.as_deref() }
     }
 }
 
-/// The plan of the workspace (requirement R17).
+/// The pricing tier of the workspace. See docs/requirements.md#r17.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
-    /// Everything.
+    /// All features.
     #[default]
     Premium,
-    /// Management endpoints answer 404 `FEATURE_DISABLED`.
+    /// Management endpoints return 404 `FEATURE_DISABLED`.
     Standard,
 }
 
-/// The cloud whose flavour the workspace shows.
+/// The cloud that the workspace appears to run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cloud {
-    /// On-behalf-of tokens are offered.
+    /// On-behalf-of tokens are available.
     #[default]
     Aws,
     /// On-behalf-of tokens are refused.
     Azure,
-    /// As on AWS.
+    /// Like AWS.
     Gcp,
 }
 
 impl Cloud {
-    /// The name in discovery documents and account answers.
+    /// The name in discovery documents and account responses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Aws => "AWS",
@@ -102,21 +100,21 @@ impl Cloud {
     }
 }
 
-/// What happens to the tokens of a principal that loses CAN USE; three versions of the official
-/// documentation disagree (governance §2.6).
+/// What happens to the tokens of a principal that loses CAN USE. Three versions of the official documentation disagree.
+/// See docs/reference/governance.md#losing-permission.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PermissionLoss {
-    /// They stop working and work again when it is restored (newest copy).
+    /// The tokens stop working until the permission is restored (newest version).
     #[default]
     Suspend,
-    /// They are deleted at once (oldest copy).
+    /// The tokens are deleted at once (oldest version).
     Delete,
-    /// Deleted when a direct entry is removed, suspended when it was lost through a group.
+    /// The tokens are deleted if a direct entry was removed, and suspended if the permission came from a group.
     Mixed,
 }
 
-/// Of which year the texts of refusals are: the real service changed some between 2024 and 2026.
+/// From which year the error texts are: the real service changed some between 2024 and 2026.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum ErrorTexts {
     /// As captured in 2023 and 2024.
@@ -128,57 +126,54 @@ pub enum ErrorTexts {
     Of2026,
 }
 
-/// Switches of the mock itself for one workspace. Each stands for something that the real service
-/// leaves open or that differs between its flavours; the defaults are spec §9's decisions.
+/// The mock's own switches for one workspace. Each is for something that is not known of the real service or that
+/// differs between its clouds. The defaults follow the decisions in docs/reference/governance.md#unknowns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Behaviour {
-    /// The plan.
     pub tier: Tier,
-    /// The cloud flavour.
     pub cloud: Cloud,
-    /// What losing CAN USE does.
     pub permission_loss: PermissionLoss,
     /// Days without use after which a token is revoked.
     pub inactivity_days: i64,
-    /// Whether a token that was never used counts its days from creation (else it is exempt).
+    /// Whether an unused token is revoked that many days after its creation; otherwise it is exempt.
     pub never_used_counts_from_creation: bool,
     /// Milliseconds until a changed workspace configuration takes effect.
     pub propagation_delay_ms: i64,
-    /// A shard suffix such as `-2` on new token values, as Azure shows it.
+    /// The shard suffix on new token values, such as `-2` on Azure.
     pub token_value_suffix: Option<u8>,
-    /// Permissions on tokens answer 404 while the workspace has no token (tf#1122).
+    /// Whether the permissions on tokens return 404 while the workspace has no token (tf#1122).
     pub permissions_need_a_token: bool,
-    /// Days that expired tokens stay in token management's list before they are vacuumed.
+    /// For how many days token management still lists expired tokens.
     pub expired_listed_days: i64,
-    /// Days that auto-scoping watches a token before it narrows the scopes; of tokens created from now on.
+    /// For how many days auto-scoping watches a new token before it narrows the token's scopes.
     pub autoscope_days: i64,
 }
 
-/// Switches to be set; absent ones stay as they are.
+/// The switches to set. Absent ones do not change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
 pub struct BehaviourChange {
-    /// See [`Behaviour::tier`].
+    /// The pricing tier of the workspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
-    /// See [`Behaviour::cloud`].
+    /// The cloud that the workspace appears to run on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud: Option<Cloud>,
-    /// See [`Behaviour::permission_loss`].
+    /// What happens to the tokens of a principal that loses CAN USE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission_loss: Option<PermissionLoss>,
-    /// See [`Behaviour::propagation_delay_ms`].
+    /// Milliseconds until a changed workspace configuration takes effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propagation_delay_ms: Option<i64>,
-    /// See [`Behaviour::token_value_suffix`].
+    /// The number of the shard suffix on new token values, such as `-2` on Azure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_value_suffix: Option<u8>,
-    /// See [`Behaviour::permissions_need_a_token`].
+    /// Whether the permissions on tokens return 404 while the workspace has no token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_need_a_token: Option<bool>,
-    /// See [`Behaviour::autoscope_days`].
+    /// For how many days auto-scoping watches a new token before it narrows the token's scopes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoscope_days: Option<NonZeroU16>,
 }
@@ -219,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cap_is_730_days_unless_a_valid_number_says_less() {
+    fn the_maximum_lifetime_is_730_days_unless_a_valid_number_is_set() {
         for (value, days) in [
             (None, 730),
             (Some(""), 730),
@@ -236,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_on_by_default_from_2018() {
+    fn tokens_are_enabled_by_default_from_2018() {
         let first_day = TOKENS_ON_BY_DEFAULT_SINCE;
         assert!(tokens_enabled(None, first_day));
         assert!(!tokens_enabled(None, first_day.plus(-1)));

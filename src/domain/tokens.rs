@@ -1,8 +1,11 @@
-//! Personal access tokens: values and ids, what a new one looks like, when one stops working.
+//! Personal access tokens: their values, what a new one looks like, how auto-scoping narrows them, and when they work.
+//! When a token leaves the lists is in `lifecycle`; what it may do is in `authorize`. Start with [`Token`] and
+//! [`plan_create`]. See docs/reference/tokens.md.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
 use crate::domain::ids::DAY_MS;
 use crate::domain::scopes::{self, EndpointScope};
@@ -10,25 +13,25 @@ use crate::domain::settings::{AUTOSCOPE_DAYS, Behaviour};
 use crate::domain::tripwire::marked;
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, WorkspaceId};
 
-/// Most live tokens of one owner in one workspace (spec §3, governance §2.8).
+/// The maximum number of live tokens of one owner in one workspace. See docs/reference/tokens.md#quota.
 pub const QUOTA: i64 = 600;
-/// Longest comment, in characters (governance §2.3).
+/// The longest comment, in characters. See docs/reference/tokens.md#token-fields.
 pub const MAX_COMMENT_CHARS: usize = 255;
-/// A use within so many milliseconds of the recorded one is not recorded anew, so that a busy
-/// token costs at most one write a second. The 90 days can end early by no more than this.
+/// A use within this time after the recorded one is not recorded, so that a busy token costs at most one write a
+/// second. The 90 days can end early by no more than this.
 pub const USE_RESOLUTION_MS: i64 = 1_000;
 
-/// The lifetime that was the documented way to ask for no limit, before there was a maximum. It
-/// counts as absent \[inferred\] (spec §3).
+/// Before there was a maximum, this lifetime was the documented way to request no limit. It counts as absent
+/// \[inferred\]. See docs/reference/tokens.md#token-lifetimes.
 const FORMER_UNLIMITED_LIFETIME: i64 = -1;
 
-/// A token's value: the secret. It has no `Display` and no `Serialize`, and its `Debug` is blind.
+/// A token's value: the secret. It has no `Display` and no `Serialize`, and its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenValue(String);
 
 impl TokenValue {
-    /// The value made from 16 random bytes, two of which are a mark (see [`marked`]): `dapi` and 32 lower-case hex
-    /// digits, with a shard suffix when the workspace's flavour has one (spec §3).
+    /// A value from 16 random bytes, two of which become a mark (see [`marked`]): `dapi` and 32 lowercase hex digits,
+    /// with a shard suffix if the workspace has one. See docs/reference/tokens.md#token-format.
     pub fn from_random(bytes: [u8; 16], suffix: Option<u8>) -> Self {
         let digits = hex::encode(marked(bytes));
         Self(match suffix {
@@ -37,7 +40,6 @@ impl TokenValue {
         })
     }
 
-    /// Reads a value; `None` when it has not the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("dapi")?;
         let (digits, suffix) = match rest.split_once('-') {
@@ -49,12 +51,11 @@ impl TokenValue {
         (hex && shard).then(|| Self(text.to_owned()))
     }
 
-    /// The token's public id.
     pub fn id(&self) -> TokenId {
         TokenId::of_value(&self.0)
     }
 
-    /// The secret itself: for the answer of the call that created it and for the first start's banner.
+    /// The secret itself, for the response of the call that created it and the banner of the first start.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -66,58 +67,52 @@ impl fmt::Debug for TokenValue {
     }
 }
 
-/// A stored token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Its workspace.
     pub workspace: WorkspaceId,
-    /// The SHA-256 of its value.
     pub id: TokenId,
-    /// Whom it authenticates.
     pub owner: PrincipalId,
-    /// Who created it; differs from the owner for on-behalf-of tokens.
+    /// Not the owner of an on-behalf-of token.
     pub created_by: PrincipalId,
-    /// The creator's name at that time.
+    /// The creator's name at the time of creation.
     pub created_by_username: String,
-    /// The comment; empty when none was given.
+    /// Empty if none was given.
     pub comment: String,
-    /// When it was created.
     pub creation_time: Millis,
-    /// When it stops working; `None` only on tokens from seeds (spec §3).
+    /// `None` only on tokens from seeds. See docs/reference/tokens.md#token-lifetimes.
     pub expiry_time: Option<Millis>,
     /// The last recorded use.
     pub last_used: Option<Millis>,
-    /// Its scopes; `None` is all APIs.
+    /// `None` is all APIs.
     pub scopes: Option<Vec<String>>,
-    /// The state of auto-scoping, as on the wire; `None` when it was never mentioned.
+    /// The state of auto-scoping, as on the wire; `None` if no request mentioned it.
     pub autoscope_state: Option<String>,
     /// When auto-scoping ends, or ended.
     pub autoscope_until: Option<Millis>,
-    /// Scopes seen in use while auto-scoping ran.
+    /// The scopes that the token used while auto-scoping ran.
     pub inferred_scopes: Option<Vec<String>>,
-    /// Scopes that were inferred from the use of a token from before there was auto-scoping.
+    /// Scopes inferred from the use of a token that is older than auto-scoping.
     pub backfill_scopes: Option<Vec<String>>,
 }
 
 /// Whether a token works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenState {
-    /// It works.
     Live,
     /// Its expiry time has come.
     Expired,
-    /// It was not used for 90 days: revoked, for good.
+    /// Revoked because it was not used for 90 days.
     Inactive,
 }
 
 impl Token {
-    /// Where the days without use begin: the later of creation and last use.
+    /// When the days without use begin: the later of creation and last use.
     pub fn idle_from(&self) -> Millis {
         self.last_used.map_or(self.creation_time, |used| used.max(self.creation_time))
     }
 
-    /// Whether it works at `now`. It is expired *at* `expiry_time` and inactive *at* 90 days
-    /// (spec §4: boundaries are pinned). Lazy checks, lists and the sweep all ask this.
+    /// Whether the token works at `now`. It expires *at* `expiry_time` and is inactive *at* 90 days. Checks, lists and the
+    /// sweep all ask this. See docs/reference/tokens.md#boundaries.
     pub fn state(&self, behaviour: &Behaviour, now: Millis) -> TokenState {
         if self.expiry_time.is_some_and(|expiry| now >= expiry) {
             return TokenState::Expired;
@@ -128,8 +123,8 @@ impl Token {
         TokenState::Live
     }
 
-    /// The scopes that an endpoint is compared with: `None` is all APIs, which auto-scoping grants while it
-    /// watches the token.
+    /// The scopes that must cover an endpoint; `None` is all APIs, which is also what a token has while auto-scoping
+    /// watches it.
     pub fn binding_scopes(&self) -> Option<&[String]> {
         if self.is_autoscoping() { None } else { self.scopes.as_deref() }
     }
@@ -139,14 +134,13 @@ impl Token {
         self.autoscope_state.as_deref() == Some(AUTOSCOPE_RUNNING)
     }
 
-    /// When auto-scoping ends of a token that it watches.
+    /// When auto-scoping ends, if it watches the token.
     pub fn autoscoping_until(&self) -> Option<Millis> {
         self.is_autoscoping().then(|| self.autoscope_until.unwrap_or(self.creation_time.plus(AUTOSCOPE_DAYS * DAY_MS)))
     }
 
-    /// The token once auto-scoping has ended: from then on its scopes are those that it was seen to use and
-    /// those that it was created with. Where there are none, nothing is known to narrow it to: it keeps all
-    /// APIs \[inferred\].
+    /// The token after auto-scoping has ended. Its scopes are those that it used and those that it was created with. If
+    /// there are none, it keeps all APIs \[inferred\].
     #[must_use]
     pub fn autoscoped(mut self) -> Self {
         self.autoscope_until = self.autoscoping_until();
@@ -162,13 +156,13 @@ impl Token {
         self
     }
 
-    /// When auto-scoping narrowed the scopes, if it did.
+    /// When auto-scoping narrowed the scopes; `None` if it did not.
     pub fn narrowed_at(&self) -> Option<Millis> {
         self.autoscope_until.filter(|_| self.autoscope_state.as_deref() == Some(AUTOSCOPE_COMPLETED))
     }
 
-    /// The scopes inferred from use once an endpoint with `scope` was called; `None` when auto-scoping
-    /// does not run or the scope is there already (governance §2.4).
+    /// The inferred scopes after a call of an endpoint with `scope`; `None` if they do not change.
+    /// See docs/reference/tokens.md#auto-scoping.
     pub fn infer_scope(&self, scope: EndpointScope) -> Option<Vec<String>> {
         let name = scope.name()?;
         if !self.is_autoscoping() {
@@ -190,19 +184,19 @@ impl Token {
     }
 }
 
-/// The cut-offs by which a query finds what [`Token::state`] calls live, at one instant.
+/// Which tokens a list shows at one instant, as cut-off times for queries. Agrees with [`Token::state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visibility {
-    /// Tokens whose days without use began at or before this are revoked.
+    /// Tokens whose days without use began at or before this time are inactive.
     pub idle_cutoff: Millis,
-    /// Whether tokens that were never used are exempt from that.
+    /// Whether tokens that were never used are never inactive.
     pub never_used_exempt: bool,
-    /// Tokens with an expiry at or before this are left out.
+    /// Tokens that expire at or before this time are not shown.
     pub expiry_cutoff: Millis,
 }
 
 impl Visibility {
-    /// Live tokens at `now`.
+    /// Shows the live tokens at `now`.
     pub fn new(behaviour: &Behaviour, now: Millis) -> Self {
         Self {
             idle_cutoff: now.plus(-behaviour.inactivity_days.saturating_mul(DAY_MS)),
@@ -211,7 +205,7 @@ impl Visibility {
         }
     }
 
-    /// Live tokens, and expired ones until they are vacuumed \[inferred\] (governance §2.5).
+    /// Also shows expired tokens until they are vacuumed \[inferred\]. See docs/reference/tokens.md#expired-tokens.
     pub fn with_expired(behaviour: &Behaviour, now: Millis) -> Self {
         let expiry_cutoff = now.plus(-behaviour.expired_listed_days.saturating_mul(DAY_MS));
         Self { expiry_cutoff, ..Self::new(behaviour, now) }
@@ -222,62 +216,54 @@ impl Visibility {
         !exempt && token.idle_from() <= self.idle_cutoff
     }
 
-    /// What the store's queries select.
+    /// Whether the store's queries select the token.
     pub fn shows(&self, token: &Token) -> bool {
         !self.is_inactive(token) && token.expiry_time.is_none_or(|expiry| expiry > self.expiry_cutoff)
     }
 }
 
-/// What a client asks for when it creates a token.
+/// The body of a request to create a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRequest {
-    /// Seconds until it expires; absent takes the cap.
+    /// Defaults to the maximum lifetime.
     pub lifetime_seconds: Option<i64>,
-    /// A note.
     pub comment: Option<String>,
-    /// Scopes; absent or empty is all APIs.
+    /// Absent or empty is all APIs.
     pub scopes: Option<Vec<String>>,
-    /// Whether scopes are to be inferred from use.
+    /// Whether auto-scoping infers the scopes from use.
     pub autoscope_enabled: Option<bool>,
 }
 
-/// What creation needs to know.
+/// What [`plan_create`] has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenFacts {
-    /// The effective cap in days.
+    /// The maximum lifetime in days.
     pub cap_days: i64,
-    /// Live tokens that the owner already holds in the workspace.
+    /// The owner's live tokens in the workspace.
     pub live_tokens: i64,
-    /// Days that auto-scoping watches a token.
+    /// For how many days auto-scoping watches a token.
     pub autoscope_days: i64,
 }
 
-/// A token to be, without its value and owner.
+/// A new token without its value and owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenPlan {
-    /// See [`Token::comment`].
     pub comment: String,
-    /// See [`Token::creation_time`].
     pub creation_time: Millis,
-    /// See [`Token::expiry_time`].
     pub expiry_time: Millis,
-    /// See [`Token::scopes`].
     pub scopes: Option<Vec<String>>,
-    /// See [`Token::autoscope_state`].
     pub autoscope_state: Option<String>,
-    /// See [`Token::autoscope_until`].
     pub autoscope_until: Option<Millis>,
 }
 
 impl TokenPlan {
-    /// The token with the value, owner and creator given.
+    /// The token with its value and owner, and the creator's id and name.
     pub fn into_token(
         self,
         workspace: WorkspaceId,
         value: &TokenValue,
         owner: PrincipalId,
-        created_by: PrincipalId,
-        created_by_username: &str,
+        (created_by, created_by_username): (PrincipalId, &str),
     ) -> Token {
         Token {
             workspace,
@@ -298,11 +284,12 @@ impl TokenPlan {
     }
 }
 
-/// Decides about a new token (spec §3). The lifetime is refused above the cap, never clamped.
+/// Decides about a new token. A lifetime above the maximum is refused, never shortened.
+/// See docs/reference/tokens.md#token-lifetimes.
 ///
 /// # Errors
-/// [`Denial::InvalidTimeout`], [`Denial::LifetimeAboveCap`], [`Denial::InvalidParameter`] for the
-/// comment or a scope, [`Denial::QuotaExceeded`].
+/// [`Denial::InvalidTimeout`], [`Denial::LifetimeAboveCap`], [`Denial::InvalidParameter`] for the comment or a scope,
+/// [`Denial::QuotaExceeded`].
 pub fn plan_create(request: &TokenRequest, facts: TokenFacts, now: Millis) -> Result<TokenPlan, Denial> {
     let lifetime_ms = match request.lifetime_seconds {
         None | Some(FORMER_UNLIMITED_LIFETIME) => facts.cap_days * DAY_MS,
@@ -328,22 +315,35 @@ pub fn plan_create(request: &TokenRequest, facts: TokenFacts, now: Millis) -> Re
     })
 }
 
-/// The fields of a token that its owner or an admin may change; absent ones stay.
+/// An update of the fields of a token that its owner or an admin may change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenUpdate {
-    /// A new comment.
+    /// The new comment; `None` keeps the old one.
     pub comment: Option<String>,
-    /// New scopes; `Some(None)` is all APIs.
-    pub scopes: Option<Option<Vec<String>>>,
+    pub scopes: ScopesUpdate,
+}
+
+/// An update of a token's scopes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ScopesUpdate {
+    #[default]
+    Keep,
+    AllApis,
+    Only(Vec<String>),
+}
+
+impl From<Option<Vec<String>>> for ScopesUpdate {
+    fn from(scopes: Option<Vec<String>>) -> Self {
+        scopes.map_or(Self::AllApis, Self::Only)
+    }
 }
 
 impl TokenUpdate {
-    /// Reads `{token: {comment, scopes}, update_mask}`: only what the mask names changes, and a
-    /// named field that is absent is cleared, as field masks go.
+    /// Reads `{token: {comment, scopes}, update_mask}`. Only fields that the mask names change; a named field that is
+    /// absent is cleared.
     ///
     /// # Errors
-    /// [`Denial::InvalidParameter`] for an empty mask, a path that cannot be updated, a long
-    /// comment or a bad scope.
+    /// [`Denial::InvalidParameter`] for an empty mask, a field that cannot be updated, or an invalid value.
     pub fn plan(comment: Option<&str>, scopes: Option<&[String]>, update_mask: &str) -> Result<Self, Denial> {
         let mut update = Self::default();
         let paths: Vec<&str> = update_mask.split(',').map(str::trim).filter(|path| !path.is_empty()).collect();
@@ -356,10 +356,10 @@ impl TokenUpdate {
             match path {
                 "*" => {
                     update.comment = Some(checked_comment(comment.unwrap_or_default())?);
-                    update.scopes = Some(checked_scopes(scopes)?);
+                    update.scopes = checked_scopes(scopes)?.into();
                 }
                 "comment" => update.comment = Some(checked_comment(comment.unwrap_or_default())?),
-                "scopes" => update.scopes = Some(checked_scopes(scopes)?),
+                "scopes" => update.scopes = checked_scopes(scopes)?.into(),
                 other => {
                     return Err(Denial::parameter(format!(
                         "update_mask: '{other}' cannot be updated; the fields are 'comment' and 'scopes'."
@@ -370,18 +370,20 @@ impl TokenUpdate {
         Ok(update)
     }
 
-    /// The token after the update.
     pub fn apply(self, mut token: Token) -> Token {
         if let Some(comment) = self.comment {
             token.comment = comment;
         }
-        if let Some(scopes) = self.scopes {
-            if token.autoscope_state.is_some() || scopes.is_some() {
-                token.autoscope_state = Some(AUTOSCOPE_USER_SELECTED.to_owned());
-                token.autoscope_until = None;
-            }
-            token.scopes = scopes;
+        let scopes = match self.scopes {
+            ScopesUpdate::Keep => return token,
+            ScopesUpdate::AllApis => None,
+            ScopesUpdate::Only(scopes) => Some(scopes),
+        };
+        if token.autoscope_state.is_some() || scopes.is_some() {
+            token.autoscope_state = Some(AUTOSCOPE_USER_SELECTED.to_owned());
+            token.autoscope_until = None;
         }
+        token.scopes = scopes;
         token
     }
 }
@@ -398,16 +400,15 @@ fn checked_scopes(scopes: Option<&[String]>) -> Result<Option<Vec<String>>, Deni
     scopes::checked(scopes).map(Some).map_err(|fault| Denial::parameter(format!("scopes: {fault}.")))
 }
 
-// The wire's names of the states of auto-scoping.
+// The states of auto-scoping, as on the wire.
 const AUTOSCOPE_RUNNING: &str = "AUTOSCOPE_STATE_RUNNING";
 const AUTOSCOPE_COMPLETED: &str = "AUTOSCOPE_STATE_COMPLETED";
-/// What a token comes to that called no API with a scope of its own \[inferred\].
+/// Auto-scoping has ended, but the token called no API that has a scope \[inferred\].
 const AUTOSCOPE_NOT_COVERED: &str = "AUTOSCOPE_STATE_API_NOT_COVERED";
 const AUTOSCOPE_DISABLED: &str = "AUTOSCOPE_STATE_DISABLED";
 const AUTOSCOPE_USER_SELECTED: &str = "AUTOSCOPE_STATE_USER_SELECTED";
-/// The state of tokens whose scopes were inferred from earlier use; only seeds have them.
+/// The scopes were inferred from use before auto-scoping existed; only seeds have such tokens.
 pub const AUTOSCOPE_BACKFILLED: &str = "AUTOSCOPE_STATE_BACKFILLED";
-/// All states.
 pub const AUTOSCOPE_STATES: [&str; 6] = [
     AUTOSCOPE_NOT_COVERED,
     AUTOSCOPE_BACKFILLED,
@@ -426,68 +427,43 @@ fn autoscope_state(enabled: Option<bool>, scopes: Option<&[String]>) -> Option<S
     }
 }
 
-/// What ended a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a token ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum EndCause {
-    /// Its expiry time came.
     Expired,
     /// 90 days without use.
     Inactive,
-    /// Its owner revoked it.
     RevokedByOwner,
-    /// A workspace admin revoked it.
     RevokedByAdmin,
-    /// An account admin revoked it.
     RevokedByAccountAdmin,
-    /// Its owner was deleted.
     OwnerDeleted,
-    /// Its owner lost the permission, where that deletes tokens.
+    /// The owner lost the permission, in a workspace where that deletes tokens.
     LostPermission,
 }
 
 impl EndCause {
-    const ALL: [Self; 7] = [
-        Self::Expired,
-        Self::Inactive,
-        Self::RevokedByOwner,
-        Self::RevokedByAdmin,
-        Self::RevokedByAccountAdmin,
-        Self::OwnerDeleted,
-        Self::LostPermission,
-    ];
-
     /// The name as stored and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Inactive => "inactive",
-            Self::RevokedByOwner => "revoked_by_owner",
-            Self::RevokedByAdmin => "revoked_by_admin",
-            Self::RevokedByAccountAdmin => "revoked_by_account_admin",
-            Self::OwnerDeleted => "owner_deleted",
-            Self::LostPermission => "lost_permission",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// Reads a stored name.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.as_str() == text)
+        text.parse().ok()
     }
 
-    /// Whether time alone did it.
+    /// Whether the token ended without anybody's action.
     pub const fn is_by_time(self) -> bool {
         matches!(self, Self::Expired | Self::Inactive)
     }
 }
 
-/// The end of a token, as stored.
+/// Why, by whom and when a token ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenEnd {
-    /// Why.
     pub cause: EndCause,
-    /// Who did it.
     pub actor: String,
-    /// When, on the workspace's clock.
+    /// On the workspace's clock.
     pub at: Millis,
 }
 
@@ -527,7 +503,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn values_have_one_form() {
+    fn values_have_one_format() {
         let digits = "0123456789abcdef0123456789abcdef";
         assert!(TokenValue::parse(&format!("dapi{digits}")).is_some());
         assert!(TokenValue::parse(&format!("dapi{digits}-2")).is_some());
@@ -545,13 +521,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_debug_form_of_a_value_is_blind() {
+    fn debug_does_not_show_the_value() {
         let value = TokenValue::from_random([7; 16], None);
         assert!(!format!("{value:?}").contains("0707"));
     }
 
     #[test]
-    fn zero_and_negative_lifetimes_are_invalid_timeouts_and_minus_one_is_absent() {
+    fn zero_and_negative_lifetimes_are_invalid_but_minus_one_is_absent() {
         for seconds in [0, -2, i64::MIN] {
             assert_eq!(plan_create(&lifetime(seconds), facts(730), NOW), Err(Denial::InvalidTimeout(seconds)));
         }
@@ -590,7 +566,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn auto_scoping_grants_all_apis_and_then_what_was_used() {
+    fn auto_scoping_allows_all_apis_and_then_those_that_were_used() {
         let watched = |scopes: Option<&[&str]>| {
             let scopes = scopes.map(|names| names.iter().map(ToString::to_string).collect());
             let request = TokenRequest { scopes, autoscope_enabled: Some(true), ..TokenRequest::default() };
@@ -599,8 +575,7 @@ pub(super) mod tests {
                 WorkspaceId(1),
                 &TokenValue::from_random([1; 16], None),
                 PrincipalId(2),
-                PrincipalId(2),
-                "u",
+                (PrincipalId(2), "u"),
             )
         };
         let used = |mut token: Token, scopes: &[EndpointScope]| {
@@ -638,16 +613,16 @@ pub(super) mod tests {
     fn chosen_scopes_end_auto_scoping() {
         let mut token = token(NOW, None, None);
         token.autoscope_state = Some(AUTOSCOPE_RUNNING.into());
-        let updated = TokenUpdate { comment: None, scopes: Some(Some(vec!["sql".into()])) }.apply(token);
+        let updated = TokenUpdate { comment: None, scopes: ScopesUpdate::Only(vec!["sql".into()]) }.apply(token);
         assert_eq!((updated.is_autoscoping(), updated.binding_scopes()), (false, Some(&["sql".to_owned()][..])));
     }
 
     #[test]
     fn a_mask_names_what_changes() {
         let update = TokenUpdate::plan(Some("new"), Some(&["sql".into()]), "comment").unwrap();
-        assert_eq!(update, TokenUpdate { comment: Some("new".into()), scopes: None });
+        assert_eq!(update, TokenUpdate { comment: Some("new".into()), scopes: ScopesUpdate::Keep });
         let cleared = TokenUpdate::plan(None, None, "comment, scopes").unwrap();
-        assert_eq!(cleared, TokenUpdate { comment: Some(String::new()), scopes: Some(None) });
+        assert_eq!(cleared, TokenUpdate { comment: Some(String::new()), scopes: ScopesUpdate::AllApis });
         assert!(TokenUpdate::plan(None, None, "").is_err());
         assert!(TokenUpdate::plan(None, None, "expiry_time").is_err());
     }
@@ -662,7 +637,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn accepted_exactly_when_positive_and_within_the_cap(seconds in -5_i64..731 * 86_400 * 2, cap_days in 1_i64..=730) {
+        fn a_lifetime_is_accepted_if_it_is_positive_and_within_the_maximum(seconds in -5_i64..731 * 86_400 * 2, cap_days in 1_i64..=730) {
             let outcome = plan_create(&lifetime(seconds), facts(cap_days), NOW);
             let allowed = seconds == -1 || (0 < seconds && seconds <= cap_days * 86_400);
             prop_assert_eq!(outcome.is_ok(), allowed);
@@ -672,13 +647,13 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn no_lifetime_means_the_cap(cap_days in 1_i64..=730) {
+        fn the_lifetime_defaults_to_the_maximum(cap_days in 1_i64..=730) {
             let plan = plan_create(&TokenRequest::default(), facts(cap_days), NOW).unwrap();
             prop_assert_eq!(plan.expiry_time.since(NOW), cap_days * DAY_MS);
         }
 
         #[test]
-        fn once_over_always_over(token in tokens(), later in 0..1_000 * DAY_MS) {
+        fn a_token_that_ended_stays_ended(token in tokens(), later in 0..1_000 * DAY_MS) {
             let behaviour = Behaviour::default();
             if token.state(&behaviour, NOW) != TokenState::Live {
                 prop_assert_ne!(token.state(&behaviour, NOW.plus(later)), TokenState::Live);
@@ -708,7 +683,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn the_query_cut_offs_agree_with_the_state(token in tokens(), exempt in any::<bool>(), ahead in 0..200 * DAY_MS) {
+        fn visibility_agrees_with_the_state(token in tokens(), exempt in any::<bool>(), ahead in 0..200 * DAY_MS) {
             let behaviour = Behaviour { never_used_counts_from_creation: !exempt, ..Behaviour::default() };
             let now = NOW.plus(ahead);
             prop_assert_eq!(Visibility::new(&behaviour, now).shows(&token), token.state(&behaviour, now) == TokenState::Live);

@@ -1,59 +1,55 @@
-//! The tripwire: credentials that look like somebody's real ones and were sent to a mock (research/peers.md
-//! §5c.11). What a mock makes has a mark, so that no mock takes its own, or another's, for a stranger: after
-//! a reset and with a new database neither.
+//! The tripwire: recognises suspected real credentials, which somebody sent to the mock by mistake. Values that a mock
+//! creates carry a mark, so that no mock suspects them: not after a reset, with a new database, or in another process.
+//! Start with [`looks_real`]. See docs/journal.md#real-credentials-the-tripwire.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use strum::IntoStaticStr;
 
-/// Of 32 random digits one value in twenty million has fewer different ones; examples most often do.
-const LEAST_DIFFERENT_DIGITS: usize = 8;
-/// Digits in counting order, as examples have them; one random value in ten million does.
+/// Examples usually have fewer distinct digits; of random values with 32 digits, only one in twenty million does.
+const MIN_DISTINCT_DIGITS: usize = 8;
+/// Examples often have this many consecutive digits in counting order; one random value in ten million does.
 const COUNTED_DIGITS: usize = 7;
-/// A JWT's signature is at least as long as that of HS256, in base64.
+/// The length of the shortest JWT signature, HS256, in base64.
 const SIGNATURE_LENGTH: usize = 43;
-/// The names that RFC 2606 and RFC 6761 keep for examples and tests.
+/// The names that RFC 2606 and RFC 6761 reserve for examples and tests.
 const EXAMPLE_DOMAINS: [&str; 7] =
     ["example.com", "example.org", "example.net", ".example", ".test", ".invalid", ".localhost"];
 
-/// What is done about strangers.
+/// What happens if a suspected real credential arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reaction {
-    /// Nothing.
     Off,
-    /// They are counted, and the log warns.
+    /// It is counted, and the log warns.
     #[default]
     Warn,
-    /// The same, and the process ends with an exit code that says so.
+    /// It is also reported by the process's exit code.
     Fail,
 }
 
-/// What a credential looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a suspected real credential looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum SuspectKind {
     /// `dapi…` or `dkea…`
     PersonalAccessToken,
     /// `dose…`
     ClientSecret,
-    /// A signed JWT of an issuer on the internet.
+    /// A signed JWT from an issuer on the internet.
     AccessToken,
 }
 
 impl SuspectKind {
-    /// The name as shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PersonalAccessToken => "personal_access_token",
-            Self::ClientSecret => "client_secret",
-            Self::AccessToken => "access_token",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-/// Marks random bytes as a mock's: the last two follow from the others. 112 random bits remain, and one real
+/// Marks random bytes as created by a mock: the last two are derived from the others. 112 random bits remain. One real
 /// value in 65,536 has the mark by chance.
 pub fn marked(mut bytes: [u8; 16]) -> [u8; 16] {
     let mark = mark_of(&bytes);
@@ -74,9 +70,9 @@ fn is_marked(digits: &str) -> bool {
     hex::decode_to_slice(digits, &mut bytes).is_ok() && marked(bytes) == bytes
 }
 
-/// What a text looks like that no mock made, if it looks like a real credential. What examples and tests write by
-/// hand does not: few different digits, digits in counting order, a half twice; access tokens of issuers
-/// without a domain of their own.
+/// Whether a text looks like a real credential that no mock created. Values that people write by hand for examples and
+/// tests do not: they have few distinct digits, digits in counting order, or two equal halves; or they are access
+/// tokens from an issuer without a public domain.
 pub fn looks_real(text: &str) -> Option<SuspectKind> {
     const PREFIXES: [(&str, SuspectKind); 3] = [
         ("dapi", SuspectKind::PersonalAccessToken),
@@ -93,13 +89,13 @@ pub fn looks_real(text: &str) -> Option<SuspectKind> {
 
 fn looks_random(digits: &str) -> bool {
     let bytes = digits.as_bytes();
-    let mut different = bytes.to_vec();
-    different.sort_unstable();
-    different.dedup();
+    let mut distinct = bytes.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
     let (half, other) = bytes.split_at(bytes.len() / 2);
     bytes.len() == 32
         && bytes.iter().all(u8::is_ascii_alphanumeric)
-        && different.len() >= LEAST_DIFFERENT_DIGITS
+        && distinct.len() >= MIN_DISTINCT_DIGITS
         && half != other
         && !bytes.windows(COUNTED_DIGITS).any(counts)
 }
@@ -149,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn real_looking_ones_are_told_from_examples() {
+    fn real_credentials_are_told_apart_from_examples() {
         for (text, kind) in [
             (format!("dapi{REAL}"), "personal_access_token"),
             (format!("dapi{REAL}-2"), "personal_access_token"),
@@ -183,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_mock_makes_is_never_a_stranger(bytes in any::<[u8; 16]>(), suffix in proptest::option::of(0..9_u8)) {
+        fn what_a_mock_creates_is_never_suspected(bytes in any::<[u8; 16]>(), suffix in proptest::option::of(0..9_u8)) {
             prop_assert_eq!(looks_real(TokenValue::from_random(bytes, suffix).reveal()), None);
             prop_assert_eq!(looks_real(ClientSecret::from_random(bytes).reveal()), None);
         }
@@ -191,7 +187,7 @@ mod tests {
         #[test]
         fn random_digits_look_real(bytes in any::<[u8; 16]>()) {
             let digits = hex::encode(bytes);
-            // The rest has so few different digits, or counts, that chance does not come by it here.
+            // The other values, with few distinct or counted digits, are too rare to come up here.
             prop_assume!(looks_random(&digits));
             prop_assert_eq!(looks_real(&format!("dapi{digits}")).is_some(), !is_marked(&digits));
         }

@@ -1,43 +1,37 @@
-//! A workspace and what of it the rules ask.
+//! A workspace, with the parts of its configuration that the rules read, and its checkpoints.
+//! How workspaces are created, copied and restored is in `service::workspaces`.
 
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::settings::{self, Behaviour, ConfValue};
 use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
 
-/// A workspace with the parts of its configuration that decide about tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
-    /// Its id.
     pub id: WorkspaceId,
-    /// The account that it belongs to.
     pub account: AccountId,
-    /// Its name.
     pub name: String,
-    /// The host name's first label at the real service.
+    /// The first label of its host name on the real service.
     pub deployment_name: String,
-    /// When it was created; before 2018 tokens start disabled.
+    /// Tokens start disabled if this is before 2018.
     pub created_at: Millis,
-    /// Whether it is the one that answers when nothing names a workspace.
+    /// Whether it answers if a request names no workspace.
     pub is_default: bool,
-    /// The built-in group `admins`.
     pub admins_group: PrincipalId,
-    /// The built-in group `users`: every assigned principal.
+    /// The built-in group `users`, which contains every assigned principal.
     pub users_group: PrincipalId,
-    /// Its clock.
     pub clock: WorkspaceClock,
-    /// The mock's switches.
     pub behaviour: Behaviour,
-    /// When it goes by itself, on the system's clock; `None` stays.
+    /// When it expires, on the system's clock; `None` if it does not.
     pub delete_at: Option<Millis>,
-    /// Which one it is of all that had its id: a number that changes when it is put back or made anew.
+    /// A number that changes when the workspace is restored or recreated. It tells apart workspaces that reused an id.
     pub incarnation: i64,
-    /// What its ids and values are drawn from; the system's randomness when `None`.
+    /// The seed of its ids and values; `None` uses the system's randomness.
     pub entropy_seed: Option<i64>,
     /// `enableTokensConfig`, if it was ever set.
     pub enable_tokens: Option<ConfValue>,
     /// `maxTokenLifetimeDays`, if it was ever set.
     pub max_token_lifetime: Option<ConfValue>,
-    /// Whether there are faults, which a request may meet.
+    /// Whether any fault is armed.
     pub has_faults: bool,
 }
 
@@ -60,44 +54,41 @@ impl Workspace {
     }
 }
 
-/// The checkpoint of a workspace as it was created, before anything was seeded into it.
+/// The checkpoint of a new workspace before it is seeded.
 pub const EMPTY: &str = "empty";
-/// The checkpoint of a workspace once it was seeded.
+/// The checkpoint of a new workspace after it is seeded.
 pub const SEED: &str = "seed";
 
-/// Most checkpoints of a workspace, those that it is made with included: each is a copy of it.
+/// The maximum number of checkpoints of a workspace, including these two: each is a copy of the workspace.
 pub const MAX_CHECKPOINTS: usize = 100;
 
-/// The name of a checkpoint: up to 64 letters, digits, `-`, `_` and `.`, so that it can stand in a path.
+/// The name of a checkpoint: up to 64 letters, digits, `-`, `_` and `.`, so that it can be part of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointName(String);
 
 impl CheckpointName {
-    /// Checks a name.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=64).contains(&text.len());
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
         (fits && text.bytes().all(is_plain)).then(|| Self(text.to_owned()))
     }
 
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is one of those that are made with the workspace, and stay with it.
+    /// Whether the checkpoint is created with the workspace and cannot be deleted.
     pub fn is_reserved(&self) -> bool {
         self.0 == EMPTY || self.0 == SEED
     }
 }
 
-/// A workspace as it once was.
+/// A saved state of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Its name.
     pub name: CheckpointName,
-    /// When it was made, on the system's clock.
+    /// On the system's clock.
     pub created_at: Millis,
-    /// Whether the principals of the account are in it: they are as long as the workspace is its only one.
+    /// Whether it includes the account's principals: it does if the workspace is the account's only one.
     pub has_account: bool,
 }

@@ -140,20 +140,7 @@ fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     }
 }
 
-/// The only variable segment of the path, percent-decoded.
-#[derive(Clone, Debug)]
-pub struct Segment(pub String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Segments(text) = Segments::from_request_parts(parts, state).await?;
-        Ok(Self(text))
-    }
-}
-
-/// The variable segments of the path by name, percent-decoded.
+/// The variable segments of the path, percent-decoded: by name, or a single one as a text.
 #[derive(Clone, Debug)]
 pub struct Segments<T>(pub T);
 

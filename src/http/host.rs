@@ -13,7 +13,7 @@ use crate::web::connection::Connection;
 const ACCOUNTS_LABEL: &str = "accounts";
 
 /// What the shared port says about itself to clients that name no workspace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostType {
     #[default]
     Workspace,

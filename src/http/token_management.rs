@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::App;
 use super::error::ApiError;
-use super::extract::{ApiCall, Arguments, Body, Segment, ok};
+use super::extract::{ApiCall, Arguments, Body, Segments, ok};
 use crate::domain::tokens::Token;
 use crate::domain::{Denial, TokenId};
 use crate::http::tokens::{CreateToken, CreatedToken, TokenInfo, UpdateToken};
@@ -57,12 +57,16 @@ pub(super) struct ManagedToken<'a> {
     token_info: ManagedTokenInfo<'a>,
 }
 
-pub async fn get(State(app): State<App>, call: ApiCall, Segment(id): Segment) -> Result<Response, ApiError> {
+pub async fn get(State(app): State<App>, call: ApiCall, Segments(id): Segments<String>) -> Result<Response, ApiError> {
     let token = app.service.managed_token(call.as_call(), &TokenId::from_text(id)).await?;
     Ok(ok(&ManagedToken { token_info: ManagedTokenInfo::from(&token) }))
 }
 
-pub async fn delete(State(app): State<App>, call: ApiCall, Segment(id): Segment) -> Result<Response, ApiError> {
+pub async fn delete(
+    State(app): State<App>,
+    call: ApiCall,
+    Segments(id): Segments<String>,
+) -> Result<Response, ApiError> {
     app.service.revoke_managed_token(call.as_call(), &TokenId::from_text(id)).await?;
     Ok(ok(&json!({})))
 }
@@ -70,7 +74,7 @@ pub async fn delete(State(app): State<App>, call: ApiCall, Segment(id): Segment)
 pub async fn update(
     State(app): State<App>,
     call: ApiCall,
-    Segment(id): Segment,
+    Segments(id): Segments<String>,
     Body(body): Body<UpdateToken>,
 ) -> Result<Response, ApiError> {
     let id = TokenId::from_text(id);

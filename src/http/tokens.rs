@@ -10,7 +10,7 @@ use crate::domain::tokens::{Token, TokenRequest, TokenUpdate};
 use crate::domain::{Denial, TokenId};
 use crate::http::App;
 use crate::http::error::ApiError;
-use crate::http::extract::{ApiCall, Body, Segment, ok, parse_object};
+use crate::http::extract::{ApiCall, Body, Segments, ok, parse_object};
 
 /// `PublicTokenInfo`. `comment` is always there, because some clients require the member; an absent expiry is -1.
 /// See docs/reference/tokens.md#token-fields.
@@ -139,7 +139,7 @@ impl TryFrom<UpdateToken> for TokenUpdate {
 pub async fn update(
     State(app): State<App>,
     call: ApiCall,
-    Segment(id): Segment,
+    Segments(id): Segments<String>,
     Body(body): Body<UpdateToken>,
 ) -> Result<Response, ApiError> {
     app.service.update_own_token(call.as_call(), &TokenId::from_text(id), body.try_into()?).await?;

@@ -1,7 +1,16 @@
-//! Sockets, connections and TLS. Nothing here knows what is served: [`server`] hands each connection to a service that
-//! it is given. Start with [`server`].
+//! Sockets, connections and TLS. Nothing here knows what is served: each request goes to a router that is handed in, with
+//! a [`Connection`](crate::web::connection::Connection) that says how it came. Start with [`Listeners`].
 
-mod places;
-pub mod server;
+mod budget;
+mod connection;
+mod extra;
+mod framing;
+mod server;
+mod slots;
+mod sockets;
 mod stall;
-pub mod tls;
+mod tls;
+
+pub use self::extra::{ExtraListeners, PortError, PortOf};
+pub use self::server::Listeners;
+pub use self::tls::Tls;

@@ -1,4 +1,4 @@
-//! Ends connections of clients that ask and do not take the answer.
+//! Closes connections whose clients send requests and do not read the responses.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,38 +9,39 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::listen::places::Occupant;
+use super::slots::Activity;
 
-/// A stream whose writes fail once nothing of them was taken for a while.
-pub(crate) struct Unstalled<S> {
+/// A stream whose writes fail when the client has read nothing for as long as `limit`.
+pub(super) struct StallTimeout<S> {
     stream: S,
-    patience: Duration,
-    occupant: Arc<Occupant>,
-    /// Runs while a write waits.
-    over: Option<Pin<Box<Sleep>>>,
+    limit: Duration,
+    activity: Arc<Activity>,
+    /// Runs while a write waits for the client.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Unstalled<S> {
-    pub(crate) fn new(stream: S, patience: Duration, occupant: Arc<Occupant>) -> Self {
-        Self { stream, patience, occupant, over: None }
+impl<S> StallTimeout<S> {
+    pub(super) fn new(stream: S, limit: Duration, activity: Arc<Activity>) -> Self {
+        Self { stream, limit, activity, deadline: None }
     }
 
-    fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn check<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            if self.over.take().is_some() {
-                self.occupant.set_stalled(false);
+            if self.deadline.take().is_some() {
+                self.activity.end_stall();
             }
             return written;
         }
-        let over = self.over.get_or_insert_with(|| {
-            self.occupant.set_stalled(true);
-            Box::pin(tokio::time::sleep(self.patience))
+        let deadline = self.deadline.get_or_insert_with(|| {
+            self.activity.begin_stall();
+            Box::pin(tokio::time::sleep(self.limit))
         });
-        over.as_mut().poll(context).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "it takes no answer")))
+        let stopped = || io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading");
+        deadline.as_mut().poll(context).map(|()| Err(stopped()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StallTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -50,10 +51,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.judge(context, written)
+        self.check(context, written)
     }
 
     fn poll_write_vectored(
@@ -62,7 +63,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.judge(context, written)
+        self.check(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -71,12 +72,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.judge(context, flushed)
+        self.check(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.judge(context, closed)
+        self.check(context, closed)
     }
 }
 
@@ -87,10 +88,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_write_that_is_taken_goes_on_and_one_that_is_not_fails() {
+    async fn a_slow_reader_is_served_and_one_that_stopped_is_not() {
         let (mut client, server) = tokio::io::duplex(8);
-        let place = crate::listen::places::Places::new(1).take().await.unwrap();
-        let mut server = Unstalled::new(server, Duration::from_millis(200), place.occupant.clone());
+        let slot = crate::listen::slots::ConnectionSlots::new(1).take().await.unwrap();
+        let mut server = StallTimeout::new(server, Duration::from_millis(200), slot.activity.clone());
         let reader = tokio::spawn(async move {
             let mut all = [0; 24];
             for part in all.chunks_mut(8) {

@@ -1,6 +1,5 @@
-//! What differs between operating systems: signals, limits, the modes of files, and how a file is told from another.
-//! No other module names an operating system. `unix.rs` and `windows.rs` have the same functions; the one for Windows
-//! is compiled only, never run.
+//! What differs between operating systems: signals, limits, file modes, file identity and locks. No other module names an
+//! operating system. `unix.rs` and `windows.rs` have the same functions; the one for Windows is only compiled, never run.
 
 use std::io::{self, Read};
 use std::thread;
@@ -18,11 +17,11 @@ pub(crate) use unix::*;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
-/// The pause before another look at a standard input that has nothing yet and does not wait.
+/// The pause between reads of a non-blocking standard input.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Completes when a stream ends. What is read from it means nothing.
-fn when_it_ends(mut stream: impl Read + Send + 'static) -> io::Result<oneshot::Receiver<()>> {
+/// Completes when the stream ends. Its content is ignored.
+fn end_of(mut stream: impl Read + Send + 'static) -> io::Result<oneshot::Receiver<()>> {
     let (close, closes) = oneshot::channel();
     thread::Builder::new().name("standard input".to_owned()).spawn(move || {
         let mut ignored = [0; 4096];
@@ -34,7 +33,7 @@ fn when_it_ends(mut stream: impl Read + Send + 'static) -> io::Result<oneshot::R
                 Ok(_) => {}
             }
         }
-        // Nobody waits for it any more where the server stops for another reason.
+        // Nobody waits for it if the server stops for another reason.
         let _ = close.send(());
     })?;
     Ok(closes)

@@ -1,5 +1,5 @@
-//! Unix: signals, the limit on open files, the end of standard input, the orphans that process 1 is given, and files'
-//! modes and inodes. Nothing here knows of the server.
+//! Unix: signals, the limit on open files, the end of standard input, orphans that process 1 inherits, and file modes,
+//! inodes and locks. Nothing here knows about the server.
 
 use std::borrow::Cow;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
@@ -19,94 +19,84 @@ use signal_hook::low_level::siginfo::Cause;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-use super::when_it_ends;
+use super::end_of;
 
-/// More open files than this are not asked for: it is enough for every connection, port and the database.
+/// Enough for all connections, all ports and the database.
 const ENOUGH_FILES: u64 = 4096;
-/// Signals that wait to be handled; more of them say nothing new.
-const MOST_SIGNALS: usize = 64;
+/// How many signals can wait to be handled.
+const MAX_SIGNALS: usize = 64;
 
-/// How many files may be open, once [`raise_open_files`] has run.
+/// The limit on open files after [`raise_open_files`].
 pub(crate) fn open_files() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     current.map_or(u64::MAX, |current| current.max(maximum.unwrap_or(u64::MAX).min(ENOUGH_FILES)))
 }
 
-/// Raises the soft limit on open files as far as it helps and the hard one allows.
+/// Raises the soft limit on open files as far as it helps and the hard limit allows.
 pub(crate) fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = open_files();
-    if current.is_some_and(|current| current < wanted)
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    let target = open_files();
+    if current.is_some_and(|current| current < target)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(target), maximum })
     {
-        tracing::warn!("the limit on open files stays at {}: {error}", current.unwrap_or_default());
+        tracing::warn!("cannot raise the limit on open files above {}: {error}", current.unwrap_or_default());
     }
 }
 
-/// Lets a write beyond the limit on the size of files fail, as a full disk does. The system would kill the process.
-///
-/// # Errors
-/// The system's.
-pub(crate) fn survive_the_limit_on_file_size() -> io::Result<()> {
+/// Lets a write beyond the limit on file sizes fail, as on a full disk. By default, the system kills the process.
+pub(crate) fn survive_file_size_limit() -> io::Result<()> {
     // The handler stays when the stream is dropped.
     signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
 
-/// The signals that end a server in order.
+/// These stop a server gracefully.
 const STOPPING: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
-/// What `exec` hands on to its command. SIGTSTP and its like act on the whole foreground group as they are.
+/// `exec` forwards these to its command. Signals such as SIGTSTP act on the whole foreground group anyway.
 const FORWARDED: [Signal; 7] =
     [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2, Signal::WINCH];
 
-/// A signal that has come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received {
     signal: Signal,
-    /// Whether the system sent it, which for these means that a terminal did, and to the whole foreground group.
+    /// Whether the kernel sent it, which for these signals means that a terminal did, to the whole foreground group.
     is_from_terminal: bool,
 }
 
 impl Received {
-    /// The name that `kill` takes.
+    /// The name, as `kill` takes it.
     pub(crate) fn name(self) -> &'static str {
         signal_hook::low_level::signal_name(self.signal.as_raw()).unwrap_or("a signal")
     }
 
-    /// What a shell makes of a process that the signal ended.
+    /// The exit code that a shell reports for a process that the signal ended.
     pub(crate) fn exit_code(self) -> u8 {
         u8::try_from(128 + self.signal.as_raw()).unwrap_or(u8::MAX)
     }
 }
 
-/// The signals that come from now on, one after the other.
+/// Receives signals, in place of their default actions.
 #[derive(Debug)]
 pub(crate) struct Signals(mpsc::Receiver<Received>);
 
 impl Signals {
-    /// Those that end a server in order, in place of what they do by default.
-    ///
-    /// # Errors
-    /// The system's.
-    pub(crate) fn that_stop() -> io::Result<Self> {
+    /// The signals that stop a server gracefully.
+    pub(crate) fn to_stop() -> io::Result<Self> {
         Self::listen(&STOPPING)
     }
 
-    /// Those that [`run_to_end`] hands on, in place of what they do by default.
-    ///
-    /// # Errors
-    /// The system's.
+    /// The signals that [`run_to_end`] forwards.
     pub(crate) fn to_forward() -> io::Result<Self> {
         Self::listen(&FORWARDED)
     }
 
-    /// SIGHUP stays ignored where it is, as under `nohup`.
+    /// SIGHUP stays ignored if it is, as under `nohup`.
     fn listen(signals: &[Signal]) -> io::Result<Self> {
         let numbers = signals
             .iter()
             .filter(|signal| **signal != Signal::HUP || !is_hangup_ignored())
             .map(|signal| signal.as_raw());
         let mut incoming = SignalsInfo::<WithOrigin>::new(numbers)?;
-        let (sender, receiver) = mpsc::channel(MOST_SIGNALS);
+        let (sender, receiver) = mpsc::channel(MAX_SIGNALS);
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for origin in incoming.forever() {
                 let Some(signal) = Signal::from_named_raw(origin.signal) else { continue };
@@ -119,17 +109,16 @@ impl Signals {
         Ok(Self(receiver))
     }
 
-    /// The next one.
     pub(crate) async fn next(&mut self) -> Received {
         match self.0.recv().await {
             Some(received) => received,
-            // The thread ends with its receiver alone.
+            // Does not happen: the thread ends only after its receiver.
             None => std::future::pending().await,
         }
     }
 }
 
-/// Whether the process was started with SIGHUP ignored. Only Linux tells.
+/// Whether the process was started with SIGHUP ignored. Only Linux reports it.
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -137,7 +126,8 @@ fn is_hangup_ignored() -> bool {
     mask.is_some_and(|mask| mask >> (Signal::HUP.as_raw() - 1) & 1 == 1)
 }
 
-/// Takes note of every child that has ended, also of those that process 1 was given; the status of the one asked for.
+/// Reaps every child that has ended, including orphans that process 1 inherited. Returns the status of `child` if it is one
+/// of them.
 fn reap(child: Option<Pid>) -> Option<WaitStatus> {
     let mut found = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
@@ -148,18 +138,18 @@ fn reap(child: Option<Pid>) -> Option<WaitStatus> {
     found
 }
 
-/// Runs a command to its end, and hands signals on to it; the exit code that a shell would give.
+/// Runs a command to its end, and forwards signals to it. Returns the exit code that a shell would report.
 ///
 /// # Errors
-/// The command could not be started.
+/// If the command cannot be started.
 pub(crate) async fn run_to_end(command: &mut Command, signals: &mut Signals) -> io::Result<u8> {
-    // Before there is a child whose end could be missed.
+    // Before the child exists, so that its end cannot be missed.
     let mut ended = signal(SignalKind::child())?;
     let child = command.spawn()?;
-    // Only now: the command keeps the limit that it would have without us.
+    // Not earlier, because the command would inherit the higher limit.
     raise_open_files();
     let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let child = child.ok_or_else(|| io::Error::other("the system gave the command no id"))?;
+    let child = child.ok_or_else(|| io::Error::other("the system returned no process id for the command"))?;
     loop {
         tokio::select! {
             _ = ended.recv() => if let Some(status) = reap(Some(child)) {
@@ -175,18 +165,18 @@ fn exit_code(status: WaitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// Hands a signal on, unless the command has it already: a terminal sends to the whole foreground group.
+/// Forwards a signal, unless the command has it already, because a terminal sends it to the whole foreground group.
 fn forward(received: Received, child: Pid) {
     let is_in_our_group = || getpgid(Some(child)).is_ok_and(|group| group == getpgrp());
     if received.is_from_terminal && is_in_our_group() {
         return;
     }
-    tracing::debug!("{} is handed on to the command", received.name());
-    // It may have ended in between.
+    tracing::debug!("forwarding {} to the command", received.name());
+    // The command may have ended meanwhile.
     let _ = kill_process(child, received.signal);
 }
 
-/// As process 1, takes note of orphans that have ended; else there are none.
+/// Reaps orphans that have ended. Only process 1 inherits any.
 pub(crate) async fn reap_orphans() -> io::Result<()> {
     if std::process::id() != 1 {
         return Ok(());
@@ -200,69 +190,62 @@ pub(crate) async fn reap_orphans() -> io::Result<()> {
     }
 }
 
-/// Completes when standard input ends: when whoever holds the other end closes it, or dies.
+/// Completes when standard input ends, because the process at its other end closes it or dies.
 ///
 /// # Errors
-/// When standard input is nothing that stays open.
+/// If standard input is not a stream that stays open.
 pub(crate) fn stdin_closes() -> io::Result<oneshot::Receiver<()>> {
     let stdin = duplicate(&io::stdin())?;
     let kind = stdin.metadata()?.file_type();
     if !(kind.is_fifo() || kind.is_socket() || stdin.is_terminal()) {
         return Err(io::Error::other(
-            "--until-stdin-closes requires a pipe, a socket or a terminal as standard input; this one is /dev/null or a \
-             file, and the server would stop at once",
+            "standard input is /dev/null or a file, so the server would stop at once: --until-stdin-closes requires a \
+             pipe, a socket or a terminal",
         ));
     }
-    when_it_ends(stdin)
+    end_of(stdin)
 }
 
-/// A handle of its own for a stream: the standard library's lock on it would be held while a write waits.
-///
-/// # Errors
-/// The system has no descriptor left.
+/// Duplicates the handle of a stream, because the standard library holds its lock while a write waits.
 pub(crate) fn duplicate(stream: &impl AsStream) -> io::Result<File> {
     Ok(File::from(stream.as_fd().try_clone_to_owned()?))
 }
 
-/// Gives files that are created this way this mode.
+/// Files are created with this mode.
 pub(crate) fn with_mode(options: &mut OpenOptions, mode: u32) -> &mut OpenOptions {
     options.mode(mode)
 }
 
-/// Gives folders that are created this way this mode.
+/// Folders are created with this mode.
 pub(crate) fn with_folder_mode(builder: &mut DirBuilder, mode: u32) -> &mut DirBuilder {
     builder.mode(mode)
 }
 
-/// Tells a file from all others, by whatever name.
+/// Identifies a file, whatever its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     device: u64,
     inode: u64,
 }
 
-/// Which file a path leads to.
-///
-/// # Errors
-/// There is none.
 pub(crate) fn file_id(path: &Path) -> io::Result<FileId> {
     path.metadata().map(|found| FileId { device: found.dev(), inode: found.ino() })
 }
 
-/// How many names a file has.
+/// How many hard links a file has.
 pub(crate) fn count_names(file: &Metadata) -> u64 {
     file.nlink()
 }
 
-/// The file to lock for exclusive use of a database: itself. Locks of whole files are of another kind than SQLite's own,
-/// which are of parts of the file, so the two do not meet.
+/// The file to lock for exclusive use of a database: the database itself. This lock is on the whole file and does not
+/// conflict with SQLite's own, which are on ranges of it.
 pub(crate) fn lock_path(database: &Path) -> Cow<'_, Path> {
     Cow::Borrowed(database)
 }
 
-/// The process that holds the lock on a file, where the system tells: Linux has a list of locks,
-/// `1: FLOCK ADVISORY WRITE 4711 fd:00:1234 0 EOF`. Its device may be another than the one that files tell of, so only
-/// an inode that is listed once counts.
+/// The process that holds the lock on a file, if the system reports it. Linux has a list of locks, with lines such as
+/// `1: FLOCK ADVISORY WRITE 4711 fd:00:1234 0 EOF`. Its device numbers can differ from those of file metadata, so only an
+/// inode that is listed once is used.
 pub(crate) fn holder_of(file: &File) -> Option<u32> {
     let (list, file) = (std::fs::read_to_string("/proc/locks").ok()?, file.metadata().ok()?);
     let inode = file.ino().to_string();
@@ -276,10 +259,7 @@ pub(crate) fn holder_of(file: &File) -> Option<u32> {
     found.next().filter(|_| found.next().is_none())
 }
 
-/// Fills the buffer from the beginning of a file, wherever its cursor is.
-///
-/// # Errors
-/// The file is shorter, or the system's.
-pub(crate) fn read_beginning(file: &File, into: &mut [u8]) -> io::Result<()> {
-    file.read_exact_at(into, 0)
+/// Fills the buffer from the beginning of a file, regardless of its cursor.
+pub(crate) fn read_beginning(file: &File, buffer: &mut [u8]) -> io::Result<()> {
+    file.read_exact_at(buffer, 0)
 }

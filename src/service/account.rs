@@ -1,4 +1,4 @@
-//! The account's workspaces, and who is assigned to them.
+//! The account API's workspaces and assignments: who is in a workspace directly, as user or admin.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,11 @@ use super::{Call, Error, Service};
 use crate::domain::audit::Action;
 use crate::domain::identities::{Directory, Principal, WorkspacePermission};
 use crate::domain::{Denial, PrincipalId, Workspace, WorkspaceId};
+use crate::service::identities::{DirectoryCall, MemberChange};
 use crate::store::{Lock, Reader};
 
 impl Service {
-    /// The workspaces of the caller's account, by id.
+    /// The workspaces of the caller's account, sorted by id.
     pub async fn account_workspaces(&self, call: Call<'_>) -> Result<Vec<Workspace>, Error> {
         Ok(self.store.read().await?.list_workspaces(call.caller.account()).await?)
     }
@@ -17,12 +18,12 @@ impl Service {
     /// A workspace of the caller's account.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`]; also for another account's.
+    /// [`Denial::WorkspaceNotFound`], also for another account's workspace.
     pub async fn account_workspace(&self, call: Call<'_>, id: WorkspaceId) -> Result<Workspace, Error> {
         find_workspace(&mut self.store.read().await?, call, id).await
     }
 
-    /// Who is assigned to a workspace. Who is there through a group is not.
+    /// The principals that are assigned directly. Members of assigned groups are left out.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
@@ -34,11 +35,10 @@ impl Service {
         let mut reader = self.store.read().await?;
         let workspace = find_workspace(&mut reader, call, id).await?;
         let assigned = reader.list_direct_assignments(&workspace, None).await?;
-        Ok(assigned.into_iter().map(|(principal, admin)| (principal, WorkspacePermission::of(admin))).collect())
+        Ok(assigned.into_iter().map(|(principal, admin)| (principal, admin.into())).collect())
     }
 
-    /// Assigns a principal of the account to a workspace, as admin or not, or with `None` takes it out, as
-    /// a deletion in the workspace does.
+    /// Assigns a principal of the account to a workspace. `None` removes it, as its deletion in the workspace does.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`], [`Denial::PrincipalNotFound`]
@@ -56,12 +56,12 @@ impl Service {
         let found = writer.find_principal(workspace.account, principal).await?;
         let found = found.filter(|found| found.local_to.is_none()).ok_or(Denial::PrincipalNotFound(principal))?;
         let assigned = writer.list_direct_assignments(&workspace, Some(principal)).await?;
-        let before = assigned.first().map(|(_, admin)| WorkspacePermission::of(*admin));
+        let before = assigned.first().map(|(_, admin)| WorkspacePermission::from(*admin));
         match permission {
             Some(permission) => {
                 if before.is_none() {
-                    let place = writer.find_assigned(&workspace, principal).await?.map(|(_, place)| place);
-                    writer.put_assignment(id, principal, &place.unwrap_or_default()).await?;
+                    let indirect = writer.find_assigned(&workspace, principal).await?.map(|(_, it)| it);
+                    writer.put_assignment(id, principal, &indirect.unwrap_or_default()).await?;
                     self.record(&mut writer, there.entry(Action::add(&found))).await?;
                 }
                 let admins = writer.find_principal(workspace.account, workspace.admins_group).await?;
@@ -73,7 +73,9 @@ impl Service {
                     WorkspacePermission::Admin => after.insert(principal),
                     WorkspacePermission::User => after.remove(&principal),
                 };
-                self.store_members(&mut writer, there, Directory::Workspace, &admins, &members, &after).await?;
+                let at = DirectoryCall { call: there, directory: Directory::Workspace };
+                let change = MemberChange { before: &members, after: &after };
+                self.store_members(&mut writer, at, &admins, change).await?;
             }
             None if before.is_some() => self.unassign(&mut writer, there, &found).await?,
             None => {}

@@ -1,4 +1,5 @@
-//! The first start: one account, one workspace, and principals to begin with (spec §1).
+//! The first start creates an account, the default workspace, and its initial principals with their credentials. New
+//! workspaces get the same principals.
 
 use uuid::Uuid;
 
@@ -13,42 +14,40 @@ use crate::domain::workspaces::EMPTY;
 use crate::domain::{AccountId, Denial, Millis, PrincipalId, Workspace, WorkspaceId};
 use crate::store::{Lock, Writer};
 
-/// The workspace admin that the first start makes.
+/// The initial workspace admin.
 pub const ADMIN_USER: &str = "admin@example.com";
-/// The account admin that the first start makes.
+/// The initial account admin.
 pub const ACCOUNT_ADMIN_USER: &str = "account-admin@example.com";
-/// The application id, and so the OAuth client id, of the service principal that the first start
-/// makes. Fixed, so that CI knows both halves of a credential whose secret it gives.
+/// The application id, and so the OAuth client id, of the initial service principal. It is fixed, so that CI knows the
+/// whole credential when it sets the secret.
 pub const ADMIN_CLIENT_ID: Uuid = Uuid::from_u128(0x3274_3274_3274_4274_8274_3274_3274_3275);
-/// The display name of that service principal: a workspace admin, and an account admin too, because
-/// account APIs take OAuth only.
+/// The display name of the initial service principal. It is a workspace admin and an account admin, because account
+/// APIs require OAuth.
 pub const ADMIN_SERVICE_PRINCIPAL: &str = "admin-service-principal";
 
-/// The comment of the tokens that the server makes for the admin: at the first start, and by `dapi-mock admin-token`.
+/// The comment of the tokens that the first start and `dapi-mock admin-token` create.
 pub const ADMIN_TOKEN_COMMENT: &str = "dapi-mock admin token";
 
-/// What the first start is told.
+/// The settings of a start. Most take effect only when the database is empty.
 #[derive(Clone, Debug)]
 pub struct FirstStart {
-    /// The account's id.
     pub account: AccountId,
-    /// The default workspace's id.
     pub workspace: WorkspaceId,
-    /// The admin's token value; a random one when `None`.
+    /// Random on the first start when `None`.
     pub admin_token: Option<TokenValue>,
-    /// The OAuth secret of the admin service principal; a random one when `None`.
+    /// Random on the first start when `None`.
     pub admin_client_secret: Option<ClientSecret>,
-    /// When a new default workspace was created; now when `None`. Before 2018 it starts with tokens disabled.
+    /// The creation time of the default workspace; now when `None`. Before 2018 it starts with tokens disabled.
     pub workspace_created_at: Option<Millis>,
-    /// Whether everybody may use tokens in a new default workspace (governance §2.6).
+    /// Whether everybody may use tokens. See docs/reference/governance.md#default-permission.
     pub users_may_use_tokens: bool,
-    /// Switches of the default workspace; those given hold from this start on.
+    /// Takes effect at every start.
     pub behaviour: BehaviourChange,
 }
 
 impl Default for FirstStart {
-    /// Fixed ids, because the CLI remembers for an hour which workspace a host serves
-    /// (research/api-identity-auth.md §2.1).
+    /// The ids are fixed, because the CLI caches the workspace of a host for an hour. See
+    /// docs/reference/identity-and-oauth.md#host-metadata.
     fn default() -> Self {
         Self {
             account: AccountId(Uuid::from_u128(0x3274_3274_3274_4274_8274_3274_3274_3274)),
@@ -62,35 +61,39 @@ impl Default for FirstStart {
     }
 }
 
-/// What a start finds or makes.
+/// The default workspace, and the credentials that a start created or was given.
 #[derive(Clone, Debug)]
 pub struct StartOutcome {
-    /// The default workspace's id; that of an earlier start when there was one.
     pub workspace: WorkspaceId,
-    /// The admin's token, when this start made it or was told it. Only its hash is stored, so a
-    /// later start cannot show it again.
+    /// Only its hash is stored, so a later start cannot show it again.
     pub admin_token: Option<TokenValue>,
-    /// The OAuth secret of the service principal [`ADMIN_CLIENT_ID`], likewise.
+    /// The OAuth secret of [`ADMIN_CLIENT_ID`], of which only the hash is stored too.
     pub admin_client_secret: Option<ClientSecret>,
 }
 
+/// Who may use tokens in a new workspace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenPermission {
+    Everybody,
+    Admins,
+}
+
 impl Service {
-    /// Seeds an empty database. On one that is seeded it only sees to it that a fixed admin token and a
-    /// fixed client secret work.
+    /// Sets up an empty database. Otherwise it only makes sure that the given admin token and client secret work.
     ///
     /// # Errors
-    /// [`Denial::InvalidParameter`] when one of them is wanted but nobody is there who could use it.
-    pub async fn start(&self, wanted: &FirstStart) -> Result<StartOutcome, Error> {
+    /// [`Denial::InvalidParameter`] when nobody can own one of them.
+    pub async fn start(&self, first: &FirstStart) -> Result<StartOutcome, Error> {
         let mut writer = self.store.write(Lock::Database).await?;
         self.raise_time(writer.find_shown_at().await?);
         let (workspace, fresh) = match writer.find_default_workspace().await? {
             Some(workspace) => (workspace, false),
-            None => (self.seed(&mut writer, wanted).await?, true),
+            None => (self.create_default_workspace(&mut writer, first).await?, true),
         };
-        if wanted.behaviour != BehaviourChange::default() {
-            writer.update_behaviour(workspace.id, &wanted.behaviour.apply(workspace.behaviour.clone())).await?;
+        if first.behaviour != BehaviourChange::default() {
+            writer.update_behaviour(workspace.id, &first.behaviour.apply(workspace.behaviour.clone())).await?;
         }
-        let value = match &wanted.admin_token {
+        let value = match &first.admin_token {
             Some(value) => Some(value.clone()),
             None if fresh => Some(self.entropy.token_value(None)),
             None => None,
@@ -98,7 +101,7 @@ impl Service {
         if let Some(value) = &value {
             self.ensure_admin_token(&mut writer, &workspace, value).await?;
         }
-        let secret = match &wanted.admin_client_secret {
+        let secret = match &first.admin_client_secret {
             Some(secret) => Some(secret.clone()),
             None => fresh.then(|| self.entropy.client_secret()),
         };
@@ -108,13 +111,13 @@ impl Service {
         let id = workspace.id;
         if fresh {
             let workspace = writer.find_workspace(workspace.id).await?.unwrap_or(workspace);
-            self.keep(&mut writer, &workspace, EMPTY).await?;
+            self.save_checkpoint(&mut writer, &workspace, EMPTY).await?;
         }
         writer.commit().await?;
         Ok(StartOutcome { workspace: id, admin_token: value, admin_client_secret: secret })
     }
 
-    /// Gives an admin another token, for whoever lost the one that the first start showed; answers whose it is too.
+    /// Creates another admin token, to replace a lost one; returns its owner's name too.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -137,14 +140,14 @@ impl Service {
         Ok((value, admin.map(|admin| admin.name).unwrap_or_default()))
     }
 
-    async fn seed(&self, writer: &mut Writer, wanted: &FirstStart) -> Result<Workspace, Error> {
+    async fn create_default_workspace(&self, writer: &mut Writer, first: &FirstStart) -> Result<Workspace, Error> {
         let now = self.clock.now();
         let workspace = Workspace {
-            id: wanted.workspace,
-            account: wanted.account,
+            id: first.workspace,
+            account: first.account,
             name: "dapi-mock".into(),
             deployment_name: "dapi-mock".into(),
-            created_at: wanted.workspace_created_at.unwrap_or(now),
+            created_at: first.workspace_created_at.unwrap_or(now),
             is_default: true,
             admins_group: self.entropy.principal_id(),
             users_group: self.entropy.principal_id(),
@@ -158,17 +161,18 @@ impl Service {
             has_faults: false,
         };
         writer.insert_account(workspace.account, now).await?;
-        self.plant(writer, &workspace, wanted.users_may_use_tokens).await?;
+        let permission = if first.users_may_use_tokens { TokenPermission::Everybody } else { TokenPermission::Admins };
+        self.insert_with_principals(writer, &workspace, permission).await?;
         Ok(workspace)
     }
 
-    /// Stores a workspace with its groups, and with the principals to begin with: those of its account
-    /// that have their names, else new ones.
-    pub(super) async fn plant(
+    /// Inserts a workspace, its groups, and its initial principals. Those that the account has by name are assigned,
+    /// the others are created.
+    pub(super) async fn insert_with_principals(
         &self,
         writer: &mut Writer,
         workspace: &Workspace,
-        users_may_use_tokens: bool,
+        permission: TokenPermission,
     ) -> Result<(), Error> {
         let now = self.clock.now();
         let entropy = self.entropy_for(workspace, "principals");
@@ -177,18 +181,18 @@ impl Service {
             let group = Principal { local_to: Some(workspace.id), ..Principal::new(id, PrincipalKind::Group, name) };
             self.add(writer, workspace, group, now).await?;
         }
-        if users_may_use_tokens {
+        if permission == TokenPermission::Everybody {
             writer.put_token_permission(workspace.id, workspace.users_group, Some(PermissionLevel::CanUse)).await?;
         }
         let admin = user(entropy.principal_id(), ADMIN_USER, "Workspace Admin");
         let account_admin =
             Principal { account_admin: true, ..user(entropy.principal_id(), ACCOUNT_ADMIN_USER, "Account Admin") };
-        let application = Principal {
+        let service_principal = Principal {
             display_name: ADMIN_SERVICE_PRINCIPAL.into(),
             account_admin: true,
             ..Principal::new(entropy.principal_id(), PrincipalKind::ServicePrincipal, &ADMIN_CLIENT_ID.to_string())
         };
-        for (principal, administers) in [(admin, true), (account_admin, false), (application, true)] {
+        for (principal, administers) in [(admin, true), (account_admin, false), (service_principal, true)] {
             let known = writer.find_principal_named(workspace.account, None, principal.kind, &principal.name).await?;
             let id = known.as_ref().map_or(principal.id, |known| known.id);
             match known {
@@ -225,8 +229,8 @@ impl Service {
         let live = Visibility::new(&workspace.behaviour, now);
         match writer.find_token(workspace.id, &value.id()).await? {
             Some(token) if live.shows(&token) => return Ok(None),
-            // The value comes back; what it was before has its end on record.
-            Some(token) => drop(self.carry_out(writer, workspace, &[token], now).await?),
+            // The value is reused; the history of the earlier token is complete.
+            Some(token) => drop(self.end_due_tokens(writer, workspace, &[token], now).await?),
             None => {}
         }
         let admin = find_token_admin(writer, workspace).await?;
@@ -237,7 +241,7 @@ impl Service {
             autoscope_days: workspace.behaviour.autoscope_days,
         };
         let plan = plan_create(&request, facts, now)?;
-        writer.insert_token(&plan.into_token(workspace.id, value, admin.id, admin.id, &admin.name)).await?;
+        writer.insert_token(&plan.into_token(workspace.id, value, admin.id, (admin.id, &admin.name))).await?;
         Ok(Some(admin))
     }
 
@@ -250,16 +254,17 @@ impl Service {
         let (account, now) = (workspace.account, workspace.clock.at(self.clock.now()));
         let client_id = ADMIN_CLIENT_ID.to_string();
         let owner = writer.find_principal_named(account, None, PrincipalKind::ServicePrincipal, &client_id).await?;
-        let gone =
-            || Denial::parameter(format!("There is no service principal {client_id} to give the client secret to."));
-        let owner = owner.ok_or_else(gone)?;
+        let missing = || {
+            Denial::parameter(format!("There is no service principal {client_id}, so the client secret cannot be set."))
+        };
+        let owner = owner.ok_or_else(missing)?;
         let stored = writer.list_secrets(account, owner.id).await?;
         match find_secret(&value.hash(), &stored) {
             Some(secret) if secret.is_live(now) => return Ok(()),
             Some(secret) => drop(writer.delete_secret(account, owner.id, &secret.id).await?),
             None => {}
         }
-        // Whoever fixes the secret means it to work: the limit on their number is for the API.
+        // A secret from the settings must work, so the API's limit on their number does not apply.
         let expires_at = plan_secret(None, 0, now)?;
         let id = self.entropy.uuid().to_string();
         let hash = value.hash();
@@ -269,8 +274,8 @@ impl Service {
     }
 }
 
-/// Who gets an admin token: the admin of the first start, unless it is deleted, deactivated or no longer an admin, else
-/// another user who administers the workspace.
+/// The owner of an admin token: the initial admin, or another workspace admin if that one was deleted, deactivated or
+/// demoted.
 async fn find_token_admin(writer: &mut Writer, workspace: &Workspace) -> Result<Principal, Error> {
     let account = workspace.account;
     let usual = writer.find_principal_named(account, None, PrincipalKind::User, ADMIN_USER).await?;

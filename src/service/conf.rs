@@ -1,4 +1,5 @@
-//! The workspace configuration (spec §5).
+//! The workspace configuration (`enableTokensConfig`, `maxTokenLifetimeDays`, …) and the mock's own behaviour settings.
+//! See docs/reference/governance.md#configuration-keys.
 
 use super::what_if::locked_out;
 use super::{Call, Error, Service};
@@ -10,7 +11,7 @@ use crate::domain::{Denial, Millis, Workspace, WorkspaceId};
 use crate::store::{Lock, StoreError, Writer};
 
 impl Service {
-    /// The values of keys, in the order asked for; `None` is one that was never set.
+    /// The values of keys, in the order of `keys`; `None` for one that was never set.
     ///
     /// # Errors
     /// [`Denial::InvalidConfKeys`]; [`AccessDenial::NotInTier`] for the lifetime on the standard tier.
@@ -23,8 +24,8 @@ impl Service {
         Ok(keys.iter().map(|key| (*key, value(key))).collect())
     }
 
-    /// Changes several keys, or none when one of them is refused. Readers see the new values at
-    /// once; they take effect after the workspace's propagation delay (requirement R35).
+    /// Changes all the keys, or none when one is refused. Reads return the new values at once; they take effect after the
+    /// workspace's propagation delay. See docs/requirements.md#r35.
     ///
     /// # Errors
     /// Those of [`plan_change`]; [`AccessDenial::NotInTier`].
@@ -34,18 +35,18 @@ impl Service {
         let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
         demand_tier(&workspace, plan.iter().map(|(key, _)| *key))?;
-        // The caller's, which a fault may have slowed down.
+        // The caller's workspace, because a fault may have set a delay there.
         let delay = call.caller.workspace.behaviour.propagation_delay_ms;
         put_all(&mut writer, id, &plan, now, delay).await?;
         self.record(&mut writer, call.entry(Action::edit_workspace_conf(&plan))).await?;
-        let shut_out = shut_out(&mut writer, &workspace, &plan, now).await?;
+        let locked_out = newly_locked_out(&mut writer, &workspace, &plan, now).await?;
         writer.commit().await?;
-        warn_of_lock_out(id, &shut_out);
+        warn_of_lock_out(id, &locked_out);
         Ok(())
     }
 
-    /// The same for whoever runs the server, such as an admin who disabled the tokens that it needs
-    /// to enable them again. The audit log names the system.
+    /// The same for the operator, who may have disabled the tokens that are needed to enable them again. The audit log
+    /// names the system as the actor.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; those of [`plan_change`].
@@ -60,13 +61,13 @@ impl Service {
         let now = workspace.clock.at(self.system_now());
         put_all(&mut writer, id, &plan, now, workspace.behaviour.propagation_delay_ms).await?;
         self.record_by_system(&mut writer, &workspace, vec![(Action::edit_workspace_conf(&plan), now)]).await?;
-        let shut_out = shut_out(&mut writer, &workspace, &plan, now).await?;
+        let locked_out = newly_locked_out(&mut writer, &workspace, &plan, now).await?;
         writer.commit().await?;
-        warn_of_lock_out(id, &shut_out);
+        warn_of_lock_out(id, &locked_out);
         Ok(())
     }
 
-    /// Changes the mock's switches of a workspace; answers what they are then.
+    /// Changes the mock's own settings of a workspace; returns all of them.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
@@ -80,7 +81,7 @@ impl Service {
     }
 }
 
-/// Stores the new values; what was in effect stays so until the propagation delay is over.
+/// Stores the new values; the old ones stay in effect until the propagation delay is over.
 async fn put_all(
     writer: &mut Writer,
     workspace: WorkspaceId,
@@ -100,8 +101,8 @@ async fn put_all(
     Ok(())
 }
 
-/// The admins that a change locks out, by name.
-async fn shut_out(
+/// The names of the admins that a change locks out.
+async fn newly_locked_out(
     writer: &mut Writer,
     workspace: &Workspace,
     plan: &[(&str, &str)],
@@ -111,11 +112,10 @@ async fn shut_out(
     if disables { locked_out(writer, workspace, now).await } else { Ok(Vec::new()) }
 }
 
-/// Says who does not get in any more, and how to change that: they will ask.
 fn warn_of_lock_out(id: WorkspaceId, names: &[String]) {
     if !names.is_empty() {
         tracing::warn!(
-            "tokens are disabled in workspace {id}, and these of its admins have no OAuth secret to get in with: {}. To \
+            "tokens are disabled in workspace {id}, which locks out these admins, because they have no OAuth secret: {}. To \
              enable tokens again, PATCH /api/2.0/workspace-conf {{\"enableTokensConfig\": \"true\"}} with an OAuth access \
              token, or PATCH /_mock/v1/workspaces/{id}/conf",
             names.join(", ")

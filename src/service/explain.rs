@@ -1,4 +1,4 @@
-//! Would a request be refused, or allowed: dry runs.
+//! Dry runs: whether a hypothetical request would be allowed or refused.
 
 use super::{Error, Service};
 use crate::domain::authorize::{
@@ -7,38 +7,34 @@ use crate::domain::authorize::{
 use crate::domain::clock::WorkspaceClock;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::settings::AUTOSCOPE_DAYS;
-use crate::domain::tokens::{Token, TokenFacts, TokenRequest, plan_create};
+use crate::domain::tokens::{Token, TokenFacts, TokenRequest, Visibility, plan_create};
 use crate::domain::{Denial, Millis, TokenId, Workspace, WorkspaceId};
 use crate::store::Reader;
 
-/// A request that is only imagined.
+/// A hypothetical request.
 #[derive(Clone, Debug)]
 pub struct DryRun {
-    /// Who calls: a `userName` or application id.
+    /// The caller's `userName` or application id.
     pub principal: String,
-    /// What the path demands.
     pub demand: Demand,
-    /// The token that is used; an imagined new one for all APIs when `None`.
+    /// `None` for a hypothetical new token for all APIs.
     pub token: Option<TokenId>,
-    /// When, on the workspace's clock; now when `None`.
+    /// The time on the workspace's clock; now when `None`.
     pub at: Option<Millis>,
-    /// What is asked for, where a token is to be created.
+    /// The body, if the request creates a token.
     pub creates: Option<TokenRequest>,
 }
 
-/// What would be decided.
+/// The decision on a hypothetical request.
 #[derive(Clone, Debug)]
 pub struct DryOutcome {
-    /// The checks, in order.
     pub trace: Vec<Step>,
-    /// The refusal, where there would be one.
     pub denial: Option<Denial>,
-    /// Whom and what it is about.
     pub parties: Parties,
 }
 
 impl Service {
-    /// Decides an imagined request; nothing changes, and no use is recorded.
+    /// Decides a hypothetical request. Nothing changes, and no use is recorded.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`], [`Denial::PrincipalNameNotFound`], [`Denial::TokenNotFound`].
@@ -51,12 +47,12 @@ impl Service {
         let now = workspace.clock.at(self.system_now());
         let principal = find_by_name(&mut reader, &workspace, &run.principal).await?;
         let found = match &run.token {
-            Some(token) => known_token(&mut reader, id, token).await?,
-            None => CredentialRecord::Token(imagined_token(id, &principal, now)),
+            Some(token) => find_token(&mut reader, id, token).await?,
+            None => CredentialRecord::Token(hypothetical_token(id, &principal, now)),
         };
         let owner = owner_of(&mut reader, &workspace, principal).await?;
         let (owner_id, cap_days) = (owner.id, workspace.lifetime_cap_days(now));
-        let live = crate::domain::tokens::Visibility::new(&workspace.behaviour, now);
+        let live = Visibility::new(&workspace.behaviour, now);
         let live_tokens = reader.count_tokens_of(id, owner_id, live).await?;
         let facts = Facts { workspace: Some(workspace), token_belongs_to: None, found, owner: Some(owner) };
         let presented = PresentedCredential::Token(TokenId::from_text(""));
@@ -70,8 +66,8 @@ impl Service {
     }
 }
 
-/// A token of the workspace, also one that has ended.
-async fn known_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) -> Result<CredentialRecord, Error> {
+/// A live or ended token of the workspace.
+async fn find_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) -> Result<CredentialRecord, Error> {
     if let Some(token) = reader.find_token(workspace, id).await? {
         return Ok(CredentialRecord::Token(token));
     }
@@ -80,7 +76,7 @@ async fn known_token(reader: &mut Reader, workspace: WorkspaceId, id: &TokenId) 
     Ok(ended.ok_or_else(|| Denial::TokenNotFound(id.clone()))?)
 }
 
-/// A principal as the checks see it.
+/// A principal with its standing, as the checks need it.
 pub(super) async fn owner_of(reader: &mut Reader, workspace: &Workspace, principal: Principal) -> Result<Owner, Error> {
     let standing = reader.workspace_memberships(workspace, principal.id).await?;
     Ok(Owner::new(principal.id, principal.kind, principal.name, standing))
@@ -95,7 +91,7 @@ async fn find_by_name(reader: &mut Reader, workspace: &Workspace, name: &str) ->
     Err(Denial::PrincipalNameNotFound("UserName", name.to_owned()).into())
 }
 
-fn imagined_token(workspace: WorkspaceId, owner: &Principal, now: Millis) -> Token {
+fn hypothetical_token(workspace: WorkspaceId, owner: &Principal, now: Millis) -> Token {
     Token {
         workspace,
         id: TokenId::from_text(""),

@@ -1,4 +1,4 @@
-//! Faults: armed by tests, met by requests.
+//! Faults: arm and clear them, and find those that a request triggers. `http::faults` carries them out.
 
 use super::{Error, Service};
 use crate::domain::audit::{Action, SYSTEM_USER};
@@ -10,7 +10,7 @@ use crate::domain::{Denial, TokenId, Workspace, WorkspaceId};
 use crate::store::Lock;
 
 impl Service {
-    /// Adds a fault after the others of its workspace.
+    /// Arms a fault, after the others of its workspace.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] when there are too many.
@@ -18,14 +18,17 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         writer.find_workspace(workspace).await?.ok_or(Denial::WorkspaceNotFound(workspace))?;
         if writer.list_faults(workspace).await?.len() >= MAX_FAULTS {
-            return Err(Denial::parameter(format!("A workspace has at most {MAX_FAULTS} faults; clear some.")).into());
+            return Err(Denial::parameter(format!(
+                "A workspace can have at most {MAX_FAULTS} faults: clear some first."
+            ))
+            .into());
         }
         let id = writer.insert_fault(workspace, &rule).await?;
         writer.commit().await?;
         Ok(Fault { id, rule, seen: 0 })
     }
 
-    /// The faults of a workspace, in order.
+    /// In the order in which they were armed.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
@@ -35,8 +38,6 @@ impl Service {
         Ok(reader.list_faults(workspace).await?)
     }
 
-    /// Removes a fault.
-    ///
     /// # Errors
     /// [`ControlDenial::FaultNotFound`]
     pub async fn clear_fault(&self, workspace: WorkspaceId, id: i64) -> Result<(), Error> {
@@ -48,8 +49,6 @@ impl Service {
         Ok(())
     }
 
-    /// Removes all faults of a workspace.
-    ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
     pub async fn clear_faults(&self, workspace: WorkspaceId) -> Result<(), Error> {
@@ -60,18 +59,17 @@ impl Service {
         Ok(())
     }
 
-    /// Lets a request meet its workspace's faults: each rule that is about it counts it, up to the first one
-    /// that decides about the answer. Answers those that fire, in order. The count is the database's, so that
-    /// of any number of requests, over all processes, as many fail as a rule says.
+    /// Counts a request at each rule that matches it, up to the first one that produces the answer. Returns the faults
+    /// that fire, in order. The database counts, so that the number of failures is exact across processes.
     pub async fn match_faults(&self, workspace: WorkspaceId, request: &Request<'_>) -> Result<Vec<Fault>, Error> {
-        let takes = |fault: &Fault| fault.rule.takes(request);
+        let matches = |fault: &Fault| fault.rule.takes(request);
         let mut fired = Vec::new();
-        if !self.store.read().await?.list_faults(workspace).await?.iter().any(takes) {
+        if !self.store.read().await?.list_faults(workspace).await?.iter().any(matches) {
             return Ok(fired);
         }
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
-        let about = writer.list_faults(workspace).await?.into_iter().filter(takes);
-        for fault in about {
+        let matching = writer.list_faults(workspace).await?.into_iter().filter(matches);
+        for fault in matching {
             let seen = writer.increment_seen(workspace, fault.id).await?;
             if fault.rule.fires(seen) {
                 let answers = fault.rule.answers();
@@ -85,13 +83,12 @@ impl Service {
         Ok(fired)
     }
 
-    /// The workspace whose faults a request without a checked credential meets: the named one, else the
-    /// default one.
+    /// The workspace whose faults apply to an unauthenticated request: the named one, or the default one.
     pub async fn answering_workspace(&self, named: &NamedWorkspace) -> Result<Option<Workspace>, Error> {
         Ok(super::authorize::answering(&mut self.store.read().await?, named).await?)
     }
 
-    /// Revokes a token as a fault says, if it is there.
+    /// Revokes a token, if it exists.
     pub async fn revoke_by_fault(&self, workspace: WorkspaceId, id: &TokenId) -> Result<(), Error> {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let found = (writer.find_workspace(workspace).await?, writer.find_token(workspace, id).await?);

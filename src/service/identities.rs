@@ -1,5 +1,5 @@
-//! Users, service principals and groups of a workspace or of the account: who am I, read, create,
-//! change, delete.
+//! Users, service principals and groups, of a workspace or of the account: me, read, create, change, delete. Lists are in
+//! `listings`. What a change means is up to `domain::scim`; here it is stored, with everything that follows from it.
 
 use std::collections::BTreeSet;
 
@@ -11,88 +11,124 @@ use crate::domain::scim::{
     Change, Draft, Sight, built_in, cannot_remove_roles, in_through_a_group, keeps_own_roles, requested_name,
 };
 use crate::domain::tokens::{EndCause, Visibility};
-use crate::domain::{Denial, PrincipalId};
+use crate::domain::{Denial, PrincipalId, WorkspaceId};
 use crate::service::{Call, Error, Service};
 use crate::store::{Lock, Reader, StoreError, Writer};
 
+/// The SCIM resources of one kind in one directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Collection {
+    pub directory: Directory,
+    pub kind: PrincipalKind,
+}
+
+/// A call, and the directory that it acts on.
+#[derive(Clone, Copy)]
+pub(super) struct DirectoryCall<'a> {
+    pub(super) call: Call<'a>,
+    pub(super) directory: Directory,
+}
+
+/// A group's members before and after a change.
+pub(super) struct MemberChange<'a> {
+    pub(super) before: &'a BTreeSet<PrincipalId>,
+    pub(super) after: &'a BTreeSet<PrincipalId>,
+}
+
+impl Collection {
+    fn by(self, call: Call<'_>) -> DirectoryCall<'_> {
+        DirectoryCall { call, directory: self.directory }
+    }
+}
+
+impl DirectoryCall<'_> {
+    fn lock(self) -> Lock {
+        match self.directory {
+            Directory::Workspace => Lock::Workspace(self.call.caller.workspace.id),
+            Directory::Account => Lock::Account(self.call.caller.account()),
+        }
+    }
+
+    /// What the caller may see of other principals.
+    pub(super) fn sight(self) -> Sight {
+        let everything = self.directory == Directory::Account || self.call.caller.workspace_admin;
+        if everything { Sight::Everything } else { Sight::Names }
+    }
+}
+
 impl Service {
-    /// The caller itself.
-    ///
     /// # Errors
-    /// [`AccessDenial::InvalidAccessToOrg`] when the principal went since the request was authorized.
+    /// [`AccessDenial::InvalidAccessToOrg`] when the caller was removed after the request was authorized.
     pub async fn me(&self, call: Call<'_>) -> Result<Entry, Error> {
         let caller = call.caller;
         let found = self.store.read().await?.find_assigned(&caller.workspace, caller.id).await?;
         let found = found.ok_or_else(|| Denial::org(caller.workspace.id))?;
         let everybody = Some(caller.workspace.users_group);
-        Ok(Entry::surrounded(everybody, found, &caller.standing.reach, Vec::new()))
+        Ok(Entry::surrounded(everybody, found, &caller.standing.memberships, Vec::new()))
     }
 
-    /// One principal, and how much of it the caller sees.
+    /// A principal, and how much of it the caller may see.
     ///
     /// # Errors
     /// [`Denial::IdentityNotFound`]
-    pub async fn identity(
-        &self,
-        call: Call<'_>,
-        directory: Directory,
-        kind: PrincipalKind,
-        id: &str,
-    ) -> Result<(Entry, Sight), Error> {
+    pub async fn identity(&self, call: Call<'_>, collection: Collection, id: &str) -> Result<(Entry, Sight), Error> {
+        let at = collection.by(call);
         let mut reader = self.store.read().await?;
-        let found = find(&mut reader, call, directory, kind, id).await?;
-        Ok((load(&mut reader, call, directory, found, true).await?, sight(call, directory)))
+        let found = find(&mut reader, at, collection.kind, id).await?;
+        Ok((load(&mut reader, at, found).await?, at.sight()))
     }
 
-    /// Makes a principal in the account, or brings one into the workspace. A user or service principal
-    /// that the account has already then keeps its id; one that is new is made in the account too. A
-    /// workspace's group is its own.
+    /// Creates a principal, or assigns one of the account to the workspace. A user or service principal that the account
+    /// has by name keeps its id; otherwise it is created in the account too. A workspace's group is its own.
     ///
     /// # Errors
     /// [`Denial::IdentityExists`], [`Denial::PrincipalNotFound`] for a member, [`Denial::Scim`]
     pub async fn create_identity(
         &self,
         call: Call<'_>,
-        directory: Directory,
-        kind: PrincipalKind,
+        collection: Collection,
         body: &Map<String, Value>,
     ) -> Result<Entry, Error> {
+        let Collection { directory, kind } = collection;
+        let at = collection.by(call);
         let workspace = &call.caller.workspace;
         let named = requested_name(kind, body)?;
-        let mut writer = self.store.write_in(&call.caller.workspace, lock(call, directory)).await?;
+        let mut writer = self.store.write_in(workspace, at.lock()).await?;
         let entropy = self.draw(&mut writer, workspace).await?;
         let name = named.unwrap_or_else(|| entropy.uuid().to_string());
-        let elsewhere = namesake_elsewhere(&mut writer, call, directory, kind, &name).await?;
+        let elsewhere = namesake_elsewhere(&mut writer, at, kind, &name).await?;
         let is_new = elsewhere.is_none();
-        let fresh = || Principal {
+        let new = || Principal {
             local_to: (directory == Directory::Workspace && kind == PrincipalKind::Group).then_some(workspace.id),
             creation: self.principal_creation(),
             ..Principal::new(entropy.principal_id(), kind, &name)
         };
-        let draft = Draft::create(elsewhere.unwrap_or_else(fresh), body)?.settled(directory)?;
+        let draft = Draft::create(elsewhere.unwrap_or_else(new), body)?.settled(directory)?;
         let principal = &draft.principal;
         let stored = if is_new {
             writer.insert_principal(workspace.account, principal, self.clock.now()).await
         } else {
             writer.update_principal(workspace.account, principal).await
         };
-        stored.map_err(|error| exists(error, directory, kind, &name))?;
+        stored.map_err(|error| exists(error, collection, &name))?;
         if directory == Directory::Workspace {
             writer.put_assignment(workspace.id, principal.id, &draft.assignment()).await?;
         }
         let action = match kind {
-            PrincipalKind::Group => Action::set_group(principal, true),
+            PrincipalKind::Group => Action::on_group("createGroup", principal),
             PrincipalKind::User | PrincipalKind::ServicePrincipal => Action::add(principal),
         };
         self.record(&mut writer, call.entry_in(directory, action)).await?;
         if directory == Directory::Account && principal.account_admin {
-            self.record(&mut writer, call.entry_in(directory, Action::set_account_admin(principal, true))).await?;
+            self.record(&mut writer, call.entry_in(directory, Action::on_principal("setAccountAdmin", principal)))
+                .await?;
         }
-        self.store_members(&mut writer, call, directory, principal, &BTreeSet::new(), &draft.members).await?;
-        self.finish(writer, call, directory, kind, principal.id).await
+        let members = MemberChange { before: &BTreeSet::new(), after: &draft.members };
+        self.store_members(&mut writer, at, principal, members).await?;
+        self.commit_change(writer, at, principal).await
     }
 
-    /// Changes a principal. Deactivating blocks its tokens, and activating lets them work again.
+    /// Changes a principal. Deactivating it suspends its tokens until it is activated again.
     ///
     /// # Errors
     /// [`Denial::IdentityNotFound`], [`Denial::IdentityExists`] for a group's new name,
@@ -100,102 +136,100 @@ impl Service {
     pub async fn change_identity(
         &self,
         call: Call<'_>,
-        directory: Directory,
-        kind: PrincipalKind,
+        collection: Collection,
         id: &str,
         change: &Change,
     ) -> Result<Entry, Error> {
-        let mut writer = self.store.write_in(&call.caller.workspace, lock(call, directory)).await?;
-        let (principal, place) = find(&mut writer, call, directory, kind, id).await?;
-        let members = list_members(&mut writer, call, directory, &principal).await?;
-        let before = Draft::new(principal, &place, members.iter().map(|member| member.id).collect());
+        let at = collection.by(call);
+        let mut writer = self.store.write_in(&call.caller.workspace, at.lock()).await?;
+        let (principal, assignment) = find(&mut writer, at, collection.kind, id).await?;
+        let members = list_members(&mut writer, at, &principal).await?;
+        let before = Draft::new(principal, &assignment, members.iter().map(|member| member.id).collect());
         let mut after = before.clone();
         change.apply(&mut after)?;
-        let after = after.settled(directory)?;
-        match directory {
+        let after = after.settled(at.directory)?;
+        match at.directory {
             Directory::Workspace => after.may_follow(&before, &call.caller.workspace)?,
             Directory::Account => keeps_own_roles(call.caller.id, &before.principal, &after.principal)?,
         }
-        self.store_change(&mut writer, call, directory, &before, &after).await?;
-        self.finish(writer, call, directory, kind, before.principal.id).await
+        self.store_change(&mut writer, at, &before, &after).await?;
+        self.commit_change(writer, at, &before.principal).await
     }
 
     async fn store_change(
         &self,
         writer: &mut Writer,
-        call: Call<'_>,
-        directory: Directory,
+        at: DirectoryCall<'_>,
         before: &Draft,
         after: &Draft,
     ) -> Result<(), Error> {
+        let DirectoryCall { call, directory } = at;
         let workspace = &call.caller.workspace;
         let principal = &after.principal;
         let (kind, name) = (principal.kind, &principal.name);
         if Principal::name_key(name) != Principal::name_key(&before.principal.name) {
-            namesake_elsewhere(writer, call, directory, kind, name).await?;
+            namesake_elsewhere(writer, at, kind, name).await?;
         }
         if *principal != before.principal {
             let stored = writer.update_principal(workspace.account, principal).await;
-            stored.map_err(|error| exists(error, directory, kind, name))?;
+            stored.map_err(|error| exists(error, Collection { directory, kind }, name))?;
         }
         if directory == Directory::Workspace && after.assignment() != before.assignment() {
             writer.put_assignment_attributes(workspace.id, principal.id, &after.assignment()).await?;
         }
         if after.active != before.active {
-            self.record(writer, call.entry_in(directory, Action::set_active(principal, after.active))).await?;
+            let name = if after.active { "activateUser" } else { "deactivateUser" };
+            self.record(writer, call.entry_in(directory, Action::on_principal(name, principal))).await?;
         }
         let admin = principal.account_admin;
         if admin != before.principal.account_admin {
-            self.record(writer, call.entry_in(directory, Action::set_account_admin(principal, admin))).await?;
+            let name = if admin { "setAccountAdmin" } else { "removeAccountAdmin" };
+            self.record(writer, call.entry_in(directory, Action::on_principal(name, principal))).await?;
         }
-        self.store_members(writer, call, directory, principal, &before.members, &after.members).await
+        let members = MemberChange { before: &before.members, after: &after.members };
+        self.store_members(writer, at, principal, members).await
     }
 
-    /// Stores who came into a group and who left it.
     pub(super) async fn store_members(
         &self,
         writer: &mut Writer,
-        call: Call<'_>,
-        directory: Directory,
+        at: DirectoryCall<'_>,
         group: &Principal,
-        before: &BTreeSet<PrincipalId>,
-        after: &BTreeSet<PrincipalId>,
+        change: MemberChange<'_>,
     ) -> Result<(), Error> {
+        let DirectoryCall { call, directory } = at;
         let workspace = &call.caller.workspace;
-        for id in before.symmetric_difference(after) {
-            let is_member = after.contains(id);
-            let found = find_any(writer, call, directory, *id).await?;
+        for id in change.before.symmetric_difference(change.after) {
+            let is_member = change.after.contains(id);
+            let found = find_any(writer, at, *id).await?;
             let (member, _) = found.ok_or(Denial::PrincipalNotFound(*id))?;
             if is_member {
                 writer.put_member(workspace.account, group.id, *id).await?;
             } else {
                 writer.remove_member(workspace.account, group.id, *id).await?;
             }
-            self.record(writer, call.entry_in(directory, Action::set_member(group, &member, is_member))).await?;
+            let name = if is_member { "addPrincipalToGroup" } else { "removePrincipalFromGroup" };
+            self.record(writer, call.entry_in(directory, Action::on_member(name, group, &member))).await?;
             if group.id == workspace.admins_group {
-                self.record(writer, call.entry(Action::set_admin(&member, is_member))).await?;
+                let name = if is_member { "setAdmin" } else { "removeAdmin" };
+                self.record(writer, call.entry(Action::on_principal(name, &member))).await?;
             }
         }
         Ok(())
     }
 
-    /// Takes a principal out of the workspace, or out of the account and all of its workspaces. Its
-    /// tokens there end. Tokens that it created on behalf of others go on: they belong to their owners.
+    /// Removes a principal from the workspace, or deletes it from the account and all its workspaces. Its tokens there
+    /// end. Tokens that it created on behalf of others stay, because they belong to their owners.
     ///
     /// # Errors
-    /// [`Denial::IdentityNotFound`]; [`Denial::Scim`] for a built-in group, for who is in the workspace
-    /// through a group alone, and for the last account admin
-    pub async fn delete_identity(
-        &self,
-        call: Call<'_>,
-        directory: Directory,
-        kind: PrincipalKind,
-        id: &str,
-    ) -> Result<(), Error> {
+    /// [`Denial::IdentityNotFound`]; [`Denial::Scim`] for a built-in group, for a principal that is in the workspace only
+    /// through a group, and for the last account admin
+    pub async fn delete_identity(&self, call: Call<'_>, collection: Collection, id: &str) -> Result<(), Error> {
+        let at = collection.by(call);
         let workspace = &call.caller.workspace;
-        let mut writer = self.store.write_in(&call.caller.workspace, lock(call, directory)).await?;
-        let (principal, _) = find(&mut writer, call, directory, kind, id).await?;
-        match directory {
+        let mut writer = self.store.write_in(workspace, at.lock()).await?;
+        let (principal, _) = find(&mut writer, at, collection.kind, id).await?;
+        match at.directory {
             Directory::Workspace => {
                 if workspace.is_built_in(principal.id) {
                     return Err(built_in(&principal.name, "deleted").into());
@@ -217,15 +251,15 @@ impl Service {
                 }
                 self.forget_roles(&mut writer, workspace.account, &principal).await?;
                 writer.delete_principal(workspace.account, principal.id).await?;
-                self.record(&mut writer, call.entry_in(directory, removal(&principal))).await?;
+                self.record(&mut writer, call.entry_in(at.directory, removal(&principal))).await?;
             }
         }
-        self.conclude(&mut writer, call, directory, principal.id).await?;
+        self.enforce_consequences(&mut writer, at, principal.id).await?;
         writer.commit().await?;
         Ok(())
     }
 
-    /// Takes a principal out of the caller's workspace.
+    /// Removes a principal from the caller's workspace.
     pub(super) async fn unassign(
         &self,
         writer: &mut Writer,
@@ -238,17 +272,17 @@ impl Service {
         Ok(())
     }
 
-    /// Sees to what follows from a change, in the workspace or in all of the account, of the principal
-    /// that was changed: tokens of who lost the permission, and that an account admin is left.
-    async fn conclude(
+    /// Ends the tokens of principals that lost the permission by a change, and refuses the change if no account admin
+    /// would be left.
+    async fn enforce_consequences(
         &self,
         writer: &mut Writer,
-        call: Call<'_>,
-        directory: Directory,
+        at: DirectoryCall<'_>,
         changed: PrincipalId,
     ) -> Result<(), Error> {
+        let call = at.call;
         let account = call.caller.account();
-        if directory == Directory::Workspace {
+        if at.directory == Directory::Workspace {
             return self.enforce_permission_loss(writer, call, &call.caller.workspace, &BTreeSet::new()).await;
         }
         if !writer.has_account_admin(account).await? {
@@ -262,8 +296,8 @@ impl Service {
         Ok(())
     }
 
-    /// Ends all tokens of an owner that a list could still show. Those that ended by themselves
-    /// before keep their own cause.
+    /// Ends all tokens of an owner that a list could still show. Those that have expired or were revoked for disuse keep
+    /// their own cause.
     async fn end_tokens_of(&self, writer: &mut Writer, call: Call<'_>, owner: PrincipalId) -> Result<(), Error> {
         let caller = call.caller;
         let workspace = &caller.workspace;
@@ -274,145 +308,126 @@ impl Service {
         Ok(())
     }
 
-    /// Ends a change with what the client is answered.
-    async fn finish(
+    /// Commits a change; returns the principal for the answer.
+    async fn commit_change(
         &self,
         mut writer: Writer,
-        call: Call<'_>,
-        directory: Directory,
-        kind: PrincipalKind,
-        id: PrincipalId,
+        at: DirectoryCall<'_>,
+        changed: &Principal,
     ) -> Result<Entry, Error> {
-        self.conclude(&mut writer, call, directory, id).await?;
-        let found = find(&mut writer, call, directory, kind, &id.to_string()).await?;
-        let entry = load(&mut writer, call, directory, found, true).await?;
+        self.enforce_consequences(&mut writer, at, changed.id).await?;
+        let found = find(&mut writer, at, changed.kind, &changed.id.to_string()).await?;
+        let entry = load(&mut writer, at, found).await?;
         writer.commit().await?;
         Ok(entry)
     }
 }
 
-/// What a change of a directory excludes others from.
-fn lock(call: Call<'_>, directory: Directory) -> Lock {
-    match directory {
-        Directory::Workspace => Lock::Workspace(call.caller.workspace.id),
-        Directory::Account => Lock::Account(call.caller.account()),
-    }
-}
-
-/// What the caller sees of others.
-pub(super) fn sight(call: Call<'_>, directory: Directory) -> Sight {
-    let everything = directory == Directory::Account || call.caller.workspace_admin;
-    if everything { Sight::Everything } else { Sight::Names }
-}
-
-/// The audit event of who leaves.
 fn removal(principal: &Principal) -> Action {
     match principal.kind {
-        PrincipalKind::Group => Action::set_group(principal, false),
+        PrincipalKind::Group => Action::on_group("removeGroup", principal),
         PrincipalKind::User | PrincipalKind::ServicePrincipal => Action::delete(principal),
     }
 }
 
-fn with_place(principal: Principal) -> (Principal, Assignment) {
-    let place = Assignment::in_account(&principal);
-    (principal, place)
-}
-
-/// A principal of a directory with its place there. The workspaces' own groups are not in the account's.
+/// A principal of a directory with its assignment. The account's directory does not have the workspaces' own groups.
 pub(super) async fn find_any(
     reader: &mut Reader,
-    call: Call<'_>,
-    directory: Directory,
+    at: DirectoryCall<'_>,
     id: PrincipalId,
 ) -> Result<Option<(Principal, Assignment)>, StoreError> {
-    let workspace = &call.caller.workspace;
-    match directory {
+    let workspace = &at.call.caller.workspace;
+    match at.directory {
         Directory::Workspace => reader.find_assigned(workspace, id).await,
         Directory::Account => {
             let found = reader.find_principal(workspace.account, id).await?;
-            Ok(found.filter(|principal| principal.local_to.is_none()).map(with_place))
+            Ok(found.filter(|principal| principal.local_to.is_none()).map(|principal| {
+                let assignment = Assignment::in_account(&principal);
+                (principal, assignment)
+            }))
         }
     }
 }
 
 async fn find(
     reader: &mut Reader,
-    call: Call<'_>,
-    directory: Directory,
+    at: DirectoryCall<'_>,
     kind: PrincipalKind,
     id: &str,
 ) -> Result<(Principal, Assignment), Error> {
     let found = match PrincipalId::parse(id) {
-        Some(id) => find_any(reader, call, directory, id).await?,
+        Some(id) => find_any(reader, at, id).await?,
         None => None,
     };
     let found = found.filter(|(principal, _)| principal.kind == kind);
     Ok(found.ok_or_else(|| Denial::IdentityNotFound(kind, id.to_owned()))?)
 }
 
-/// The direct members of a group; of anything else, none.
-async fn list_members(
+/// A group's direct members; empty for other principals.
+pub(super) async fn list_members(
     reader: &mut Reader,
-    call: Call<'_>,
-    directory: Directory,
+    at: DirectoryCall<'_>,
     group: &Principal,
 ) -> Result<Vec<Member>, StoreError> {
-    let workspace = &call.caller.workspace;
-    match (group.kind, directory) {
+    let workspace = &at.call.caller.workspace;
+    match (group.kind, at.directory) {
         (PrincipalKind::Group, Directory::Workspace) => reader.list_members(workspace, group.id).await,
         (PrincipalKind::Group, Directory::Account) => reader.list_members_in_account(workspace.account, group.id).await,
         (PrincipalKind::User | PrincipalKind::ServicePrincipal, _) => Ok(Vec::new()),
     }
 }
 
-pub(super) async fn load(
+async fn load(reader: &mut Reader, at: DirectoryCall<'_>, found: (Principal, Assignment)) -> Result<Entry, StoreError> {
+    let members = list_members(reader, at, &found.0).await?;
+    with_groups(reader, at, found, members).await
+}
+
+/// Adds the groups that a principal is in.
+pub(super) async fn with_groups(
     reader: &mut Reader,
-    call: Call<'_>,
-    directory: Directory,
+    at: DirectoryCall<'_>,
     found: (Principal, Assignment),
-    with_members: bool,
-) -> Result<Entry, Error> {
-    let workspace = &call.caller.workspace;
-    let (everybody, reach) = match directory {
+    members: Vec<Member>,
+) -> Result<Entry, StoreError> {
+    let workspace = &at.call.caller.workspace;
+    let (everybody, memberships) = match at.directory {
         Directory::Workspace => {
-            (Some(workspace.users_group), reader.workspace_memberships(workspace, found.0.id).await?.reach)
+            (Some(workspace.users_group), reader.workspace_memberships(workspace, found.0.id).await?.memberships)
         }
         Directory::Account => (None, reader.account_memberships(workspace.account, found.0.id).await?),
     };
-    let members = if with_members { list_members(reader, call, directory, &found.0).await? } else { Vec::new() };
-    Ok(Entry::surrounded(everybody, found, &reach, members))
+    Ok(Entry::surrounded(everybody, found, &memberships, members))
 }
 
-/// The principal of the account that has this name but no place in the workspace.
+/// The principal of the account that has this name but is not in the workspace.
 ///
 /// # Errors
-/// [`Denial::IdentityExists`] when one with this name is in the directory.
+/// [`Denial::IdentityExists`] when the directory has one with this name.
 async fn namesake_elsewhere(
     reader: &mut Reader,
-    call: Call<'_>,
-    directory: Directory,
+    at: DirectoryCall<'_>,
     kind: PrincipalKind,
     name: &str,
 ) -> Result<Option<Principal>, Error> {
-    let workspace = &call.caller.workspace;
-    let homes: &[_] = match directory {
+    let workspace = &at.call.caller.workspace;
+    let homes: &[Option<WorkspaceId>] = match at.directory {
         Directory::Workspace => &[None, Some(workspace.id)],
         Directory::Account => &[None],
     };
     let mut found = None;
     for home in homes {
         let Some(namesake) = reader.find_principal_named(workspace.account, *home, kind, name).await? else { continue };
-        if find_any(reader, call, directory, namesake.id).await?.is_some() {
-            return Err(Denial::IdentityExists(directory, kind, name.to_owned()).into());
+        if find_any(reader, at, namesake.id).await?.is_some() {
+            return Err(Denial::IdentityExists(at.directory, kind, name.to_owned()).into());
         }
         found = Some(namesake);
     }
-    // A group of the account is another group than the workspace's own of that name.
+    // A group of the account and a workspace's own group of the same name are two groups.
     Ok(found.filter(|_| kind != PrincipalKind::Group))
 }
 
-/// A name that another workspace took in the meantime.
-fn exists(error: StoreError, directory: Directory, kind: PrincipalKind, name: &str) -> Error {
+/// Handles a name that another workspace took in the meantime.
+fn exists(error: StoreError, Collection { directory, kind }: Collection, name: &str) -> Error {
     match error {
         StoreError::Duplicate => Denial::IdentityExists(directory, kind, name.to_owned()).into(),
         other => other.into(),

@@ -40,7 +40,7 @@ pub(super) struct Replacement {
     in_flight: InFlight,
     requests: Arc<Requests>,
     id: WorkspaceId,
-    last_replacement: OwnedRwLockWriteGuard<u64>,
+    number: OwnedRwLockWriteGuard<u64>,
 }
 
 impl InFlight {
@@ -79,15 +79,15 @@ impl InFlight {
     /// Waits for the requests in flight to finish, and holds new ones back.
     pub(super) async fn begin_replacement(&self, id: WorkspaceId) -> Replacement {
         let requests = self.requests(id);
-        let last_replacement = requests.last_replacement.clone().write_owned().await;
-        Replacement { in_flight: self.clone(), requests, id, last_replacement }
+        let number = requests.last_replacement.clone().write_owned().await;
+        Replacement { in_flight: self.clone(), requests, id, number }
     }
 }
 
 impl Replacement {
     /// Makes requests that read the old state start over. Without this call, the workspace counts as unchanged.
     pub(super) fn finish(mut self) {
-        *self.last_replacement = self.in_flight.replacements.fetch_add(1, Ordering::AcqRel) + 1;
+        *self.number = self.in_flight.replacements.fetch_add(1, Ordering::AcqRel) + 1;
         self.requests.count.store(0, Ordering::Relaxed);
     }
 

@@ -1,5 +1,5 @@
-//! The journal: the last requests of each workspace with their answers and how they were decided, in this
-//! process's memory. Who writes into it has blanked all secrets before.
+//! The request journal in this process's memory: each workspace's recent requests, their answers, and the decisions.
+//! Callers blank all secrets before they add an entry. See `shared_journal` for several processes.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -16,19 +16,20 @@ use crate::domain::journal::{Client, CredentialKind, ReceivedRequest};
 use crate::domain::tokens::TokenRequest;
 use crate::domain::{Millis, TokenId, Workspace, WorkspaceId};
 
-/// Most bytes of all workspaces together: the one that holds the most gives way first.
+/// Maximum bytes of all workspaces together. Beyond it, the workspace with the most bytes loses its oldest entries.
 pub(super) const ALL_BYTES: usize = 64 * 1024 * 1024;
-/// What a step of a trace or a header takes beside its text.
+/// Size of a trace step or a header, without its text.
 const PART_BYTES: usize = size_of::<Step>();
-/// What a fault takes, roughly.
+/// Approximate size of a fault.
 const FAULT_BYTES: usize = 512;
+/// Approximate size of a step of a remedy.
+const STEP_BYTES: usize = 600;
 
-/// How much is kept.
+/// The size of a workspace's journal; it is off when either is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalLimits {
-    /// Most requests of a workspace; none are kept when it is 0.
     pub requests: usize,
-    /// Most bytes of a workspace, roughly; none are kept when it is 0.
+    /// Approximate.
     pub bytes: usize,
 }
 
@@ -38,77 +39,66 @@ impl Default for JournalLimits {
     }
 }
 
-/// What a step of a remedy takes, roughly.
-const STEP_BYTES: usize = 600;
-
-/// What is kept of a body.
+/// The beginning of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredBody {
-    /// Its text, without secrets; cut when it was long.
+    /// Its text, without secrets.
     pub text: String,
-    /// How long it was, in bytes.
+    /// The length of the whole body.
     pub bytes: usize,
-    /// Whether it was cut.
+    /// Whether `text` is only its beginning.
     pub cut: bool,
 }
 
-/// Headers that are kept, by their names in small letters.
+/// Headers, by lower-case name.
 pub type Headers = Vec<(Cow<'static, str>, String)>;
 
 /// One request with its answer, and how it was decided.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JournalEntry {
-    /// What [`Journal::arrive`] answered when it came.
+    /// What [`Journal::arrive`] returned when the request arrived.
     #[serde(skip)]
     pub arrived: u64,
-    /// Its place in the order of answers; the journal gives it.
+    /// The position in the order of answers, set by the journal.
     #[serde(skip)]
     pub number: u64,
     /// The answer's `X-Request-Id`.
     pub request_id: String,
-    /// The workspace that answered, if one could be told.
+    /// `None` when the request identified no workspace.
     pub workspace: Option<WorkspaceId>,
-    /// Which one that was, of all that had its id.
+    /// Tells apart workspaces that reused an id, and the states before and after a reset.
     pub incarnation: i64,
-    /// When it was answered, on the system's clock.
+    /// The time of the answer, on the system's clock.
     pub at: Millis,
-    /// When it was decided, on the workspace's.
+    /// The time of the decision, on the workspace's clock.
     pub workspace_at: Option<Millis>,
     /// Microseconds until the answer.
     pub took_us: u64,
-    /// The peer's address.
     pub source_ip: String,
-    /// The method.
     pub method: String,
-    /// The path.
     pub path: String,
-    /// The query, if there was one.
     pub query: Option<String>,
-    /// Some of the headers.
+    /// A selection, see `http::redaction`.
     pub headers: Headers,
-    /// The body.
     pub body: StoredBody,
-    /// The route's operation, if the path has a route.
+    /// `None` when no route has the path.
     pub operation: Option<Cow<'static, str>>,
-    /// What was shown as credential.
     pub credential: CredentialKind,
-    /// The presented token.
     pub token: Option<TokenId>,
-    /// Who called, where somebody could be identified.
+    /// The caller's name, if it was identified.
     pub caller: Option<String>,
-    /// The checks that ran, in order; none on open paths.
+    /// The checks that ran, in order; empty on paths without authentication.
     pub trace: Vec<Step>,
     /// The faults that fired.
     pub faults: Vec<Fault>,
-    /// Why a rule refused it, where one did.
+    /// Why a rule refused the request.
     pub why: Option<Explanation>,
-    /// What was asked for, where a token was to be created.
+    /// The body of a request to create a token.
     pub creates: Option<TokenRequest>,
-    /// The answer's status; 0 when the connection was dropped instead.
+    /// 0 when the connection was dropped instead of an answer.
     pub status: u16,
-    /// Some of the answer's headers.
     pub answer_headers: Headers,
-    /// The answer's body, as it was before a fault broke it on its way.
+    /// The answer's body before a fault changed it.
     pub answer: StoredBody,
 }
 
@@ -128,32 +118,29 @@ impl JournalEntry {
             + self.faults.len() * FAULT_BYTES
     }
 
-    /// The client's `User-Agent`.
     pub fn user_agent(&self) -> &str {
         self.headers.iter().find(|(name, _)| name == "user-agent").map_or("", |(_, value)| value)
     }
 
-    /// What its `User-Agent` says.
     pub fn client(&self) -> Client<'_> {
         Client::parse(self.user_agent())
     }
 
-    /// The fault that decided about the answer, if one did.
+    /// The fault that produced the answer.
     pub fn answered_by(&self) -> Option<&Fault> {
         self.faults.last().filter(|fault| fault.rule.answers())
     }
 
-    /// Whether a rule or a fault refused it.
+    /// Whether a rule or a fault refused the request.
     pub fn is_refused(&self) -> bool {
         self.why.is_some() || self.answered_by().is_some()
     }
 
-    /// The check that refused it, if one did.
     pub fn refused_by(&self) -> Option<Check> {
         self.trace.last().filter(|step| !step.passed).map(|step| step.check)
     }
 
-    /// As questions see it.
+    /// The part of an entry that journal queries match.
     pub fn seen(&self) -> ReceivedRequest<'_> {
         let request = Request {
             method: &self.method,
@@ -171,7 +158,6 @@ impl JournalEntry {
     }
 }
 
-/// The journal of this process.
 #[derive(Clone, Debug)]
 pub struct Journal {
     limits: JournalLimits,
@@ -181,7 +167,7 @@ pub struct Journal {
 
 #[derive(Debug, Default)]
 struct Rings {
-    /// By workspace; `None` has what no workspace could be told for.
+    /// By workspace; `None` for requests that identified no workspace.
     of: HashMap<Option<WorkspaceId>, Ring>,
     bytes: usize,
     answered: u64,
@@ -189,22 +175,22 @@ struct Rings {
 
 #[derive(Debug, Default)]
 struct Ring {
-    exchanges: VecDeque<Arc<JournalEntry>>,
+    entries: VecDeque<Arc<JournalEntry>>,
     bytes: usize,
-    /// What arrived before belongs to a state that was put back.
+    /// Requests that arrived before belong to a state that was replaced.
     begins: u64,
 }
 
 impl Ring {
-    /// Drops the oldest exchange; answers how many bytes are free now.
+    /// Drops the oldest entry; returns how many bytes that frees.
     fn drop_oldest(&mut self) -> usize {
-        let freed = self.exchanges.pop_front().map_or(0, |oldest| oldest.size());
+        let freed = self.entries.pop_front().map_or(0, |oldest| oldest.size());
         self.bytes -= freed;
         freed
     }
 }
 
-/// The rings that a workspace sees: its own, and with the default one what no workspace could be told for.
+/// The rings that a workspace shows: its own, and for the default one also requests that identified no workspace.
 fn rings_of(workspace: &Workspace) -> impl Iterator<Item = Option<WorkspaceId>> {
     [Some(Some(workspace.id)), workspace.is_default.then_some(None)].into_iter().flatten()
 }
@@ -214,12 +200,10 @@ impl Journal {
         Self { limits, arrivals: Arc::default(), rings: Arc::default() }
     }
 
-    /// How much is kept.
     pub(super) fn limits(&self) -> JournalLimits {
         self.limits
     }
 
-    /// Whether anything is kept.
     pub fn is_on(&self) -> bool {
         self.limits.requests > 0 && self.limits.bytes > 0
     }
@@ -228,33 +212,33 @@ impl Journal {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request that comes.
+    /// Numbers a request on arrival, for [`JournalEntry::arrived`].
     pub fn arrive(&self) -> u64 {
         self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The workspaces of which anything is kept.
-    pub(super) fn known(&self) -> Vec<WorkspaceId> {
+    /// The workspaces that have a ring.
+    pub(super) fn workspaces(&self) -> Vec<WorkspaceId> {
         self.lock().of.keys().copied().flatten().collect()
     }
 
-    /// Keeps an exchange; the oldest ones make room.
-    pub(super) fn keep(&self, exchange: JournalEntry) {
+    /// Adds an entry, and drops the oldest ones beyond the limits.
+    pub(super) fn add(&self, entry: JournalEntry) {
         if !self.is_on() {
             return;
         }
-        let size = exchange.size();
+        let size = entry.size();
         let mut rings = self.lock();
         rings.answered += 1;
         let number = rings.answered;
-        let ring = rings.of.entry(exchange.workspace).or_default();
-        if exchange.arrived < ring.begins {
+        let ring = rings.of.entry(entry.workspace).or_default();
+        if entry.arrived < ring.begins {
             return;
         }
         ring.bytes += size;
-        ring.exchanges.push_back(Arc::new(JournalEntry { number, ..exchange }));
+        ring.entries.push_back(Arc::new(JournalEntry { number, ..entry }));
         let mut freed = 0;
-        while ring.exchanges.len() > self.limits.requests || ring.bytes > self.limits.bytes {
+        while ring.entries.len() > self.limits.requests || ring.bytes > self.limits.bytes {
             freed += ring.drop_oldest();
         }
         rings.bytes = rings.bytes + size - freed;
@@ -264,75 +248,72 @@ impl Journal {
         }
     }
 
-    /// The exchanges of a workspace in the order of their answers, those with a number above `since`.
+    /// A workspace's entries with a number above `since`, in the order of their answers.
     pub(super) fn of_workspace(&self, workspace: &Workspace, since: u64) -> Vec<Arc<JournalEntry>> {
         let rings = self.lock();
         let found = rings_of(workspace).filter_map(|id| rings.of.get(&id));
-        let mut found: Vec<Arc<JournalEntry>> = found.flat_map(|ring| ring.exchanges.iter().cloned()).collect();
-        found.retain(|exchange| exchange.number > since);
-        found.sort_by_key(|exchange| exchange.number);
+        let mut found: Vec<Arc<JournalEntry>> = found.flat_map(|ring| ring.entries.iter().cloned()).collect();
+        found.retain(|entry| entry.number > since);
+        found.sort_by_key(|entry| entry.number);
         found
     }
 
-    /// The exchanges of all workspaces in the order of their answers.
+    /// All entries, in the order of their answers.
     pub(super) fn all(&self) -> Vec<Arc<JournalEntry>> {
         let rings = self.lock();
-        let mut all: Vec<Arc<JournalEntry>> =
-            rings.of.values().flat_map(|ring| ring.exchanges.iter().cloned()).collect();
-        all.sort_by_key(|exchange| exchange.number);
+        let mut all: Vec<Arc<JournalEntry>> = rings.of.values().flat_map(|ring| ring.entries.iter().cloned()).collect();
+        all.sort_by_key(|entry| entry.number);
         all
     }
 
-    /// Whether nothing is there.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().of.values().all(|ring| ring.exchanges.is_empty())
+        self.lock().of.values().all(|ring| ring.entries.is_empty())
     }
 
-    /// Drops the exchanges up to that number.
+    /// Drops the entries up to a number.
     pub(super) fn drop_up_to(&self, number: u64) {
         let mut rings = self.lock();
         let mut freed = 0;
         for ring in rings.of.values_mut() {
-            while ring.exchanges.front().is_some_and(|oldest| oldest.number <= number) {
+            while ring.entries.front().is_some_and(|oldest| oldest.number <= number) {
                 freed += ring.drop_oldest();
             }
         }
         rings.bytes -= freed;
     }
 
-    /// The exchange of that request id, among those that a workspace shows, or any does.
+    /// An entry by request id, in one workspace or in any.
     pub(super) fn find(&self, request_id: &str, of: Option<&Workspace>) -> Option<Arc<JournalEntry>> {
         let rings = self.lock();
-        let is_meant =
+        let is_searched =
             |id: &Option<WorkspaceId>| of.is_none_or(|workspace| rings_of(workspace).any(|shown| shown == *id));
-        let mut meant = rings.of.iter().filter(|(id, _)| is_meant(id)).flat_map(|(_, ring)| &ring.exchanges);
-        meant.find(|exchange| exchange.request_id == request_id).cloned()
+        let mut searched = rings.of.iter().filter(|(id, _)| is_searched(id)).flat_map(|(_, ring)| &ring.entries);
+        searched.find(|entry| entry.request_id == request_id).cloned()
     }
 
-    /// The newest refusal or fault, or the newest exchange where none was refused, in any workspace.
+    /// The newest refusal or fault in any workspace; without one, the newest entry.
     pub(super) fn last(&self) -> Option<Arc<JournalEntry>> {
         let rings = self.lock();
-        let newest = rings.of.values().filter_map(|ring| ring.exchanges.iter().rev().find(|it| it.is_refused()));
-        let newest = newest.max_by_key(|exchange| exchange.number);
-        let any = || rings.of.values().filter_map(|ring| ring.exchanges.back()).max_by_key(|exchange| exchange.number);
+        let newest = rings.of.values().filter_map(|ring| ring.entries.iter().rev().find(|it| it.is_refused()));
+        let newest = newest.max_by_key(|entry| entry.number);
+        let any = || rings.of.values().filter_map(|ring| ring.entries.back()).max_by_key(|entry| entry.number);
         newest.or_else(any).cloned()
     }
 
-    /// Takes exchanges of a workspace out, by number.
-    pub(super) fn take_out(&self, workspace: &Workspace, numbers: &HashSet<u64>) {
+    pub(super) fn delete(&self, workspace: &Workspace, numbers: &HashSet<u64>) {
         let mut rings = self.lock();
         for id in rings_of(workspace) {
             let Some(ring) = rings.of.get_mut(&id) else { continue };
             let before = ring.bytes;
-            ring.exchanges.retain(|exchange| !numbers.contains(&exchange.number));
-            ring.bytes = ring.exchanges.iter().map(|exchange| exchange.size()).sum();
+            ring.entries.retain(|entry| !numbers.contains(&entry.number));
+            ring.bytes = ring.entries.iter().map(|entry| entry.size()).sum();
             let freed = before - ring.bytes;
             rings.bytes -= freed;
         }
     }
 
-    /// Begins anew for a workspace: requests that came before, and have their answer later, are not kept.
-    pub(super) fn begin_anew(&self, workspace: &Workspace) {
+    /// Clears a workspace's journal. Requests in flight are not added either when they finish.
+    pub(super) fn clear(&self, workspace: &Workspace) {
         let mut rings = self.lock();
         for id in rings_of(workspace) {
             let begins = self.arrive();
@@ -341,7 +322,7 @@ impl Journal {
         }
     }
 
-    /// Drops what there is of a workspace that is gone.
+    /// Drops the entries of a deleted workspace.
     pub(super) fn forget(&self, id: WorkspaceId) {
         let mut rings = self.lock();
         let old = rings.of.remove(&Some(id));
@@ -353,7 +334,7 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn exchange(journal: &Journal, workspace: i64, text: usize) -> JournalEntry {
+    fn entry(journal: &Journal, workspace: i64, text: usize) -> JournalEntry {
         JournalEntry {
             arrived: journal.arrive(),
             number: 0,
@@ -386,35 +367,35 @@ mod tests {
     fn numbers(journal: &Journal, workspace: i64) -> Vec<u64> {
         let rings = journal.lock();
         let ring = rings.of.get(&Some(WorkspaceId(workspace)));
-        ring.into_iter().flat_map(|ring| &ring.exchanges).map(|exchange| exchange.number).collect()
+        ring.into_iter().flat_map(|ring| &ring.entries).map(|entry| entry.number).collect()
     }
 
     #[test]
-    fn it_is_bounded_in_count_in_bytes_and_as_a_whole() {
+    fn entries_are_bounded_by_count_by_bytes_and_over_all_workspaces() {
         let journal = Journal::new(JournalLimits { requests: 3, bytes: 100_000 });
         for _ in 0..5 {
-            journal.keep(exchange(&journal, 1, 10));
+            journal.add(entry(&journal, 1, 10));
         }
         assert_eq!(numbers(&journal, 1), [3, 4, 5]);
-        journal.keep(exchange(&journal, 1, 99_000));
+        journal.add(entry(&journal, 1, 99_000));
         assert_eq!(numbers(&journal, 1), [6]);
-        journal.keep(exchange(&journal, 1, 200_000));
-        assert_eq!(numbers(&journal, 1), Vec::<u64>::new(), "what does not fit at all is not kept");
+        journal.add(entry(&journal, 1, 200_000));
+        assert_eq!(numbers(&journal, 1), Vec::<u64>::new(), "an entry above the limit is dropped at once");
 
         let journal = Journal::new(JournalLimits { requests: 1_000, bytes: 30 * 1024 * 1024 });
         for workspace in [1, 1, 2, 2, 3] {
-            journal.keep(exchange(&journal, workspace, 14 * 1024 * 1024));
+            journal.add(entry(&journal, workspace, 14 * 1024 * 1024));
         }
         let kept: usize = [1, 2, 3].iter().map(|id| numbers(&journal, *id).len()).sum();
-        assert_eq!((kept, numbers(&journal, 3).len()), (4, 1), "the fullest gives way");
+        assert_eq!((kept, numbers(&journal, 3).len()), (4, 1), "the workspace with the most bytes loses entries");
         let rings = journal.lock();
         assert_eq!(rings.bytes, rings.of.values().map(|ring| ring.bytes).sum::<usize>());
     }
 
     #[test]
-    fn nothing_is_kept_where_the_limits_are_none() {
+    fn a_limit_of_zero_turns_the_journal_off() {
         let journal = Journal::new(JournalLimits { requests: 0, bytes: 1 });
-        journal.keep(exchange(&journal, 1, 1));
+        journal.add(entry(&journal, 1, 1));
         assert!(numbers(&journal, 1).is_empty() && journal.last().is_none());
     }
 }

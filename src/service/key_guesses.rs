@@ -1,5 +1,5 @@
-//! Slows guessing of the control key: a peer that showed too many different wrong keys has to wait, whatever it shows
-//! next. The table is this process's own and bounded.
+//! Slows down guessing of the control key: a peer that has sent too many different wrong keys has to wait, whatever it
+//! sends next. The table is per process, and bounded.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,28 +9,25 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Different wrong keys that a peer may show in a [`WINDOW`]. A client that repeats its one wrong key does not guess.
+/// Different wrong keys that a peer may send in a [`WINDOW`]. A client that repeats one wrong key is not guessing.
 const WRONG_KEYS: usize = 10;
-/// It begins with the first wrong key.
+/// Starts with the first wrong key.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Peers that are remembered. When there are more, those that began first are forgotten.
+/// Peers in the table. When it is full, the peer with the oldest window is removed.
 const PEERS: usize = 1024;
 
 /// The SHA-256 of a key.
 pub type KeyHash = [u8; 32];
 
-/// What a shown key comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyVerdict {
-    /// It is the control key.
     Right,
-    /// It is not.
     Wrong,
-    /// It was not looked at: the peer has to wait for so many seconds.
+    /// The key was not compared. Retry after this many seconds.
     Wait(u32),
 }
 
-/// Who showed wrong keys.
+/// The wrong keys of each peer.
 #[derive(Debug, Default)]
 pub struct KeyGuesses {
     peers: Mutex<HashMap<Option<IpAddr>, Guesses>>,
@@ -38,44 +35,44 @@ pub struct KeyGuesses {
 
 #[derive(Debug)]
 struct Guesses {
-    began: Instant,
+    started_at: Instant,
     keys: Vec<KeyHash>,
 }
 
 impl KeyGuesses {
-    /// Compares a key in constant time, unless the peer has to wait. Also the right key has to: whoever guesses would
-    /// otherwise find it all the same. Requests without a peer's address count as one peer.
-    pub fn check(&self, peer: Option<IpAddr>, shown: &str, key: &KeyHash) -> KeyVerdict {
-        self.check_at(peer, shown, key, Instant::now())
+    /// Compares a key in constant time, unless the peer has to wait. The right key has to wait too, or the wait would not
+    /// stop a guesser from finding it. Requests without a peer address count as one peer.
+    pub fn check(&self, peer: Option<IpAddr>, sent: &str, key: &KeyHash) -> KeyVerdict {
+        self.check_at(peer, sent, key, Instant::now())
     }
 
-    fn check_at(&self, peer: Option<IpAddr>, shown: &str, key: &KeyHash, now: Instant) -> KeyVerdict {
+    fn check_at(&self, peer: Option<IpAddr>, sent: &str, key: &KeyHash, now: Instant) -> KeyVerdict {
         let peer = peer.map(network);
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        if peers.get(&peer).is_some_and(|guesses| now.duration_since(guesses.began) >= WINDOW) {
+        if peers.get(&peer).is_some_and(|guesses| now.duration_since(guesses.started_at) >= WINDOW) {
             peers.remove(&peer);
         }
         if let Some(guesses) = peers.get(&peer).filter(|guesses| guesses.keys.len() >= WRONG_KEYS) {
-            let left = WINDOW.saturating_sub(now.duration_since(guesses.began));
+            let left = WINDOW.saturating_sub(now.duration_since(guesses.started_at));
             return KeyVerdict::Wait(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
         }
-        let shown: KeyHash = Sha256::digest(shown.as_bytes()).into();
-        if shown.ct_eq(key).into() {
+        let sent: KeyHash = Sha256::digest(sent.as_bytes()).into();
+        if sent.ct_eq(key).into() {
             return KeyVerdict::Right;
         }
         if !peers.contains_key(&peer) && peers.len() >= PEERS {
-            let oldest = peers.iter().min_by_key(|(_, guesses)| guesses.began).map(|(peer, _)| *peer);
+            let oldest = peers.iter().min_by_key(|(_, guesses)| guesses.started_at).map(|(peer, _)| *peer);
             oldest.and_then(|oldest| peers.remove(&oldest));
         }
-        let guesses = peers.entry(peer).or_insert_with(|| Guesses { began: now, keys: Vec::new() });
-        if !guesses.keys.contains(&shown) {
-            guesses.keys.push(shown);
+        let guesses = peers.entry(peer).or_insert_with(|| Guesses { started_at: now, keys: Vec::new() });
+        if !guesses.keys.contains(&sent) {
+            guesses.keys.push(sent);
         }
         KeyVerdict::Wrong
     }
 }
 
-/// What one client has to itself: an IPv4 address, or an IPv6 network of 64 bits.
+/// What belongs to one client: an IPv4 address, or a 64-bit IPv6 network.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -98,18 +95,18 @@ mod tests {
     }
 
     #[test]
-    fn whoever_guesses_waits_and_nobody_else_does() {
+    fn only_a_peer_that_guesses_waits() {
         let (guesses, key, now) = (KeyGuesses::default(), key(), Instant::now());
-        let check = |from, shown: &str, at| guesses.check_at(from, shown, &key, at);
+        let check = |from, sent: &str, at| guesses.check_at(from, sent, &key, at);
         for number in 0..WRONG_KEYS {
-            // The last of them ends it.
+            // The last key starts the wait.
             for _ in 0..if number + 1 < WRONG_KEYS { 3 } else { 1 } {
                 assert_eq!(check(Some(peer(1)), &number.to_string(), now), KeyVerdict::Wrong);
             }
             assert_eq!(check(Some(peer(2)), "always the same", now), KeyVerdict::Wrong);
         }
-        for shown in ["the key", "0", "another"] {
-            assert_eq!(check(Some(peer(1)), shown, now + SECOND), KeyVerdict::Wait(59), "{shown}");
+        for sent in ["the key", "0", "another"] {
+            assert_eq!(check(Some(peer(1)), sent, now + SECOND), KeyVerdict::Wait(59), "{sent}");
         }
         assert_eq!(check(Some(peer(2)), "the key", now), KeyVerdict::Right);
         assert_eq!(check(None, "the key", now), KeyVerdict::Right);
@@ -117,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_key_forgives_nothing() {
+    fn the_right_key_does_not_reset_the_count() {
         let (guesses, key, now) = (KeyGuesses::default(), key(), Instant::now());
         for number in 0..WRONG_KEYS {
             assert_eq!(guesses.check_at(None, "the key", &key, now), KeyVerdict::Right);
@@ -129,14 +126,14 @@ mod tests {
     #[test]
     fn one_network_is_one_peer() {
         let (guesses, key, now) = (KeyGuesses::default(), key(), Instant::now());
-        let check = |address: &str, shown: &str| guesses.check_at(Some(address.parse().unwrap()), shown, &key, now);
+        let check = |address: &str, sent: &str| guesses.check_at(Some(address.parse().unwrap()), sent, &key, now);
         for number in 0..WRONG_KEYS {
             check(&format!("2001:db8::{number}"), &number.to_string());
             check(&format!("::ffff:10.0.0.{number}"), &number.to_string());
         }
         assert!(matches!(check("2001:db8::ffff", "the key"), KeyVerdict::Wait(_)));
         assert_eq!(check("2001:db8:0:1::1", "the key"), KeyVerdict::Right);
-        assert_eq!(check("10.0.0.1", "the key"), KeyVerdict::Right, "each IPv4 address is a peer of its own");
+        assert_eq!(check("10.0.0.1", "the key"), KeyVerdict::Right, "each IPv4 address is its own peer");
     }
 
     #[test]

@@ -1,57 +1,63 @@
-//! Lists of principals, page by page. However many there are, only a batch of them and the page are in memory.
+//! Lists of principals, page by page. Memory holds only one batch and the page, however many principals there are.
+//! Each kind of query has its own way through the store: see [`Service::identities`].
 
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::identities::{Directory, Entry, Hierarchy, Member, PrincipalKind};
 use crate::domain::scim::{Attribute, OnlyMatch, Page, Query, REFERENCES_OF_A_PAGE, Sight, SortKey};
 use crate::domain::{PrincipalId, Workspace};
-use crate::service::identities::find_any;
+use crate::service::identities::{Collection, DirectoryCall, find_any, list_members, with_groups};
 use crate::service::{Call, Error, Service};
 use crate::store::{Batch, CreationKey, PrincipalScope, Reader, StoreError};
 
-/// How many principals are read at once.
 const BATCH: usize = 500;
-/// How many groups are read at once with their members.
+/// For groups with their members.
 const BATCH_WITH_MEMBERS: usize = 20;
 
-/// Which of the attributes that take more than a principal's own row an answer has.
+/// The attributes that need more than a principal's own row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelatedAttributes {
-    /// The groups that hold it.
     pub groups: bool,
-    /// Its members.
     pub members: bool,
 }
 
+/// A request for a page of principals.
+#[derive(Clone, Copy, Debug)]
+pub struct IdentityList<'a> {
+    pub collection: Collection,
+    pub query: &'a Query,
+    /// What the answer includes.
+    pub shown: RelatedAttributes,
+}
+
 impl Service {
-    /// The page of principals of a kind that a query asks for, each as `render` makes it of what the caller sees.
+    /// The page that a query requests, with each principal rendered according to what the caller may see.
     pub async fn identities<T>(
         &self,
         call: Call<'_>,
-        directory: Directory,
-        kind: PrincipalKind,
-        query: &Query,
-        shown: RelatedAttributes,
+        list: IdentityList<'_>,
         render: impl Fn(&Entry, Sight) -> T,
     ) -> Result<Page<T>, Error> {
-        let sight = crate::service::identities::sight(call, directory);
-        let is_visible = |name| sight.reaches(name);
+        let IdentityList { collection: Collection { directory, kind }, query, shown } = list;
+        let at = DirectoryCall { call, directory };
+        let sight = at.sight();
+        let is_visible = |name| sight.includes(name);
         let shown = RelatedAttributes {
             groups: shown.groups && is_visible("groups"),
             members: shown.members && is_visible("members") && kind == PrincipalKind::Group,
         };
-        let asked = RelatedAttributes {
+        let needed = RelatedAttributes {
             groups: query.mentions(|field| matches!(field, Attribute::Groups | Attribute::GroupNames)),
             members: query.mentions(|field| matches!(field, Attribute::Members | Attribute::MemberNames)),
         };
-        let mut listing = Listing { reader: self.store.read().await?, call, directory, kind, names: None };
+        let mut listing = Listing { reader: self.store.read().await?, at, kind, names: None };
         let mut page = PageBuilder { query, sight, render, resources: Vec::new(), references: 0, is_full: false };
         let total = if let Some(only) = query.only(kind) {
-            listing.few(only, &mut page, asked.or(shown)).await?
+            listing.few(only, &mut page, needed.or(shown)).await?
         } else if let Some(attribute) = query.sort_by {
-            listing.sorted(attribute, &mut page, asked, shown).await?
+            listing.sorted(attribute, &mut page, needed, shown).await?
         } else if query.filter.is_some() {
-            listing.filtered(&mut page, asked, shown).await?
+            listing.filtered(&mut page, needed, shown).await?
         } else {
             listing.all(&mut page, shown).await?
         };
@@ -65,7 +71,6 @@ impl RelatedAttributes {
     }
 }
 
-/// The page while it is filled.
 struct PageBuilder<'a, T, R> {
     query: &'a Query,
     sight: Sight,
@@ -90,30 +95,29 @@ impl<T, R: Fn(&Entry, Sight) -> T> PageBuilder<'_, T, R> {
 
 struct Listing<'a> {
     reader: Reader,
-    call: Call<'a>,
-    directory: Directory,
+    at: DirectoryCall<'a>,
     kind: PrincipalKind,
-    /// The names of the directory's groups, once they were needed.
+    /// The names of the directory's groups, loaded when first needed.
     names: Option<HashMap<PrincipalId, String>>,
 }
 
 impl<'a> Listing<'a> {
     fn population(&self) -> PrincipalScope<'a> {
-        let workspace: &'a Workspace = &self.call.caller.workspace;
-        match self.directory {
+        let workspace: &'a Workspace = &self.at.call.caller.workspace;
+        match self.at.directory {
             Directory::Workspace => PrincipalScope::Workspace(workspace, self.kind),
             Directory::Account => PrincipalScope::Account(workspace.account, self.kind),
         }
     }
 
-    /// The only principals that can be meant.
+    /// The few principals that can match.
     async fn few<T, R: Fn(&Entry, Sight) -> T>(
         &mut self,
         only: OnlyMatch<'_>,
         page: &mut PageBuilder<'_, T, R>,
         needed: RelatedAttributes,
     ) -> Result<usize, Error> {
-        let workspace = &self.call.caller.workspace;
+        let workspace = &self.at.call.caller.workspace;
         let mut ids = Vec::new();
         match only {
             OnlyMatch::Id(id) => ids.extend(id),
@@ -126,19 +130,11 @@ impl<'a> Listing<'a> {
         }
         let mut found = Vec::new();
         for id in ids {
-            let there = find_any(&mut self.reader, self.call, self.directory, id).await?;
-            if let Some(there) = there.filter(|(principal, _)| principal.kind == self.kind) {
-                found.push(
-                    crate::service::identities::load(
-                        &mut self.reader,
-                        self.call,
-                        self.directory,
-                        there,
-                        needed.members,
-                    )
-                    .await?,
-                );
-            }
+            let candidate = find_any(&mut self.reader, self.at, id).await?;
+            let Some(candidate) = candidate.filter(|(principal, _)| principal.kind == self.kind) else { continue };
+            let members =
+                if needed.members { list_members(&mut self.reader, self.at, &candidate.0).await? } else { Vec::new() };
+            found.push(with_groups(&mut self.reader, self.at, candidate, members).await?);
         }
         found.retain(|entry| page.query.selects(entry, page.sight));
         let (total, before, size) = (found.len(), page.query.before(), page.query.size());
@@ -146,7 +142,7 @@ impl<'a> Listing<'a> {
         Ok(total)
     }
 
-    /// All of a kind: read from where the page begins.
+    /// All principals of a kind, read from the beginning of the page.
     async fn all<T, R: Fn(&Entry, Sight) -> T>(
         &mut self,
         page: &mut PageBuilder<'_, T, R>,
@@ -170,17 +166,17 @@ impl<'a> Listing<'a> {
         Ok(total)
     }
 
-    /// Those that a filter selects: all are looked at, as their number is told.
+    /// The principals that a filter selects. All are read, because the answer has their number.
     async fn filtered<T, R: Fn(&Entry, Sight) -> T>(
         &mut self,
         page: &mut PageBuilder<'_, T, R>,
-        asked: RelatedAttributes,
+        selecting: RelatedAttributes,
         shown: RelatedAttributes,
     ) -> Result<usize, Error> {
         let (mut total, mut after) = (0, None);
         page.is_full = page.query.size() == 0;
         loop {
-            let needed = if page.is_full { asked } else { asked.or(shown) };
+            let needed = if page.is_full { selecting } else { selecting.or(shown) };
             let batch = Batch { after, skip: 0, limit: batch_size(needed) };
             let read = self.read(batch, needed).await?;
             for (_, entry) in &read {
@@ -199,18 +195,18 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Those that the query selects, in its order: the first look finds which are on the page.
+    /// The principals that the query selects, in its order. The first pass finds the page's ids, the second reads them.
     async fn sorted<T, R: Fn(&Entry, Sight) -> T>(
         &mut self,
         attribute: Attribute,
         page: &mut PageBuilder<'_, T, R>,
-        asked: RelatedAttributes,
+        selecting: RelatedAttributes,
         shown: RelatedAttributes,
     ) -> Result<usize, Error> {
         let (mut keys, mut after): (Vec<(SortKey, PrincipalId)>, _) = (Vec::new(), None);
         loop {
-            let batch = Batch { after, skip: 0, limit: batch_size(asked) };
-            let read = self.read(batch, asked).await?;
+            let batch = Batch { after, skip: 0, limit: batch_size(selecting) };
+            let read = self.read(batch, selecting).await?;
             let selected = read.iter().filter(|(_, entry)| page.query.selects(entry, page.sight));
             keys.extend(selected.map(|(_, entry)| (Query::sort_key(attribute, entry, page.sight), entry.principal.id)));
             match read.last() {
@@ -218,7 +214,7 @@ impl<'a> Listing<'a> {
                 _ => break,
             }
         }
-        // Stable, so that equals stay in the order of their age.
+        // Stable, so that equal keys stay in the order of age.
         if page.query.descending {
             keys.sort_by(|(one, _), (other, _)| other.cmp(one));
         } else {
@@ -226,15 +222,15 @@ impl<'a> Listing<'a> {
         }
         let total = keys.len();
         let on_page = keys.into_iter().skip(page.query.before()).take(page.query.size());
-        let places: HashMap<PrincipalId, usize> = on_page.map(|(_, id)| id).zip(0..).collect();
-        let mut found: Vec<(usize, T)> = Vec::with_capacity(places.len());
+        let positions: HashMap<PrincipalId, usize> = on_page.map(|(_, id)| id).zip(0..).collect();
+        let mut found: Vec<(usize, T)> = Vec::with_capacity(positions.len());
         let mut after = None;
-        while found.len() < places.len() {
+        while found.len() < positions.len() {
             let batch = Batch { after, skip: 0, limit: batch_size(shown) };
             let read = self.read(batch, shown).await?;
             for (_, entry) in &read {
-                if let Some(place) = places.get(&entry.principal.id) {
-                    found.push((*place, (page.render)(entry, page.sight)));
+                if let Some(position) = positions.get(&entry.principal.id) {
+                    found.push((*position, (page.render)(entry, page.sight)));
                 }
             }
             match read.last() {
@@ -242,19 +238,19 @@ impl<'a> Listing<'a> {
                 _ => break,
             }
         }
-        found.sort_by_key(|(place, _)| *place);
+        found.sort_by_key(|(position, _)| *position);
         page.resources = found.into_iter().map(|(_, resource)| resource).collect();
         Ok(total)
     }
 
-    /// A batch of principals with what is needed of their surroundings.
+    /// Reads a batch of principals with the needed groups and members.
     async fn read(&mut self, batch: Batch, needed: RelatedAttributes) -> Result<Vec<(CreationKey, Entry)>, StoreError> {
         let population = self.population();
         let rows = self.reader.list_principals_by_age(population, batch).await?;
         let (Some((first, ..)), Some((last, ..))) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
         let span = (*first, *last);
-        let everybody = match self.directory {
-            Directory::Workspace => Some(self.call.caller.workspace.users_group),
+        let everybody = match self.at.directory {
+            Directory::Workspace => Some(self.at.call.caller.workspace.users_group),
             Directory::Account => None,
         };
         let mut hierarchy = Hierarchy::default();
@@ -283,7 +279,7 @@ impl<'a> Listing<'a> {
                 members.entry(group).or_default().push(member);
             }
             if let Some(users) = everybody.filter(|users| rows.iter().any(|(_, group, _)| group.id == *users)) {
-                members.insert(users, self.reader.list_members(&self.call.caller.workspace, users).await?);
+                members.insert(users, self.reader.list_members(&self.at.call.caller.workspace, users).await?);
             }
         }
         let entries = rows.into_iter().map(|(age, principal, assignment)| {

@@ -42,15 +42,18 @@ pub use bootstrap::{
     StartOutcome,
 };
 pub use explain::{DryOutcome, DryRun};
+pub use identities::Collection;
 pub use in_flight::InFlightGuard;
 pub use journal::{Headers, Journal, JournalEntry, JournalLimits, StoredBody};
 pub use key_guesses::{KeyGuesses, KeyHash, KeyVerdict};
-pub use listings::RelatedAttributes;
+pub use listings::{IdentityList, RelatedAttributes};
 pub use oauth::{TokenResponse, issuer_of};
 pub use page_sessions::PageUser;
-pub use report::{CountMode, Counts, Export, FoundTokens, NamedRow, ReportPage, ReportStatistics, RevocationOutcome};
+pub use report::{
+    CountMode, Counts, Export, FoundTokens, NamedRow, PageRequest, ReportPage, ReportStatistics, RevocationOutcome,
+};
 pub use seal::Seal;
-pub use secrets::CreatedSecret;
+pub use secrets::{CreatedSecret, SecretOwner};
 pub use seeds::{Progress, SeedCounts};
 pub use settings::{AdminRestriction, AdminRestrictionChange};
 pub use tokens::history::TokenHistory;

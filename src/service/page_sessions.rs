@@ -1,4 +1,5 @@
-//! Who uses the pages: a browser signs in as somebody, and what it does it does with an access token of theirs.
+//! Sessions of the pages: a browser signs in as a user, and the pages then call the APIs with an access token of that
+//! user. The table of sessions also remembers which forms were sent.
 
 use crate::domain::audit::{Action, Origin};
 use crate::domain::jwt::AccessToken;
@@ -13,28 +14,26 @@ use crate::service::sign_ins::{active_user, no_longer_active};
 use crate::service::{AuditEntry, Error, Service};
 use crate::store::Lock;
 
-/// The OAuth client that the pages are.
+/// The pages' OAuth client id.
 const CLIENT: &str = "dapi-mock-pages";
 
-/// Somebody in front of a browser.
+/// A signed-in user of the pages.
 #[derive(Clone, Debug)]
 pub struct PageUser {
-    /// Where.
     pub place: SignInTarget,
-    /// Who.
     pub id: PrincipalId,
-    /// Their `userName`.
+    /// The `userName`.
     pub name: String,
-    /// What the clock there shows.
+    /// The time on the workspace's clock.
     pub now: Millis,
     session: PageSession,
 }
 
 impl Service {
-    /// Signs a browser in as somebody. Answers its cookie, a new one, so that nobody can have laid it there before.
+    /// Signs a browser in as a user. The cookie is always new, which prevents session fixation.
     ///
     /// # Errors
-    /// [`Denial::OAuth`] when they are not active there.
+    /// [`Denial::OAuth`] when the user is not active there.
     pub async fn sign_in_to_pages(
         &self,
         place: &SignInTarget,
@@ -62,7 +61,7 @@ impl Service {
         Ok(cookie)
     }
 
-    /// Who the browser with this cookie is, as long as they are active there.
+    /// The user of the session with this cookie, while active.
     pub async fn signed_in(&self, cookie: &PageCookie) -> Result<Option<PageUser>, Error> {
         let system = self.system_now();
         let mut reader = self.store.read().await?;
@@ -76,30 +75,29 @@ impl Service {
         Ok(name.map(|name| PageUser { place, id: session.principal, name, now, session }))
     }
 
-    /// An access token with which the pages act for somebody. It stays in the process, and ends with the session.
-    pub async fn access_token_of(&self, person: &PageUser) -> Result<AccessToken, Error> {
-        let key = self.signing_key(person.session.account).await?;
+    /// An access token with which the pages act for a user. It does not leave the process, and ends with the session.
+    pub async fn access_token_of(&self, user: &PageUser) -> Result<AccessToken, Error> {
+        let key = self.signing_key(user.session.account).await?;
         let grant = AccessGrant {
             client_id: CLIENT,
-            sub: &person.name,
+            sub: &user.name,
             scope: ALL_APIS,
-            audience: person.place.audience(),
-            sid: Some(person.session.hash.as_str().to_owned()),
-            creation: person.session.creation,
+            audience: user.place.audience(),
+            sid: Some(user.session.hash.as_str().to_owned()),
+            creation: user.session.creation,
             workspace_creation: None,
         };
-        sign(&key, &self.claims(CLIENT, grant, person.now))
+        sign(&key, &self.claims(CLIENT, grant, user.now))
     }
 
-    /// Signs the browser with this cookie out.
     pub async fn sign_out_of_pages(&self, cookie: &PageCookie) -> Result<(), Error> {
         let hash = cookie.hash();
         let Some(session) = self.store.read().await?.find_page_session(&hash).await? else { return Ok(()) };
         self.forget_page_session(session.workspace, &hash).await
     }
 
-    /// Remembers, for every process, that a form was sent; answers whether it is the first time. It is kept among the
-    /// sessions and as long as they are: as a session of nobody, since no cookie has the hash of a form.
+    /// Records, for all processes, that a form was sent; returns whether it is the first time. The record is a session
+    /// without a user, and lives as long as one; no cookie has the hash of a form.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
@@ -121,7 +119,7 @@ impl Service {
         Ok(is_first)
     }
 
-    /// Lets a form be sent once more, since nothing came of it.
+    /// Allows a form to be sent again, because its request failed.
     pub async fn release_form(&self, id: WorkspaceId, form: &SecretHash) -> Result<(), Error> {
         self.forget_page_session(id, form).await
     }

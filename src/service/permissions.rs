@@ -1,4 +1,5 @@
-//! Who may use tokens: the access control list of `authorization/tokens` (spec §5).
+//! The access control list of `authorization/tokens`: who may use tokens, and what happens to a principal's tokens when
+//! it loses the permission. See docs/reference/governance.md#permissions.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +14,15 @@ use crate::domain::{Denial, PrincipalId, Workspace};
 use crate::store::{Lock, Reader, Writer};
 
 impl Service {
-    /// The direct entries, users first. That `admins` hold CAN MANAGE goes without one.
+    /// The direct entries, users first. `admins` hold CAN MANAGE without an entry.
     pub async fn token_permissions(&self, call: Call<'_>) -> Result<Vec<(Principal, PermissionLevel)>, Error> {
         Ok(self.store.read().await?.list_token_permissions(&call.caller.workspace).await?)
     }
 
-    /// Replaces the list or adds to it; answers the list that there is then.
+    /// Replaces the list or adds to it; returns the new list.
     ///
     /// # Errors
-    /// [`Denial::PrincipalNameNotFound`], [`Denial::InvalidParameter`], [`Denial::NoTokensYet`]; then
-    /// nothing has changed.
+    /// [`Denial::PrincipalNameNotFound`], [`Denial::InvalidParameter`], [`Denial::NoTokensYet`]
     pub async fn change_token_permissions(
         &self,
         call: Call<'_>,
@@ -60,8 +60,8 @@ impl Service {
         Ok(listed)
     }
 
-    /// Ends the tokens of those who may no longer use any, where the workspace does that. `removed`
-    /// are the principals whose own entry was taken away just now.
+    /// Ends the tokens of principals that may no longer use any, if the workspace's behaviour says so. `removed` are the
+    /// principals whose own entry was removed just now.
     pub(super) async fn enforce_permission_loss(
         &self,
         writer: &mut Writer,
@@ -75,7 +75,7 @@ impl Service {
         }
         let live = Visibility::new(&workspace.behaviour, call.caller.now);
         for owner in writer.list_token_owners(workspace.id, live).await? {
-            if !loses_tokens(loss, removed.contains(&owner)) {
+            if !loses_tokens(loss, owner, removed) {
                 continue;
             }
             if writer.workspace_memberships(workspace, owner).await?.token_permission().is_some() {
@@ -89,7 +89,6 @@ impl Service {
     }
 }
 
-/// The principal and level of a requested entry.
 pub(super) async fn resolve_entry(
     reader: &mut Reader,
     workspace: &Workspace,
@@ -102,7 +101,7 @@ pub(super) async fn resolve_entry(
     Ok((found.ok_or_else(missing)?.id, level))
 }
 
-/// How the real service names a kind where it does not find the principal.
+/// How the real service names the kind of a principal that it does not find.
 fn kind_on_the_wire(kind: PrincipalKind) -> &'static str {
     match kind {
         PrincipalKind::User => "UserName",

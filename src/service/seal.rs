@@ -1,5 +1,5 @@
-//! Seals what the server hands out in its own forms and reads again, so that nothing has to be stored for whoever only
-//! asks. A seal holds on every replica, and over a restart: its key comes from the account's signing key.
+//! Seals the state that forms carry, so that nothing is stored for anonymous visitors. A seal is an HMAC whose key comes
+//! from the account's signing key, so it is valid on every replica and after a restart.
 
 use ring::hmac;
 use serde::{Deserialize, Serialize};
@@ -8,13 +8,13 @@ use super::{Error, Service};
 use crate::domain::AccountId;
 use crate::domain::sign_ins::{CHOICE_LIFETIME_MS, SEALED_PREFIX};
 
-/// The hash of the control key under which a form was made: with another key, its seal does not hold. Zeros where the
-/// server has no key.
+/// The hash of the control key that was set when a form was made; zeros without one. The seal is invalid under another
+/// control key.
 pub type Seal = [u8; 32];
 
 const MAC_DIGITS: usize = 64;
 
-/// What a seal is for: one form's does not hold in another.
+/// The kind of form. A seal of one kind is invalid in another.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     SignInPage,
@@ -30,7 +30,7 @@ impl Purpose {
     }
 }
 
-/// That a browser has shown the control key.
+/// Proof that a browser has sent the control key.
 #[derive(Serialize, Deserialize)]
 struct Admission {
     form_token: String,
@@ -64,7 +64,7 @@ impl Service {
         Ok(hmac::Key::new(hmac::HMAC_SHA256, &self.signing_key(account).await?.pkcs8))
     }
 
-    /// What the next form of this browser carries once it has shown the control key.
+    /// The proof for the next form of a browser that has sent the control key.
     pub async fn admit(&self, account: AccountId, form_token: &str, policy: Seal) -> Result<String, Error> {
         let expires_at = self.system_now().plus(CHOICE_LIFETIME_MS).0;
         let admission = Admission { form_token: form_token.to_owned(), expires_at };
@@ -72,7 +72,7 @@ impl Service {
         self.seal(account, (Purpose::Admission, policy), &payload).await
     }
 
-    /// Whether this browser has shown the control key.
+    /// Whether `text` proves that this browser has sent the control key.
     pub async fn is_admitted(
         &self,
         account: AccountId,
@@ -83,12 +83,12 @@ impl Service {
         let payload = sealed_payload(text);
         let admission: Option<Admission> = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
         let now = self.system_now().0;
-        let fits = admission.is_some_and(|it| it.form_token == form_token && now < it.expires_at);
-        Ok(fits && self.is_sealed(account, (Purpose::Admission, policy), text).await?)
+        let matches = admission.is_some_and(|it| it.form_token == form_token && now < it.expires_at);
+        Ok(matches && self.is_sealed(account, (Purpose::Admission, policy), text).await?)
     }
 }
 
-/// What was sealed; it says nothing until [`Service::is_sealed`] does.
+/// The sealed payload. It is not to be trusted until [`Service::is_sealed`] has confirmed it.
 pub(super) fn sealed_payload(text: &str) -> Option<Vec<u8>> {
     parts(text).map(|(payload, _)| payload)
 }

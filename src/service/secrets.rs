@@ -1,4 +1,5 @@
-//! OAuth secrets of service principals: create, list, delete (research/api-identity-auth.md §3.7).
+//! OAuth secrets of service principals: create, list, delete. See
+//! docs/reference/identity-and-oauth.md#oauth-secrets.
 
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
@@ -7,32 +8,34 @@ use crate::domain::oauth::{ClientSecret, Secret, page, plan_secret, secret_scope
 use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::store::{Lock, Reader};
 
-/// A new secret with its value, which is in this answer and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreatedSecret {
-    /// The value.
+    /// Shown only once; the database has its hash.
     pub value: ClientSecret,
-    /// What is stored.
     pub secret: Secret,
 }
 
+/// The service principal in a path, and its account if the path names one.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretOwner {
+    pub account: Option<AccountId>,
+    pub principal: PrincipalId,
+}
+
 impl Service {
-    /// Creates a secret of a service principal; `account` is the one in the path, where there is one.
-    ///
     /// # Errors
     /// [`Denial::PrincipalNotFound`], [`Denial::AccountNotFound`] and the denials of [`plan_secret`] and
     /// [`secret_scopes`].
     pub async fn create_secret(
         &self,
         call: Call<'_>,
-        account: Option<AccountId>,
-        principal: PrincipalId,
+        owner: SecretOwner,
         lifetime: Option<&str>,
         scopes: Option<&[String]>,
     ) -> Result<CreatedSecret, Error> {
         let (id, now) = (call.caller.account(), call.caller.now);
         let mut writer = self.store.write_in(&call.caller.workspace, Lock::Account(call.caller.account())).await?;
-        require_service_principal(&mut writer, call, account, principal).await?;
+        let principal = require_service_principal(&mut writer, call, owner).await?;
         let stored = writer.list_secrets(id, principal).await?;
         let live = stored.iter().filter(|secret| secret.is_live(now)).count();
         let scopes = secret_scopes(scopes)?;
@@ -48,38 +51,31 @@ impl Service {
         Ok(CreatedSecret { value, secret })
     }
 
-    /// A page of a service principal's secrets that work, oldest first.
+    /// A page of a service principal's valid secrets, oldest first.
     ///
     /// # Errors
     /// [`Denial::PrincipalNotFound`], [`Denial::AccountNotFound`], and [`page`]'s.
     pub async fn list_secrets(
         &self,
         call: Call<'_>,
-        account: Option<AccountId>,
-        principal: PrincipalId,
+        owner: SecretOwner,
         page_size: Option<usize>,
         page_token: Option<&str>,
     ) -> Result<(Vec<Secret>, Option<String>), Error> {
         let mut reader = self.store.read().await?;
-        require_service_principal(&mut reader, call, account, principal).await?;
+        let principal = require_service_principal(&mut reader, call, owner).await?;
         let mut secrets = reader.list_secrets(call.caller.account(), principal).await?;
         secrets.retain(|secret| secret.is_live(call.caller.now));
         Ok(page(&secrets, page_size, page_token)?)
     }
 
-    /// Deletes a secret. Access tokens that were issued for it live out their hour.
+    /// Deletes a secret. Access tokens that were issued for it stay valid until they expire.
     ///
     /// # Errors
     /// [`Denial::PrincipalNotFound`], [`Denial::AccountNotFound`], [`Denial::SecretNotFound`]
-    pub async fn delete_secret(
-        &self,
-        call: Call<'_>,
-        account: Option<AccountId>,
-        principal: PrincipalId,
-        id: &str,
-    ) -> Result<(), Error> {
+    pub async fn delete_secret(&self, call: Call<'_>, owner: SecretOwner, id: &str) -> Result<(), Error> {
         let mut writer = self.store.write_in(&call.caller.workspace, Lock::Account(call.caller.account())).await?;
-        require_service_principal(&mut writer, call, account, principal).await?;
+        let principal = require_service_principal(&mut writer, call, owner).await?;
         if !writer.delete_secret(call.caller.account(), principal, id).await? {
             return Err(Denial::SecretNotFound(id.to_owned()).into());
         }
@@ -89,20 +85,20 @@ impl Service {
     }
 }
 
-/// Sees to it that the caller may reach the service principal: in the account by the account's path,
-/// in its own workspace by the workspace's, or a workspace admin would hold the keys to others.
+/// Refuses a service principal that the path does not reach. A workspace path reaches only those of the workspace;
+/// otherwise a workspace admin could create secrets for all others.
 async fn require_service_principal(
     reader: &mut Reader,
     call: Call<'_>,
-    account: Option<AccountId>,
-    id: PrincipalId,
-) -> Result<(), Error> {
+    owner: SecretOwner,
+) -> Result<PrincipalId, Error> {
     let own = call.caller.account();
+    let SecretOwner { account, principal: id } = owner;
     if let Some(account) = account.filter(|account| *account != own) {
         return Err(Denial::AccountNotFound(account.to_string()).into());
     }
     let principal = reader.find_principal(own, id).await?;
     let known = principal.is_some_and(|principal| principal.kind == PrincipalKind::ServicePrincipal);
     let reachable = account.is_some() || reader.find_assigned(&call.caller.workspace, id).await?.is_some();
-    if known && reachable { Ok(()) } else { Err(Denial::PrincipalNotFound(id).into()) }
+    if known && reachable { Ok(id) } else { Err(Denial::PrincipalNotFound(id).into()) }
 }

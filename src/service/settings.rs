@@ -1,4 +1,5 @@
-//! The setting that restricts workspace admins, and the rule sets that it refers to (governance §2.8).
+//! The setting that restricts workspace admins, and the rule sets that it refers to. See
+//! docs/reference/governance.md#restricted-admins and docs/reference/governance.md#rule-sets.
 
 use super::{Call, Error, Service};
 use crate::domain::audit::Action;
@@ -9,50 +10,46 @@ use crate::store::{Lock, Reader, StoreError, VersionedValue, Writer};
 
 /// The setting's name in paths and in the audit log.
 const RESTRICT_WORKSPACE_ADMINS: &str = "restrict_workspace_admins";
-/// No restriction: the value while it was never set.
+/// No restriction, the default.
 const ALLOW_ALL: &str = "ALLOW_ALL";
 /// On-behalf-of tokens only for service principals on which the admin holds the user role.
 const RESTRICT_TOKENS: &str = "RESTRICT_TOKENS_AND_JOB_RUN_AS";
-/// Whether workspace admins may not create governed tags: a member of the same setting, with the same version.
+/// Forbids workspace admins to create governed tags. A member of the same setting, with the same version.
 const DISABLE_GOV_TAG_CREATION: &str = "restrict_workspace_admins.disable_gov_tag_creation";
-/// The version of what was never set.
+/// The version of a value that was never set.
 const UNSET_ETAG: &str = "unset";
 
 /// The setting that restricts workspace admins.
 #[derive(Clone, Debug)]
 pub struct AdminRestriction {
-    /// Whether they may create tokens for service principals.
+    /// [`ALLOW_ALL`] or [`RESTRICT_TOKENS`].
     pub status: String,
-    /// Whether they may not create governed tags; stored for clients, with no effect here.
+    /// Stored for clients; it has no effect here.
     pub disable_gov_tag_creation: bool,
-    /// The version.
     pub etag: String,
 }
 
-/// A change of it; absent members stay as they are.
+/// A change of [`AdminRestriction`]; absent members stay as they are.
 #[derive(Clone, Debug)]
 pub struct AdminRestrictionChange {
-    /// See [`AdminRestriction::status`].
     pub status: Option<String>,
-    /// See [`AdminRestriction::disable_gov_tag_creation`].
     pub disable_gov_tag_creation: Option<bool>,
 }
 
 impl AdminRestrictionChange {
-    /// Back to the defaults.
+    /// Restores the defaults.
     pub fn reset() -> Self {
         Self { status: Some(ALLOW_ALL.to_owned()), disable_gov_tag_creation: Some(false) }
     }
 }
 
 impl Service {
-    /// The setting and its version.
     pub async fn admin_restriction(&self, call: Call<'_>) -> Result<AdminRestriction, Error> {
         let mut reader = self.store.read().await?;
         Ok(restriction(&mut reader, call.caller.workspace.id).await?)
     }
 
-    /// Changes the setting. The client has to know the newest version.
+    /// Changes the setting, if the client has its newest version.
     ///
     /// # Errors
     /// [`Denial::InvalidParameter`] for an unknown status, [`Denial::StaleEtag`].
@@ -84,7 +81,6 @@ impl Service {
         Ok(new)
     }
 
-    /// Whether workspace admins are restricted.
     pub(super) async fn admins_are_restricted(
         &self,
         reader: &mut Reader,
@@ -93,7 +89,7 @@ impl Service {
         Ok(status(reader, workspace).await?.value == RESTRICT_TOKENS)
     }
 
-    /// A rule set of the account: its rules and its version.
+    /// The rules and the version of a rule set.
     pub async fn rule_set(&self, call: Call<'_>, name: &str) -> Result<(Vec<GrantRule>, String), Error> {
         let stored = self.store.read().await?.find_rule_set(call.caller.account(), &stored_name(name)).await?;
         let Some(stored) = stored else { return Ok((Vec::new(), UNSET_ETAG.to_owned())) };
@@ -101,7 +97,7 @@ impl Service {
         Ok((rules.map_err(|_| StoreError::Unreadable(format!("rule set {name}")))?, stored.etag))
     }
 
-    /// Replaces a rule set. The client has to know the newest version.
+    /// Replaces a rule set, if the client has its newest version.
     ///
     /// # Errors
     /// [`Denial::StaleEtag`], and those of [`check`].
@@ -125,7 +121,7 @@ impl Service {
         Ok(new.etag)
     }
 
-    /// Takes a principal that is deleted out of all rule sets of its account; a service principal's own one goes.
+    /// Removes a deleted principal from all rule sets of its account, and deletes a service principal's own rule set.
     pub(super) async fn forget_roles(
         &self,
         writer: &mut Writer,

@@ -1,6 +1,5 @@
-//! The journal over several processes on one PostgreSQL. Each keeps what comes to it in its memory, and writes it into
-//! a table that all read: in the background and in batches, so that no request waits for it. Elsewhere the memory is
-//! all there is.
+//! The request journal of several processes on one PostgreSQL. Each process adds entries to its own memory, and writes
+//! them to a shared table in the background and in batches, so that no request waits. On SQLite, `journal` is all.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,58 +14,57 @@ use super::{Error, Service};
 use crate::domain::{Workspace, WorkspaceId};
 use crate::store::{Lock, NewEntry, StoreError, StoredEntry};
 
-/// How long an exchange waits for others to be written with it.
+/// How long an entry waits so that others are written together with it.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// The pause after a failure. Until then the exchanges stay where they are, within the journal's limits.
+/// The pause after a failed write. The entries stay in memory, within the journal's limits.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long a reader waits for what other processes have answered before, and write now.
+/// How long a reader waits for other processes to write what they have answered.
 const SETTLES_IN: Duration = Duration::from_millis(200);
-/// How often an exchange that is not there is looked for again, as another process may be slow.
-const LOOKS_AGAIN: usize = 5;
-/// A workspace is trimmed after so much of its limits was written: to look through all of it costs more than to write.
-const PART_UNTRIMMED: usize = 8;
+/// How often a missing entry is looked up again, because another process may be slow.
+const RETRIES: usize = 5;
+/// A workspace is trimmed whenever this fraction of its limits was written, because trimming costs more than writing.
+const TRIM_FRACTION: usize = 8;
 
-/// How far this process is with writing.
+/// This process's progress in writing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sharing {
-    /// Whether a task is there that will.
-    is_due: Arc<AtomicBool>,
-    /// What was written since its workspace was last trimmed. Held while exchanges are written.
+    /// Whether a background task is going to write.
+    is_scheduled: Arc<AtomicBool>,
+    /// What was written since its workspace was last trimmed. Locked while entries are written.
     untrimmed: Arc<Mutex<Amounts>>,
 }
 
 impl Sharing {
-    /// The workspaces of which anything was written.
-    pub(super) async fn known(&self) -> Vec<WorkspaceId> {
+    /// The workspaces with entries that were written but not trimmed.
+    pub(super) async fn workspaces(&self) -> Vec<WorkspaceId> {
         self.untrimmed.lock().await.keys().copied().flatten().collect()
     }
 
-    /// Forgets workspaces that are gone.
-    pub(super) async fn forget(&self, gone: &HashSet<WorkspaceId>) {
-        self.untrimmed.lock().await.retain(|id, _| id.is_none_or(|id| !gone.contains(&id)));
+    pub(super) async fn forget(&self, deleted: &HashSet<WorkspaceId>) {
+        self.untrimmed.lock().await.retain(|id, _| id.is_none_or(|id| !deleted.contains(&id)));
     }
 }
 
-/// How many exchanges there are of a workspace, or of none, and how many bytes.
+/// The number of entries and their bytes, by workspace.
 type Amounts = HashMap<Option<WorkspaceId>, (usize, usize)>;
 
-/// Counts an exchange; answers how much there is of its workspace now.
-fn count(amounts: &mut Amounts, exchange: &JournalEntry) -> (usize, usize) {
-    let amount = amounts.entry(exchange.workspace).or_default();
-    *amount = (amount.0 + 1, amount.1 + exchange.size());
+/// Counts an entry; returns the new amount of its workspace.
+fn count(amounts: &mut Amounts, entry: &JournalEntry) -> (usize, usize) {
+    let amount = amounts.entry(entry.workspace).or_default();
+    *amount = (amount.0 + 1, amount.1 + entry.size());
     *amount
 }
 
 impl Service {
-    /// Keeps an exchange, so that it can be found and explained.
-    pub fn record_entry(&self, exchange: JournalEntry) {
-        self.journal.keep(exchange);
-        if self.may_have_replicas() && self.journal.is_on() && !self.sharing.is_due.swap(true, Ordering::AcqRel) {
-            tokio::spawn(share_in_time(self.clone()));
+    /// Adds an entry to the journal.
+    pub fn record_entry(&self, entry: JournalEntry) {
+        self.journal.add(entry);
+        if self.may_have_replicas() && self.journal.is_on() && !self.sharing.is_scheduled.swap(true, Ordering::AcqRel) {
+            tokio::spawn(share_in_background(self.clone()));
         }
     }
 
-    /// The exchanges of a workspace in the order of their answers, those with a number above `since`.
+    /// A workspace's entries with a number above `since`, in the order of their answers.
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
@@ -80,23 +78,23 @@ impl Service {
         Ok(newest(found.into_iter().filter_map(read).collect(), self.journal.limits()))
     }
 
-    /// The exchange of that request id, among those of a workspace or of any.
+    /// An entry by request id, in one workspace or in any.
     ///
     /// # Errors
-    /// [`Error::Store`], where processes share the journal, unless this one's memory has it and any workspace will do.
+    /// [`Error::Store`], where processes share the journal and this one has not answered the request.
     pub async fn find_journal_entry(
         &self,
         request_id: &str,
         of: Option<&Workspace>,
     ) -> Result<Option<Arc<JournalEntry>>, Error> {
         let own = self.journal.find(request_id, of);
-        // Within a workspace it is told with its number, which the table gives.
+        // Within a workspace the answer has the entry's number, which comes from the table.
         if !self.may_have_replicas() || (own.is_some() && of.is_none()) {
             return Ok(own);
         }
         self.share_journal().await?;
         let mut found = self.store.read().await?.find_journal_entry(request_id, of).await?;
-        for _ in 0..LOOKS_AGAIN {
+        for _ in 0..RETRIES {
             if found.is_some() || !self.gather().await? {
                 break;
             }
@@ -105,10 +103,10 @@ impl Service {
         Ok(found.and_then(read))
     }
 
-    /// The newest refusal or fault, or the newest exchange where none was refused, in any workspace.
+    /// The newest refusal or fault in any workspace; without one, the newest entry.
     ///
     /// # Errors
-    /// [`Error::Store`], where processes share the journal and this one's memory has nothing.
+    /// [`Error::Store`], where processes share the journal and this one's memory is empty.
     pub async fn last_journal_entry(&self) -> Result<Option<Arc<JournalEntry>>, Error> {
         let own = self.journal.last();
         if !self.may_have_replicas() {
@@ -125,13 +123,13 @@ impl Service {
         Ok(self.store.read().await?.find_last_journal_entry().await?.and_then(read))
     }
 
-    /// Takes exchanges of a workspace out, by number.
+    /// Deletes entries of a workspace, by number.
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
     pub async fn delete_journal_entries(&self, workspace: &Workspace, numbers: &HashSet<u64>) -> Result<(), Error> {
         if !self.may_have_replicas() {
-            self.journal.take_out(workspace, numbers);
+            self.journal.delete(workspace, numbers);
             return Ok(());
         }
         let numbers: Vec<i64> = numbers.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
@@ -140,27 +138,26 @@ impl Service {
         Ok(writer.commit().await?)
     }
 
-    /// Empties the journal of a workspace: requests that came before, and have their answer later, are not kept.
+    /// Clears a workspace's journal. Requests in flight are not added either when they finish.
     ///
     /// # Errors
     /// [`Error::Store`], where processes share the journal.
     pub async fn clear_journal(&self, workspace: &Workspace) -> Result<(), Error> {
         if !self.may_have_replicas() {
-            self.journal.begin_anew(workspace);
+            self.journal.clear(workspace);
             return Ok(());
         }
         self.gather().await?;
-        self.journal.begin_anew(workspace);
+        self.journal.clear(workspace);
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
         writer.clear_journal(workspace).await?;
         Ok(writer.commit().await?)
     }
 
-    /// Writes what this process keeps in its memory to where all processes find it; there it is trimmed to the journal's
-    /// limits now and then.
+    /// Writes the entries in memory to the shared table, and trims the table to the journal's limits now and then.
     ///
     /// # Errors
-    /// [`StoreError`]; then it stays in the memory, to be written later.
+    /// [`StoreError`]; the entries stay in memory until a later write.
     pub async fn share_journal(&self) -> Result<(), StoreError> {
         if !self.may_have_replicas() {
             return Ok(());
@@ -168,13 +165,13 @@ impl Service {
         let mut untrimmed = self.sharing.untrimmed.lock().await;
         let unwritten = self.journal.all();
         let Some(last) = unwritten.last() else { return Ok(()) };
-        let rows: Vec<NewEntry> = unwritten.iter().map(|exchange| stored(exchange)).collect();
-        for exchange in &unwritten {
-            count(&mut untrimmed, exchange);
+        let rows: Vec<NewEntry> = unwritten.iter().map(|entry| stored(entry)).collect();
+        for entry in &unwritten {
+            count(&mut untrimmed, entry);
         }
         let limits = self.journal.limits();
         let is_due = |(requests, bytes): &(usize, usize)| {
-            requests * PART_UNTRIMMED >= limits.requests || bytes * PART_UNTRIMMED >= limits.bytes
+            requests * TRIM_FRACTION >= limits.requests || bytes * TRIM_FRACTION >= limits.bytes
         };
         let due: Vec<_> = untrimmed.iter().filter(|(_, amount)| is_due(amount)).map(|(id, _)| *id).collect();
         let mut writer = self.store.write(Lock::Journal).await?;
@@ -188,8 +185,7 @@ impl Service {
         Ok(())
     }
 
-    /// Deletes what processes share of workspaces that are gone, and the oldest beyond the limit of all workspaces
-    /// together.
+    /// Deletes the shared entries of deleted workspaces, and the oldest ones beyond [`ALL_BYTES`].
     ///
     /// # Errors
     /// [`Error::Store`]
@@ -202,8 +198,8 @@ impl Service {
         Ok(writer.commit().await?)
     }
 
-    /// Lets all processes write what they answered before now; answers whether there are others. One that is overloaded,
-    /// or does not reach PostgreSQL, may be later.
+    /// Gives all processes time to write what they have answered; returns whether there are others. A process that is
+    /// overloaded, or cannot reach PostgreSQL, may miss it.
     async fn gather(&self) -> Result<bool, Error> {
         let has_others = self.store.read().await?.has_other_processes().await?;
         if has_others {
@@ -214,57 +210,57 @@ impl Service {
     }
 }
 
-/// Writes what is kept, soon, and again until nothing is left.
-async fn share_in_time(service: Service) {
+/// Writes the entries in memory soon, and repeats until none are left.
+async fn share_in_background(service: Service) {
     let mut pause = INTERVAL;
     loop {
         sleep(pause).await;
         pause = match service.share_journal().await {
             Ok(()) => {
-                service.sharing.is_due.store(false, Ordering::Release);
-                // What came in between saw that a task is there.
-                if service.journal.is_empty() || service.sharing.is_due.swap(true, Ordering::AcqRel) {
+                service.sharing.is_scheduled.store(false, Ordering::Release);
+                // Entries that were added meanwhile started no task of their own.
+                if service.journal.is_empty() || service.sharing.is_scheduled.swap(true, Ordering::AcqRel) {
                     return;
                 }
                 INTERVAL
             }
             Err(error) => {
-                tracing::debug!("the journal is not shared yet, and will be tried again: {error}");
+                tracing::debug!("could not write the shared journal; will retry: {error}");
                 PAUSE
             }
         };
     }
 }
 
-/// Those that are within the limits, in their order: what is older waits to be trimmed.
-fn newest(mut exchanges: Vec<Arc<JournalEntry>>, limits: JournalLimits) -> Vec<Arc<JournalEntry>> {
+/// The entries within the limits, in their order. Older ones are not trimmed yet.
+fn newest(mut entries: Vec<Arc<JournalEntry>>, limits: JournalLimits) -> Vec<Arc<JournalEntry>> {
     let mut amounts = Amounts::new();
-    exchanges.reverse();
-    exchanges.retain(|exchange| {
-        let (requests, bytes) = count(&mut amounts, exchange);
+    entries.reverse();
+    entries.retain(|entry| {
+        let (requests, bytes) = count(&mut amounts, entry);
         requests <= limits.requests && bytes <= limits.bytes
     });
-    exchanges.reverse();
-    exchanges
+    entries.reverse();
+    entries
 }
 
 fn number(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
 
-fn stored(exchange: &JournalEntry) -> NewEntry {
+fn stored(entry: &JournalEntry) -> NewEntry {
     NewEntry {
-        workspace: exchange.workspace.map(|id| (id, exchange.incarnation)),
-        request_id: exchange.request_id.clone(),
-        place: number(exchange.number),
-        is_refused: exchange.is_refused(),
-        bytes: number(exchange.size()),
-        content: serde_json::to_string(exchange).unwrap_or_default(),
+        workspace: entry.workspace.map(|id| (id, entry.incarnation)),
+        request_id: entry.request_id.clone(),
+        place: number(entry.number),
+        is_refused: entry.is_refused(),
+        bytes: number(entry.size()),
+        content: serde_json::to_string(entry).unwrap_or_default(),
     }
 }
 
-/// An exchange as it is kept; `None` where another version wrote what this one cannot read.
+/// `None` for an entry of another version that this one cannot read.
 fn read((number, content): StoredEntry) -> Option<Arc<JournalEntry>> {
-    let exchange: JournalEntry = serde_json::from_str(&content).ok()?;
-    Some(Arc::new(JournalEntry { number: u64::try_from(number).ok()?, ..exchange }))
+    let entry: JournalEntry = serde_json::from_str(&content).ok()?;
+    Some(Arc::new(JournalEntry { number: u64::try_from(number).ok()?, ..entry }))
 }

@@ -120,7 +120,7 @@ impl Service {
         let id = pending.id().ok_or_else(too_old)?;
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(pending.workspace()).await?;
-        let place = workspace.and_then(|workspace| pending.place(workspace)).ok_or_else(too_old)?;
+        let place = workspace.and_then(|workspace| pending.target(workspace)).ok_or_else(too_old)?;
         let is_answered = reader.find_sign_in(id).await?.is_some();
         drop(reader);
         let holds = self.is_sealed(place.workspace.account, (Purpose::SignInPage, policy), ticket).await?;

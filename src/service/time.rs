@@ -1,4 +1,5 @@
-//! A workspace's time: its clock, what comes next, and the sweep that carries out what is due.
+//! A workspace's time: its clock, the upcoming events, and the sweep that records the events that are due. When an event
+//! happens is up to `domain::lifecycle`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -14,76 +15,63 @@ use crate::domain::tokens::{EndCause, Token, TokenState, Visibility};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Lock, Reader, StoreError, TimeOrder, Writer};
 
-/// Tokens that the sweep ends in one transaction: others wait for it no longer than that.
+/// Tokens in one transaction of the sweep, which bounds how long other writers wait.
 const SWEEP_BATCH: i64 = 200;
-/// Most tokens that the schedule looks at, in the order of each of the times at which something happens to them.
+/// Maximum tokens that the schedule reads, for each kind of time in a token.
 const SCHEDULE_SCAN: i64 = 10_000;
-/// How often a clock is read again that others move at the same time.
+/// How often moving a clock is tried while others move it too.
 const MOVE_TRIES: usize = 20;
-/// How often the log tells how far a sweep has come.
-const TOLD_EVERY: Duration = Duration::from_secs(2);
-/// Most events that one answer tells of.
-const EVENTS_TOLD: usize = 1_000;
+const LOG_INTERVAL: Duration = Duration::from_secs(2);
+/// Maximum events in one answer.
+const MAX_EVENTS: usize = 1_000;
 
-/// Something that happens, or will.
+/// An upcoming or due event of a token, or of a key of the workspace configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What.
     pub kind: EventKind,
-    /// When.
     pub at: Millis,
-    /// To which token.
     pub token: Option<TokenId>,
     /// The token's owner.
     pub owner: Option<PrincipalId>,
     /// The token's comment.
     pub comment: Option<String>,
-    /// To which key of the workspace configuration.
     pub conf_key: Option<String>,
 }
 
 impl Event {
-    /// Whether a token stops working that the server made for the admin, and that clients most likely use.
+    /// Whether this is the end of an admin token of the server, which clients most likely use.
     pub fn ends_admin_token(&self) -> bool {
         let ends = matches!(self.kind, EventKind::TokenExpired | EventKind::TokenAutoRevoked);
         ends && self.comment.as_deref() == Some(ADMIN_TOKEN_COMMENT)
     }
 }
 
-/// A workspace's clock and what it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockState {
-    /// The clock.
     pub clock: WorkspaceClock,
-    /// What it shows.
     pub now: Millis,
 }
 
-/// How far to advance.
+/// How far to advance a clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdvanceTarget {
-    /// By so many milliseconds.
+    /// Milliseconds.
     By(i64),
-    /// To this instant.
     To(Millis),
-    /// To the next event of this kind.
+    /// The next event of a kind.
     Next(EventKind),
-    /// To the next event of this token.
+    /// The next event of a token.
     Token(TokenId),
 }
 
-/// The outcome of an advance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdvanceOutcome {
-    /// The clock afterwards.
     pub state: ClockState,
-    /// What happened on the way, in order; the first thousand.
+    /// The first [`MAX_EVENTS`] events that became due, in order.
     pub events: Vec<Event>,
 }
 
 impl Service {
-    /// A workspace's clock.
-    ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
     pub async fn clock(&self, id: WorkspaceId) -> Result<ClockState, Error> {
@@ -95,8 +83,8 @@ impl Service {
         ClockState { clock: workspace.clock, now: workspace.clock.at(self.system_now()) }
     }
 
-    /// Keeps the latest time that this process has shown, and takes over what others have: after a restart, and in
-    /// every other process, no clock shows anything earlier.
+    /// Stores the latest time that this process has shown, and adopts that of other processes, so that no clock goes back
+    /// after a restart or between processes.
     pub async fn persist_time(&self) -> Result<(), Error> {
         let shown = self.clock.shown();
         if shown.0 > self.persisted_time.load(Ordering::Acquire) {
@@ -106,23 +94,23 @@ impl Service {
             self.persisted_time.fetch_max(shown.0, Ordering::AcqRel);
         }
         if self.may_have_replicas() {
-            let kept = self.store.read().await?.find_shown_at().await?;
-            self.raise_time(kept);
+            let stored = self.store.read().await?.find_shown_at().await?;
+            self.raise_time(stored);
         }
         Ok(())
     }
 
-    /// Lets no clock of this process show anything before what is kept.
-    pub(super) fn raise_time(&self, kept: Millis) {
-        self.clock.raise(kept);
-        self.persisted_time.fetch_max(kept.0, Ordering::AcqRel);
+    /// Makes sure that no clock of this process shows a time before the stored one.
+    pub(super) fn raise_time(&self, stored: Millis) {
+        self.clock.raise(stored);
+        self.persisted_time.fetch_max(stored.0, Ordering::AcqRel);
     }
 
-    /// Keeps the time before a credential is refused as expired, unless the time that is kept refuses it as well: so
-    /// no restart and no other process accepts it again. It costs one write for each credential that expires.
+    /// Stores the time before a credential is refused as expired, so that it is not accepted again after a restart or by
+    /// another process. This costs one write for each credential that expires.
     pub(super) async fn persist_time_of_end(&self, facts: &Facts, system: Millis) -> Result<(), Error> {
         let Some(workspace) = &facts.workspace else { return Ok(()) };
-        let kept = Millis(self.persisted_time.load(Ordering::Acquire));
+        let stored = Millis(self.persisted_time.load(Ordering::Acquire));
         let is_over = |system: Millis| match &facts.found {
             CredentialRecord::Token(token) => {
                 token.state(&workspace.behaviour, workspace.clock.at(system)) != TokenState::Live
@@ -130,11 +118,11 @@ impl Service {
             CredentialRecord::Access(claims, clock) => clock.at(system) >= claims.expiry(),
             _ => false,
         };
-        if is_over(system) && !is_over(kept) { self.persist_time().await } else { Ok(()) }
+        if is_over(system) && !is_over(stored) { self.persist_time().await } else { Ok(()) }
     }
 
-    /// Sets a clock's mode; `make` gets the time that it shows now. Time only goes forward, so that
-    /// nothing that happened is undone.
+    /// Sets a clock's mode, which `make` derives from the workspace's time and the system's. Time only goes forward, so
+    /// that no event is undone.
     ///
     /// # Errors
     /// [`ControlDenial::TimeGoesForward`]
@@ -149,17 +137,17 @@ impl Service {
             let system = workspace.clock.system(self.system_now());
             let now = workspace.clock.at(system);
             let clock = workspace.clock.in_mode(make(now, system));
-            if let Some(advanced) = self.move_clock(reader, &workspace, clock, now, system).await? {
+            if let Some(advanced) = self.move_clock(reader, &workspace, clock, system).await? {
                 return Ok(advanced);
             }
         }
         Err(StoreError::Replaced.into())
     }
 
-    /// Advances a clock and carries out what is due on the way before it answers.
+    /// Advances a clock, and sweeps the events that become due before it returns.
     ///
     /// # Errors
-    /// [`ControlDenial::TimeGoesForward`]; [`ControlDenial::NothingComes`] when no such event is to come.
+    /// [`ControlDenial::TimeGoesForward`]; [`ControlDenial::NothingComes`] when there is no such upcoming event.
     pub async fn advance(&self, id: WorkspaceId, target: &AdvanceTarget) -> Result<AdvanceOutcome, Error> {
         for _ in 0..MOVE_TRIES {
             let mut reader = self.store.read().await?;
@@ -171,30 +159,29 @@ impl Service {
                 return Err(ControlDenial::TimeGoesForward { now, wanted: at }.into());
             }
             let clock = workspace.clock.advanced(at.since(now));
-            if let Some(advanced) = self.move_clock(reader, &workspace, clock, now, system).await? {
+            if let Some(advanced) = self.move_clock(reader, &workspace, clock, system).await? {
                 return Ok(advanced);
             }
         }
         Err(StoreError::Replaced.into())
     }
 
-    /// Moves a clock, unless somebody else has moved it since it was read: then `None`. What comes on the way is looked
-    /// up before the lock is taken, as that takes longer the more tokens there are.
+    /// Moves a clock; `None` when another request has moved it since it was read. The events are read before the lock is
+    /// taken, because reading takes longer the more tokens there are.
     async fn move_clock(
         &self,
         mut reader: Reader,
         workspace: &Workspace,
         clock: WorkspaceClock,
-        now: Millis,
         system: Millis,
     ) -> Result<Option<AdvanceOutcome>, Error> {
-        let after = clock.at(system);
+        let (now, after) = (workspace.clock.at(system), clock.at(system));
         if after < now {
             return Err(ControlDenial::TimeGoesForward { now, wanted: after }.into());
         }
         let mut events = upcoming(&mut reader, workspace, now).await?;
         events.retain(|event| event.at <= after);
-        events.truncate(EVENTS_TOLD);
+        events.truncate(MAX_EVENTS);
         drop(reader);
         let mut writer = self.store.write(Lock::Workspace(workspace.id)).await?;
         let found = writer.find_workspace(workspace.id).await?.ok_or(Denial::WorkspaceNotFound(workspace.id))?;
@@ -224,7 +211,7 @@ impl Service {
         Ok(names)
     }
 
-    /// What comes next in a workspace, at most `limit` events, and at most a thousand.
+    /// The next events in a workspace, at most `limit` and at most [`MAX_EVENTS`].
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
@@ -233,24 +220,24 @@ impl Service {
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
         let mut events = upcoming(&mut reader, &workspace, now).await?;
-        events.truncate(limit.min(EVENTS_TOLD));
+        events.truncate(limit.min(MAX_EVENTS));
         Ok(events)
     }
 
-    /// Ends every token that is due and narrows those whose auto-scoping has ended, in batches, each in a
-    /// transaction with its audit events. The timing of the sweep has no visible effect: lists and checks
-    /// ask the time themselves. Answers how many tokens it ended or narrowed.
+    /// Ends the tokens that are due and narrows those whose auto-scoping has ended, in batches with their audit events.
+    /// The timing of the sweep has no visible effect, because lists and checks ask the lifecycle themselves. Returns how
+    /// many tokens it changed.
     pub async fn sweep(&self, id: WorkspaceId) -> Result<u64, Error> {
         let mut ended = 0;
-        let mut told = Instant::now();
-        // Looked up without the lock first: most of the time nothing is due, and nobody should wait.
+        let mut logged_at = Instant::now();
+        // Checked without the lock first: most of the time nothing is due, and no request should wait.
         while self.is_any_due(id).await? {
             let mut writer = self.store.write(Lock::Workspace(id)).await?;
             let Some(workspace) = writer.find_workspace(id).await? else { break };
             let now = workspace.clock.at(self.system_now());
-            let horizon = Visibility::with_expired(&workspace.behaviour, now);
-            let due = writer.list_due_tokens(id, horizon, SWEEP_BATCH).await?;
-            let mut batch = self.carry_out(&mut writer, &workspace, &due, now).await?;
+            let listed = Visibility::with_expired(&workspace.behaviour, now);
+            let due = writer.list_due_tokens(id, listed, SWEEP_BATCH).await?;
+            let mut batch = self.end_due_tokens(&mut writer, &workspace, &due, now).await?;
             for token in writer.list_due_autoscoping(id, now, SWEEP_BATCH).await? {
                 let was_watched = token.is_autoscoping();
                 let token = self.settle_autoscope(&mut writer, &workspace, token, now).await?;
@@ -258,9 +245,9 @@ impl Service {
             }
             writer.commit().await?;
             ended += batch;
-            if told.elapsed() >= TOLD_EVERY {
-                told = Instant::now();
-                tracing::info!(ended, "ending tokens of workspace {id} whose time has come");
+            if logged_at.elapsed() >= LOG_INTERVAL {
+                logged_at = Instant::now();
+                tracing::info!(ended, "ending expired and idle tokens of workspace {id}");
             }
             if batch == 0 {
                 break;
@@ -273,14 +260,13 @@ impl Service {
         let mut reader = self.store.read().await?;
         let Some(workspace) = reader.find_workspace(id).await? else { return Ok(false) };
         let now = workspace.clock.at(self.system_now());
-        let horizon = Visibility::with_expired(&workspace.behaviour, now);
-        let is_none_due = reader.list_due_tokens(id, horizon, 1).await?.is_empty();
+        let listed = Visibility::with_expired(&workspace.behaviour, now);
+        let is_none_due = reader.list_due_tokens(id, listed, 1).await?.is_empty();
         Ok(!is_none_due || !reader.list_due_autoscoping(id, now, 1).await?.is_empty())
     }
 
-    /// Stores what auto-scoping came to, with its audit event, where its time is over; answers the token as
-    /// it is at `now`. Whatever changes or ends a token calls this before, so that the audit log tells the
-    /// same whether the sweep was there or not.
+    /// Stores the result of auto-scoping and its audit event once its period has ended; returns the token as it is at
+    /// `now`. Every change or end of a token calls this first, so that the audit log does not depend on the sweep.
     pub(super) async fn settle_autoscope(
         &self,
         writer: &mut Writer,
@@ -295,7 +281,6 @@ impl Service {
         Ok(token)
     }
 
-    /// Sweeps every workspace.
     pub async fn sweep_all(&self) -> Result<u64, Error> {
         let ids = self.store.read().await?.list_workspace_ids().await?;
         let mut ended = 0;
@@ -305,8 +290,8 @@ impl Service {
         Ok(ended)
     }
 
-    /// Ends tokens whose time has come; answers how many.
-    pub(super) async fn carry_out(
+    /// Ends the tokens whose time has come; returns how many.
+    pub(super) async fn end_due_tokens(
         &self,
         writer: &mut Writer,
         workspace: &Workspace,
@@ -330,7 +315,7 @@ impl Service {
     }
 }
 
-/// The instant that is meant, when it is `now`.
+/// The instant of a target.
 async fn instant_of(
     target: &AdvanceTarget,
     reader: &mut Reader,
@@ -354,7 +339,7 @@ async fn instant_of(
     })
 }
 
-/// What comes after `now`, in order: exact for the first [`SCHEDULE_SCAN`] tokens of each order.
+/// The events after `now`, in order; complete for the first [`SCHEDULE_SCAN`] tokens of each kind of time.
 async fn upcoming(reader: &mut Reader, workspace: &Workspace, now: Millis) -> Result<Vec<Event>, Error> {
     let shown = Visibility::with_expired(&workspace.behaviour, now);
     let mut tokens = reader.list_tokens_by_time(workspace.id, TimeOrder::IdleFrom, shown, SCHEDULE_SCAN).await?;

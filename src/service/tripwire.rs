@@ -1,4 +1,5 @@
-//! Who came with what was not made here: real-looking credentials, which nothing is kept of, and decoys.
+//! Credentials that this server did not issue: suspected real ones, of which nothing is stored, and decoys, whose use is
+//! recorded. See docs/journal.md#real-credentials-the-tripwire.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,30 +12,26 @@ use crate::domain::tripwire::{Reaction, SuspectKind, looks_real};
 use crate::domain::{Denial, Millis, TokenId, WorkspaceId};
 use crate::store::Lock;
 
-/// Most clients that are told apart.
+/// Maximum clients that are counted separately.
 const MAX_CLIENTS: usize = 100;
-/// Who stands for the rest.
+/// The name under which all further clients are counted.
 const OTHERS: &str = "(others)";
 
-/// Real-looking credentials of one kind that one client sent.
+/// Suspected real credentials of one kind from one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuspectedCredentials {
-    /// What they look like.
     pub kind: SuspectKind,
-    /// The client's `User-Agent`.
+    /// The `User-Agent`.
     pub client: String,
-    /// How many.
     pub count: u64,
-    /// When the first came, on the system's clock.
+    /// On the system's clock, as is `last`.
     pub first: Millis,
-    /// And the last.
     pub last: Millis,
 }
 
-/// What this process has seen of strangers.
+/// The suspected real credentials that were sent to this process.
 #[derive(Clone, Debug, Default)]
 pub struct Tripwire {
-    /// What is done about them.
     pub reaction: Reaction,
     seen: Arc<Mutex<Vec<SuspectedCredentials>>>,
 }
@@ -44,12 +41,12 @@ impl Tripwire {
         Self { reaction, ..Self::default() }
     }
 
-    /// Who came with them, in the order in which they first did.
+    /// In the order of their first use.
     pub fn seen(&self) -> Vec<SuspectedCredentials> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Why the process is to end with an error, if it is.
+    /// The error with which the process should exit.
     pub fn verdict(&self) -> Option<String> {
         let seen = self.seen();
         let clients: Vec<String> =
@@ -58,7 +55,7 @@ impl Tripwire {
             .then(|| format!("production-looking credentials were sent to this mock: {}", clients.join("; ")))
     }
 
-    /// Counts one; answers whether it is the first of its client.
+    /// Counts a credential; returns whether it is the first of its client.
     fn count(&self, kind: SuspectKind, client: &str, now: Millis) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = seen.iter().all(|it| it.client != client);
@@ -75,11 +72,11 @@ impl Tripwire {
 }
 
 impl Service {
-    /// Looks whether a refused credential is somebody's real one; if so it is counted, and the first of a client
-    /// is warned of. Nothing of it is kept.
+    /// Returns whether a refused credential is suspected to be real. If so it is counted, and each client's first one is
+    /// logged as a warning. Nothing of it is stored.
     pub async fn check_real_credential(&self, credential: &str, origin: &Origin) -> Result<bool, Error> {
         let Some(kind) = looks_real(credential) else { return Ok(false) };
-        // Given values have no mark.
+        // Values from settings or seeds lack the mark of generated ones.
         if self.store.read().await?.knows_secret(&SecretHash::of(credential)).await? {
             return Ok(false);
         }
@@ -93,10 +90,10 @@ impl Service {
         Ok(true)
     }
 
-    /// Makes a decoy; answers its value, which is not shown again.
+    /// Creates a decoy; returns its value, which is shown only once.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] for a long comment, or when there are too many.
+    /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] for a long comment, or too many decoys.
     pub async fn create_decoy(&self, workspace: WorkspaceId, comment: &str) -> Result<(Decoy, TokenValue), Error> {
         if comment.chars().count() > MAX_COMMENT_CHARS {
             return Err(Denial::parameter(format!("comment: at most {MAX_COMMENT_CHARS} characters.")).into());
@@ -104,7 +101,7 @@ impl Service {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let found = writer.find_workspace(workspace).await?.ok_or(Denial::WorkspaceNotFound(workspace))?;
         if writer.list_decoys(workspace).await?.len() >= MAX_DECOYS {
-            return Err(Denial::parameter(format!("A workspace has at most {MAX_DECOYS} decoys.")).into());
+            return Err(Denial::parameter(format!("A workspace can have at most {MAX_DECOYS} decoys.")).into());
         }
         let value = self.draw(&mut writer, &found).await?.token_value(found.behaviour.token_value_suffix);
         let created_at = found.clock.at(self.system_now());
@@ -114,7 +111,7 @@ impl Service {
         Ok((decoy, value))
     }
 
-    /// The decoys of a workspace, oldest first.
+    /// Oldest first.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
@@ -124,7 +121,7 @@ impl Service {
         Ok(reader.list_decoys(workspace).await?)
     }
 
-    /// Counts a use of a decoy, and raises the alarm.
+    /// Counts a use of a decoy, and logs a warning.
     pub async fn record_decoy_use(&self, workspace: WorkspaceId, id: &TokenId, origin: &Origin) -> Result<(), Error> {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         let Some(found) = writer.find_workspace(workspace).await? else { return Ok(()) };
@@ -150,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_are_warned_of_once_and_are_bounded() {
+    fn each_client_is_new_once_and_clients_are_bounded() {
         let tripwire = Tripwire::new(Reaction::Fail);
         assert_eq!(tripwire.verdict(), None);
         let count = |client: &str, kind| tripwire.count(kind, client, Millis(1));
@@ -158,7 +155,7 @@ mod tests {
         assert!(!count("curl/8", SuspectKind::PersonalAccessToken));
         assert!(!count("curl/8", SuspectKind::AccessToken));
         let firsts = (0..1000).filter(|i| count(&format!("client {i}"), SuspectKind::AccessToken)).count();
-        assert_eq!((firsts, tripwire.seen().len()), (99, MAX_CLIENTS + 1), "those beyond are one");
+        assert_eq!((firsts, tripwire.seen().len()), (99, MAX_CLIENTS + 1), "further clients are counted as one");
         assert!(tripwire.verdict().unwrap().contains("2 personal_access_token by 'curl/8'"));
         assert_eq!(Tripwire { reaction: Reaction::Warn, ..tripwire }.verdict(), None);
     }

@@ -239,8 +239,8 @@ async fn holders(
 
 fn with_entries(mut owner: Owner, entries: Option<&Entries>) -> Owner {
     if let Some(entries) = entries {
-        for reach in &mut owner.standing.reach {
-            reach.level = entries.get(&reach.subject).copied();
+        for membership in &mut owner.standing.memberships {
+            membership.level = entries.get(&membership.subject).copied();
         }
     }
     owner

@@ -1,4 +1,5 @@
-//! Whole workspaces: made, copied, kept under a name, put back, removed.
+//! Whole workspaces: create, fork, save as a checkpoint, reset to one, delete. What a new workspace starts with is in
+//! `bootstrap`, seeds are in `seeds`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,46 +13,41 @@ use crate::domain::tokens::TokenValue;
 use crate::domain::workspaces::{EMPTY, MAX_CHECKPOINTS, SEED};
 use crate::domain::{AccountId, Checkpoint, CheckpointName, Denial, PrincipalId, Workspace, WorkspaceId};
 use crate::entropy::{Entropy, SeededEntropy};
+use crate::service::bootstrap::TokenPermission;
 use crate::service::{Error, Service};
 use crate::store::{Lock, Reader, StoreError, Writer};
 
-/// How long a workspace that is still being filled stays by itself: longer than any request.
+/// When a workspace that a crash left half filled is deleted: after longer than any request takes.
 const UNFINISHED_TTL_MS: i64 = 15 * 60 * 1000;
 
-/// What a new workspace is to be.
 #[derive(Clone, Debug, Default)]
 pub struct NewWorkspace {
-    /// Its id; a free one when `None`.
+    /// `None` for a random one.
     pub id: Option<WorkspaceId>,
-    /// The account that it joins; a new one of its own when `None`.
+    /// The account that it joins; `None` for a new one.
     pub account: Option<AccountId>,
-    /// Its name.
     pub name: Option<String>,
-    /// Milliseconds of the system's clock until it goes by itself.
+    /// Milliseconds on the system's clock until it expires.
     pub ttl_ms: Option<i64>,
-    /// What its ids and values are drawn from, together with its id.
+    /// Together with the id, determines all ids and values that are drawn in it.
     pub entropy_seed: Option<i64>,
-    /// Its admin's token value.
+    /// `None` for a random one.
     pub admin_token: Option<TokenValue>,
-    /// Its switches.
     pub behaviour: BehaviourChange,
 }
 
-/// A new workspace, and what opens it.
+/// A new workspace with its credentials.
 #[derive(Clone, Debug)]
 pub struct CreatedWorkspace {
-    /// The workspace.
     pub workspace: Workspace,
-    /// Its admin's token.
     pub admin_token: TokenValue,
-    /// The OAuth secret of the service principal [`ADMIN_CLIENT_ID`](crate::service::ADMIN_CLIENT_ID) in a new
-    /// account; an account that was there keeps its secrets.
+    /// The OAuth secret of the service principal [`ADMIN_CLIENT_ID`](crate::service::ADMIN_CLIENT_ID). Only for a new
+    /// account; an existing one keeps its secrets.
     pub admin_client_secret: Option<ClientSecret>,
 }
 
 impl Service {
-    /// Creates a workspace with an admin who has a token, in an account of its own unless one is named, and
-    /// puts into it what a seed says of a workspace.
+    /// Creates a workspace, an admin with a token, and a new account unless one is named, then applies the seed.
     ///
     /// # Errors
     /// [`ControlDenial::WorkspaceExists`], [`Denial::AccountNotFound`], [`Denial::InvalidParameter`], [`Error::Seed`].
@@ -68,25 +64,25 @@ impl Service {
         }
         let workspace = self.create_bare(&mut writer, new).await?;
         let mut created = self.with_credentials(&mut writer, workspace, new).await?;
-        self.keep(&mut writer, &created.workspace, EMPTY).await?;
+        self.save_checkpoint(&mut writer, &created.workspace, EMPTY).await?;
         let Some(seed) = seed else {
             writer.commit().await?;
             return Ok(created);
         };
         let (id, delete_at) = (created.workspace.id, created.workspace.delete_at);
         let total = self.check_workspace_seed(&mut writer, created.workspace.clone(), seed).await?;
-        // What a crash leaves of it goes by itself.
+        // A crash must not leave a half-filled workspace for ever.
         writer.update_delete_at(id, Some(self.clock.now().plus(UNFINISHED_TTL_MS))).await?;
         writer.commit().await?;
         let filled = async {
-            self.fill_workspace(created.workspace.clone(), delete_at, seed, total).await?;
+            self.fill_workspace(&created.workspace, delete_at, seed, total).await?;
             self.workspace(id).await
         };
         match filled.await {
             Ok(workspace) => created.workspace = workspace,
             Err(error) => {
                 if let Err(left) = self.delete_workspace(id).await {
-                    tracing::warn!("workspace {id} was not filled and is removed later: {left}");
+                    tracing::warn!("could not fill workspace {id}, nor delete it; it will expire: {left}");
                 }
                 return Err(error);
             }
@@ -94,7 +90,7 @@ impl Service {
         Ok(created)
     }
 
-    /// Gives a new workspace's admin a token, and the service principal of a new account a secret.
+    /// Creates the admin's token, and in a new account the service principal's secret.
     async fn with_credentials(
         &self,
         writer: &mut Writer,
@@ -112,17 +108,17 @@ impl Service {
         Ok(CreatedWorkspace { workspace, admin_token, admin_client_secret })
     }
 
-    /// Creates a workspace with its groups and usual principals, and a new account where none is named.
+    /// Creates a workspace with its groups and initial principals, and a new account if none is named.
     pub(super) async fn create_bare(&self, writer: &mut Writer, new: &NewWorkspace) -> Result<Workspace, Error> {
         let workspace = self.blank(writer, new).await?;
         if new.account.is_none() {
             writer.insert_account(workspace.account, self.clock.now()).await?;
         }
-        self.plant(writer, &workspace, true).await?;
+        self.insert_with_principals(writer, &workspace, TokenPermission::Everybody).await?;
         Ok(workspace)
     }
 
-    /// A workspace that holds nothing yet.
+    /// A workspace with its ids drawn, not yet stored.
     pub(super) async fn blank(&self, reader: &mut Reader, new: &NewWorkspace) -> Result<Workspace, Error> {
         let id = match new.id {
             Some(id) if reader.find_workspace(id).await?.is_some() => {
@@ -156,18 +152,16 @@ impl Service {
         Ok(workspace)
     }
 
-    /// Copies a workspace with all that it holds into another one, alone in a new account. Tokens keep
-    /// their values: with two workspaces that know one, the request has to name its workspace. OAuth
-    /// secrets are not copied, as nothing could tell whose they are.
+    /// Copies a workspace and everything in it into a new workspace in a new account. Tokens keep their values, so a
+    /// request with one of them has to name its workspace. OAuth secrets are not copied, because they would be ambiguous.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`], and as [`create_workspace`](Self::create_workspace).
     pub async fn fork_workspace(&self, from: WorkspaceId, new: &NewWorkspace) -> Result<CreatedWorkspace, Error> {
         let account = self.workspace(from).await?.account;
-        // Whoever changes the original waits, so that the copy is of one moment.
+        // Changes of the original wait, so that the copy is consistent.
         let mut writer = self.store.write(Lock::Account(account)).await?;
         let source = writer.find_workspace(from).await?.ok_or(Denial::WorkspaceNotFound(from))?;
-        // A copy is alone in its account.
         let new = &NewWorkspace { account: None, ..new.clone() };
         let blank = self.blank(&mut writer, new).await?;
         let workspace = Workspace {
@@ -186,12 +180,12 @@ impl Service {
         writer.insert_workspace(&workspace).await?;
         writer.copy_workspace(&source, &workspace).await?;
         let created = self.with_credentials(&mut writer, workspace, new).await?;
-        self.keep(&mut writer, &created.workspace, SEED).await?;
+        self.save_checkpoint(&mut writer, &created.workspace, SEED).await?;
         writer.commit().await?;
         Ok(created)
     }
 
-    /// Removes a workspace with all that it holds, and its account with it when it is alone there.
+    /// Deletes a workspace and everything in it; the last workspace of an account takes the account with it.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; [`ControlDenial::DefaultWorkspaceStays`].
@@ -214,60 +208,62 @@ impl Service {
         Ok(())
     }
 
-    /// Removes the workspaces whose time is over; answers which.
+    /// Deletes the workspaces that have expired; returns their ids.
     pub async fn delete_expired_workspaces(&self) -> Result<Vec<WorkspaceId>, Error> {
-        let outlived = self.store.read().await?.list_expired_workspaces(self.clock.now()).await?;
-        for id in &outlived {
+        let expired = self.store.read().await?.list_expired_workspaces(self.clock.now()).await?;
+        for id in &expired {
             match self.delete_workspace(*id).await {
-                // Another process was quicker.
+                // Another process deleted it first.
                 Ok(()) | Err(Error::Denied(Denial::WorkspaceNotFound(_))) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(outlived)
+        Ok(expired)
     }
 
-    /// Forgets what this process remembers of workspaces that another one has removed. Answers which these are, also
-    /// of those that the caller knows.
+    /// Drops this process's state of workspaces that another process has deleted. Returns the ids of the deleted ones,
+    /// including those among `known`.
     pub async fn forget_deleted_workspaces(&self, known: Vec<WorkspaceId>) -> Result<HashSet<WorkspaceId>, Error> {
         if !self.may_have_replicas() {
             return Ok(HashSet::new());
         }
-        // Taken before the look into the database, so that none is new.
-        let mut removed: HashSet<_> =
-            known.into_iter().chain(self.in_flight.workspaces()).chain(self.journal.known()).collect();
-        removed.extend(self.sharing.known().await);
+        // Collected before the database is read, so that a workspace that is created meanwhile is not among them.
+        let mut deleted: HashSet<_> =
+            known.into_iter().chain(self.in_flight.workspaces()).chain(self.journal.workspaces()).collect();
+        deleted.extend(self.sharing.workspaces().await);
         for id in self.store.read().await?.list_workspace_ids().await? {
-            removed.remove(&id);
+            deleted.remove(&id);
         }
-        for id in &removed {
+        for id in &deleted {
             self.journal.forget(*id);
             self.in_flight.forget(*id);
         }
-        self.sharing.forget(&removed).await;
-        Ok(removed)
+        self.sharing.forget(&deleted).await;
+        Ok(deleted)
     }
 
-    /// Keeps a workspace as it is now under a name.
+    /// Saves a workspace's current state as a checkpoint.
     ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] for a reserved name and for one too many.
+    /// [`Denial::WorkspaceNotFound`]; [`Denial::InvalidParameter`] for a reserved name, or too many checkpoints.
     pub async fn put_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<Checkpoint, Error> {
         refuse_reserved(name)?;
-        // What is inside a request is not half kept.
+        // A checkpoint must not hold half of a request's changes.
         let _replacement = self.in_flight.begin_replacement(id).await;
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let known = writer.list_checkpoints(id).await?;
         if known.len() >= MAX_CHECKPOINTS && known.iter().all(|checkpoint| checkpoint.name != *name) {
-            return Err(Denial::parameter(format!("A workspace has at most {MAX_CHECKPOINTS} checkpoints.")).into());
+            return Err(
+                Denial::parameter(format!("A workspace can have at most {MAX_CHECKPOINTS} checkpoints.")).into()
+            );
         }
-        let kept = self.keep(&mut writer, &workspace, name.as_str()).await?;
+        let checkpoint = self.save_checkpoint(&mut writer, &workspace, name.as_str()).await?;
         writer.commit().await?;
-        Ok(kept)
+        Ok(checkpoint)
     }
 
-    /// The checkpoints of a workspace, oldest first.
+    /// Oldest first.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]
@@ -277,8 +273,6 @@ impl Service {
         Ok(reader.list_checkpoints(id).await?)
     }
 
-    /// Forgets a checkpoint.
-    ///
     /// # Errors
     /// [`ControlDenial::CheckpointNotFound`]; [`Denial::InvalidParameter`] for a reserved name.
     pub async fn delete_checkpoint(&self, id: WorkspaceId, name: &CheckpointName) -> Result<(), Error> {
@@ -291,9 +285,9 @@ impl Service {
         Ok(())
     }
 
-    /// Puts a workspace back to a checkpoint: requests that have begun end before, on the old state. The
-    /// account's principals go back too, as long as the workspace is alone in its account. Answers which
-    /// checkpoint it was, and whether they did.
+    /// Resets a workspace to a checkpoint, after its requests in flight have finished on the old state. The account's
+    /// principals are restored too, if the workspace is the only one in its account. Returns the checkpoint, and in
+    /// `has_account` whether they were.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`], [`ControlDenial::CheckpointNotFound`]
@@ -303,7 +297,7 @@ impl Service {
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let known = writer.list_checkpoints(id).await?;
         let named = |name: &str| known.iter().find(|checkpoint| checkpoint.name.as_str() == name).cloned();
-        // What was never seeded was empty.
+        // A workspace without a seed was empty in the beginning.
         let found = named(to.as_str()).or_else(|| named(EMPTY).filter(|_| to.as_str() == SEED));
         let mut found = found.ok_or_else(|| ControlDenial::CheckpointNotFound(to.as_str().to_owned()))?;
         found.has_account &= is_alone(&mut writer, &workspace).await?;
@@ -311,24 +305,23 @@ impl Service {
         writer.update_incarnation(id, self.incarnation()).await?;
         writer.clear_decoy_uses(id).await?;
         writer.commit().await?;
-        self.journal.begin_anew(&workspace);
+        self.journal.clear(&workspace);
         replacement.finish();
         Ok(found)
     }
 
-    /// A number for a workspace that none before it had; never one of its own seed's.
+    /// A new incarnation number. It is never drawn from a workspace's seed, which would repeat after a reset.
     pub(super) fn incarnation(&self) -> i64 {
         self.entropy.principal_id().0
     }
 
-    /// What tells a new principal from all that had, or will have, its id or name. It is never drawn from a
-    /// workspace's seed, which would draw the same again after a reset.
+    /// A number that tells apart principals that reuse an id or name. Never drawn from a workspace's seed either.
     pub(super) fn principal_creation(&self) -> i64 {
         self.entropy.principal_id().0
     }
 
-    /// Keeps a workspace under a name that has been checked.
-    pub(super) async fn keep(
+    /// Saves a checkpoint, under a reserved name too.
+    pub(super) async fn save_checkpoint(
         &self,
         writer: &mut Writer,
         workspace: &Workspace,
@@ -341,7 +334,7 @@ impl Service {
         Ok(checkpoint)
     }
 
-    /// Where the first ids and values of a new workspace come from, each purpose once.
+    /// The source of a new workspace's first ids and values. Each purpose may be used once.
     pub(super) fn entropy_for(&self, workspace: &Workspace, purpose: &str) -> Arc<dyn Entropy> {
         match workspace.entropy_seed {
             Some(seed) => Arc::new(SeededEntropy::of(seed, workspace.id, purpose, 0)),
@@ -349,8 +342,8 @@ impl Service {
         }
     }
 
-    /// Where the ids and values of one more transaction come from: a seeded workspace counts them, so that
-    /// the same calls give the same again.
+    /// The source of a transaction's ids and values. A seeded workspace counts transactions, so that the same calls
+    /// draw the same values again.
     pub(super) async fn draw(
         &self,
         writer: &mut Writer,
@@ -368,7 +361,7 @@ impl Service {
 
 fn refuse_reserved(name: &CheckpointName) -> Result<(), Denial> {
     if name.is_reserved() {
-        return Err(Denial::parameter(format!("The checkpoint '{}' belongs to the workspace itself.", name.as_str())));
+        return Err(Denial::parameter(format!("The checkpoint name '{}' is reserved: choose another.", name.as_str())));
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The audit log's rows. They are only inserted and read here: a reset deletes them with the other rows of a workspace, and
-//! what an event says is the domain's business.
+//! The audit log's rows. They are only inserted and read here: a reset deletes them with the other rows of a workspace,
+//! and what an event says is the domain's business.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use sqlx::FromRow;
 
 use super::session::{BatchStatement, Lock, Reader, Value, Writer, args};
-use super::{Store, StoreError};
+use super::{Result, Store, StoreError};
 use crate::domain::audit::{Event, Filter, NewEvent};
 use crate::domain::identities::Principal;
 use crate::domain::{AccountId, Millis, WorkspaceId};
@@ -34,7 +34,7 @@ struct EventRow {
 impl TryFrom<EventRow> for Event {
     type Error = StoreError;
 
-    fn try_from(row: EventRow) -> Result<Self, StoreError> {
+    fn try_from(row: EventRow) -> Result<Self> {
         let unreadable = |what: &str| StoreError::Unreadable(format!("{what} of audit event {}", row.event_id));
         Ok(Self {
             sequence: row.sequence,
@@ -83,7 +83,7 @@ static INSERT: LazyLock<BatchStatement> = LazyLock::new(|| {
 
 impl Writer {
     /// Appends events, in the transaction of the changes that they record.
-    pub async fn insert_events(&mut self, events: &[NewEvent<'_>]) -> Result<(), StoreError> {
+    pub async fn insert_events(&mut self, events: &[NewEvent<'_>]) -> Result<()> {
         let texts: Vec<String> = events.iter().map(params_text).collect();
         let rows: Vec<[Value<'_>; 14]> = events
             .iter()
@@ -107,8 +107,7 @@ impl Writer {
                 ]
             })
             .collect();
-        self.execute_batch(&INSERT, args![], &rows).await?;
-        Ok(())
+        self.execute_batch(&INSERT, args![], &rows).await.map(drop)
     }
 }
 
@@ -119,10 +118,10 @@ fn params_text(event: &NewEvent<'_>) -> String {
 }
 
 impl Store {
-    /// The sequence number up to which all of a workspace's events are visible. On PostgreSQL transactions may commit in
-    /// another order than they took their numbers, so this waits for those that run: a reader that resumed after an event
-    /// which overtook another would never see the other.
-    pub async fn settled_sequence(&self, workspace: WorkspaceId) -> Result<i64, StoreError> {
+    /// The sequence number up to which all of a workspace's events are visible. On PostgreSQL transactions may commit
+    /// in another order than they took their numbers, so this waits for those that run: a reader that resumed after an
+    /// event which overtook another would never see the other.
+    pub async fn settled_sequence(&self, workspace: WorkspaceId) -> Result<i64> {
         const SQL: &str = "SELECT COALESCE(MAX(sequence), 0) FROM audit_events WHERE workspace_id = $1";
         match self {
             Self::Sqlite { .. } => self.read().await?.count(SQL, args![workspace]).await,
@@ -138,7 +137,7 @@ impl Store {
 
 impl Reader {
     /// The sequence number of each workspace's newest event.
-    pub async fn newest_events(&mut self) -> Result<HashMap<WorkspaceId, i64>, StoreError> {
+    pub async fn newest_events(&mut self) -> Result<HashMap<WorkspaceId, i64>> {
         // One index lookup per workspace; GROUP BY would read the whole index.
         let sql = "SELECT w.workspace_id, COALESCE(
                (SELECT MAX(e.sequence) FROM audit_events e WHERE e.workspace_id = w.workspace_id), 0)
@@ -148,7 +147,7 @@ impl Reader {
     }
 
     /// A workspace's events by sequence number, in either direction, at most the filter's limit.
-    pub async fn list_events(&mut self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Event>, StoreError> {
+    pub async fn list_events(&mut self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Event>> {
         let actor = filter.actor.as_deref().map(Principal::name_key);
         let values = args![
             workspace,

@@ -1,12 +1,12 @@
 //! The only cache: rows that SQLite returned since the last change, so that a repeated query need not read them again.
 //!
-//! No revoked token gets in, or stays. Every change in this process is a commit of the one writer, which empties the cache
-//! *before* it begins and keeps it empty until it has ended; and rows that were read before or during a commit are not
-//! inserted after it, because a miss carries the number of commits that had begun. So no query is answered from before a
-//! commit once that has taken effect, which is before anybody hears of it. A commit of another process, such as
-//! `dapi-mock admin-token` or a shell, changes the index of the file's log, which is compared at each lookup and each
-//! insert; while it cannot be read, nothing is cached. On PostgreSQL, which other machines change too, nothing is cached at
-//! all. See docs/decisions/0010-cache-on-sqlite-only.md.
+//! No revoked token gets in, or stays. Every change in this process is a commit of the one writer, which empties the
+//! cache *before* it begins and keeps it empty until it has ended; and rows that were read before or during a commit
+//! are not inserted after it, because a miss carries the number of commits that had begun. So no query is answered from
+//! before a commit once that has taken effect, which is before anybody hears of it. A commit of another process, such
+//! as `dapi-mock admin-token` or a shell, changes the index of the file's log, which is compared at each lookup and
+//! each insert; while it cannot be read, nothing is cached. On PostgreSQL, which other machines change too, nothing is
+//! cached at all. See docs/decisions/0010-cache-on-sqlite-only.md.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,8 +17,8 @@ use super::memberships::MembershipsKey;
 use super::sqlite::{Log, LogState};
 use super::tokens::{OwnerTokensKey, PresentedTokensKey};
 
-/// The most bytes that are cached; beyond them, all are dropped. A token takes about half a kilobyte, or as much as a caller
-/// puts into its scopes and comment.
+/// The most bytes that are cached; beyond them, all are dropped. A token takes about half a kilobyte, or as much as a
+/// caller puts into its scopes and comment.
 const MAX_BYTES: usize = 4 << 20;
 
 /// What an answer takes besides its rows: key, map entry and allocations.
@@ -167,8 +167,8 @@ impl ReadCache {
         }
     }
 
-    /// Empties the cache, and keeps it empty until [`end_commit`](Self::end_commit). A commit whose request was abandoned
-    /// may still take effect; it counts as ended when the next one is.
+    /// Empties the cache, and keeps it empty until [`end_commit`](Self::end_commit). A commit whose request was
+    /// abandoned may still take effect; it counts as ended when the next one is.
     pub(super) fn begin_commit(&self) -> u64 {
         let mut contents = self.contents();
         contents.begun += 1;

@@ -1,9 +1,9 @@
-//! Decoys: credentials that only exist to be noticed when somebody uses them. Also answers whether a secret is known here
-//! in any role, so that a real credential can be told from the mock's own.
+//! Decoys: credentials that only exist to be noticed when somebody uses them. Also answers whether a secret is known
+//! here in any role, so that a real credential can be told from the mock's own.
 
 use sqlx::FromRow;
 
-use super::StoreError;
+use super::Result;
 use super::session::{Reader, Writer, args};
 use crate::domain::decoys::{Decoy, DecoyUse};
 use crate::domain::oauth::SecretHash;
@@ -34,7 +34,7 @@ impl From<DecoyRow> for Decoy {
 
 impl Reader {
     /// The decoys of a workspace, oldest first.
-    pub async fn list_decoys(&mut self, workspace: WorkspaceId) -> Result<Vec<Decoy>, StoreError> {
+    pub async fn list_decoys(&mut self, workspace: WorkspaceId) -> Result<Vec<Decoy>> {
         const SQL: &str = "SELECT decoy_id, comment, created_at, uses, last_used_at, last_client, last_ip FROM decoys
              WHERE workspace_id = $1 ORDER BY created_at, decoy_id";
         let rows = self.rows::<DecoyRow>(SQL, args![workspace]).await?;
@@ -42,13 +42,13 @@ impl Reader {
     }
 
     /// The workspace of the decoy with this value; the lowest id if there are several.
-    pub async fn find_decoy(&mut self, id: &TokenId) -> Result<Option<WorkspaceId>, StoreError> {
+    pub async fn find_decoy(&mut self, id: &TokenId) -> Result<Option<WorkspaceId>> {
         let sql = "SELECT workspace_id FROM decoys WHERE decoy_id = $1 ORDER BY workspace_id LIMIT 1";
         Ok(self.row::<(i64,)>(sql, args![id.as_str()]).await?.map(|(id,)| WorkspaceId(id)))
     }
 
     /// Whether a token, a tombstone, an OAuth secret or a decoy of any workspace has this hash.
-    pub async fn knows_secret(&mut self, hash: &SecretHash) -> Result<bool, StoreError> {
+    pub async fn knows_secret(&mut self, hash: &SecretHash) -> Result<bool> {
         const SQL: &str = "SELECT COUNT(*) FROM (
                SELECT token_id FROM tokens WHERE token_id = $1
                UNION ALL SELECT token_id FROM tombstones WHERE token_id = $1
@@ -60,33 +60,25 @@ impl Reader {
 
 impl Writer {
     /// Inserts a decoy, unless it exists.
-    pub async fn insert_decoy(&mut self, workspace: WorkspaceId, decoy: &Decoy) -> Result<(), StoreError> {
+    pub async fn insert_decoy(&mut self, workspace: WorkspaceId, decoy: &Decoy) -> Result<()> {
         const SQL: &str = "INSERT INTO decoys (workspace_id, decoy_id, comment, created_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (decoy_id, workspace_id) DO NOTHING";
         let Decoy { id, comment, created_at, .. } = decoy;
-        self.execute(SQL, args![workspace, id.as_str(), comment, *created_at]).await?;
-        Ok(())
+        self.execute(SQL, args![workspace, id.as_str(), comment, *created_at]).await.map(drop)
     }
 
     /// Counts a use of a decoy, and stores it as the last one.
-    pub async fn record_decoy_use(
-        &mut self,
-        workspace: WorkspaceId,
-        id: &TokenId,
-        used: &DecoyUse,
-    ) -> Result<(), StoreError> {
+    pub async fn record_decoy_use(&mut self, workspace: WorkspaceId, id: &TokenId, used: &DecoyUse) -> Result<()> {
         const SQL: &str = "UPDATE decoys SET uses = uses + 1, last_used_at = $3, last_client = $4, last_ip = $5
              WHERE workspace_id = $1 AND decoy_id = $2";
         let DecoyUse { at, client, source_ip } = used;
-        self.execute(SQL, args![workspace, id.as_str(), *at, client, source_ip]).await?;
-        Ok(())
+        self.execute(SQL, args![workspace, id.as_str(), *at, client, source_ip]).await.map(drop)
     }
 
     /// Resets the uses of a workspace's decoys.
-    pub async fn clear_decoy_uses(&mut self, workspace: WorkspaceId) -> Result<(), StoreError> {
+    pub async fn clear_decoy_uses(&mut self, workspace: WorkspaceId) -> Result<()> {
         const SQL: &str = "UPDATE decoys SET uses = 0, last_used_at = NULL, last_client = NULL, last_ip = NULL
              WHERE workspace_id = $1";
-        self.execute(SQL, args![workspace]).await?;
-        Ok(())
+        self.execute(SQL, args![workspace]).await.map(drop)
     }
 }

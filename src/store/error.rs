@@ -4,6 +4,8 @@ use sqlx::migrate::MigrateError;
 
 use super::{Database, LockHolder, sqlite};
 
+pub(super) type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// Why a read or a change failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -64,8 +66,8 @@ fn is_transient(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(inner) => {
             // SQLite: busy, locked, interrupted, cannot open.
             let sqlite = matches!(sqlite::result_code(inner.as_ref()), Some(5 | 6 | 9 | 14));
-            // PostgreSQL: connection, standby, transaction idle for too long, serialization failure and deadlock, resources,
-            // operator intervention.
+            // PostgreSQL: connection, standby, transaction idle for too long, serialization failure and deadlock,
+            // resources, operator intervention.
             let code = inner.code().unwrap_or_default();
             let classes = ["08", "25006", "25P03", "40", "53", "57"];
             sqlite || code.len() == 5 && classes.iter().any(|class| code.starts_with(class))

@@ -1,11 +1,11 @@
-//! The request journal's rows, which all processes on one PostgreSQL share; their table is `exchanges`. The content of an
-//! entry is opaque here: the service writes and reads it. See docs/decisions/0012-shared-journal.md.
+//! The request journal's rows, which all processes on one PostgreSQL share; their table is `exchanges`. The content of
+//! an entry is opaque here: the service writes and reads it. See docs/decisions/0012-shared-journal.md.
 
 use std::sync::LazyLock;
 
 use crate::domain::{Workspace, WorkspaceId};
 use crate::store::session::{BatchStatement, Reader, Value, Writer, args};
-use crate::store::{Store, StoreError};
+use crate::store::{Result, Store};
 
 /// Stands for the workspace of requests that named none that exists; the default workspace shows their entries.
 const NO_WORKSPACE: WorkspaceId = WorkspaceId(0);
@@ -103,11 +103,7 @@ macro_rules! tidy_sql {
 
 impl Reader {
     /// The entries that a workspace shows with a number above `after`, in order.
-    pub async fn list_journal_entries(
-        &mut self,
-        workspace: &Workspace,
-        after: i64,
-    ) -> Result<Vec<StoredEntry>, StoreError> {
+    pub async fn list_journal_entries(&mut self, workspace: &Workspace, after: i64) -> Result<Vec<StoredEntry>> {
         const SQL: &str = "SELECT number, content FROM exchanges
              WHERE ((workspace_id = $1 AND incarnation = $2) OR (workspace_id = 0 AND $3)) AND number > $4
              ORDER BY number";
@@ -119,7 +115,7 @@ impl Reader {
         &mut self,
         request_id: &str,
         of: Option<&Workspace>,
-    ) -> Result<Option<StoredEntry>, StoreError> {
+    ) -> Result<Option<StoredEntry>> {
         const SQL: &str = present!(
             "AND e.request_id = $1
              AND (CAST($2 AS BIGINT) IS NULL OR e.workspace_id = $2 OR (e.workspace_id = 0 AND $3))
@@ -130,13 +126,14 @@ impl Reader {
     }
 
     /// The newest refused request of any workspace, or the newest request when none was refused.
-    pub async fn find_last_journal_entry(&mut self) -> Result<Option<StoredEntry>, StoreError> {
+    pub async fn find_last_journal_entry(&mut self) -> Result<Option<StoredEntry>> {
         const SQL: &str = present!("ORDER BY e.is_refused DESC, e.number DESC LIMIT 1");
         self.row(SQL, args![]).await
     }
 
-    /// Whether other processes have connections to this database. Every process that has just answered a request has one.
-    pub async fn has_other_processes(&mut self) -> Result<bool, StoreError> {
+    /// Whether other processes have connections to this database. Every process that has just answered a request has
+    /// one.
+    pub async fn has_other_processes(&mut self) -> Result<bool> {
         const SQL: &str = "SELECT COUNT(*) FROM pg_stat_activity
              WHERE datname = current_database() AND application_name LIKE 'dapi-mock %'
                AND application_name <> current_setting('application_name')";
@@ -145,9 +142,9 @@ impl Reader {
 }
 
 impl Writer {
-    /// Inserts entries in their order, each once. Under [`Lock::Journal`](crate::store::Lock::Journal) numbers become visible
-    /// in order, so a reader that resumes after a number misses none.
-    pub async fn insert_journal_entries(&mut self, process: i64, entries: &[NewEntry]) -> Result<(), StoreError> {
+    /// Inserts entries in their order, each once. Under [`Lock::Journal`](crate::store::Lock::Journal) numbers become
+    /// visible in order, so a reader that resumes after a number misses none.
+    pub async fn insert_journal_entries(&mut self, process: i64, entries: &[NewEntry]) -> Result<()> {
         let rows: Vec<[Value<'_>; 8]> = entries
             .iter()
             .map(|entry| {
@@ -163,29 +160,23 @@ impl Writer {
                 ]
             })
             .collect();
-        self.execute_batch(&INSERT, args![], &rows).await?;
-        Ok(())
+        self.execute_batch(&INSERT, args![], &rows).await.map(drop)
     }
 
     /// Keeps the newest entries of a workspace, or of the requests without one, within a number and a size.
-    pub async fn trim_journal(
-        &mut self,
-        workspace: Option<WorkspaceId>,
-        entries: i64,
-        bytes: i64,
-    ) -> Result<u64, StoreError> {
+    pub async fn trim_journal(&mut self, workspace: Option<WorkspaceId>, entries: i64, bytes: i64) -> Result<u64> {
         let sql = if self.is_postgres() { trim_sql!(" FOR UPDATE SKIP LOCKED") } else { trim_sql!("") };
         self.execute(sql, args![workspace.unwrap_or(NO_WORKSPACE), entries, bytes]).await
     }
 
     /// Deletes the entries that no workspace shows any more, and the oldest of all beyond a size.
-    pub async fn tidy_journal(&mut self, bytes: i64) -> Result<u64, StoreError> {
+    pub async fn tidy_journal(&mut self, bytes: i64) -> Result<u64> {
         let sql = if self.is_postgres() { tidy_sql!(" FOR UPDATE OF e SKIP LOCKED") } else { tidy_sql!("") };
         self.execute(sql, args![bytes]).await
     }
 
     /// Deletes some of the entries that a workspace shows, by number.
-    pub async fn delete_journal_entries(&mut self, workspace: &Workspace, numbers: &[i64]) -> Result<(), StoreError> {
+    pub async fn delete_journal_entries(&mut self, workspace: &Workspace, numbers: &[i64]) -> Result<()> {
         let rows: Vec<[Value<'_>; 1]> = numbers.iter().map(|number| [(*number).into()]).collect();
         for id in shown_by(workspace) {
             self.execute_batch(&DELETE, args![id], &rows).await?;
@@ -194,7 +185,7 @@ impl Writer {
     }
 
     /// Deletes all entries that a workspace shows.
-    pub async fn clear_journal(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
+    pub async fn clear_journal(&mut self, workspace: &Workspace) -> Result<()> {
         for id in shown_by(workspace) {
             self.execute("DELETE FROM exchanges WHERE workspace_id = $1", args![id]).await?;
         }

@@ -3,11 +3,11 @@
 
 use sqlx::FromRow;
 
-use super::StoreError;
 use super::cache::{Answers, AnswersTo, CacheKey, HeapSize};
 use super::identities::is_found;
 use super::permissions::level_from;
 use super::session::{Reader, args};
+use super::{Result, StoreError};
 use crate::domain::access::{Membership, Standing};
 use crate::domain::{AccountId, PrincipalId, Workspace, WorkspaceId};
 
@@ -49,7 +49,7 @@ impl HeapSize for MembershipRow {
 impl TryFrom<MembershipRow> for Membership {
     type Error = StoreError;
 
-    fn try_from(row: MembershipRow) -> Result<Self, StoreError> {
+    fn try_from(row: MembershipRow) -> Result<Self> {
         Ok(Self {
             subject: PrincipalId(row.subject_id),
             via: row.via_id.map(PrincipalId),
@@ -62,33 +62,25 @@ impl TryFrom<MembershipRow> for Membership {
 }
 
 impl Reader {
-    /// A principal's memberships in a workspace: itself, the built-in `users`, and every group that holds it, directly or
-    /// nested, each with its entry in the token permissions.
-    pub async fn workspace_memberships(
-        &mut self,
-        workspace: &Workspace,
-        principal: PrincipalId,
-    ) -> Result<Standing, StoreError> {
+    /// A principal's memberships in a workspace: itself, the built-in `users`, and every group that holds it, directly
+    /// or nested, each with its entry in the token permissions.
+    pub async fn workspace_memberships(&mut self, workspace: &Workspace, principal: PrincipalId) -> Result<Standing> {
         let Workspace { account, id, admins_group, users_group, .. } = *workspace;
         let key = MembershipsKey { account, workspace: id, users_group, principal };
         let rows = self.membership_rows(key).await?;
         let active = rows.iter().any(|row| row.via_id.is_none() && row.active);
-        let reach = rows.into_iter().map(Membership::try_from).collect::<Result<_, _>>()?;
-        Ok(Standing { admins_group, active, reach })
+        let memberships = rows.into_iter().map(Membership::try_from).collect::<Result<_, _>>()?;
+        Ok(Standing { admins_group, active, memberships })
     }
 
     /// A principal's memberships in the groups of its account.
-    pub async fn account_memberships(
-        &mut self,
-        account: AccountId,
-        principal: PrincipalId,
-    ) -> Result<Vec<Membership>, StoreError> {
+    pub async fn account_memberships(&mut self, account: AccountId, principal: PrincipalId) -> Result<Vec<Membership>> {
         // There is no workspace 0, so only what belongs to the account is found.
         let key = MembershipsKey { account, workspace: WorkspaceId(0), users_group: PrincipalId(0), principal };
         self.membership_rows(key).await?.into_iter().map(Membership::try_from).collect()
     }
 
-    async fn membership_rows(&mut self, key: MembershipsKey) -> Result<Vec<MembershipRow>, StoreError> {
+    async fn membership_rows(&mut self, key: MembershipsKey) -> Result<Vec<MembershipRow>> {
         // UNION, not UNION ALL: a cycle of groups adds no new row, and so ends.
         const SQL: &str = concat!(
             "WITH RECURSIVE up (subject_id, via_id) AS (

@@ -1,5 +1,5 @@
-//! Migrates the schema to the newest version, in one transaction. The migrations are in migrations/, with the same file names
-//! for both databases.
+//! Migrates the schema to the newest version, in one transaction. The migrations are in migrations/, with the same file
+//! names for both databases.
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection, PgConnection, SqlitePool};

@@ -1,8 +1,9 @@
 //! The only SQL. The store knows the domain's types, but no rules and no HTTP.
 //!
-//! One [`Store`] serves SQLite (a file or memory) and PostgreSQL with the same statements. A [`Reader`] reads; a [`Writer`] is one
-//! transaction that also reads, so that a use case can load facts, let the domain decide and store the outcome under one lock.
-//! Every method may fail with [`StoreError`]; a method's documentation only mentions errors that are particular to it.
+//! One [`Store`] serves SQLite (a file or memory) and PostgreSQL with the same statements. A [`Reader`] reads; a
+//! [`Writer`] is one transaction that also reads, so that a use case can load facts, let the domain decide and store
+//! the outcome under one lock. Every method may fail with [`StoreError`]; a method's documentation only mentions errors
+//! that are particular to it.
 
 mod audit;
 mod cache;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache::ReadCache;
+use error::Result;
 use sqlite::WorkCounter;
 use sqlx::SqlitePool;
 
@@ -49,7 +51,8 @@ pub use workspace_rows::{TABLES_NOT_RESTORED, restored_tables};
 
 /// How long a request waits for a connection that reads a SQLite file, before it fails with status 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it waits for the only connection that writes: restoring a large workspace takes seconds and cannot be divided.
+/// How long it waits for the only connection that writes: restoring a large workspace takes seconds and cannot be
+/// divided.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where the data is stored.
@@ -126,7 +129,8 @@ pub enum Store {
         read: SqlitePool,
         cache: Arc<ReadCache>,
         work: WorkCounter,
-        /// Keeps other servers away from the file until the last clone of the store is dropped; `None` unless this is a server.
+        /// Keeps other servers away from the file until the last clone of the store is dropped; `None` unless this is a
+        /// server.
         server_lock: Option<Arc<ServerLock>>,
     },
     Postgres(PostgresPool),
@@ -150,7 +154,8 @@ impl Store {
         Self::connect(database, Durability::default(), limits, Purpose::Command).await.map_err(failed)
     }
 
-    /// Connects and migrates for a server. It must be the only server on a SQLite file, but may be one of several on PostgreSQL.
+    /// Connects and migrates for a server. It must be the only server on a SQLite file, but may be one of several on
+    /// PostgreSQL.
     ///
     /// # Errors
     /// See [`OpenErrorKind`].
@@ -190,8 +195,8 @@ impl Store {
         }
     }
 
-    /// Copies a SQLite file's state at one moment, even while a server writes to it. Afterwards `target` is either the whole copy,
-    /// readable by its owner alone, or as it was; an existing file is never overwritten.
+    /// Copies a SQLite file's state at one moment, even while a server writes to it. Afterwards `target` is either the
+    /// whole copy, readable by its owner alone, or as it was; an existing file is never overwritten.
     ///
     /// # Errors
     /// See [`BackupError`].

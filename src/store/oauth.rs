@@ -4,10 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::FromRow;
 
-use super::StoreError;
 use super::identities::is_found;
 use super::session::{Reader, Writer, args};
 use super::tokens::{scopes_from_json, scopes_to_json};
+use super::{Result, StoreError};
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::jwt::{SigningKey, VerifyingKey};
 use crate::domain::oauth::{Secret, SecretHash};
@@ -33,7 +33,7 @@ struct SecretRow {
 impl TryFrom<SecretRow> for Secret {
     type Error = StoreError;
 
-    fn try_from(row: SecretRow) -> Result<Self, StoreError> {
+    fn try_from(row: SecretRow) -> Result<Self> {
         Ok(Self {
             id: row.secret_id,
             account: account_from(&row.account_id)?,
@@ -46,21 +46,17 @@ impl TryFrom<SecretRow> for Secret {
     }
 }
 
-fn account_from(text: &str) -> Result<AccountId, StoreError> {
+fn account_from(text: &str) -> Result<AccountId> {
     AccountId::parse(text).ok_or_else(|| StoreError::Unreadable("an account's id".into()))
 }
 
-fn key_from(modulus: &str) -> Result<VerifyingKey, StoreError> {
+fn key_from(modulus: &str) -> Result<VerifyingKey> {
     VerifyingKey::from_modulus_text(modulus).ok_or_else(|| StoreError::Unreadable("a public key".into()))
 }
 
 impl Reader {
     /// A service principal's secrets, also expired ones, oldest first.
-    pub async fn list_secrets(
-        &mut self,
-        account: AccountId,
-        principal: PrincipalId,
-    ) -> Result<Vec<Secret>, StoreError> {
+    pub async fn list_secrets(&mut self, account: AccountId, principal: PrincipalId) -> Result<Vec<Secret>> {
         const SQL: &str = concat!(
             "SELECT ",
             secret_columns!(),
@@ -70,13 +66,9 @@ impl Reader {
         self.list::<SecretRow, _>(SQL, args![account, principal]).await
     }
 
-    /// The secrets of the service principal with an application id, in one account or in all. A single statement, so that an
-    /// unknown id takes as long as a known one.
-    pub async fn list_client_secrets(
-        &mut self,
-        account: Option<AccountId>,
-        client_id: &str,
-    ) -> Result<Vec<Secret>, StoreError> {
+    /// The secrets of the service principal with an application id, in one account or in all. A single statement, so
+    /// that an unknown id takes as long as a known one.
+    pub async fn list_client_secrets(&mut self, account: Option<AccountId>, client_id: &str) -> Result<Vec<Secret>> {
         const SQL: &str = concat!(
             "SELECT ",
             secret_columns!(),
@@ -92,14 +84,14 @@ impl Reader {
     }
 
     /// A public key by id, and the account whose access tokens it verifies.
-    pub async fn find_key(&mut self, kid: &str) -> Result<Option<(AccountId, VerifyingKey)>, StoreError> {
+    pub async fn find_key(&mut self, kid: &str) -> Result<Option<(AccountId, VerifyingKey)>> {
         let sql = "SELECT account_id, modulus FROM oauth_keys WHERE kid = $1";
         let Some((account, modulus)) = self.row::<(String, String)>(sql, args![kid]).await? else { return Ok(None) };
         Ok(Some((account_from(&account)?, key_from(&modulus)?)))
     }
 
     /// The public keys of one account or of all, newest first.
-    pub async fn list_keys(&mut self, account: Option<AccountId>) -> Result<Vec<VerifyingKey>, StoreError> {
+    pub async fn list_keys(&mut self, account: Option<AccountId>) -> Result<Vec<VerifyingKey>> {
         let sql = "SELECT modulus FROM oauth_keys WHERE (CAST($1 AS TEXT) IS NULL OR account_id = $1)
              ORDER BY created_at DESC, kid DESC";
         let account = account.map(|account| account.to_string());
@@ -108,7 +100,7 @@ impl Reader {
     }
 
     /// The account's newest key, which signs its access tokens.
-    pub async fn find_signing_key(&mut self, account: AccountId) -> Result<Option<SigningKey>, StoreError> {
+    pub async fn find_signing_key(&mut self, account: AccountId) -> Result<Option<SigningKey>> {
         let sql = "SELECT modulus, private_key FROM oauth_keys WHERE account_id = $1
              ORDER BY created_at DESC, kid DESC LIMIT 1";
         let Some((modulus, private)) = self.row::<(String, String)>(sql, args![account]).await? else {
@@ -120,35 +112,28 @@ impl Reader {
 }
 
 impl Writer {
-    pub async fn insert_secret(&mut self, secret: &Secret) -> Result<(), StoreError> {
+    pub async fn insert_secret(&mut self, secret: &Secret) -> Result<()> {
         const SQL: &str = "INSERT INTO oauth_secrets (account_id, principal_id, secret_id, secret_hash, created_at,
                expires_at, scopes)
              VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let Secret { id, account, principal, hash, created_at, expires_at, scopes } = secret;
         let scopes = scopes_to_json(scopes.as_deref())?;
         let values = args![*account, *principal, id, hash.as_str(), *created_at, *expires_at, scopes.as_deref()];
-        self.execute(SQL, values).await?;
-        Ok(())
+        self.execute(SQL, values).await.map(drop)
     }
 
     /// Deletes a secret; returns whether it existed.
-    pub async fn delete_secret(
-        &mut self,
-        account: AccountId,
-        principal: PrincipalId,
-        id: &str,
-    ) -> Result<bool, StoreError> {
+    pub async fn delete_secret(&mut self, account: AccountId, principal: PrincipalId, id: &str) -> Result<bool> {
         let sql = "DELETE FROM oauth_secrets WHERE account_id = $1 AND principal_id = $2 AND secret_id = $3";
         Ok(self.execute(sql, args![account, principal, id]).await? > 0)
     }
 
     /// Inserts a key as the account's newest one, even if the clock went backwards.
-    pub async fn insert_key(&mut self, account: AccountId, key: &SigningKey, at: Millis) -> Result<(), StoreError> {
+    pub async fn insert_key(&mut self, account: AccountId, key: &SigningKey, at: Millis) -> Result<()> {
         const SQL: &str = "INSERT INTO oauth_keys (kid, account_id, modulus, private_key, created_at)
              SELECT $1, $2, $3, $4, COALESCE(MAX(CASE WHEN created_at < $5 THEN $5 ELSE created_at + 1 END), $5)
              FROM oauth_keys WHERE account_id = $2";
         let (modulus, private) = (key.public.modulus_text(), STANDARD.encode(&key.pkcs8));
-        self.execute(SQL, args![key.public.kid(), account, &modulus, &private, at]).await?;
-        Ok(())
+        self.execute(SQL, args![key.public.kid(), account, &modulus, &private, at]).await.map(drop)
     }
 }

@@ -2,8 +2,8 @@
 
 use sqlx::FromRow;
 
-use super::StoreError;
 use super::session::{Reader, Writer, args};
+use super::{Result, StoreError};
 use crate::domain::oauth::SecretHash;
 use crate::domain::page_sessions::PageSession;
 use crate::domain::{AccountId, Millis, PrincipalId, WorkspaceId};
@@ -22,7 +22,7 @@ struct PageSessionRow {
 impl TryFrom<PageSessionRow> for PageSession {
     type Error = StoreError;
 
-    fn try_from(row: PageSessionRow) -> Result<Self, StoreError> {
+    fn try_from(row: PageSessionRow) -> Result<Self> {
         let unreadable = || StoreError::Unreadable("a page session".into());
         Ok(Self {
             hash: SecretHash::from_text(row.session_hash),
@@ -37,7 +37,7 @@ impl TryFrom<PageSessionRow> for PageSession {
 }
 
 impl Reader {
-    pub async fn find_page_session(&mut self, hash: &SecretHash) -> Result<Option<PageSession>, StoreError> {
+    pub async fn find_page_session(&mut self, hash: &SecretHash) -> Result<Option<PageSession>> {
         const SQL: &str =
             "SELECT session_hash, workspace_id, account_id, whole_account, principal_id, principal_creation,
                began_at
@@ -47,9 +47,9 @@ impl Reader {
 }
 
 impl Writer {
-    /// Inserts a session, unless one with its hash exists, and deletes those of its workspace that began before `oldest`.
-    /// Returns whether it was inserted.
-    pub async fn insert_page_session(&mut self, session: &PageSession, oldest: Millis) -> Result<bool, StoreError> {
+    /// Inserts a session, unless one with its hash exists, and deletes those of its workspace that began before
+    /// `oldest`. Returns whether it was inserted.
+    pub async fn insert_page_session(&mut self, session: &PageSession, oldest: Millis) -> Result<bool> {
         const SQL: &str = "INSERT INTO page_sessions (session_hash, workspace_id, account_id, whole_account,
                principal_id, principal_creation, began_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (session_hash, workspace_id) DO NOTHING";
@@ -67,8 +67,7 @@ impl Writer {
         Ok(self.execute(SQL, values).await? > 0)
     }
 
-    pub async fn delete_page_session(&mut self, hash: &SecretHash) -> Result<(), StoreError> {
-        self.execute("DELETE FROM page_sessions WHERE session_hash = $1", args![hash.as_str()]).await?;
-        Ok(())
+    pub async fn delete_page_session(&mut self, hash: &SecretHash) -> Result<()> {
+        self.execute("DELETE FROM page_sessions WHERE session_hash = $1", args![hash.as_str()]).await.map(drop)
     }
 }

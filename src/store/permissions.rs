@@ -2,9 +2,9 @@
 
 use sqlx::FromRow;
 
-use super::StoreError;
-use super::identities::{PrincipalRow, is_found, is_present, principal_columns};
+use super::identities::{PrincipalRow, is_found, is_present, principal_columns, select_principals};
 use super::session::{Reader, Writer, args};
+use super::{Result, StoreError};
 use crate::domain::access::PermissionLevel;
 use crate::domain::identities::{Principal, PrincipalKind};
 use crate::domain::permissions::Entries;
@@ -17,16 +17,13 @@ struct EntryRow {
     permission_level: String,
 }
 
-pub(super) fn level_from(text: &str) -> Result<PermissionLevel, StoreError> {
+pub(super) fn level_from(text: &str) -> Result<PermissionLevel> {
     PermissionLevel::parse(text).ok_or_else(|| StoreError::Unreadable(format!("permission {text}")))
 }
 
 impl Reader {
     /// The direct entries, by kind and name.
-    pub async fn list_token_permissions(
-        &mut self,
-        workspace: &Workspace,
-    ) -> Result<Vec<(Principal, PermissionLevel)>, StoreError> {
+    pub async fn list_token_permissions(&mut self, workspace: &Workspace) -> Result<Vec<(Principal, PermissionLevel)>> {
         const SQL: &str = concat!(
             "SELECT ",
             principal_columns!(),
@@ -46,12 +43,9 @@ impl Reader {
         workspace: &Workspace,
         kind: PrincipalKind,
         name: &str,
-    ) -> Result<Option<Principal>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            principal_columns!(),
-            " FROM principals p
-             WHERE p.account_id = $1 AND p.workspace_id IN (0, $2) AND p.kind = $3 AND p.name_key = $4 AND ",
+    ) -> Result<Option<Principal>> {
+        const SQL: &str = select_principals!(
+            "WHERE p.account_id = $1 AND p.workspace_id IN (0, $2) AND p.kind = $3 AND p.name_key = $4 AND ",
             is_present!("p"),
             " ORDER BY p.workspace_id DESC LIMIT 1"
         );
@@ -63,11 +57,7 @@ impl Reader {
 
 impl Writer {
     /// Replaces all direct entries.
-    pub async fn replace_token_permissions(
-        &mut self,
-        workspace: WorkspaceId,
-        entries: &Entries,
-    ) -> Result<(), StoreError> {
+    pub async fn replace_token_permissions(&mut self, workspace: WorkspaceId, entries: &Entries) -> Result<()> {
         self.execute("DELETE FROM token_acl WHERE workspace_id = $1", args![workspace]).await?;
         for (principal, level) in entries {
             self.put_token_permission(workspace, *principal, Some(*level)).await?;
@@ -81,7 +71,7 @@ impl Writer {
         workspace: WorkspaceId,
         id: PrincipalId,
         level: Option<PermissionLevel>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         const PUT: &str = "INSERT INTO token_acl (workspace_id, principal_id, permission_level) VALUES ($1, $2, $3)
              ON CONFLICT (workspace_id, principal_id) DO UPDATE SET permission_level = excluded.permission_level";
         const TAKE: &str = "DELETE FROM token_acl WHERE workspace_id = $1 AND principal_id = $2";

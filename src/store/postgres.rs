@@ -1,5 +1,6 @@
-//! Connections to PostgreSQL, with a bound on every wait. A database that is unreachable, slow, full or silent costs a request a
-//! known time, and a connection on which a request gave up is never handed to a later one in an unknown state.
+//! Connections to PostgreSQL, with a bound on every wait. A database that is unreachable, slow, full or silent costs a
+//! request a known time, and a connection on which a request gave up is never handed to a later one in an unknown
+//! state.
 
 use std::future::Future;
 use std::io;
@@ -25,8 +26,8 @@ pub struct Limits {
     pub waiting: usize,
     /// How long a request waits for a connection, which may be a new one.
     pub acquire: Duration,
-    /// How long a statement may take, including its wait for locks, and how long a transaction may be idle, so that a hanging
-    /// process does not hold its locks for long.
+    /// How long a statement may take, including its wait for locks, and how long a transaction may be idle, so that a
+    /// hanging process does not hold its locks for long.
     pub statement: Duration,
 }
 
@@ -38,9 +39,10 @@ impl Default for Limits {
 
 /// How much longer than the server this side waits before it abandons a statement, because the server is silent.
 const GRACE: Duration = Duration::from_secs(1);
-/// Settings that make PostgreSQL run the store's statements as they are written, from left to right and by index. Otherwise it
-/// would estimate: it expects thousands of rows from a recursive statement that has ten, and so reads all principals into a
-/// hash table; and in a database that grows, or has not been analysed yet, all its estimates are wrong.
+/// Settings that make PostgreSQL run the store's statements as they are written, from left to right and by index.
+/// Otherwise it would estimate: it expects thousands of rows from a recursive statement that has ten, and so reads all
+/// principals into a hash table; and in a database that grows, or has not been analysed yet, all its estimates are
+/// wrong.
 const AS_WRITTEN: [(&str, &str); 6] = [
     ("join_collapse_limit", "1"),
     ("enable_hashjoin", "off"),
@@ -58,8 +60,8 @@ const SCRIPT: Duration = Duration::from_mins(2);
 const MIGRATION: Duration = Duration::from_mins(10);
 /// How long a returned connection may take to become ready again before it is closed instead.
 const RETURN: Duration = Duration::from_secs(1);
-/// Connections that were idle for longer are tested before use, because they may have died in an outage. If one in steady use
-/// dies, a single request notices.
+/// Connections that were idle for longer are tested before use, because they may have died in an outage. If one in
+/// steady use dies, a single request notices.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
@@ -128,8 +130,8 @@ impl PostgresPool {
     }
 }
 
-/// Migrates through a separate connection, without the time limits of requests. Returns a number that no other process has: a
-/// transaction's id.
+/// Migrates through a separate connection, without the time limits of requests. Returns a number that no other process
+/// has: a transaction's id.
 async fn migrate(options: &PgConnectOptions, limits: Limits) -> Result<i64, OpenErrorKind> {
     let mut connection = within(limits.acquire, options.connect()).await.map_err(OpenErrorKind::Connect)?;
     let migrated = timeout(MIGRATION, migrate_postgres(&mut connection)).await;
@@ -153,8 +155,8 @@ pub(super) async fn within<T>(
     timeout(limit, work).await.unwrap_or_else(|_| Err(silent()))
 }
 
-/// A connection in use, perhaps in a transaction. However its use ends, even by a request that is abandoned in the middle of a
-/// statement, it is returned to the pool ready for the next use, or closed.
+/// A connection in use, perhaps in a transaction. However its use ends, even by a request that is abandoned in the
+/// middle of a statement, it is returned to the pool ready for the next use, or closed.
 pub(super) struct PostgresConnection {
     /// `None` after the drop.
     inner: Option<PoolConnection<Postgres>>,
@@ -181,8 +183,8 @@ impl PostgresConnection {
         Ok(())
     }
 
-    /// Lets the statements of this transaction take longer from now on. Returns the script with statements around it that set the
-    /// server's limit, and that give the planner more freedom while the script runs.
+    /// Lets the statements of this transaction take longer from now on. Returns the script with statements around it
+    /// that set the server's limit, and that give the planner more freedom while the script runs.
     pub(super) fn prepare_script(&mut self, script: &str) -> String {
         self.limit = SCRIPT + GRACE;
         let planner = |value: &str| ON_FOR_SCRIPTS.map(|name| format!("SET LOCAL {name} = {value};\n")).concat();

@@ -1,15 +1,15 @@
-//! The token report's statements. What they filter and how they sort differs from call to call, so their texts are built from
-//! the pieces in this file; everything else is bound as a value. A statement is about one workspace, because each has its own
-//! clock; the service merges them. Start at [`Reader::list_report_rows`].
+//! The token report's statements. What they filter and how they sort differs from call to call, so their texts are
+//! built from the pieces in this file; everything else is bound as a value. A statement is about one workspace, because
+//! each has its own clock; the service merges them. Start at [`Reader::list_report_rows`].
 
 use std::fmt::Write;
 
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::StoreError;
 use super::identities::{PrincipalRow, is_among_present, is_found, is_present, kind_from, principal_columns};
 use super::session::{Reader, Value, args};
-use super::tokens::{TokenRow, expiry_key, is_visible, token_columns};
+use super::tokens::{TokenRow, expiry_key, is_visible, token_columns, visible_args};
+use super::{Result, StoreError};
 use crate::domain::access::USERS_SIGN_IN;
 use crate::domain::identities::Principal;
 use crate::domain::report::{Filter, Key, Order, Range, Row, RowOwner, SortBy};
@@ -19,8 +19,8 @@ use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 /// The last use as indexed: tokens without one come first.
 const LAST_USE_KEY: &str = "COALESCE(t.last_used_at, -9223372036854775807)";
 
-/// Whether `p`, whose assignment is `a`, is active in the workspace: by its own assignment, or through a group. The workspace is
-/// bound as `$4`, the account as `$5`.
+/// Whether `p`, whose assignment is `a`, is active in the workspace: by its own assignment, or through a group. The
+/// workspace is bound as `$4`, the account as `$5`.
 macro_rules! is_active_there {
     () => {
         concat!(
@@ -31,8 +31,8 @@ macro_rules! is_active_there {
     };
 }
 
-/// The condition for tokens whose owner is not active in the workspace; the same as that `RowOwner::active` is false. The
-/// workspace is bound as `$4`, the account as `$5`.
+/// The condition for tokens whose owner is not active in the workspace; the same as that `RowOwner::active` is false.
+/// The workspace is bound as `$4`, the account as `$5`.
 const OWNER_IS_INACTIVE: &str = concat!(
     " AND t.owner_id NOT IN (SELECT p.principal_id FROM principals p
                    LEFT JOIN workspace_assignments a ON a.workspace_id = $4 AND a.principal_id = p.principal_id
@@ -57,8 +57,8 @@ pub struct ReportQuery<'a> {
     pub tokens: Option<&'a [TokenId]>,
 }
 
-/// A part of a workspace's rows. In the order of owners, rows come in two parts, because a deleted owner has no name to sort
-/// by.
+/// A part of a workspace's rows. In the order of owners, rows come in two parts, because a deleted owner has no name to
+/// sort by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportPart {
     /// All rows, in an order of time.
@@ -135,7 +135,7 @@ struct ReportRow {
 impl TryFrom<ReportRow> for Row {
     type Error = StoreError;
 
-    fn try_from(row: ReportRow) -> Result<Self, StoreError> {
+    fn try_from(row: ReportRow) -> Result<Self> {
         let owner = match (row.owner_kind, row.owner_name) {
             (Some(kind), Some(name)) => Some(RowOwner {
                 kind: kind_from(&kind)?,
@@ -174,8 +174,7 @@ impl<'a> Statement<'a> {
 
     /// Binds the workspace as `$4`; the account, if it is bound, is `$5`.
     fn visible(select: &str, query: ReportQuery<'a>) -> Self {
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = query.visibility;
-        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, query.workspace.id].to_vec();
+        let values = visible_args![query.visibility, query.workspace.id].to_vec();
         let sql = [select, " WHERE ", is_visible!(), " AND t.workspace_id = $4"];
         Self { sql: sql.concat(), values }
     }
@@ -241,7 +240,7 @@ fn values_of<'a>(key: &'a Key, token: &'a str) -> Vec<Value<'a>> {
 
 impl Reader {
     /// How many rows there are, counted no further than `at_most`.
-    pub async fn count_report_rows(&mut self, query: ReportQuery<'_>, at_most: Option<i64>) -> Result<i64, StoreError> {
+    pub async fn count_report_rows(&mut self, query: ReportQuery<'_>, at_most: Option<i64>) -> Result<i64> {
         let statement = match at_most {
             None => Statement::count("SELECT COUNT(*) FROM tokens t", query),
             Some(at_most) => {
@@ -255,11 +254,7 @@ impl Reader {
     }
 
     /// The rows of a batch, in order.
-    pub async fn list_report_rows(
-        &mut self,
-        query: ReportQuery<'_>,
-        batch: ReportBatch<'_>,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub async fn list_report_rows(&mut self, query: ReportQuery<'_>, batch: ReportBatch<'_>) -> Result<Vec<Row>> {
         let ReportBatch { part, order, after, limit, .. } = batch;
         let (from, columns) = batch.source();
         let mut statement = Statement::list(from, query);
@@ -295,18 +290,18 @@ impl Reader {
         );
         let mut rows: Vec<Row> = self.list::<ReportRow, _>(AssertSqlSafe(sql), &statement.values).await?;
         // A join need not keep the order.
-        rows.sort_by(|a, b| order.compare(&order.place(a), &order.place(b)));
+        rows.sort_by(|a, b| order.compare(&order.position(a), &order.position(b)));
         Ok(rows)
     }
 
-    /// The active principals of a workspace that have visible tokens and no other access: no OAuth secret that is valid at
-    /// `now`, and, if [`USERS_SIGN_IN`], not users.
+    /// The active principals of a workspace that have visible tokens and no other access: no OAuth secret that is valid
+    /// at `now`, and, if [`USERS_SIGN_IN`], not users.
     pub async fn list_owners_without_other_access(
         &mut self,
         workspace: &Workspace,
         visibility: Visibility,
         now: Millis,
-    ) -> Result<Vec<Principal>, StoreError> {
+    ) -> Result<Vec<Principal>> {
         const SQL: &str = concat!(
             "SELECT ",
             principal_columns!(),
@@ -325,9 +320,8 @@ impl Reader {
                WHERE s.account_id = $5 AND s.principal_id = p.principal_id AND s.expires_at > $6)
              ORDER BY p.name"
         );
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = visibility;
         let Workspace { id, account, .. } = *workspace;
-        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, id, account, now, USERS_SIGN_IN];
+        let values = visible_args![visibility, id, account, now, USERS_SIGN_IN];
         self.list::<PrincipalRow, _>(SQL, values).await
     }
 
@@ -336,14 +330,13 @@ impl Reader {
         &mut self,
         workspace: WorkspaceId,
         visibility: Visibility,
-    ) -> Result<Vec<(TokenId, String)>, StoreError> {
+    ) -> Result<Vec<(TokenId, String)>> {
         const SQL: &str = concat!(
             "SELECT t.token_id, t.last_client FROM tokens t WHERE ",
             is_visible!(),
             " AND t.workspace_id = $4 AND t.last_client IS NOT NULL"
         );
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = visibility;
-        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace];
+        let values = visible_args![visibility, workspace];
         let rows = self.rows::<(String, String)>(SQL, values).await?;
         Ok(rows.into_iter().map(|(id, client)| (TokenId::from_text(id), client)).collect())
     }

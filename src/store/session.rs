@@ -1,7 +1,8 @@
 //! Connections, transactions and locks of both databases behind one type, and the values that statements take.
 //!
 //! A statement is one text for both dialects, and its arguments are a slice of [`Value`]s. So helpers that run inside a
-//! transaction are ordinary functions. Start at [`Reader`] and [`Writer`]; docs/decisions/0001-one-store-type.md says why.
+//! transaction are ordinary functions. Start at [`Reader`] and [`Writer`]; docs/decisions/0001-one-store-type.md says
+//! why.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -16,7 +17,7 @@ use sqlx::{Arguments, AssertSqlSafe, FromRow, SqlSafeStr, Sqlite, SqliteConnecti
 use super::cache::{CacheKey, CacheMiss, ReadCache};
 use super::postgres::{PostgresConnection, within};
 use super::sqlite::{Interrupter, WorkCounter};
-use super::{Store, StoreError};
+use super::{Result, Store, StoreError};
 use crate::domain::{AccountId, PrincipalId, TokenId, Workspace, WorkspaceId};
 
 /// An argument of a statement.
@@ -143,7 +144,7 @@ macro_rules! on_connection {
     };
 }
 
-fn refuse_nul(values: &[Value<'_>]) -> Result<(), StoreError> {
+fn refuse_nul(values: &[Value<'_>]) -> Result<()> {
     let holds_nul = |value: &Value<'_>| match value {
         Value::Text(text) | Value::OptText(Some(text)) => text.contains('\0'),
         _ => false,
@@ -160,7 +161,7 @@ impl Reader {
         &mut self,
         sql: impl SqlSafeStr + Send,
         values: &[Value<'_>],
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>> {
         refuse_nul(values)?;
         Ok(on_connection!(self, values, |arguments, connection| {
             sqlx::query_as_with(sql, arguments).fetch_all(connection).await
@@ -172,7 +173,7 @@ impl Reader {
         &mut self,
         sql: impl SqlSafeStr + Send,
         values: &[Value<'_>],
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>> {
         self.rows::<R>(sql, values).await?.into_iter().map(T::try_from).collect()
     }
 
@@ -181,7 +182,7 @@ impl Reader {
         &mut self,
         sql: impl SqlSafeStr + Send,
         values: &[Value<'_>],
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Option<T>> {
         self.row::<R>(sql, values).await?.map(T::try_from).transpose()
     }
 
@@ -189,15 +190,16 @@ impl Reader {
         &mut self,
         sql: impl SqlSafeStr + Send,
         values: &[Value<'_>],
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Option<T>> {
         refuse_nul(values)?;
         Ok(on_connection!(self, values, |arguments, connection| {
             sqlx::query_as_with(sql, arguments).fetch_optional(connection).await
         })?)
     }
 
-    /// The cached answer to a query, if nothing has changed since; otherwise the miss, to pass to [`cache`](Self::cache)
-    /// with the rows that the database returns. A transaction never reads the cache: it may have changed something itself.
+    /// The cached answer to a query, if nothing has changed since; otherwise the miss, to pass to
+    /// [`cache`](Self::cache) with the rows that the database returns. A transaction never reads the cache: it may have
+    /// changed something itself.
     pub(super) fn cached<K: CacheKey>(&self, key: K) -> Result<Vec<K::Row>, CacheMiss<K>> {
         match &self.0 {
             Connection::Sqlite(reader) => reader.cache.get(key),
@@ -222,18 +224,19 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Unavailable`] once it is interrupted.
     #[doc(hidden)]
-    pub async fn run_for_ever(&mut self) -> Result<(), StoreError> {
+    pub async fn run_for_ever(&mut self) -> Result<()> {
         const SQL: &str = "WITH RECURSIVE n (n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT (n + 1) % 1000 FROM n)
              SELECT COUNT(*) FROM n";
         self.count(SQL, args![]).await.map(drop)
     }
 
-    pub(super) async fn count(&mut self, sql: impl SqlSafeStr + Send, values: &[Value<'_>]) -> Result<i64, StoreError> {
+    pub(super) async fn count(&mut self, sql: impl SqlSafeStr + Send, values: &[Value<'_>]) -> Result<i64> {
         Ok(self.row::<(i64,)>(sql, values).await?.map_or(0, |(n,)| n))
     }
 }
 
-/// How many rows a batch statement takes. The sweep of a million tokens spends most of its time on the number of statements.
+/// How many rows a batch statement takes. The sweep of a million tokens spends most of its time on the number of
+/// statements.
 const BATCH: usize = 50;
 
 /// A statement for many rows of values. It has two texts: for one row and for [`BATCH`] rows.
@@ -269,7 +272,7 @@ pub struct Writer(Reader);
 
 impl Writer {
     /// Runs a statement; returns how many rows it changed.
-    pub(super) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+    pub(super) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
         refuse_nul(values)?;
         let session = &mut self.0;
         Ok(on_connection!(session, values, |arguments, connection| {
@@ -282,7 +285,7 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Unavailable`] once it is interrupted.
     #[doc(hidden)]
-    pub async fn write_for_ever(&mut self) -> Result<(), StoreError> {
+    pub async fn write_for_ever(&mut self) -> Result<()> {
         const SQL: &str = "INSERT INTO decoys (workspace_id, decoy_id, comment, created_at)
              WITH RECURSIVE n (n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT (n + 1) % 1000 FROM n)
              SELECT 0, 'endless', '', COUNT(*) FROM n";
@@ -295,7 +298,7 @@ impl Writer {
         sql: &'static BatchStatement,
         common: &[Value<'_>],
         rows: &[[Value<'_>; N]],
-    ) -> Result<u64, StoreError> {
+    ) -> Result<u64> {
         let mut changed = 0;
         for chunk in rows.chunks(BATCH) {
             let (sql, size) = if chunk.len() == BATCH { (&sql.many, BATCH) } else { (&sql.one, 1) };
@@ -308,7 +311,7 @@ impl Writer {
     }
 
     /// Runs statements that the store built, in one round trip.
-    pub(super) async fn run_script(&mut self, statements: &[String]) -> Result<(), StoreError> {
+    pub(super) async fn run_script(&mut self, statements: &[String]) -> Result<()> {
         let mut script = statements.join(";\n");
         let session = &mut self.0;
         if let Connection::Postgres(connection) = &mut session.0 {
@@ -324,7 +327,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`StoreError`], and then nothing has changed.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(self) -> Result<()> {
         match self.0.0 {
             Connection::SqliteTransaction(SqliteWriter { interrupter, transaction, cache }) => {
                 let commit = cache.begin_commit();
@@ -394,7 +397,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]
-    pub async fn read(&self) -> Result<Reader, StoreError> {
+    pub async fn read(&self) -> Result<Reader> {
         Ok(Reader(match self {
             Self::Sqlite { read, cache, work, .. } => Connection::Sqlite(SqliteReader {
                 pool: read.clone(),
@@ -411,7 +414,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]
-    pub async fn write(&self, lock: Lock) -> Result<Writer, StoreError> {
+    pub async fn write(&self, lock: Lock) -> Result<Writer> {
         match self {
             Self::Sqlite { write, cache, work, .. } => {
                 let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
@@ -434,12 +437,12 @@ impl Store {
     }
 
     /// Begins a write transaction for a request that was authorized against this workspace as it was then. Within one
-    /// process the in-flight guard keeps a reset waiting; another process may have replaced or deleted the workspace since.
-    /// Nobody can do so while this transaction holds a lock of the workspace.
+    /// process the in-flight guard keeps a reset waiting; another process may have replaced or deleted the workspace
+    /// since. Nobody can do so while this transaction holds a lock of the workspace.
     ///
     /// # Errors
     /// [`StoreError::Replaced`], and as [`write`](Self::write).
-    pub async fn write_in(&self, workspace: &Workspace, lock: Lock) -> Result<Writer, StoreError> {
+    pub async fn write_in(&self, workspace: &Workspace, lock: Lock) -> Result<Writer> {
         const SQL: &str = "SELECT COUNT(*) FROM workspaces WHERE workspace_id = $1 AND incarnation = $2";
         let mut writer = self.write(lock).await?;
         if writer.is_postgres() && writer.count(SQL, args![workspace.id, workspace.incarnation]).await? == 0 {

@@ -1,12 +1,12 @@
-//! Sign-ins of people by OAuth, from the authorization code to the last refresh token. Their number per person is bounded here,
-//! because a clock that stands still expires none.
+//! Sign-ins of people by OAuth, from the authorization code to the last refresh token. Their number per person is
+//! bounded here, because a clock that stands still expires none.
 
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::StoreError;
-use super::identities::{PrincipalRow, principal_columns};
+use super::identities::{PrincipalRow, principal_columns, select_principals};
 use super::session::{Reader, Writer, args};
+use super::{Result, StoreError};
 use crate::domain::identities::Principal;
 use crate::domain::oauth::SecretHash;
 use crate::domain::sign_ins::{AuthorizationRequest, CHOICE_LIFETIME_MS, ReturnAddress, SignIn, Stage};
@@ -33,7 +33,7 @@ struct SignInRow {
 impl TryFrom<SignInRow> for SignIn {
     type Error = StoreError;
 
-    fn try_from(row: SignInRow) -> Result<Self, StoreError> {
+    fn try_from(row: SignInRow) -> Result<Self> {
         let unreadable = || StoreError::Unreadable("a sign-in".into());
         let stage = match (row.stage.as_str(), row.principal_id.map(PrincipalId)) {
             ("approved", Some(person)) => Stage::Approved(person),
@@ -68,7 +68,7 @@ fn stage_parts(stage: Stage) -> (&'static str, i64) {
 
 impl Reader {
     /// A sign-in by id. Rows in the stage `asked` come from older versions, and are ignored.
-    pub async fn find_sign_in(&mut self, id: Uuid) -> Result<Option<SignIn>, StoreError> {
+    pub async fn find_sign_in(&mut self, id: Uuid) -> Result<Option<SignIn>> {
         const SQL: &str = "SELECT sign_in_id, workspace_id, account_id, whole_account, client_id, redirect_uri,
                client_state, scope, code_challenge, stage, principal_id, secret_hash, turn_hash, expires_at
              FROM sign_ins WHERE sign_in_id = $1 AND stage <> 'asked'";
@@ -77,15 +77,9 @@ impl Reader {
     }
 
     /// The person of a sign-in by its id, or of a browser session by the hash of its cookie; `None` once it has ended.
-    pub async fn find_signed_in_principal(
-        &mut self,
-        account: AccountId,
-        id: &str,
-    ) -> Result<Option<Principal>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            principal_columns!(),
-            " FROM principals p WHERE p.account_id = $2 AND p.principal_id IN
+    pub async fn find_signed_in_principal(&mut self, account: AccountId, id: &str) -> Result<Option<Principal>> {
+        const SQL: &str = select_principals!(
+            "WHERE p.account_id = $2 AND p.principal_id IN
              (SELECT s.principal_id FROM sign_ins s
               WHERE s.sign_in_id = $1 AND s.account_id = $2 AND s.stage = 'redeemed'
               UNION ALL
@@ -95,12 +89,13 @@ impl Reader {
     }
 
     /// How many sign-ins a workspace has, including expired ones.
-    pub async fn count_sign_ins(&mut self, workspace: WorkspaceId) -> Result<i64, StoreError> {
+    pub async fn count_sign_ins(&mut self, workspace: WorkspaceId) -> Result<i64> {
         self.count("SELECT COUNT(*) FROM sign_ins WHERE workspace_id = $1", args![workspace]).await
     }
 }
 
-/// How many sign-ins whose code was not redeemed yet a workspace keeps per person, so that nobody crowds out the others.
+/// How many sign-ins whose code was not redeemed yet a workspace keeps per person, so that nobody crowds out the
+/// others.
 const MAX_UNREDEEMED: i64 = 100;
 /// How many redeemed sign-ins a workspace keeps per person.
 const MAX_REDEEMED: i64 = 100;
@@ -108,9 +103,9 @@ const MAX_REDEEMED: i64 = 100;
 const PURGE_BATCH: i64 = 100;
 
 impl Writer {
-    /// Inserts a sign-in, and deletes some of the workspace's that expired long enough before `now`. They are kept for the
-    /// lifetime of a sign-in form, so that one form cannot lead to two sign-ins.
-    pub async fn insert_sign_in(&mut self, sign_in: &SignIn, now: Millis) -> Result<(), StoreError> {
+    /// Inserts a sign-in, and deletes some of the workspace's that expired long enough before `now`. They are kept for
+    /// the lifetime of a sign-in form, so that one form cannot lead to two sign-ins.
+    pub async fn insert_sign_in(&mut self, sign_in: &SignIn, now: Millis) -> Result<()> {
         const SQL: &str = "INSERT INTO sign_ins (sign_in_id, workspace_id, account_id, whole_account, client_id,
                redirect_uri, client_state, scope, code_challenge, stage, principal_id, secret_hash, turn_hash, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
@@ -142,12 +137,11 @@ impl Writer {
             sign_in.turn.as_ref().map(SecretHash::as_str),
             sign_in.expires_at,
         ];
-        self.execute(SQL, values).await?;
-        Ok(())
+        self.execute(SQL, values).await.map(drop)
     }
 
     /// Stores a sign-in's stage and hashes, and deletes the person's oldest redeemed ones beyond the limit.
-    pub async fn update_sign_in(&mut self, sign_in: &SignIn) -> Result<(), StoreError> {
+    pub async fn update_sign_in(&mut self, sign_in: &SignIn) -> Result<()> {
         const SQL: &str = "UPDATE sign_ins SET stage = $3, principal_id = $4, secret_hash = $5, turn_hash = $6,
                expires_at = $7 WHERE sign_in_id = $1 AND workspace_id = $2";
         const TOO_MANY: &str = "DELETE FROM sign_ins WHERE workspace_id = $1 AND sign_in_id IN
@@ -166,10 +160,9 @@ impl Writer {
     }
 
     /// Deletes a sign-in, which revokes everything issued from it.
-    pub async fn delete_sign_in(&mut self, workspace: WorkspaceId, id: Uuid) -> Result<(), StoreError> {
+    pub async fn delete_sign_in(&mut self, workspace: WorkspaceId, id: Uuid) -> Result<()> {
         let id = id.to_string();
         let sql = "DELETE FROM sign_ins WHERE sign_in_id = $1 AND workspace_id = $2";
-        self.execute(sql, args![&id, workspace]).await?;
-        Ok(())
+        self.execute(sql, args![&id, workspace]).await.map(drop)
     }
 }

@@ -1,14 +1,15 @@
 //! All rows of a workspace at once: keeps them as a checkpoint, restores, copies and deletes them.
 //!
-//! The statements are the same few for every table, so they are built from one list of tables and the database's own list of
-//! columns. Only numbers, UUIDs and checked names go into their texts, never what a client sent. Start at [`TABLES`].
+//! The statements are the same few for every table, so they are built from one list of tables and the database's own
+//! list of columns. Only numbers, UUIDs and checked names go into their texts, never what a client sent. Start at
+//! [`TABLES`].
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use crate::domain::{AccountId, Checkpoint, CheckpointName, Millis, Workspace, WorkspaceId};
-use crate::store::StoreError;
 use crate::store::session::{Reader, Writer, args};
+use crate::store::{Result, StoreError};
 
 /// Which rows of a table belong to a workspace, or to its account.
 type Condition = fn(WorkspaceId, AccountId) -> String;
@@ -76,16 +77,16 @@ fn memberships_of_groups_in(workspace: WorkspaceId, account: AccountId) -> Strin
     )
 }
 
-/// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, the browsers that are
-/// signed in to the pages, the checkpoints, and the latest time that was shown.
+/// The tables that a reset leaves alone: the account itself, the keys that verify its access tokens, the browsers that
+/// are signed in to the pages, the checkpoints, and the latest time that was shown.
 pub const TABLES_NOT_RESTORED: &[&str] =
     &["accounts", "oauth_keys", "page_sessions", "checkpoints", "checkpoint_rows", "system_time"];
 
 /// The tables that no checkpoint has, so that a reset only empties them: the armed faults and the request journal.
 const NOT_IN_CHECKPOINTS: &[&str] = &["faults", "exchanges"];
 
-/// The tables of which a copy gets no rows. A secret alone identifies an OAuth client, and a decoy the place where it was
-/// laid out, so two workspaces must not share one. The journal shows what the original received.
+/// The tables of which a copy gets no rows. A secret alone identifies an OAuth client, and a decoy the place where it
+/// was laid out, so two workspaces must not share one. The journal shows what the original received.
 const NOT_COPIED: &[&str] = &[WORKSPACES, "oauth_secrets", "sign_ins", "faults", "decoys", "exchanges"];
 
 /// The column that no checkpoint has: a restored workspace gets a new incarnation.
@@ -182,8 +183,8 @@ fn as_json(columns: &[&str]) -> String {
     format!("json_object({})", pairs.join(", "))
 }
 
-/// The expression for a column's value in a copy. Workspace 0 holds what belongs to the account, and the names of rule sets
-/// contain the account's id.
+/// The expression for a column's value in a copy. Workspace 0 holds what belongs to the account, and the names of rule
+/// sets contain the account's id.
 fn copied(column: &str, from: AccountId, to: &Workspace) -> String {
     let (workspace, account) = (to.id, to.account);
     match column {
@@ -241,7 +242,7 @@ impl Restoration {
 
 impl Writer {
     /// Stores a workspace's present rows as a checkpoint, in place of an earlier one of that name.
-    pub async fn put_checkpoint(&mut self, workspace: &Workspace, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    pub async fn put_checkpoint(&mut self, workspace: &Workspace, checkpoint: &Checkpoint) -> Result<()> {
         const SQL: &str = "INSERT INTO checkpoints (workspace_id, checkpoint_name, created_at, has_account)
              VALUES ($1, $2, $3, $4)";
         let Checkpoint { name, created_at, has_account } = checkpoint;
@@ -270,11 +271,7 @@ impl Writer {
     }
 
     /// Restores a checkpoint of a workspace; its `has_account` says whether the account's rows are restored too.
-    pub async fn restore_checkpoint(
-        &mut self,
-        workspace: &Workspace,
-        checkpoint: &Checkpoint,
-    ) -> Result<(), StoreError> {
+    pub async fn restore_checkpoint(&mut self, workspace: &Workspace, checkpoint: &Checkpoint) -> Result<()> {
         let scope = RowScope::of_checkpoint(workspace, checkpoint);
         let columns = self.columns().await?;
         let (mut script, restoration) = if self.is_postgres() {
@@ -288,9 +285,9 @@ impl Writer {
         self.run_script(&script).await
     }
 
-    /// Copies everything that a workspace and its account hold into another workspace. That one must exist, be the only one
-    /// of its account, and hold nothing yet.
-    pub async fn copy_workspace(&mut self, from: &Workspace, to: &Workspace) -> Result<(), StoreError> {
+    /// Copies everything that a workspace and its account hold into another workspace. That one must exist, be the only
+    /// one of its account, and hold nothing yet.
+    pub async fn copy_workspace(&mut self, from: &Workspace, to: &Workspace) -> Result<()> {
         let scope = RowScope::with_account(from);
         let columns = self.columns().await?;
         let mut script = Vec::new();
@@ -312,12 +309,12 @@ impl Writer {
     }
 
     /// Deletes a workspace with everything in it.
-    pub async fn delete_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
+    pub async fn delete_workspace(&mut self, workspace: &Workspace) -> Result<()> {
         self.run_script(&RowScope::workspace(workspace).delete_workspace()).await
     }
 
     /// Deletes the only workspace of an account, and the account.
-    pub async fn delete_workspace_and_account(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
+    pub async fn delete_workspace_and_account(&mut self, workspace: &Workspace) -> Result<()> {
         let mut script = RowScope::with_account(workspace).delete_workspace();
         for table in ["oauth_keys", "accounts"] {
             script.push(format!("DELETE FROM {table} WHERE account_id = '{}'", workspace.account));
@@ -326,11 +323,7 @@ impl Writer {
     }
 
     /// Deletes a checkpoint; returns whether it existed.
-    pub async fn delete_checkpoint(
-        &mut self,
-        workspace: WorkspaceId,
-        name: &CheckpointName,
-    ) -> Result<bool, StoreError> {
+    pub async fn delete_checkpoint(&mut self, workspace: WorkspaceId, name: &CheckpointName) -> Result<bool> {
         const ROWS: &str = "DELETE FROM checkpoint_rows WHERE workspace_id = $1 AND checkpoint_name = $2";
         const ITSELF: &str = "DELETE FROM checkpoints WHERE workspace_id = $1 AND checkpoint_name = $2";
         self.execute(ROWS, args![workspace, name.as_str()]).await?;
@@ -346,7 +339,7 @@ fn of<'a>(columns: &'a Columns, table: &Table) -> Vec<&'a str> {
 
 impl Reader {
     /// The checkpoints of a workspace, oldest first.
-    pub async fn list_checkpoints(&mut self, workspace: WorkspaceId) -> Result<Vec<Checkpoint>, StoreError> {
+    pub async fn list_checkpoints(&mut self, workspace: WorkspaceId) -> Result<Vec<Checkpoint>> {
         const SQL: &str = "SELECT checkpoint_name, created_at, has_account FROM checkpoints
              WHERE workspace_id = $1 ORDER BY created_at, checkpoint_name";
         let rows = self.rows::<(String, i64, bool)>(SQL, args![workspace]).await?;
@@ -359,7 +352,7 @@ impl Reader {
     }
 
     /// The columns of all tables. Read once per process, because all databases of a kind have the same ones.
-    async fn columns(&mut self) -> Result<&'static Columns, StoreError> {
+    async fn columns(&mut self) -> Result<&'static Columns> {
         const ON_SQLITE: &str = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c
              WHERE m.type = 'table' ORDER BY m.name, c.cid";
         const ON_POSTGRES: &str = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT)
@@ -379,7 +372,7 @@ impl Reader {
         Ok(known.get_or_init(|| columns))
     }
 
-    pub async fn list_tables(&mut self) -> Result<Vec<String>, StoreError> {
+    pub async fn list_tables(&mut self) -> Result<Vec<String>> {
         Ok(self.columns().await?.keys().cloned().collect())
     }
 }

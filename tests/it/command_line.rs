@@ -68,7 +68,7 @@ fn a_command_finds_its_server_by_flag_and_by_variable() {
         (&["clock", "--url", &url, "--port", &port], &[], "cannot be used with"),
         (&["clock"], &[("PORT", "many")][..], "PORT: 'many' is not a number"),
         (&["clock"], &[("DAPI_MOCK_URL", "ftp://x")], "DAPI_MOCK_URL: 'ftp://x' is not a server's URL"),
-        (&["clock", "--port", "1"], &[], "start one with `dapi-mock`, or name a running one by --url or --port"),
+        (&["clock", "--port", "1"], &[], "start one with `dapi-mock`, or name a running one with --url or --port"),
     ] {
         let output = run(&server, args, variables);
         assert!(!output.status.success() && err(&output).contains(says), "{args:?}: {}", err(&output));
@@ -119,8 +119,8 @@ fn a_command_speaks_https_and_trusts_the_servers_own_ca() {
         assert!(output.status.success(), "{args:?} {variables:?}: {}", err(&output));
     }
     for (args, says) in [
-        (&["--url", &url][..], "give the certificate of its CA by --ca PATH"),
-        (&["--url", &url, "--ca", "wrong.pem"], "give the certificate of its CA by --ca PATH"),
+        (&["--url", &url][..], "pass the certificate of its CA with --ca PATH"),
+        (&["--url", &url, "--ca", "wrong.pem"], "pass the certificate of its CA with --ca PATH"),
         (&["--url", &url, "--ca", "none.pem"], "cannot read CA certificate none.pem"),
     ] {
         let output = there(args, &[]);

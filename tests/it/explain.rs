@@ -51,10 +51,10 @@ async fn every_refusal_is_explained() {
     denied(world.client(&alice).get(list).await, "may_use_tokens", "no permission on tokens", "Give CAN_USE").await;
     world.permit_users(true).await;
     world.set_active(alice_id, false).await;
-    denied(world.client(&alice).get(list).await, "owner_active", "inactive", "Set the owner active").await;
+    denied(world.client(&alice).get(list).await, "owner_active", "inactive", "Activate the owner again").await;
     world.set_active(alice_id, true).await;
     world.clock.advance(90 * DAY_MS);
-    let because = "was last used at 2026-11-24T08:00:00.000Z, 90 days or more before 2027-02-22T08:00:00.000Z";
+    let because = "was last used at 2026-11-24T08:00:00.000Z, at least 90 days before 2027-02-22T08:00:00.000Z";
     let idle = denied(world.client(&alice).get(list).await, "not_inactive", because, "Create a new token").await;
     world.service.sweep_all().await.unwrap();
     let gone = denied(world.client(&alice).get(list).await, "not_inactive", because, "Create a new token").await;

@@ -342,7 +342,7 @@ async fn a_delayed_request_holds_nobody_up(world: World) {
 
 async fn what_makes_no_sense_is_refused(world: World) {
     for (rule, says) in [
-        (json!({}), "say what happens"),
+        (json!({}), "effect: missing"),
         (json!({"name": "rate_limitd"}), "there are: rate_limited"),
         (json!({"name": 7}), "name"),
         (json!({"effect": {"status": 200}}), "from 400 to 599"),

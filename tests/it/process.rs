@@ -137,7 +137,7 @@ fn bad_settings_refuse_to_start() {
     };
     refused(&["--database", "mysql://x"], &[], "use sqlite:PATH");
     refused(&[], &[("DAPI_MOCK_PORT", "x")], "not a number: use a number from 0 to 65535");
-    refused(&[], &[("PORT", "x")], "PORT is 'x', which is not a number: use a number");
+    refused(&[], &[("PORT", "x")], "PORT: 'x' is not a number: use a number");
     refused(&[], &[("DAPI_MOCK_ADMIN_TOKEN", "dapi1")], "32 lower-case hex digits");
     refused(&[], &[("DAPI_MOCK_ADMIN_CLIENT_SECRET", "dose1")], "use dose and 32 lower-case hex digits");
     refused(
@@ -161,7 +161,9 @@ fn an_unknown_variable_is_named() {
     assert!(out.any(|line| line.unwrap().starts_with("dapi-mock ready")));
     signal(&child, "TERM");
     let output = child.wait_with_output().unwrap();
-    assert!(String::from_utf8(output.stderr).unwrap().contains("DAPI_MOCK_PROT is set, but there is no such setting"));
+    assert!(
+        String::from_utf8(output.stderr).unwrap().contains("unknown variable DAPI_MOCK_PROT: see dapi-mock --help")
+    );
 }
 
 #[test]

@@ -55,8 +55,8 @@ fn the_ready_file_replaces_nothing_else() {
     std::fs::write(&notes, "mine").unwrap();
     let nowhere = folder.path().join("missing/ready.json");
     for (path, says) in [
-        (&notes, "this exists and is not a ready file; choose another path"),
-        (&folder.path().to_owned(), "this exists and is not a ready file; choose another path"),
+        (&notes, "not a ready file, and not overwritten: choose another path"),
+        (&folder.path().to_owned(), "not a ready file, and not overwritten: choose another path"),
         (&nowhere, "No such file or directory"),
     ] {
         let mut command = command(&folder);

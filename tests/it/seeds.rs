@@ -145,9 +145,12 @@ async fn an_impossible_seed_is_refused_with_its_location_and_adds_nothing(world:
         (token("").replace("owner: new", "owner: old"), "line 4: workspaces[0].tokens[0].owner: there is no user"),
         (token("value: dapi1"), "line 5: workspaces[0].tokens[0].value: use dapi"),
         (token("token_id: abc"), "line 5: workspaces[0].tokens[0].token_id: use 64"),
-        (token("created: +1h"), "line 4: workspaces[0].tokens[0].created: a token is created and used before now"),
-        (token("last_used: -1h"), "workspaces[0].tokens[0].last_used: a token is not used before it is created"),
-        (token("expires: never\n    lifetime: 1d"), "workspaces[0].tokens[0].lifetime: say one of"),
+        (
+            token("created: +1h"),
+            "line 4: workspaces[0].tokens[0].created: created and last_used cannot be in the future",
+        ),
+        (token("last_used: -1h"), "workspaces[0].tokens[0].last_used: a token cannot be used before it is created"),
+        (token("expires: never\n    lifetime: 1d"), "workspaces[0].tokens[0].lifetime: give either"),
         (token(&format!("comment: {}", "x".repeat(256))), "workspaces[0].tokens[0].comment: at most 255"),
         (token("scopes: ['a b']"), "workspaces[0].tokens[0].scopes: 'a b' is not a scope"),
         (token("created_by: nobody"), "line 5: workspaces[0].tokens[0].created_by: there is no"),
@@ -155,16 +158,19 @@ async fn an_impossible_seed_is_refused_with_its_location_and_adds_nothing(world:
             token("").replace("owner: new@example.com", "owner: admins"),
             "there is no user, service principal or group 'admins'",
         ),
-        ("workspaces:\n- workspace_id: x\n".into(), "line 2: workspaces[0].workspace_id: use up to 16 digits"),
+        (
+            "workspaces:\n- workspace_id: x\n".into(),
+            "line 2: workspaces[0].workspace_id: not a workspace id; use up to 16 digits",
+        ),
         ("workspaces:\n- account_id: x\n".into(), "line 2: workspaces[0].account_id: use a UUID"),
         (
             "workspaces:\n- account_id: 00000000-0000-4000-8000-000000000000\n".into(),
             "the workspace is in another account",
         ),
-        ("workspaces:\n- conf: {color: red}\n".into(), "workspaces[0].conf: there is no key color"),
+        ("workspaces:\n- conf: {color: red}\n".into(), "workspaces[0].conf: unknown key color"),
         (
             "workspaces:\n- conf: {maxTokenLifetimeDays: many}\n".into(),
-            "workspaces[0].conf: not a value of maxTokenLifetimeDays",
+            "workspaces[0].conf: invalid value of maxTokenLifetimeDays",
         ),
         ("workspaces:\n- may_use_tokens: [nobody]\n".into(), "line 2: workspaces[0].may_use_tokens[0]: there is no"),
         (
@@ -175,7 +181,7 @@ async fn an_impossible_seed_is_refused_with_its_location_and_adds_nothing(world:
             "workspaces:\n- populations: [{users: 3, user_name: x}]\n".into(),
             "workspaces[0].populations[0]: user_name: put {n}",
         ),
-        ("workspaces:\n- decoys: [{comment: x}]\n".into(), "workspaces[0].decoys[0]: say value or decoy_id"),
+        ("workspaces:\n- decoys: [{comment: x}]\n".into(), "workspaces[0].decoys[0]: give either value or decoy_id"),
         ("workspaces:\n- decoys: [{value: x}]\n".into(), "line 2: workspaces[0].decoys[0].value: use dapi"),
         (
             "accounts:\n- service_principals: [{display_name: a, application_id: b}]\n".into(),
@@ -183,7 +189,7 @@ async fn an_impossible_seed_is_refused_with_its_location_and_adds_nothing(world:
         ),
         (
             "accounts:\n- service_principals: [{display_name: a, secrets: [{}]}]\n".into(),
-            "accounts[0].service_principals[0].secrets[0]: say one of",
+            "accounts[0].service_principals[0].secrets[0]: give either",
         ),
         (
             "accounts:\n- service_principals: [{display_name: a, secrets: [{value: x}]}]\n".into(),

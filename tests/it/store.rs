@@ -178,7 +178,7 @@ async fn memberships_include_nested_groups_and_tolerate_cycles(world: World) {
     writer.commit().await.unwrap();
     let mut reader = world.service.store().read().await.unwrap();
     let standing = reader.workspace_memberships(&workspace, user).await.unwrap();
-    let reached: BTreeSet<PrincipalId> = standing.reach.iter().map(|reach| reach.subject).collect();
+    let reached: BTreeSet<PrincipalId> = standing.memberships.iter().map(|membership| membership.subject).collect();
     assert_eq!(reached, BTreeSet::from([user, inner, outer, workspace.users_group]));
     assert_eq!(standing.token_permission(), Some((outer, PermissionLevel::CanUse)));
     assert_eq!(standing.path_to(outer), ["nested@example.com", "inner", "outer"]);

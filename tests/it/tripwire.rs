@@ -156,7 +156,7 @@ async fn a_decoy_answers_as_usual_and_raises_the_alarm(world: World) {
     assert_eq!((&row["refused_by"], &row["token_id"]), (&json!("token_known"), &id));
     let path = format!("explain/{}", row["request_id"].as_str().unwrap());
     let why = world.anonymous().own(Method::GET, &path, &json!({})).await.json();
-    assert_eq!(why["because"], "a decoy belongs to nobody");
+    assert_eq!(why["because"], "the token is a decoy and belongs to nobody");
     assert_eq!(strangers_at(&world).await, Vec::<Value>::new());
 
     // A decoy stays; who used it is forgotten with the requests.

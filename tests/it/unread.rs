@@ -162,6 +162,6 @@ fn an_audit_file_is_a_regular_file() {
         let log = read_all(server.0.stderr.take().unwrap());
         assert_eq!(server.ends(), Some(1));
         let says = log.join().unwrap();
-        assert!(says.contains(&format!("cannot write the audit log to {path}: it is not a regular file")), "{says}");
+        assert!(says.contains(&format!("cannot write the audit log to {path}: not a regular file")), "{says}");
     }
 }

@@ -2,7 +2,7 @@
 
 use dapi_mock::domain::denial::RequestDenial;
 use dapi_mock::domain::settings::{ErrorTexts, PLATFORM_MAX_LIFETIME_DAYS};
-use dapi_mock::domain::tokens::{TokenFacts, TokenUpdate, plan_create};
+use dapi_mock::domain::tokens::{ScopesUpdate, TokenFacts, TokenUpdate, plan_create};
 use dapi_mock::domain::{Denial, Millis};
 use dapi_mock::http::account::NewAssignment;
 use dapi_mock::http::error::{ApiError, wire};
@@ -63,6 +63,6 @@ fn is_planned(data: &[u8]) {
         }
     }
     if let Ok(Ok(update)) = parse_object::<UpdateToken>(data).map(TokenUpdate::try_from) {
-        assert!(update.comment.is_some() || update.scopes.is_some());
+        assert!(update.comment.is_some() || update.scopes != ScopesUpdate::Keep);
     }
 }

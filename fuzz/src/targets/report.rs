@@ -14,12 +14,12 @@ pub(super) fn run(data: &[u8]) {
         let place = Position { key, workspace: 1, token: "t".into() };
         for back in [false, true] {
             let turn = PageCursor { from: place.clone(), back };
-            assert_eq!(query.turn(&query.page_token(turn.clone())), Ok(turn));
+            assert_eq!(query.cursor(&query.page_token(turn.clone())), Ok(turn));
         }
-        if let Ok(turn) = query.turn(page_token) {
+        if let Ok(turn) = query.cursor(page_token) {
             let from = &turn.from;
             assert!(!from.token.contains('\0') && !from.token_in(WorkspaceId(from.workspace)).contains('\0'));
-            assert_eq!(query.turn(&query.page_token(turn.clone())), Ok(turn));
+            assert_eq!(query.cursor(&query.page_token(turn.clone())), Ok(turn));
         }
     }
     let shown = cell(text);

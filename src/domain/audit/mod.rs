@@ -1,4 +1,6 @@
-//! What the audit log says: actions, their parameters, and who did it (governance §4.3).
+//! What the audit log records: actions, their parameters, and who performed them.
+//! How an event looks in each of the log's formats is in `shape`.
+//! See docs/reference/audit.md#audit-events.
 
 pub mod shape;
 
@@ -11,110 +13,85 @@ use crate::domain::identities::Principal;
 use crate::domain::scopes::ALL_APIS;
 use crate::domain::tokens::Token;
 
-/// Who ended a token that nobody revoked (governance §2.5, \[inferred\]).
+/// The actor in the audit log when a token expires or is revoked for inactivity \[inferred\].
+/// See docs/reference/tokens.md#inactivity.
 pub const SYSTEM_USER: &str = "System-User";
 
-/// Where a request came from, as the audit log shows it.
+/// Where a request came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The answer's `X-Request-Id`.
     pub request_id: String,
-    /// The peer's address.
     pub source_ip: String,
-    /// The client's `User-Agent`.
     pub user_agent: String,
 }
 
-/// An action of the log with its parameters.
+/// A service, an action name and the request parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// `serviceName`
     pub service: &'static str,
-    /// `actionName`
     pub name: &'static str,
     /// `requestParams`; all values are strings.
     pub params: Vec<(&'static str, String)>,
 }
 
-/// An event to be stored.
 #[derive(Clone, Debug)]
 pub struct NewEvent<'a> {
-    /// The account.
     pub account: AccountId,
-    /// The workspace.
     pub workspace: WorkspaceId,
-    /// A UUID.
     pub event_id: String,
-    /// When, on the workspace's clock.
+    /// The time on the workspace's clock.
     pub at: Millis,
-    /// Who; `None` when nobody could be identified.
+    /// `None` if the caller could not be identified.
     pub actor: Option<&'a str>,
-    /// Where from.
     pub origin: &'a Origin,
-    /// What.
     pub action: Action,
-    /// Whether it is about the account. It is in the log of the workspace that the call was made in, but
-    /// names none.
+    /// Whether it concerns the account. Such an event is in the log of the workspace in which the call was made,
+    /// but names no workspace.
     pub account_level: bool,
-    /// The answer's status.
     pub status: u16,
-    /// The answer's message, when it was an error.
+    /// The error message of the response.
     pub error: Option<&'a str>,
 }
 
-/// A stored event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its place in the order of writing.
+    /// Counts events in the order in which they were written.
     pub sequence: i64,
-    /// The workspace.
     pub workspace: WorkspaceId,
-    /// The account.
     pub account: AccountId,
-    /// A UUID.
     pub id: String,
-    /// When, on the workspace's clock.
+    /// The time on the workspace's clock.
     pub at: Millis,
-    /// `serviceName`
     pub service: String,
-    /// `actionName`
     pub action: String,
-    /// Who; `None` when nobody could be identified.
+    /// `None` if the caller could not be identified.
     pub actor: Option<String>,
-    /// The answer's `X-Request-Id`.
     pub request_id: String,
-    /// The peer's address.
     pub source_ip: String,
-    /// The client's `User-Agent`.
     pub user_agent: String,
     /// `requestParams`; all values are strings.
     pub params: BTreeMap<String, String>,
-    /// Whether it is about the account.
+    /// Whether it concerns the account.
     pub account_level: bool,
-    /// The answer's status.
     pub status: u16,
-    /// The answer's message, when it was an error.
+    /// The error message of the response.
     pub error: Option<String>,
 }
 
-/// Which events are wanted.
+/// Selects events. Each field narrows the selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// Those written after this place.
+    /// Only events with a greater sequence number.
     pub after: i64,
-    /// And up to this one.
+    /// Only events with at most this sequence number.
     pub up_to: i64,
-    /// One action.
     pub action: Option<String>,
-    /// One actor.
     pub actor: Option<String>,
-    /// At or after this instant.
+    /// Only events at or after this time.
     pub since: Option<Millis>,
-    /// Before this instant.
+    /// Only events before this time.
     pub until: Option<Millis>,
-    /// At most so many.
     pub limit: i64,
-    /// Whether those written last come first.
     pub newest_first: bool,
 }
 
@@ -134,7 +111,8 @@ impl Default for Filter {
 }
 
 impl Action {
-    /// `generateDbToken`. The id goes out under both names that detections read (governance D11).
+    /// `generateDbToken`. Detections read the id under either of two names, so the event has both.
+    /// See docs/reference/audit.md#token-id-and-hash.
     pub fn generate_token(id: &TokenId, expiry: Option<Millis>, owner: PrincipalId, created_by: PrincipalId) -> Self {
         Self {
             service: "accounts",
@@ -149,7 +127,6 @@ impl Action {
         }
     }
 
-    /// `revokeDbToken`.
     pub fn revoke_token(id: &TokenId, owner: PrincipalId) -> Self {
         Self {
             service: "accounts",
@@ -171,8 +148,8 @@ impl Action {
         }
     }
 
-    /// `changeDbTokenAcl`, one for each principal whose entry changed; an empty set when it lost it.
-    /// The contents of `shardName`, `resourceId` and `aclPermissionSet` are \[inferred\].
+    /// `changeDbTokenAcl`, one for each principal whose entry changed; `None` if its entry was removed.
+    /// The values of `shardName`, `resourceId` and `aclPermissionSet` are \[inferred\].
     pub fn change_token_acl(target: PrincipalId, level: Option<PermissionLevel>) -> Self {
         Self {
             service: "accounts",
@@ -186,7 +163,6 @@ impl Action {
         }
     }
 
-    /// `setSetting`.
     pub fn set_setting(setting: &str, value: &str) -> Self {
         Self {
             service: "accounts",
@@ -195,8 +171,8 @@ impl Action {
         }
     }
 
-    /// `garbageCollectDbToken`: an expired token leaves the lists. The first use is not kept, so
-    /// `tokenFirstAccessed` is the last one known.
+    /// `garbageCollectDbToken`: an expired token is removed from the lists. Only the last use is stored, so
+    /// `tokenFirstAccessed` is the last use.
     pub fn collect_token(token: &Token) -> Self {
         Self {
             service: "accounts",
@@ -238,18 +214,18 @@ impl Action {
         }
     }
 
-    /// `reachMaxQuotaDbToken`: beside a creation that the quota refused.
+    /// `reachMaxQuotaDbToken`: recorded in addition when the quota refuses a creation.
     pub fn reach_quota() -> Self {
         Self { service: "accounts", name: "reachMaxQuotaDbToken", params: Vec::new() }
     }
 
-    /// An action that was refused before it had parameters of its own.
+    /// An action that was refused before its parameters were known.
     pub fn refused(service: &'static str, name: &'static str) -> Self {
         Self { service, name, params: Vec::new() }
     }
 
-    /// `create` or `delete` of a service principal's OAuth secret: a service of its own in the real
-    /// log, recalled and not to be found any more \[inferred\].
+    /// `create` or `delete` of a service principal's OAuth secret. The service name is from memory and could not be
+    /// confirmed \[inferred\].
     pub fn service_principal_secret(name: &'static str, secret_id: &str, principal: PrincipalId) -> Self {
         Self {
             service: "servicePrincipalCredentials",
@@ -258,12 +234,12 @@ impl Action {
         }
     }
 
-    /// `updateDbToken` \[inferred\]: no name for the update of 2026 is documented.
+    /// `updateDbToken` \[inferred\]: token updates came in 2026, and no name for them is documented.
     pub fn update_token(id: &TokenId, owner: PrincipalId) -> Self {
         Self { name: "updateDbToken", ..Self::revoke_token(id, owner) }
     }
 
-    /// The end of auto-scoping, told as an update by the system \[inferred\].
+    /// The end of auto-scoping, recorded as an update by the system \[inferred\].
     pub fn autoscope_token(token: &Token) -> Self {
         let mut action = Self::update_token(&token.id, token.owner);
         let scopes = token.scopes.as_ref().map_or_else(|| ALL_APIS.to_owned(), |names| names.join(" "));
@@ -272,47 +248,32 @@ impl Action {
         action
     }
 
-    /// `add`: a user or service principal came to the workspace or the account, or a group was assigned.
+    /// `add`: a user or service principal was added to the workspace or the account, or a group was assigned.
     pub fn add(target: &Principal) -> Self {
         Self::on_principal("add", target)
     }
 
-    /// `delete`: a user or service principal left the workspace or the account.
+    /// `delete`: a user or service principal was removed from the workspace or the account.
     pub fn delete(target: &Principal) -> Self {
         Self::on_principal("delete", target)
     }
 
-    /// `activateUser` or `deactivateUser`; of service principals too \[inferred\].
-    pub fn set_active(target: &Principal, active: bool) -> Self {
-        Self::on_principal(if active { "activateUser" } else { "deactivateUser" }, target)
-    }
-
-    /// `setAdmin` or `removeAdmin`: into and out of the group `admins`.
-    pub fn set_admin(target: &Principal, admin: bool) -> Self {
-        Self::on_principal(if admin { "setAdmin" } else { "removeAdmin" }, target)
-    }
-
-    /// `setAccountAdmin` or `removeAccountAdmin`, which detections read.
-    pub fn set_account_admin(target: &Principal, admin: bool) -> Self {
-        Self::on_principal(if admin { "setAccountAdmin" } else { "removeAccountAdmin" }, target)
+    /// `createGroup` or `removeGroup` \[recalled\].
+    pub fn on_group(name: &'static str, group: &Principal) -> Self {
+        let params = [("endpoint", SCIM_ENDPOINT.to_owned())].into_iter().chain(group_params(group)).collect();
+        Self { service: "accounts", name, params }
     }
 
     /// `addPrincipalToGroup` or `removePrincipalFromGroup`.
-    pub fn set_member(group: &Principal, target: &Principal, member: bool) -> Self {
-        let name = if member { "addPrincipalToGroup" } else { "removePrincipalFromGroup" };
+    pub fn on_member(name: &'static str, group: &Principal, target: &Principal) -> Self {
         let mut action = Self::on_principal(name, target);
         action.params.extend(group_params(group));
         action
     }
 
-    /// `createGroup` or `removeGroup` \[recalled\].
-    pub fn set_group(group: &Principal, exists: bool) -> Self {
-        let name = if exists { "createGroup" } else { "removeGroup" };
-        let params = [("endpoint", SCIM_ENDPOINT.to_owned())].into_iter().chain(group_params(group)).collect();
-        Self { service: "accounts", name, params }
-    }
-
-    fn on_principal(name: &'static str, target: &Principal) -> Self {
+    /// `activateUser` or `deactivateUser` (for service principals too \[inferred\]), `setAdmin` or `removeAdmin` for
+    /// the group `admins`, `setAccountAdmin` or `removeAccountAdmin`.
+    pub fn on_principal(name: &'static str, target: &Principal) -> Self {
         Self {
             service: "accounts",
             name,
@@ -325,7 +286,7 @@ impl Action {
     }
 }
 
-/// Where identities are changed from; the value is \[inferred\], the key is not.
+/// Through which API identities are changed; the value is \[inferred\], the key is not.
 const SCIM_ENDPOINT: &str = "scim";
 
 fn group_params(group: &Principal) -> [(&'static str, String); 2] {

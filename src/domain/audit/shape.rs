@@ -1,13 +1,15 @@
-//! One audit event in the three shapes in which the real log comes: a row of `system.access.audit`,
-//! a line of delivered JSON, and an Azure diagnostic record (governance §4.2).
+//! An audit event in the three formats of the real log: a row of `system.access.audit`, a line of delivered JSON,
+//! and an Azure diagnostic record. What an event records is in `audit`.
+//! See docs/reference/audit.md#event-shapes.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
+use strum::{EnumString, IntoStaticStr};
 
 use crate::domain::audit::Event;
 
-/// A shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Shape {
     /// A row of `system.access.audit`: snake case, times as text.
     SystemTable,
@@ -18,24 +20,15 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::SystemTable, Self::Delivery, Self::Azure];
-
     /// The name in settings and in the control API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SystemTable => "system_table",
-            Self::Delivery => "delivery",
-            Self::Azure => "azure",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|shape| shape.as_str() == text)
+        text.parse().ok()
     }
 
-    /// The event in this shape.
     pub fn render(self, event: &Event) -> Value {
         match self {
             Self::SystemTable => system_table(event),
@@ -45,14 +38,15 @@ impl Shape {
     }
 }
 
-/// Whom the log names where nobody could be identified \[inferred\] (governance §4.3).
+/// The user in the log if the caller could not be identified \[inferred\].
+/// See docs/reference/audit.md#unknown-callers.
 const UNKNOWN: &str = "unknown";
 
 fn time(event: &Event) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(event.at.0).unwrap_or_default()
 }
 
-/// The level, and the workspace that the log names: none, that is 0, for what is about the account.
+/// The level, and the workspace that the log names: 0 for events that concern the account.
 fn level_and_workspace(event: &Event) -> (&'static str, String) {
     if event.account_level { ("ACCOUNT_LEVEL", "0".into()) } else { ("WORKSPACE_LEVEL", event.workspace.to_string()) }
 }

@@ -1,11 +1,14 @@
-//! The order of the checks, and what each looks at.
+//! The order of the checks, and what each of them looks at.
 
 use super::*;
 use crate::domain::access::{Membership, PermissionLevel};
 use crate::domain::clock::WorkspaceClock;
+use crate::domain::identities::PrincipalKind;
 use crate::domain::ids::DAY_MS;
+use crate::domain::jwt::Forgery;
 use crate::domain::settings::{Behaviour, ConfValue};
 use crate::domain::tokens::EndCause;
+use crate::domain::{AccountId, PrincipalId, TokenId};
 
 const NOW: Millis = Millis(1_790_000_000_000);
 const HOME: WorkspaceId = WorkspaceId(11);
@@ -46,7 +49,7 @@ fn facts() -> Facts {
         inferred_scopes: None,
         backfill_scopes: None,
     };
-    let reach = Membership {
+    let membership = Membership {
         subject: PrincipalId(1),
         via: None,
         name: "u@example.com".into(),
@@ -60,7 +63,7 @@ fn facts() -> Facts {
         name: "u@example.com".into(),
         active: true,
         account_admin: false,
-        standing: Standing { admins_group: PrincipalId(100), active: true, reach: vec![reach] },
+        standing: Standing { admins_group: PrincipalId(100), active: true, memberships: vec![membership] },
     };
     Facts {
         workspace: Some(workspace),
@@ -82,7 +85,7 @@ fn decide(facts: Facts, demand: Demand) -> Decision {
 }
 
 #[test]
-fn a_sound_request_passes_all_ten_checks_in_order() {
+fn a_valid_request_passes_all_ten_checks_in_order() {
     let decision = decide(facts(), DEMAND);
     let checks: Vec<Check> = decision.trace.iter().map(|step| step.check).collect();
     assert_eq!(
@@ -103,8 +106,7 @@ fn a_sound_request_passes_all_ten_checks_in_order() {
     assert!(decision.outcome.is_ok() && decision.used.is_some());
 }
 
-/// Each case breaks one thing; each later case is broken as well as all before it were, so the
-/// table also pins the order.
+/// Each case breaks one more thing and keeps what the cases before it broke, so the table also pins the order.
 #[test]
 fn the_first_failing_check_decides() {
     type Break = fn(&mut Facts);
@@ -113,7 +115,7 @@ fn the_first_failing_check_decides() {
         (Check::HasRight, AccessDenial::NotAdmin("u@example.com".into()), |_| {}),
         (Check::ScopeCovers, AccessDenial::MissingScope("settings"), |f| token(f).scopes = Some(vec!["sql".into()])),
         (Check::MayUseTokens, AccessDenial::NoTokenPermission, |f| {
-            f.owner.as_mut().unwrap().standing.reach[0].level = None;
+            f.owner.as_mut().unwrap().standing.memberships[0].level = None;
         }),
         (Check::OwnerActive, AccessDenial::org(HOME), |f| f.owner.as_mut().unwrap().active = false),
         (Check::NotInactive, AccessDenial::InvalidAccessToken, |f| {
@@ -139,7 +141,7 @@ fn the_first_failing_check_decides() {
 }
 
 #[test]
-fn an_ended_token_is_known_and_its_end_is_told() {
+fn the_trace_says_how_a_token_ended() {
     let ended = |facts: Facts, cause| {
         let CredentialRecord::Token(token) = facts.found else { panic!("no token") };
         let end = TokenEnd { cause, actor: "who".into(), at: NOW };
@@ -148,8 +150,8 @@ fn an_ended_token_is_known_and_its_end_is_told() {
     let by_hand = decide(ended(facts(), EndCause::RevokedByAdmin), DEMAND);
     let step = by_hand.trace.last().unwrap();
     assert_eq!((step.check, by_hand.owner.as_deref()), (Check::TokenKnown, Some("u@example.com")));
-    assert_eq!(step.because, "it ended at 2026-09-21T14:13:20.000Z: revoked_by_admin (who)");
-    // What time ends is decided by time, whether the sweep has come by or not.
+    assert_eq!(step.because, "the token ended at 2026-09-21T14:13:20.000Z: revoked_by_admin (who)");
+    // Time decides about expiry and inactivity, whether or not the sweep has come by.
     let mut idle = facts();
     token(&mut idle).creation_time = NOW.plus(-90 * DAY_MS);
     let swept = decide(ended(idle.clone(), EndCause::Inactive), DEMAND);
@@ -158,7 +160,7 @@ fn an_ended_token_is_known_and_its_end_is_told() {
 }
 
 #[test]
-fn the_workspace_has_to_agree() {
+fn the_credential_has_to_be_valid_in_the_named_workspace() {
     let token = PresentedCredential::Token(TokenId::from_text("t"));
     let deny = |named: NamedWorkspace, facts: Facts| authorize(&token, &named, DEMAND, facts, NOW).outcome.unwrap_err();
     let own = Facts { token_belongs_to: Some(HOME), ..facts() };
@@ -193,7 +195,7 @@ fn by_oauth(change: impl FnOnce(&mut Claims)) -> Facts {
 fn oauth_skips_the_checks_of_tokens() {
     let mut facts = by_oauth(|_| {});
     facts.workspace.as_mut().unwrap().created_at = Millis(0);
-    facts.owner.as_mut().unwrap().standing.reach[0].level = None;
+    facts.owner.as_mut().unwrap().standing.memberships[0].level = None;
     let decision = decide(facts, DEMAND);
     let checks: Vec<Check> = decision.trace.iter().map(|step| step.check).collect();
     let expected = [
@@ -210,7 +212,7 @@ fn oauth_skips_the_checks_of_tokens() {
 }
 
 #[test]
-fn oauth_is_refused_at_the_checks_that_remain() {
+fn oauth_can_fail_each_of_the_other_checks() {
     let refused = |facts: Facts, demand: Demand| {
         let decision = decide(facts, demand);
         let last = decision.trace.last().unwrap();
@@ -230,20 +232,20 @@ fn oauth_is_refused_at_the_checks_that_remain() {
 }
 
 #[test]
-fn the_token_api_asks_oauth_for_what_it_asks_tokens() {
+fn the_token_api_requires_of_oauth_what_it_requires_of_tokens() {
     let own = Demand { right: Right::TokenUser, token_api: true, ..DEMAND };
     assert!(decide(by_oauth(|_| {}), own).outcome.is_ok());
     let mut facts = by_oauth(|_| {});
-    facts.owner.as_mut().unwrap().standing.reach[0].level = None;
+    facts.owner.as_mut().unwrap().standing.memberships[0].level = None;
     assert_eq!(decide(facts.clone(), own).outcome, Err(AccessDenial::NoTokenPermission));
     facts.workspace.as_mut().unwrap().created_at = Millis(0);
     assert_eq!(decide(facts.clone(), own).outcome, Err(AccessDenial::TokensDisabled));
     facts.owner.as_mut().unwrap().standing.admins_group = PrincipalId(1);
-    assert_eq!(decide(facts, own).outcome, Err(AccessDenial::TokensDisabled), "an admin's word does not help");
+    assert_eq!(decide(facts, own).outcome, Err(AccessDenial::TokensDisabled), "not even for an admin");
 }
 
 #[test]
-fn account_endpoints_take_account_admins_by_oauth() {
+fn account_endpoints_accept_only_account_admins_by_oauth() {
     let account = Demand { right: Right::AccountApi, ..DEMAND };
     assert_eq!(decide(by_oauth(|_| {}), account).outcome, Err(AccessDenial::NotAccountAdmin("u@example.com".into())));
     let promoted = |mut facts: Facts| {
@@ -255,7 +257,7 @@ fn account_endpoints_take_account_admins_by_oauth() {
 }
 
 #[test]
-fn disabled_tokens_are_named_on_the_token_api_only() {
+fn only_the_token_api_says_that_tokens_are_disabled() {
     let mut off = facts();
     off.workspace.as_mut().unwrap().created_at = Millis(0);
     let token_api = Demand { right: Right::TokenUser, token_api: true, ..DEMAND };

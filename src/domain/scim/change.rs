@@ -1,26 +1,27 @@
-//! The bodies of PUT and PATCH (research/api-identity-auth.md §7.5, §7.6). A PATCH does what it says, or is refused.
+//! The bodies of PUT and PATCH: which operations they contain. `draft` carries them out. A PATCH does what it says or
+//! is refused; nothing in it is ignored. Start with [`Change`]. See docs/reference/scim.md#writes.
 
 use serde_json::{Map, Value};
 
-use super::draft::{Draft, Target};
+use super::draft::{AttributePath, Draft};
 use super::{Fault, no_such_attribute};
 use crate::domain::Denial;
 use crate::domain::identities::PrincipalKind;
 
-/// Most operations of one PATCH \[inferred\].
+/// The maximum number of operations in one PATCH \[inferred\].
 pub const MAX_OPERATIONS: usize = 1_000;
 
-/// What an update asks for.
+/// An update of a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// PUT: what the body does not name is unset.
+    /// PUT: attributes that the body does not name are unset.
     Replace(Map<String, Value>),
-    /// PATCH: these operations, in order.
+    /// PATCH
     Patch(Vec<Operation>),
 }
 
 impl Change {
-    /// Reads the body of a PATCH. `schemas` may be missing.
+    /// Reads the body of a PATCH. `schemas` is optional.
     ///
     /// # Errors
     /// [`Fault::InvalidSyntax`], [`Fault::InvalidValue`]
@@ -34,11 +35,11 @@ impl Change {
         Ok(Self::Patch(operations.iter().map(Operation::parse).collect::<Result<_, _>>()?))
     }
 
-    /// Carries it out on a draft.
+    /// Applies the change to a draft. After an error the draft must be discarded.
     ///
     /// # Errors
     /// [`Fault::InvalidPath`], [`Fault::InvalidFilter`], [`Fault::NoTarget`], [`Fault::InvalidValue`] or
-    /// [`Fault::Mutability`]; the draft is then of no use.
+    /// [`Fault::Mutability`]
     pub fn apply(&self, draft: &mut Draft) -> Result<(), Denial> {
         match self {
             Self::Replace(body) => {
@@ -51,7 +52,6 @@ impl Change {
     }
 }
 
-/// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Add,
@@ -63,7 +63,7 @@ pub(super) enum Verb {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
     verb: Verb,
-    /// `members`, `name.givenName` or `members[value eq "…"]`. Without one, the value is an object of
+    /// For example `members`, `name.givenName` or `members[value eq "…"]`. Without a path, the value is an object of
     /// attributes.
     path: Option<String>,
     value: Value,
@@ -73,7 +73,7 @@ impl Operation {
     fn parse(operation: &Value) -> Result<Self, Denial> {
         let operation = operation.as_object().ok_or_else(|| syntax("an operation is an object"))?;
         let verb = member(operation, "op").and_then(Value::as_str).unwrap_or_default();
-        // Azure's provisioning writes them with capitals.
+        // Azure's provisioning writes them in upper case.
         let verb = match verb.to_ascii_lowercase().as_str() {
             "add" => Verb::Add,
             "remove" => Verb::Remove,
@@ -105,7 +105,7 @@ impl Operation {
     }
 }
 
-/// Writes the attributes of an object, whose keys are paths: Azure's provisioning writes dotted ones and filters.
+/// Writes the attributes of an object. Its keys are paths: Azure's provisioning sends dotted paths and filters.
 fn apply_all(verb: Verb, body: &Map<String, Value>, draft: &mut Draft) -> Result<(), Denial> {
     body.iter().try_for_each(|(path, value)| apply_at(verb, path, value, draft))
 }
@@ -113,14 +113,14 @@ fn apply_all(verb: Verb, body: &Map<String, Value>, draft: &mut Draft) -> Result
 fn apply_at(verb: Verb, path: &str, value: &Value, draft: &mut Draft) -> Result<(), Denial> {
     let Some(local) = without_schema(draft.principal.kind, path) else { return Err(no_such_attribute(path)) };
     match (local, verb, value) {
-        // The attributes of one schema, in an object of their own.
+        // An object with the attributes of one schema.
         ("", Verb::Add | Verb::Replace, Value::Object(body)) => apply_all(verb, body, draft),
         ("", ..) => Err(no_such_attribute(path)),
-        (local, ..) => draft.change_at(verb, &Target::parse(path, local)?, value),
+        (local, ..) => draft.change_at(verb, &AttributePath::parse(path, local)?, value),
     }
 }
 
-/// A path without the URN of a schema before it, which only has to be the resource's own; `None` when it is another's.
+/// A path without the URN of a schema before it; `None` if the schema is not one of the resource.
 pub(super) fn without_schema(kind: PrincipalKind, path: &str) -> Option<&str> {
     let path = path.trim();
     let begins_with = |prefix: &str| path.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
@@ -133,7 +133,6 @@ pub(super) fn without_schema(kind: PrincipalKind, path: &str) -> Option<&str> {
     })
 }
 
-/// The schemas of a kind of resource.
 pub(super) const fn schemas(kind: PrincipalKind) -> &'static [&'static str] {
     match kind {
         PrincipalKind::User => &[
@@ -146,7 +145,7 @@ pub(super) const fn schemas(kind: PrincipalKind) -> &'static [&'static str] {
     }
 }
 
-/// A member of an object, whatever the case of its name.
+/// A member of an object, by its name in any letter case.
 pub(super) fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn members_come_and_go_in_every_shape() {
+    fn members_are_added_and_removed_in_every_notation() {
         for (operation, expected) in [
             (json!({"op": "add", "path": "members", "value": [{"value": "3"}]}), vec![1, 2, 3]),
             (json!({"op": "Add", "value": {"members": [{"value": "3"}, {"value": "1"}]}}), vec![1, 2, 3]),
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_and_names_come_in_every_shape() {
+    fn active_and_names_are_changed_in_every_notation() {
         for value in
             [json!(false), json!("false"), json!("False"), json!([{"value": "false"}]), json!({"value": false})]
         {
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_operations_are_refused() {
         let user_says = |operations: Value| patched(&user(), &operations).unwrap_err();
         for (operations, fault, says) in [
             (json!({}), Fault::InvalidSyntax, "Operations"),
@@ -335,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_does_what_it_says_or_says_that_it_does_not() {
+    fn a_patch_does_what_it_says_or_is_refused() {
         let core = "urn:ietf:params:scim:schemas:core:2.0:User";
         let extension = "urn:ietf:params:scim:schemas:extension:workspace:2.0:User";
         let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -425,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_resource_holds_has_bounds() {
+    fn resources_have_limits() {
         use crate::domain::scim::{MAX_EMAILS, MAX_MEMBERS_AT_ONCE, MAX_TEXT_CHARS, MAX_VALUES};
         let many = |n: usize| (1..=n).map(|n| json!({ "value": n.to_string() })).collect::<Value>();
         let set = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
@@ -454,7 +453,7 @@ mod tests {
             let body = if path.contains('.') { json!({"name": {&path[5..]: too_much}}) } else { body };
             assert!(Change::Replace(object(&body)).apply(&mut put).is_err(), "PUT {path}");
         }
-        // Step by step it is no more than at once.
+        // The limit also applies to several operations together.
         let one_more = json!([
             {"op": "add", "path": "roles", "value": many(MAX_VALUES)},
             {"op": "add", "path": "roles", "value": "another"},
@@ -471,7 +470,7 @@ mod tests {
         assert!(create(many(MAX_EMAILS + 1)).is_err());
     }
 
-    /// What a user has, as a client that only reads JSON would model it.
+    /// A user, as a client that only reads JSON would model it.
     #[derive(Clone, Debug, Default, PartialEq)]
     struct Model {
         single: std::collections::BTreeMap<&'static str, Option<String>>,
@@ -494,7 +493,7 @@ mod tests {
         }
     }
 
-    /// One operation in one of its spellings, with its verb, path and values for the model.
+    /// An operation in one of its notations, with its verb, path and values for the model.
     fn any_operation() -> impl Strategy<Value = (Value, &'static str, &'static str, Vec<String>)> {
         let verb = prop::sample::select(vec!["add", "remove", "replace"]);
         let path = prop::sample::select(vec![
@@ -535,7 +534,7 @@ mod tests {
         })
     }
 
-    /// What an operation does to the model; `None` where it must be refused.
+    /// The model after an operation; `None` if the operation must be refused.
     fn expected(mut model: Model, verb: &str, path: &str, values: &[String]) -> Option<Model> {
         if path == "active" {
             model.active = verb == "remove" || values.len().is_multiple_of(2);
@@ -576,7 +575,7 @@ mod tests {
         }
 
         #[test]
-        fn a_patch_is_what_a_simple_model_says(operations in prop::collection::vec(any_operation(), 1..6)) {
+        fn a_patch_agrees_with_a_simple_model(operations in prop::collection::vec(any_operation(), 1..6)) {
             let (mut before, mut draft) = (model(&user()), user());
             for (operation, verb, path, values) in operations {
                 let after = patched(&draft, &json!([operation]));

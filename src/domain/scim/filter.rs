@@ -1,18 +1,21 @@
-//! SCIM filters (RFC 7644 §3.4.2.2, research/api-identity-auth.md §7.4): parsing within bounds, and
-//! matching. The same language selects resources of a list and elements of a multi-valued attribute.
+//! SCIM filters (RFC 7644 §3.4.2.2): a parser with limits, and matching. The same language selects the resources of a
+//! list and the elements of a multi-valued attribute. Start with [`Filter`].
+//! See docs/reference/scim.md#query-parameters.
 
 use std::borrow::Cow;
+
+use strum::EnumString;
 
 use super::Fault;
 use crate::domain::Denial;
 use crate::domain::identities::Principal;
 
-/// Most comparisons and operators of one filter (the v2.1 documentation's bound).
+/// The maximum number of comparisons and operators in a filter, from the v2.1 documentation.
 pub const MAX_NODES: usize = 200;
-/// Deepest nesting of parentheses. The parser recurses, so that this also bounds its stack.
+/// The deepest nesting of parentheses. The parser recurses, so this also limits its stack.
 pub const MAX_DEPTH: usize = 50;
 
-/// What a filter may speak of.
+/// An attribute that a filter may name.
 pub trait Field: Copy {
     /// The field with this lower-case name.
     fn parse(name: &str) -> Option<Self>;
@@ -21,8 +24,8 @@ pub trait Field: Copy {
     fn is_case_exact(self) -> bool;
 }
 
-/// How a comparison compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "lowercase")]
 enum Operator {
     Eq,
     Ne,
@@ -32,20 +35,16 @@ enum Operator {
 }
 
 impl Operator {
-    const NAMES: [(&'static str, Self); 5] =
-        [("eq", Self::Eq), ("ne", Self::Ne), ("co", Self::Co), ("sw", Self::Sw), ("ew", Self::Ew)];
-
-    fn holds(self, found: &str, wanted: &str) -> bool {
+    fn holds(self, found: &str, expected: &str) -> bool {
         match self {
-            Self::Eq | Self::Ne => found == wanted,
-            Self::Co => found.contains(wanted),
-            Self::Sw => found.starts_with(wanted),
-            Self::Ew => found.ends_with(wanted),
+            Self::Eq | Self::Ne => found == expected,
+            Self::Co => found.contains(expected),
+            Self::Sw => found.starts_with(expected),
+            Self::Ew => found.ends_with(expected),
         }
     }
 }
 
-/// A parsed filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter<F>(Node<F>);
 
@@ -55,14 +54,14 @@ enum Node<F> {
     Any(Vec<Self>),
     Not(Box<Self>),
     Present(F),
-    Compare { field: F, operator: Operator, wanted: String },
+    Compare { field: F, operator: Operator, expected: String },
 }
 
 impl<F: Field> Filter<F> {
     /// Reads a filter.
     ///
     /// # Errors
-    /// [`Fault::InvalidFilter`], saying what is wrong with it.
+    /// [`Fault::InvalidFilter`], which says what is wrong.
     pub fn parse(text: &str) -> Result<Self, Denial> {
         let mut parser = Parser { rest: text, nodes: 0, depth: 0 };
         let parsed = parser.any().and_then(|node| match parser.rest.trim_start() {
@@ -72,37 +71,37 @@ impl<F: Field> Filter<F> {
         parsed.map_err(|why| Denial::Scim(Fault::InvalidFilter, format!("The filter cannot be read: {why}.")))
     }
 
-    /// Whether it speaks of any of the fields that are asked for.
-    pub fn mentions(&self, is_asked_for: &impl Fn(F) -> bool) -> bool {
-        self.0.mentions(is_asked_for)
+    /// Whether the filter names one of these fields.
+    pub fn mentions(&self, is_one: &impl Fn(F) -> bool) -> bool {
+        self.0.mentions(is_one)
     }
 
-    /// The value that a field has to equal in whatever passes, in the form in which it is compared, for the first such
-    /// field that is asked for.
-    pub fn requires(&self, is_asked_for: &impl Fn(F) -> bool) -> Option<(F, &str)> {
-        self.0.requires(is_asked_for)
+    /// The first of these fields that must equal a value for anything to match, and that value in the form in which it
+    /// is compared.
+    pub fn requires(&self, is_one: &impl Fn(F) -> bool) -> Option<(F, &str)> {
+        self.0.requires(is_one)
     }
 
-    /// Whether something with these values passes. A field may have any number of values; a boolean
-    /// has `true` or `false`. `ne` is the opposite of `eq`, so that it also passes what has none.
+    /// Whether something with these values matches. A field may have any number of values; a boolean has `true` or
+    /// `false`. `ne` is the opposite of `eq`, so it also matches a field without values.
     pub fn matches<'a>(&self, values: &impl Fn(F) -> Vec<Cow<'a, str>>) -> bool {
         self.0.matches(values)
     }
 }
 
 impl<F: Field> Node<F> {
-    fn mentions(&self, is_asked_for: &impl Fn(F) -> bool) -> bool {
+    fn mentions(&self, is_one: &impl Fn(F) -> bool) -> bool {
         match self {
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.mentions(is_asked_for)),
-            Self::Not(node) => node.mentions(is_asked_for),
-            Self::Present(field) | Self::Compare { field, .. } => is_asked_for(*field),
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.mentions(is_one)),
+            Self::Not(node) => node.mentions(is_one),
+            Self::Present(field) | Self::Compare { field, .. } => is_one(*field),
         }
     }
 
-    fn requires(&self, is_asked_for: &impl Fn(F) -> bool) -> Option<(F, &str)> {
+    fn requires(&self, is_one: &impl Fn(F) -> bool) -> Option<(F, &str)> {
         match self {
-            Self::All(nodes) => nodes.iter().find_map(|node| node.requires(is_asked_for)),
-            Self::Compare { field, operator: Operator::Eq, wanted } if is_asked_for(*field) => Some((*field, wanted)),
+            Self::All(nodes) => nodes.iter().find_map(|node| node.requires(is_one)),
+            Self::Compare { field, operator: Operator::Eq, expected } if is_one(*field) => Some((*field, expected)),
             _ => None,
         }
     }
@@ -113,20 +112,20 @@ impl<F: Field> Node<F> {
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(values)),
             Self::Not(node) => !node.matches(values),
             Self::Present(field) => values(*field).iter().any(|value| !value.is_empty()),
-            Self::Compare { field, operator, wanted } => {
-                let holds = values(*field).iter().any(|value| operator.holds(&comparable(*field, value), wanted));
+            Self::Compare { field, operator, expected } => {
+                let holds = values(*field).iter().any(|value| operator.holds(&comparable(*field, value), expected));
                 holds != (*operator == Operator::Ne)
             }
         }
     }
 }
 
-/// A value as it is compared.
+/// The form in which a value is compared.
 fn comparable<F: Field>(field: F, value: &str) -> Cow<'_, str> {
     if field.is_case_exact() { value.into() } else { Principal::name_key(value).into() }
 }
 
-/// The beginning of what was not understood, for the answer.
+/// The beginning of a text, for the error message.
 fn excerpt(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -184,7 +183,7 @@ impl<'a> Parser<'a> {
 
     fn comparison<F: Field>(&mut self) -> Parsed<Node<F>> {
         let name = self.word();
-        // An attribute may be named with its schema's URN before it.
+        // The URN of a schema may precede an attribute.
         let short = name.rsplit(':').next().unwrap_or(name).to_lowercase();
         let field = F::parse(&short).ok_or_else(|| match name {
             "" => "an attribute is missing".to_owned(),
@@ -194,14 +193,12 @@ impl<'a> Parser<'a> {
         if operator == "pr" {
             return Ok(Node::Present(field));
         }
-        let known = Operator::NAMES.into_iter().find(|(name, _)| *name == operator);
-        let (_, operator) = known.ok_or_else(|| format!("there is no operator '{}'", excerpt(&operator)))?;
-        let wanted = self.value()?;
-        Ok(Node::Compare { field, operator, wanted: comparable(field, &wanted).into_owned() })
+        let operator = operator.parse().map_err(|_| format!("there is no operator '{}'", excerpt(&operator)))?;
+        let expected = self.value()?;
+        Ok(Node::Compare { field, operator, expected: comparable(field, &expected).into_owned() })
     }
 
-    /// A value: a JSON string; text in single quotes, as Terraform sends it; or a bare word, as the
-    /// documentation's examples do.
+    /// A JSON string; text in single quotes, as Terraform sends it; or a bare word, as in the documentation's examples.
     fn value(&mut self) -> Parsed<Cow<'a, str>> {
         let start = self.rest.trim_start();
         let Some(quote @ ('"' | '\'')) = start.chars().next() else {
@@ -227,7 +224,7 @@ impl<'a> Parser<'a> {
         Ok(text.into())
     }
 
-    /// Takes the next run of characters that are neither space nor parenthesis.
+    /// Consumes the next characters that are neither spaces nor parentheses.
     fn word(&mut self) -> &'a str {
         let start = self.rest.trim_start();
         let end = start.find(|c: char| c.is_whitespace() || c == '(' || c == ')').unwrap_or(start.len());
@@ -236,24 +233,24 @@ impl<'a> Parser<'a> {
         word
     }
 
-    /// Takes the next word if it is this one.
-    fn keyword(&mut self, wanted: &str) -> bool {
+    /// Consumes the next word if it is this one.
+    fn keyword(&mut self, expected: &str) -> bool {
         let before = self.rest;
-        let found = self.word().eq_ignore_ascii_case(wanted);
+        let found = self.word().eq_ignore_ascii_case(expected);
         if !found {
             self.rest = before;
         }
         found
     }
 
-    fn symbol(&mut self, wanted: char) -> Parsed<()> {
-        let rest = self.rest.trim_start().strip_prefix(wanted);
-        self.rest = rest.ok_or_else(|| format!("'{wanted}' is missing"))?;
+    fn symbol(&mut self, expected: char) -> Parsed<()> {
+        let rest = self.rest.trim_start().strip_prefix(expected);
+        self.rest = rest.ok_or_else(|| format!("'{expected}' is missing"))?;
         Ok(())
     }
 }
 
-/// The only node, or all of them joined.
+/// A single node as it is; several nodes joined.
 fn one_or<F>(mut nodes: Vec<Node<F>>, join: fn(Vec<Node<F>>) -> Node<F>) -> Node<F> {
     match nodes.pop() {
         Some(node) if nodes.is_empty() => node,
@@ -333,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn and_binds_closer_than_or() {
+    fn and_binds_tighter_than_or() {
         for (text, expected) in [
             ("name pr or name pr and nothing pr", true),
             ("(name pr or name pr) and nothing pr", false),
@@ -347,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_filter_requires_is_found_and_nothing_else() {
+    fn a_filter_requires_what_must_be_equal_for_a_match() {
         for (text, expected) in [
             ("name eq Ann", Some("ann")),
             ("many eq x and (exact eq y and name eq \"B\")", Some("b")),
@@ -366,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_is_refused() {
+    fn malformed_filters_are_refused() {
         for (text, why) in [
             ("", "an attribute is missing"),
             ("name", "there is no operator ''"),
@@ -391,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_size_have_bounds() {
+    fn depth_and_size_are_limited() {
         let nested = |n: usize| format!("{}name pr{}", "(".repeat(n), ")".repeat(n));
         let wide = |n: usize| vec!["name pr"; n].join(" or ");
         assert!(Filter::<Sample>::parse(&nested(MAX_DEPTH)).is_ok());
@@ -414,7 +411,7 @@ mod tests {
         }
 
         #[test]
-        fn a_quoted_text_is_compared_as_it_is(text in any::<String>()) {
+        fn a_quoted_text_is_compared_exactly(text in any::<String>()) {
             let quoted = serde_json::to_string(&text).unwrap();
             let parsed = Filter::<Sample>::parse(&format!("exact eq {quoted}")).unwrap();
             prop_assert!(parsed.matches(&|_| vec![text.as_str().into()]));

@@ -1,89 +1,71 @@
-//! SCIM 2.0 (research/api-identity-auth.md §7): what queries select, and what changes do. How
-//! resources look on the wire is `http::scim`'s business.
+//! SCIM 2.0: which resources a query selects, and what the bodies of POST, PUT and PATCH change.
+//! How resources look on the wire is in `http::scim`. Start with [`Query`] and [`Change`].
+//! See docs/reference/scim.md.
 
 mod change;
 mod draft;
+mod emails;
 mod filter;
+mod values;
 
 use std::borrow::Cow;
+
+use strum::IntoStaticStr;
 
 use super::{Denial, PrincipalId};
 use crate::domain::identities::{Entry, Principal, PrincipalKind};
 
 pub use change::{Change, MAX_OPERATIONS};
-pub use draft::{
-    Draft, MAX_EMAILS, MAX_MEMBERS_AT_ONCE, MAX_TEXT_CHARS, MAX_VALUES, built_in, cannot_remove_roles,
-    in_through_a_group, keeps_own_roles, requested_name,
-};
+pub use draft::{Draft, MAX_VALUES};
+pub use emails::MAX_EMAILS;
 pub use filter::{Field, Filter, MAX_DEPTH, MAX_NODES};
+pub use values::{
+    MAX_MEMBERS_AT_ONCE, MAX_TEXT_CHARS, built_in, cannot_remove_roles, in_through_a_group, keeps_own_roles,
+    requested_name,
+};
 
-/// What is wrong with a SCIM request (RFC 7644 §3.12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is wrong with a SCIM request: the `scimType` of the error (RFC 7644 §3.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "camelCase")]
 pub enum Fault {
-    /// The filter.
     InvalidFilter,
-    /// The structure of the body.
+    /// The body does not have the required structure.
     InvalidSyntax,
-    /// The path of an operation, or an attribute that is no attribute.
+    /// The path of an operation is malformed, or names an unknown attribute.
     InvalidPath,
-    /// No element is what an operation's filter selects.
+    /// The filter of an operation's path selects no element.
     NoTarget,
-    /// A value's type or content.
+    /// A value has the wrong type or content.
     InvalidValue,
-    /// What it would change cannot be changed.
+    /// The attribute cannot be changed.
     Mutability,
 }
 
 impl Fault {
-    /// The `scimType`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidFilter => "invalidFilter",
-            Self::InvalidSyntax => "invalidSyntax",
-            Self::InvalidPath => "invalidPath",
-            Self::NoTarget => "noTarget",
-            Self::InvalidValue => "invalidValue",
-            Self::Mutability => "mutability",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-/// An attribute by which resources are filtered and sorted.
+/// An attribute by which resources can be filtered and sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribute {
-    /// `id`
     Id,
-    /// `userName`
     UserName,
-    /// `applicationId`
     ApplicationId,
-    /// `displayName`
     DisplayName,
-    /// `active`
     Active,
-    /// `externalId`
     ExternalId,
-    /// `name.givenName`
     GivenName,
-    /// `name.familyName`
     FamilyName,
-    /// `emails.value`
     Emails,
-    /// `emails.type`
     EmailTypes,
-    /// `entitlements.value`
     Entitlements,
-    /// `roles.value`
     Roles,
-    /// `groups.value`
     Groups,
-    /// `groups.display`
     GroupNames,
-    /// `members.value`
     Members,
-    /// `members.display`
     MemberNames,
-    /// `meta.resourceType`
     ResourceType,
 }
 
@@ -113,7 +95,7 @@ impl Attribute {
         ("meta.resourcetype", Self::ResourceType),
     ];
 
-    /// The values of a resource, as text.
+    /// The attribute's values in a resource, as text.
     fn of(self, entry: &Entry) -> Vec<Cow<'_, str>> {
         let Entry { principal, assignment, groups, members } = entry;
         let only = |kind| one((principal.kind == kind).then_some(&principal.name));
@@ -156,7 +138,7 @@ impl Field for Attribute {
     }
 }
 
-/// `meta.resourceType`: what tells a workspace's own group from one of the account.
+/// `meta.resourceType`: tells a workspace's own group from an account group.
 pub fn resource_type(entry: &Entry) -> Option<&'static str> {
     match (entry.principal.kind, entry.principal.local_to) {
         (PrincipalKind::Group, Some(_)) => Some("WorkspaceGroup"),
@@ -165,18 +147,18 @@ pub fn resource_type(entry: &Entry) -> Option<&'static str> {
     }
 }
 
-/// How much of other principals a caller sees.
+/// Which attributes of other principals a caller sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
-    /// Everything: workspace admins.
+    /// All attributes, for workspace admins.
     Everything,
-    /// Ids and names (research/api-identity-auth.md §7.4).
+    /// Only ids and names. See docs/reference/scim.md#query-parameters.
     Names,
 }
 
 impl Sight {
-    /// Whether it reaches the attribute with this name.
-    pub fn reaches(self, name: &str) -> bool {
+    /// Whether the caller sees the attribute with this name.
+    pub fn includes(self, name: &str) -> bool {
         self == Self::Everything
             || Attribute::parse(&name.to_lowercase()).is_some_and(|attribute| self.shows(attribute))
     }
@@ -191,44 +173,40 @@ impl Sight {
     }
 }
 
-/// What a client asks of a list.
+/// The query of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// Which resources; all when `None`.
     pub filter: Option<Filter<Attribute>>,
-    /// What to order by; by age when `None`.
+    /// `None` sorts by age.
     pub sort_by: Option<Attribute>,
-    /// Whether the last comes first.
     pub descending: bool,
-    /// Where the page begins, from 1.
+    /// Counted from 1.
     pub start_index: i64,
-    /// The most resources of a page; as many as there can be when `None`, as Terraform never asks for a second one.
+    /// The page size. `None` is the maximum, because Terraform never requests a second page.
     pub count: Option<i64>,
 }
 
-/// Most resources of one page, and how many one has unless a client asks for fewer. The real service's documentation
-/// names it as the default.
+/// The maximum and default number of resources on a page. The documentation of the real service names this default.
 pub const LARGEST_PAGE: usize = 10_000;
-/// Most groups and members, of all its resources together, with which a page goes on. Clients ask for the next page
-/// until they get an empty one, so that a shorter one costs them a request and nothing else.
+/// A page ends once its resources have this many groups and members together. Clients request pages until they get an
+/// empty one, so a shorter page only costs them one more request.
 pub const REFERENCES_OF_A_PAGE: usize = 100_000;
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// How many resources the whole list has.
+    /// The number of resources in the whole list.
     pub total: usize,
-    /// Where this part begins; the Go SDK finds the next part with it.
+    /// The Go SDK finds the next page with it.
     pub start_index: i64,
-    /// This part.
     pub resources: Vec<T>,
 }
 
-/// A resource's place in the order of a list: what has no value comes last when ascending (RFC 7644 §3.4.2.3).
+/// The key by which a resource is sorted. In ascending order, resources without a value come last (RFC 7644 §3.4.2.3).
 pub type SortKey = (bool, Option<String>);
 
 impl Query {
-    /// Where the page begins, from 1.
+    /// The position of the page's first resource, counted from 1.
     pub fn start(&self) -> i64 {
         self.start_index.max(1)
     }
@@ -238,30 +216,28 @@ impl Query {
         usize::try_from(self.start() - 1).unwrap_or(usize::MAX)
     }
 
-    /// How many resources the page has at most.
+    /// The maximum number of resources on the page.
     pub fn size(&self) -> usize {
         self.count.map_or(LARGEST_PAGE, |count| usize::try_from(count).unwrap_or_default().min(LARGEST_PAGE))
     }
 
-    /// Whether a resource is one of the list. What a caller cannot see, it cannot find out by filtering either.
+    /// Whether a resource is in the list. A caller cannot filter by attributes that it does not see.
     pub fn selects(&self, entry: &Entry, sight: Sight) -> bool {
         let filter = self.filter.as_ref();
         filter.is_none_or(|filter| filter.matches(&|attribute| sight.values(entry, attribute)))
     }
 
-    /// Where a resource stands when the list is sorted by an attribute.
     pub fn sort_key(attribute: Attribute, entry: &Entry, sight: Sight) -> SortKey {
         let first = sight.values(entry, attribute).first().map(|value| Principal::name_key(value));
         (first.is_none(), first)
     }
 
-    /// Whether it takes one of these attributes to find the resources and their order.
-    pub fn mentions(&self, is_asked_for: impl Fn(Attribute) -> bool) -> bool {
-        self.sort_by.is_some_and(&is_asked_for)
-            || self.filter.as_ref().is_some_and(|filter| filter.mentions(&is_asked_for))
+    /// Whether the query filters or sorts by one of these attributes.
+    pub fn mentions(&self, is_one: impl Fn(Attribute) -> bool) -> bool {
+        self.sort_by.is_some_and(&is_one) || self.filter.as_ref().is_some_and(|filter| filter.mentions(&is_one))
     }
 
-    /// The only principals that the filter can select, where it says so by a name or an id of theirs.
+    /// The only principals that the filter can select, if it requires a name or an id.
     pub fn only(&self, kind: PrincipalKind) -> Option<OnlyMatch<'_>> {
         let named = match kind {
             PrincipalKind::User => Attribute::UserName,
@@ -280,21 +256,20 @@ impl Query {
 /// The only principals that a filter can select.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnlyMatch<'a> {
-    /// The one with this id; nobody has what is not an id.
+    /// The one with this id; none if the filter's value is not an id.
     Id(Option<PrincipalId>),
-    /// Those with this name.
     Named(&'a str),
 }
 
 /// The attribute to sort by.
 ///
 /// # Errors
-/// [`Fault::InvalidPath`] when there is none of that name.
+/// [`Fault::InvalidPath`] if the name is unknown.
 pub fn sort_attribute(name: &str) -> Result<Attribute, Denial> {
     Attribute::parse(&name.to_lowercase()).ok_or_else(|| no_such_attribute(name))
 }
 
-/// In the words of the real service (tf#2303).
+/// The text of the real service (tf#2303).
 fn no_such_attribute(name: &str) -> Denial {
     Denial::Scim(Fault::InvalidPath, format!("No such attribute with the name : {name} in the current resource"))
 }

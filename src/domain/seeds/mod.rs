@@ -1,7 +1,6 @@
-//! Seeds: worlds as text. What a seed may say, how it is read, and what its populations come to.
-//!
-//! A seed only adds: what it names and is there stays as it is, so that applying it again changes
-//! nothing. Values that it does not give are drawn from its number.
+//! Seeds: a world described as YAML or JSON. What a seed can contain, how it is read, and how it is written.
+//! `service::seeds` applies it. A seed only adds: what already exists stays as it is, so applying a seed twice changes
+//! nothing. Missing values are drawn from its `random_seed`. Start with [`Seed`] and [`parse`].
 
 mod population;
 mod scalar;
@@ -17,38 +16,38 @@ use crate::domain::{Millis, WorkspaceId};
 pub use population::{Population, SeededRandom};
 pub use scalar::{Moment, Share, Span, Text};
 
-/// A seed.
+/// A world for dapi-mock: principals of accounts, and workspaces.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Seed {
     /// The JSON Schema, for editors.
     #[serde(rename = "$schema", skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
-    /// What everything that the seed does not say is drawn from.
+    /// The seed of all random values that are not given.
     #[serde(skip_serializing_if = "is_default")]
     pub random_seed: u32,
-    /// Principals of accounts.
+    /// Accounts with their principals.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountSeed>,
-    /// Workspaces.
+    /// Workspaces with their principals, settings and tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workspaces: Vec<WorkspaceSeed>,
 }
 
-/// An account's principals; those of its workspaces may stand with the workspace instead.
+/// An account's principals. Principals that are in a workspace can be listed there instead.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountSeed {
-    /// A UUID; the default account when absent.
+    /// A UUID. Defaults to the default account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_id: Option<Text>,
-    /// Its people.
+    /// Users of the account.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<UserSeed>,
-    /// Its applications.
+    /// Service principals of the account.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_principals: Vec<ServicePrincipalSeed>,
-    /// Its groups.
+    /// Groups of the account.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupSeed>,
 }
@@ -60,22 +59,22 @@ pub struct AccountSeed {
 pub struct UserSeed {
     /// The e-mail address.
     pub user_name: Text,
-    /// What people read; the e-mail address when absent.
+    /// The display name. Defaults to the e-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// The identity provider's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
-    /// Whether it may log in anywhere in the account.
+    /// Whether it may authenticate in the account.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub active: bool,
-    /// Whether it administers the account.
+    /// Whether it is an account admin.
     #[serde(default, skip_serializing_if = "is_default")]
     pub account_admin: bool,
-    /// Whether it administers the workspace that it stands with.
+    /// Whether it is an admin of the workspace that lists it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub workspace_admin: bool,
-    /// Whether it may log in to the workspace that it stands with.
+    /// Whether it may authenticate in the workspace that lists it.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub active_in_workspace: bool,
 }
@@ -85,27 +84,27 @@ pub struct UserSeed {
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent, and a seed writes them so")]
 pub struct ServicePrincipalSeed {
-    /// What people read. Members, owners and permissions may name it so.
+    /// The display name. Members, owners and permissions can refer to it.
     pub display_name: Text,
-    /// A UUID, which is also the OAuth client id; drawn when absent.
+    /// A UUID, which is also the OAuth client id. Random by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_id: Option<Text>,
     /// The identity provider's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
-    /// Whether it may log in anywhere in the account.
+    /// Whether it may authenticate in the account.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub active: bool,
-    /// Whether it administers the account.
+    /// Whether it is an account admin.
     #[serde(default, skip_serializing_if = "is_default")]
     pub account_admin: bool,
-    /// Whether it administers the workspace that it stands with.
+    /// Whether it is an admin of the workspace that lists it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub workspace_admin: bool,
-    /// Whether it may log in to the workspace that it stands with.
+    /// Whether it may authenticate in the workspace that lists it.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub active_in_workspace: bool,
-    /// Its OAuth secrets.
+    /// OAuth secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretSeed>,
 }
@@ -114,19 +113,19 @@ pub struct ServicePrincipalSeed {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretSeed {
-    /// Its value: dose and 32 lower-case hex digits.
+    /// The secret: dose and 32 lowercase hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Text>,
-    /// Instead of the value, its SHA-256: how an export writes it.
+    /// The SHA-256 of the secret, as an export writes it, instead of the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<Text>,
-    /// When it was created; now when absent.
+    /// When it was created. Defaults to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Moment>,
-    /// When it stops working; two years after its creation when absent.
+    /// When it expires. Defaults to two years after its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Moment>,
-    /// The scopes that its access tokens cannot exceed; all APIs when absent.
+    /// The scopes that its access tokens cannot exceed. Defaults to all APIs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
 }
@@ -135,7 +134,7 @@ pub struct SecretSeed {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupSeed {
-    /// Its name.
+    /// The name of the group.
     pub display_name: Text,
     /// Users by e-mail address, service principals by name or application id, groups by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -146,22 +145,22 @@ pub struct GroupSeed {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkspaceSeed {
-    /// Its id; the default workspace when absent.
+    /// The id of the workspace. Defaults to the default workspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace_id: Option<Text>,
-    /// The account that it belongs to; the default one when absent.
+    /// The account that it belongs to. Defaults to the default account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_id: Option<Text>,
-    /// Its name.
+    /// The name of the workspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// When it was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Moment>,
-    /// What its ids and values are drawn from once it runs.
+    /// The seed of the ids and values that it creates while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entropy_seed: Option<i64>,
-    /// What its clock shows, standing still; it runs with the system's when absent.
+    /// Stops its clock at this time. By default the clock follows the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_at: Option<Moment>,
     /// How far its clock is ahead of the system's.
@@ -173,45 +172,45 @@ pub struct WorkspaceSeed {
     /// The workspace configuration, such as `maxTokenLifetimeDays`.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub conf: std::collections::BTreeMap<String, String>,
-    /// People, who are in the account too.
+    /// Users, who are added to the account, too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<UserSeed>,
-    /// Applications, which are in the account too.
+    /// Service principals, which are added to the account, too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_principals: Vec<ServicePrincipalSeed>,
-    /// Groups of the workspace's own.
+    /// The workspace's own groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupSeed>,
-    /// Principals of the account that are assigned to the workspace, groups included.
+    /// Users, service principals and groups of the account that are assigned to the workspace.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assigned: Vec<AssignedSeed>,
-    /// Who may use tokens; everybody (`users`) when absent.
+    /// Who may use tokens. Defaults to everybody (`users`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may_use_tokens: Option<Vec<Text>>,
     /// Personal access tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<TokenSeed>,
-    /// Token values that belong to nobody, laid out to see who uses them.
+    /// Token values that belong to nobody, planted to see who uses them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub decoys: Vec<DecoySeed>,
-    /// People and tokens by the number.
+    /// Many users and tokens at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub populations: Vec<Population>,
 }
 
-/// A principal's place in a workspace.
+/// A principal's assignment to a workspace.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssignedSeed {
     /// A user by e-mail address, a service principal by name or application id, a group by name.
     pub principal: Text,
-    /// Whether it may log in to the workspace.
+    /// Whether it may authenticate in the workspace.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub active: bool,
-    /// What it is entitled to there.
+    /// Its entitlements in the workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entitlements: Option<Vec<String>>,
-    /// Its instance profiles there.
+    /// Its instance profiles in the workspace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
 }
@@ -220,61 +219,61 @@ pub struct AssignedSeed {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSeed {
-    /// Whom it authenticates: an e-mail address, or a service principal's name or application id.
+    /// The owner: a user's e-mail address, or a service principal's name or application id.
     pub owner: Text,
-    /// Its value: dapi and 32 lower-case hex digits; drawn when absent.
+    /// The token: dapi and 32 lowercase hex digits. Random by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Text>,
-    /// Instead of the value, its SHA-256: how an export writes it.
+    /// The SHA-256 of the token, as an export writes it, instead of the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<Text>,
-    /// Its comment.
+    /// The comment.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
-    /// When it was created; now when absent.
+    /// When it was created. Defaults to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Moment>,
-    /// When it stops working: `never`, an instant, or a span after now. The longest lifetime of new tokens
-    /// when neither this nor `lifetime` is there.
+    /// When it expires: `never`, a time, or a duration from now. Without `expires` and `lifetime` the token has the
+    /// maximum lifetime of new tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Moment>,
-    /// Instead of `expires`, a span after its creation, however long.
+    /// How long after its creation it expires, instead of `expires`. It may exceed the maximum lifetime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Span>,
-    /// Its last use; never used when absent.
+    /// When it was last used. Defaults to never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<Moment>,
-    /// Its scopes; all APIs when absent.
+    /// The scopes. Defaults to all APIs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
     /// The state of auto-scoping, such as `AUTOSCOPE_STATE_RUNNING`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscope_state: Option<String>,
-    /// When auto-scoping ends, or ended; 30 days after the creation when absent.
+    /// When auto-scoping ends, or ended. Defaults to 30 days after the creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscope_until: Option<Moment>,
     /// The scopes that auto-scoping has inferred so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inferred_scopes: Option<Vec<String>>,
-    /// The scopes that were inferred from the use of a token from before there was auto-scoping.
+    /// The scopes that were inferred from the use of a token that is older than auto-scoping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backfill_scopes: Option<Vec<String>>,
-    /// Who created it on behalf of its owner; the owner when absent.
+    /// Who created it on behalf of the owner. Defaults to the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Text>,
 }
 
-/// A decoy.
+/// A token value that belongs to nobody.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecoySeed {
-    /// Its value: dapi and 32 lower-case hex digits.
+    /// The value: dapi and 32 lowercase hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Text>,
-    /// Instead of the value, its SHA-256: how an export writes it.
+    /// The SHA-256 of the value, as an export writes it, instead of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoy_id: Option<Text>,
-    /// Where it is laid out, say.
+    /// For instance where the decoy is planted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
 }
@@ -292,15 +291,13 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The seeds of one workspace that come with the program, by name.
+/// The built-in seeds of one workspace, by name.
 pub const TEMPLATES: &[(&str, &str)] = &[("leaky", include_str!("../../../docs/seeds/leaky-workspace.yaml"))];
 
-/// The text of a template.
 pub fn template_text(name: &str) -> Option<&'static str> {
     TEMPLATES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
-/// What a template puts into a workspace.
 pub fn template(name: &str) -> Option<WorkspaceSeed> {
     let mut seed = parse(template_text(name)?).ok()?;
     if seed.workspaces.is_empty() { None } else { Some(seed.workspaces.swap_remove(0)) }
@@ -310,23 +307,21 @@ pub fn template(name: &str) -> Option<WorkspaceSeed> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{field}{sentence}", self.place())]
 pub struct SeedError {
-    /// The file; empty when the seed did not come from one.
+    /// Empty if the seed is not from a file.
     pub file: String,
-    /// The line, from 1; 0 when it is not known.
+    /// Counted from 1; 0 if it is not known.
     pub line: u64,
-    /// The field, such as `workspaces[0].tokens[2].owner: `; empty where the whole text is meant.
+    /// For example `workspaces[0].tokens[2].owner: `; empty if the whole text is wrong.
     pub field: String,
-    /// What is wrong.
     pub sentence: String,
 }
 
 impl SeedError {
-    /// Something wrong with a value that has been read.
+    /// An error about a value that has been read.
     pub fn at(text: &Text, field: &str, sentence: impl Into<String>) -> Self {
         Self { file: String::new(), line: text.line(), field: format!("{field}: "), sentence: sentence.into() }
     }
 
-    /// The same, in a file.
     #[must_use]
     pub fn in_file(self, file: &str) -> Self {
         Self { file: file.to_owned(), ..self }
@@ -342,18 +337,12 @@ impl SeedError {
     }
 }
 
-/// Reads a seed, YAML or JSON.
-///
-/// # Errors
-/// What is wrong, with line and field.
+/// Reads a seed in YAML or JSON.
 pub fn parse(text: &str) -> Result<Seed, SeedError> {
     read(text)
 }
 
-/// Reads what a seed says about one workspace.
-///
-/// # Errors
-/// As [`parse`].
+/// Reads the part of a seed that describes one workspace.
 pub fn parse_workspace(text: &str) -> Result<WorkspaceSeed, SeedError> {
     read(text)
 }
@@ -375,33 +364,27 @@ fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, SeedError> {
     })
 }
 
-/// Writes a seed as YAML.
-///
 /// # Errors
-/// When a value cannot be written, which is a defect.
+/// Only if a value cannot be written, which is a defect.
 pub fn to_yaml(seed: &Seed) -> Result<String, String> {
     serde_saphyr::to_string(seed).map_err(|error| error.to_string())
 }
 
-/// The JSON Schema of seeds.
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(Seed).to_value()
 }
 
 impl WorkspaceSeed {
-    /// The id of the workspace that is meant; `None` is the default one.
-    ///
-    /// # Errors
-    /// When it is no id.
+    /// The id of the workspace; `None` is the default one.
     pub fn id(&self, field: &str) -> Result<Option<WorkspaceId>, SeedError> {
         let Some(text) = &self.workspace_id else { return Ok(None) };
         let id = WorkspaceId::parse(text.as_str()).filter(|id| id.is_usable());
-        let wrong = || SeedError::at(text, &format!("{field}.workspace_id"), "use up to 16 digits");
+        let wrong = || SeedError::at(text, &format!("{field}.workspace_id"), "not a workspace id; use up to 16 digits");
         id.map(Some).ok_or_else(wrong)
     }
 }
 
-/// `moment` as an instant, where relative ones are counted from `now`.
+/// `moment` as an instant. Relative ones are counted from `now`.
 pub fn instant(moment: Option<Moment>, now: Millis) -> Option<Millis> {
     match moment {
         Some(Moment::At(at)) => Some(at),
@@ -415,19 +398,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn yaml_and_json_say_the_same() {
+    fn yaml_and_json_are_equivalent() {
         let yaml = "random_seed: 7\nworkspaces:\n- workspace_id: 42\n  tokens:\n  - owner: a@example.com\n    expires: never\n    created: -100d\n";
         let json = r#"{"random_seed": 7, "workspaces": [{"workspace_id": "42", "tokens":
             [{"owner": "a@example.com", "expires": "never", "created": "-100d"}]}]}"#;
         let (yaml, json) = (parse(yaml).unwrap(), parse(json).unwrap());
         assert_eq!(to_yaml(&yaml), to_yaml(&json));
         assert_eq!(yaml.workspaces[0].id("w"), Ok(Some(WorkspaceId(42))));
-        assert_eq!(to_yaml(&parse(&to_yaml(&yaml).unwrap()).unwrap()), to_yaml(&yaml), "it can be written and read");
+        assert_eq!(to_yaml(&parse(&to_yaml(&yaml).unwrap()).unwrap()), to_yaml(&yaml), "it round-trips");
     }
 
     #[test]
     fn errors_name_line_and_field() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("workspaces:\n- colour: red\n", "s.yaml:2: workspaces[0].colour: unknown field `colour`"),
             ("workspaces:\n- tokens:\n  - comment: x\n", "s.yaml:3: workspaces[0].tokens[0]: missing field `owner`"),
             (
@@ -436,22 +419,22 @@ mod tests {
             ),
             (
                 "workspaces:\n- tokens:\n  - owner: a\n    created: soon\n",
-                "s.yaml:4: workspaces[0].tokens[0].created: 'soon' is no instant",
+                "s.yaml:4: workspaces[0].tokens[0].created: invalid time 'soon'",
             ),
             (
                 "workspaces:\n- tokens:\n  - owner: a\n    lifetime: -1d\n",
-                "s.yaml:4: workspaces[0].tokens[0].lifetime: '-1d' is no span",
+                "s.yaml:4: workspaces[0].tokens[0].lifetime: invalid duration '-1d'",
             ),
             ("workspaces: [", "s.yaml:1: "),
             ("- a\n", "s.yaml:1: "),
         ] {
             let error = parse(text).unwrap_err().in_file("s.yaml").to_string();
-            assert!(error.starts_with(wanted), "{error}");
+            assert!(error.starts_with(expected), "{error}");
         }
     }
 
     #[test]
-    fn every_template_is_a_seed_of_one_workspace() {
+    fn every_template_describes_one_workspace() {
         for (name, text) in TEMPLATES {
             let seed = parse(text).unwrap();
             assert_eq!((seed.accounts.len(), seed.workspaces.len()), (0, 1), "{name}");

@@ -1,4 +1,5 @@
-//! People and tokens by the number: exact shares of them, whose members the seed's number picks.
+//! Populations: many users and tokens from a few numbers. Shares are exact; the seed's `random_seed` chooses who is in
+//! them, so a seed always describes the same world. Start with [`Population::expand`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,22 +8,22 @@ use sha2::{Digest, Sha256};
 use crate::domain::ids::DAY_MS;
 use crate::domain::seeds::{Moment, Share, Span, TokenSeed, UserSeed, is_default};
 
-/// Most users of one population, and most tokens.
+/// The maximum number of users in a population, and of tokens.
 const MOST: usize = 1_000_000;
 
-/// A population.
+/// Many users, and their tokens.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Population {
-    /// How many users.
+    /// The number of users.
     pub users: usize,
-    /// Their names, where `{n}` is a number from 1.
+    /// The users' e-mail addresses. `{n}` is the number of the user, from 1.
     #[serde(default = "user_name")]
     pub user_name: String,
-    /// How many tokens each has.
+    /// The number of tokens of each user.
     #[serde(default = "one")]
     pub tokens_per_user: usize,
-    /// The longest time since a token was created; each was within it.
+    /// The tokens were created within this time before now.
     #[serde(default = "quarter")]
     pub created_within: Span,
     /// The share of users who are deactivated.
@@ -37,10 +38,10 @@ pub struct Population {
     /// The share of tokens that were last used between `unused_from` and `unused_to` ago.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unused: Share,
-    /// See `unused`.
+    /// The shortest time since the last use of an `unused` token.
     #[serde(default = "eighty_days")]
     pub unused_from: Span,
-    /// See `unused`.
+    /// The longest time since the last use of an `unused` token.
     #[serde(default = "ninety_five_days")]
     pub unused_to: Span,
 }
@@ -69,7 +70,7 @@ fn ninety_five_days() -> Span {
     days(95)
 }
 
-/// Numbers that depend on nothing but a seed and a purpose.
+/// Random numbers that depend only on a seed and a purpose.
 #[derive(Debug)]
 pub struct SeededRandom {
     key: [u8; 32],
@@ -77,12 +78,10 @@ pub struct SeededRandom {
 }
 
 impl SeededRandom {
-    /// The numbers for a purpose.
     pub fn new(random_seed: u32, purpose: &str) -> Self {
         Self { key: Sha256::digest(format!("{random_seed} {purpose}").as_bytes()).into(), drawn: 0 }
     }
 
-    /// The next sixteen bytes.
     pub fn bytes(&mut self) -> [u8; 16] {
         self.drawn += 1;
         let digest: [u8; 32] =
@@ -92,14 +91,14 @@ impl SeededRandom {
         bytes
     }
 
-    /// The next number below `bound`; 0 when that is 0.
+    /// The next number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         let bytes = self.bytes();
         let number = u128::from_le_bytes(bytes);
         u64::try_from(number % u128::from(bound.max(1))).unwrap_or_default()
     }
 
-    /// Which of `count` things are among the `chosen` ones.
+    /// Chooses `chosen` of `count` things.
     fn choose(&mut self, count: usize, chosen: usize) -> Vec<bool> {
         self.order(count).into_iter().map(|place| place < chosen).collect()
     }
@@ -114,7 +113,7 @@ impl SeededRandom {
         places
     }
 
-    /// A span of the past between two.
+    /// A duration between two.
     fn ago(&mut self, from: i64, to: i64) -> i64 {
         let range = to.saturating_sub(from).max(0).unsigned_abs();
         let more = i64::try_from(self.below(range.saturating_add(1))).unwrap_or_default();
@@ -123,10 +122,10 @@ impl SeededRandom {
 }
 
 impl Population {
-    /// The users and their tokens, the same for the same number and purpose.
+    /// The users and their tokens. They only depend on the seed and the purpose.
     ///
     /// # Errors
-    /// A sentence when it is too large.
+    /// A sentence if the population is too large.
     pub fn expand(&self, random_seed: u32, purpose: &str) -> Result<(Vec<UserSeed>, Vec<TokenSeed>), String> {
         let count = self.users.checked_mul(self.tokens_per_user).filter(|count| *count <= MOST);
         let count = count.filter(|_| self.users <= MOST).ok_or_else(|| format!("at most {MOST} users and tokens"))?;
@@ -149,7 +148,7 @@ impl Population {
             .collect();
         let unending = chance.choose(count, self.without_expiry.of(count));
         let idle = self.unused.of(count);
-        // The same draw marks both, so that no token is of the two kinds.
+        // One order decides about both, so that no token is of both kinds.
         let order = chance.order(count);
         let never = idle..idle.saturating_add(self.never_used.of(count));
         let tokens = (0..count).zip(unending).zip(order).map(|((index, unending), place)| {
@@ -198,8 +197,8 @@ mod tests {
 
     #[test]
     fn shares_are_exact() {
-        let wanted = population("users: 200, inactive_users: 5%, without_expiry: 30%, unused: 10%, never_used: 5%");
-        let (users, tokens) = wanted.expand(7, "w").unwrap();
+        let population = population("users: 200, inactive_users: 5%, without_expiry: 30%, unused: 10%, never_used: 5%");
+        let (users, tokens) = population.expand(7, "w").unwrap();
         assert_eq!((users.len(), tokens.len()), (200, 200));
         assert_eq!(users.iter().filter(|user| !user.active).count(), 10);
         assert_eq!(tokens.iter().filter(|token| token.expires == Some(Moment::Never)).count(), 60);
@@ -216,20 +215,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_same_number_gives_the_same_population(seed: u32, users in 0_usize..40, per in 0_usize..4) {
-            let wanted = Population { users, tokens_per_user: per, ..population("users: 1, unused: 0.5, without_expiry: 0.5") };
+        fn the_same_seed_gives_the_same_population(seed: u32, users in 0_usize..40, per in 0_usize..4) {
+            let population = Population { users, tokens_per_user: per, ..population("users: 1, unused: 0.5, without_expiry: 0.5") };
             let names = |(users, tokens): (Vec<UserSeed>, Vec<TokenSeed>)| format!("{users:?} {tokens:?}");
-            let first = wanted.expand(seed, "w").map(names);
-            prop_assert_eq!(&first, &wanted.expand(seed, "w").map(names));
+            let first = population.expand(seed, "w").map(names);
+            prop_assert_eq!(&first, &population.expand(seed, "w").map(names));
             if users * per > 8 {
-                prop_assert_ne!(&first, &wanted.expand(seed.wrapping_add(1), "w").map(names));
-                prop_assert_ne!(&first, &wanted.expand(seed, "v").map(names));
+                prop_assert_ne!(&first, &population.expand(seed.wrapping_add(1), "w").map(names));
+                prop_assert_ne!(&first, &population.expand(seed, "v").map(names));
             }
         }
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn impossible_populations_are_refused() {
         assert!(population("users: 2, user_name: same").expand(1, "w").is_err());
         assert!(population("users: 1000001").expand(1, "w").is_err());
         assert!(population("users: 1000000, tokens_per_user: 18446744073709551615").expand(1, "w").is_err());

@@ -1,4 +1,4 @@
-//! The values of a seed that are written in a form of their own.
+//! The values in a seed that have their own format: times, durations, shares, and texts that know their line.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 
 use crate::domain::{Millis, durations};
 
-/// A text that knows where it stands, for errors about what it means.
+/// A text that knows its line in the seed, for error messages.
 #[derive(Clone, Debug, Default)]
 pub struct Text {
     text: String,
@@ -17,12 +17,11 @@ pub struct Text {
 }
 
 impl Text {
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Its line in the seed, from 1; 0 when it does not come from one.
+    /// The line in the seed, from 1; 0 if the text is not from a seed.
     pub const fn line(&self) -> u64 {
         self.line
     }
@@ -47,7 +46,7 @@ impl Serialize for Text {
     }
 }
 
-/// A scalar that is read from and written as text, with its JSON Schema.
+/// Implements reading and writing as text, and the JSON Schema.
 macro_rules! scalar {
     ($type:ident, $description:literal, $example:literal) => {
         impl<'de> Deserialize<'de> for $type {
@@ -85,16 +84,14 @@ macro_rules! described {
     };
 }
 
-described!(Text, "A text, or a number that stands for one", "ann@example.com");
+described!(Text, "A text; a number is read as text", "ann@example.com");
 
-/// An instant, absolute or counted from the workspace's present.
+/// An instant, absolute or relative to the workspace's current time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// At this instant.
     At(Millis),
-    /// So many milliseconds after now; before it when negative.
+    /// Milliseconds from now; in the past if negative.
     FromNow(i64),
-    /// At no instant.
     Never,
 }
 
@@ -108,7 +105,7 @@ impl Moment {
         let absolute = || Millis::parse(text).map(Self::At);
         let advice = || {
             format!(
-                "'{text}' is no instant; use RFC 3339, epoch milliseconds, a span from now such as -90d or +1h, or never"
+                "invalid time '{text}': use RFC 3339, epoch milliseconds, a duration from now such as -90d or +1h, or never"
             )
         };
         relative.or_else(absolute).ok_or_else(advice)
@@ -124,9 +121,9 @@ impl Moment {
     }
 }
 
-scalar!(Moment, "RFC 3339, epoch milliseconds, a span from now such as -90d or +1h, or never", "-95d");
+scalar!(Moment, "RFC 3339, epoch milliseconds, a duration from now such as -90d or +1h, or never", "-95d");
 
-/// A span of time in milliseconds.
+/// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub i64);
 
@@ -140,9 +137,9 @@ impl Span {
     }
 }
 
-scalar!(Span, "A span of time such as 90d, 1h30m or PT2H", "90d");
+scalar!(Span, "A duration such as 90d, 1h30m or PT2H", "90d");
 
-/// A share between nothing and all.
+/// A share from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Share(f64);
 
@@ -152,7 +149,7 @@ impl Share {
             Some(percent) => percent.trim().parse::<f64>().ok().map(|percent| percent / 100.0),
             None => text.parse().ok(),
         };
-        let advice = || format!("'{text}' is no share; use a number from 0 to 1, or such as 30%");
+        let advice = || format!("invalid share '{text}': use a number from 0 to 1, or a percentage such as 30%");
         number.filter(|share| (0.0..=1.0).contains(share)).map(Self).ok_or_else(advice)
     }
 
@@ -160,14 +157,14 @@ impl Share {
         self.0.to_string()
     }
 
-    /// How many of `count` it is, rounded.
+    /// This share of `count`, rounded.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "bounded")]
     pub fn of(self, count: usize) -> usize {
         (self.0 * count as f64).round() as usize
     }
 }
 
-scalar!(Share, "A share: a number from 0 to 1, or such as 30%", "30%");
+scalar!(Share, "A share: a number from 0 to 1, or a percentage such as 30%", "30%");
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
-//! `/oidc/v1/authorize` and its twin of the account: the page that asks a person who they are, and the
-//! way back to the client (research/api-identity-auth.md §3.5).
+//! `/oidc/v1/authorize` and its twin of the account: the page that asks a person who they are, and the redirection back
+//! to the client. See docs/reference/identity-and-oauth.md#sign-in.
 
 use axum::extract::{Extension, State};
 use axum::http::header::RETRY_AFTER;
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::html;
@@ -22,25 +23,21 @@ use crate::web::access::SignInPolicy;
 use crate::web::browser::is_foreign;
 use crate::web::page::{self, Page, PeopleChoice, Search, key_form};
 
-/// What forms are sealed with: with another control key, or without one, they do not hold.
+/// The seal of forms: a form is not valid after the control key changed.
 pub fn seal(policy: &SignInPolicy) -> Seal {
     policy.key().copied().unwrap_or_default()
 }
 
-/// Told to a peer that showed too many wrong control keys.
 pub fn too_many_wrong_keys(seconds: u32) -> String {
     format!("Too many wrong control keys came from this address: try again in {seconds} seconds.")
 }
 
-/// `GET …/authorize`
 pub async fn authorize(
     State(app): State<App>,
     server: Server,
     parameters: Parameters,
-    method: Method,
-    headers: HeaderMap,
-    extensions: Extensions,
     Extension(RequestContext { origin, .. }): Extension<RequestContext>,
+    parts: Parts,
 ) -> Result<Response, ApiError> {
     let request = match AuthorizationRequest::read(parameters.pairs()) {
         Ok(request) => request,
@@ -48,7 +45,7 @@ pub async fn authorize(
         Err(AuthorizationError::RedirectToClient(back, refusal)) => return Ok(refuse(&back, &refusal, &server)),
     };
     let back = request.back.clone();
-    let place = match app.sign_in.check(&headers, &extensions) {
+    let place = match app.sign_in.check(&parts.headers, &parts.extensions) {
         Ok(()) => app.service.sign_in_place(&server.issuer).await,
         Err(why) => Err(denied(&why).into()),
     };
@@ -58,14 +55,14 @@ pub async fn authorize(
         Err(error) => return Err(error.into()),
     };
     let hint = parameters.get("login_hint");
-    // HEAD only looks.
+    // HEAD must not sign anybody in.
     if let SignInPolicy::Open(at_once) = &app.sign_in
-        && method != Method::HEAD
+        && parts.method != Method::HEAD
         && let Some(name) = hint.or(at_once.as_deref())
     {
         match app.service.sign_in_as(&place, request.clone(), name, &origin).await? {
             Some(code) => return Ok(send_back(&back, &code, &server)),
-            // Nobody may be there to choose another one.
+            // There may be nobody to choose another user.
             None if hint.is_none() => {
                 let text = format!("{name} (--sign-in-as) is not an active user here");
                 return Ok(refuse(&back, &Refusal::AccessDenied(text), &server));
@@ -80,7 +77,7 @@ pub async fn authorize(
     question.page(&app, StatusCode::OK, parameters.get("q").unwrap_or_default()).await
 }
 
-/// `POST …/authorize`: the page's form.
+/// Takes the page's form.
 pub async fn choose(
     State(app): State<App>,
     server: Server,
@@ -141,12 +138,12 @@ fn refuse(back: &ReturnAddress, refusal: &Refusal, server: &Server) -> Response 
     redirect(&back.url(&[("error", error), ("error_description", &description)], &server.url))
 }
 
-/// 302: the CLI's own tests follow it and 301 only. Browsers go on with GET after a form, too.
+/// With 302, because the CLI's own tests follow only 301 and 302. Browsers follow it with GET, also after a form.
 fn redirect(url: &str) -> Response {
     page::redirect(StatusCode::FOUND, url).unwrap_or_else(|| ApiError::Internal.into_response())
 }
 
-/// The page's question: who are you?
+/// The page that asks who the person is.
 struct Question<'a> {
     place: &'a SignInTarget,
     pending: &'a PendingSignIn,
@@ -161,7 +158,7 @@ impl Question<'_> {
         let named = (!place.whole_account).then(|| workspace.id.to_string());
         let ticket = app.service.page_ticket(place, pending, seal(&app.sign_in)).await?;
         let hidden = [("ticket", ticket.as_str())];
-        let shows_names = pending.admitted || !app.sign_in.key().is_some();
+        let shows_names = pending.admitted || app.sign_in.key().is_none();
         let form = if shows_names {
             let (people, more) = app.service.people(place, text).await?;
             let mut address = request.query();

@@ -12,6 +12,7 @@ use crate::domain::{AccountId, Denial, PrincipalId};
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{ApiCall, Body, Segments, ok};
+use crate::service::SecretOwner;
 
 /// Only the answer to a creation has `secret`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -80,7 +81,8 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let (account, principal) = (segments.account()?, segments.principal()?);
     let (lifetime, scopes) = (body.lifetime.as_deref(), body.scopes.as_deref());
-    let created = app.service.create_secret(call.as_call(), account, principal, lifetime, scopes).await?;
+    let created =
+        app.service.create_secret(call.as_call(), SecretOwner { account, principal }, lifetime, scopes).await?;
     Ok(ok(&SecretInfo::new(&created.secret, Some(created.value.reveal()))))
 }
 
@@ -108,8 +110,9 @@ pub async fn list(
     let Query(Paging { page_size, page_token }) =
         paging.map_err(|_| Denial::parameter("page_size is a number and page_token a text."))?;
     let service = &app.service;
-    let (secrets, next_page_token) =
-        service.list_secrets(call.as_call(), account, principal, page_size, page_token.as_deref()).await?;
+    let (secrets, next_page_token) = service
+        .list_secrets(call.as_call(), SecretOwner { account, principal }, page_size, page_token.as_deref())
+        .await?;
     let infos = secrets.iter().map(|secret| SecretInfo::new(secret, None)).collect();
     Ok(ok(&SecretList { secrets: infos, next_page_token }))
 }
@@ -121,6 +124,6 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let (account, principal) = (segments.account()?, segments.principal()?);
     let id = segments.secret.as_deref().unwrap_or_default();
-    app.service.delete_secret(call.as_call(), account, principal, id).await?;
+    app.service.delete_secret(call.as_call(), SecretOwner { account, principal }, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

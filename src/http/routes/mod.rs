@@ -26,21 +26,7 @@ use crate::domain::scopes;
 
 /// Every route, emulated or dapi-mock's own.
 pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
-    let tables = [
-        tokens(),
-        token_management(),
-        workspace_conf(),
-        permissions(),
-        settings(),
-        current_user(),
-        scim::of_workspace(),
-        discovery(),
-        oauth(),
-        client_secrets(),
-        account(),
-        scim::of_account(),
-        health(),
-    ];
+    let tables = [tokens(), workspace(), scim::of_workspace(), oauth(), account(), scim::of_account(), health()];
     tables.into_iter().flatten().collect()
 });
 
@@ -219,12 +205,6 @@ fn tokens() -> Vec<Route> {
         patch("/api/2.0/token/{token_id}", "tokens.update", tokens::update)
             .demands(OWN_TOKENS).known(Documented, TOKEN_UPDATE).body::<tokens::UpdateToken>()
             .audited("accounts", "updateDbToken"),
-    ]
-}
-
-#[rustfmt::skip] // One row a route.
-fn token_management() -> Vec<Route> {
-    vec![
         get("/api/2.0/token-management/tokens", "tokenManagement.list", token_management::list)
             .demands(ALL_TOKENS).known(Exact, MANAGEMENT).parameters(CREATORS).answers::<token_management::ManagedTokenInfos>(),
         get("/api/2.0/token-management/tokens/{token_id}", "tokenManagement.get", token_management::get)
@@ -241,7 +221,7 @@ fn token_management() -> Vec<Route> {
 }
 
 #[rustfmt::skip] // One row a route.
-fn workspace_conf() -> Vec<Route> {
+fn workspace() -> Vec<Route> {
     vec![
         get("/api/2.0/workspace-conf", "workspaceConf.getStatus", workspace_conf::get_status)
             .demands(CONFIGURATION).known(Exact, CONF).parameters(KEYS).answers::<BTreeMap<String, Option<String>>>(),
@@ -253,12 +233,6 @@ fn workspace_conf() -> Vec<Route> {
         patch("/api/2.0/preview/workspace-conf", "workspaceConf.setStatus", workspace_conf::set_status)
             .demands(CONFIGURATION).known(Documented, CONF_PREVIEW).body::<Map<String, Value>>().answers_nothing()
             .audited("workspace", "workspaceConfEdit"),
-    ]
-}
-
-#[rustfmt::skip] // One row a route.
-fn permissions() -> Vec<Route> {
-    vec![
         get("/api/2.0/permissions/authorization/tokens", "tokenManagement.getPermissions", permissions::get)
             .demands(READ_PERMISSIONS).known(Exact, PERMISSIONS).answers::<permissions::TokenPermissions>(),
         put("/api/2.0/permissions/authorization/tokens", "tokenManagement.setPermissions", permissions::put)
@@ -279,12 +253,6 @@ fn permissions() -> Vec<Route> {
             .audited("accounts", "changeDbTokenAcl"),
         get("/api/2.0/preview/permissions/authorization/tokens/permissionLevels", "tokenManagement.getPermissionLevels", permissions::levels)
             .demands(READ_PERMISSIONS).known(Inferred, PERMISSION_LEVELS).answers::<permissions::PermissionLevels>(),
-    ]
-}
-
-#[rustfmt::skip] // One row a route.
-fn settings() -> Vec<Route> {
-    vec![
         get("/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.get", settings::get)
             .demands(CONFIGURATION).known(Exact, RESTRICTED_ADMINS).parameters(ETAG).answers::<settings::VersionedSetting>(),
         patch("/api/2.0/settings/types/restrict_workspace_admins/names/default", "restrictWorkspaceAdmins.update", settings::update)
@@ -297,19 +265,13 @@ fn settings() -> Vec<Route> {
             .demands(ROLES).known(Partial, RULE_SETS).parameters(RULE_SET).answers::<settings::RuleSet>(),
         put("/api/2.0/preview/accounts/access-control/rule-sets", "accountAccessControlProxy.updateRuleSet", settings::update_rule_set)
             .demands(ROLES).known(Partial, RULE_SETS).body::<settings::UpdateRuleSet>().answers::<settings::RuleSet>(),
-    ]
-}
-
-#[rustfmt::skip] // One row a route.
-fn current_user() -> Vec<Route> {
-    vec![
         get("/api/2.0/preview/scim/v2/Me", "currentUser.me", me)
             .demands(CURRENT_USER).envelope(Envelope::Scim).known(Exact, ME).parameters(PROJECTION).answers::<schema::ScimUser>(),
     ]
 }
 
 #[rustfmt::skip] // One row a route.
-fn discovery() -> Vec<Route> {
+fn oauth() -> Vec<Route> {
     vec![
         get("/.well-known/databricks-config", "hostMetadata", discovery::host_metadata)
             .open(Role::Discovery, Envelope::Rest).known(Documented, METADATA).answers::<discovery::HostMetadata>(),
@@ -325,12 +287,6 @@ fn discovery() -> Vec<Route> {
             .open(Role::Discovery, Envelope::OAuth).known(Exact, KEY_SET).answers::<oidc::KeySet>(),
         get("/oidc/accounts/{account_id}/jwks.json", "oauth.accountJwks", oidc::jwks)
             .open(Role::Discovery, Envelope::OAuth).known(Exact, KEY_SET).answers::<oidc::KeySet>(),
-    ]
-}
-
-#[rustfmt::skip] // One row a route.
-fn oauth() -> Vec<Route> {
-    vec![
         get("/oidc/v1/authorize", "oauth.authorize", authorize::authorize)
             .open(Role::OAuthEndpoint, Envelope::Page).known(Partial, SIGN_IN).parameters(AUTHORIZATION).shows_page(),
         post("/oidc/v1/authorize", "oauth.chooseUser", authorize::choose)
@@ -345,12 +301,6 @@ fn oauth() -> Vec<Route> {
             .open(Role::OAuthEndpoint, Envelope::OAuth).known(Partial, ACCESS_TOKENS).form(GRANT).answers::<oidc::Tokens>(),
         get("/api/2.0/tokens/introspect", "tokens.introspect", oidc::introspect)
             .demands(ANY_CALLER).on_every_host().known(Partial, INTROSPECTION).answers::<oidc::Introspection>(),
-    ]
-}
-
-#[rustfmt::skip] // One row a route.
-fn client_secrets() -> Vec<Route> {
-    vec![
         post("/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.create", client_secrets::create)
             .demands(SECRETS_PROXY).known(Partial, CLIENT_SECRETS).body::<client_secrets::CreateSecret>().answers::<client_secrets::SecretInfo>(),
         get("/api/2.0/accounts/servicePrincipals/{sp_id}/credentials/secrets", "servicePrincipalSecretsProxy.list", client_secrets::list)

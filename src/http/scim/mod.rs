@@ -19,7 +19,7 @@ use super::extract::{ApiCall, Body, Segments, answer, ok};
 use crate::domain::Denial;
 use crate::domain::identities::{Directory, Entry, PrincipalKind};
 use crate::domain::scim::{Change, Page, Sight};
-use crate::service::RelatedAttributes;
+use crate::service::{Collection, IdentityList, RelatedAttributes};
 
 use query::{ListQuery, Projection};
 use resource::resource;
@@ -61,7 +61,14 @@ pub fn list(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
             let shown = RelatedAttributes { groups: projection.shows("groups"), members: projection.shows("members") };
             // Each resource becomes text at once, which takes a tenth of the memory of its JSON values.
             let text = |entry: &Entry, sight| Value::from(projection.of(resource(kind, entry, sight))).to_string();
-            let page = app.service.identities(call.as_call(), directory, kind, &query, shown, text).await?;
+            let page = app
+                .service
+                .identities(
+                    call.as_call(),
+                    IdentityList { collection: Collection { directory, kind }, query: &query, shown },
+                    text,
+                )
+                .await?;
             Ok::<_, ApiError>(render(page))
         },
     )
@@ -82,7 +89,8 @@ pub fn get(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
                     call: ApiCall,
                     Segments(segments): Segments<PathSegments>,
                     projection: Projection| {
-            let (entry, sight) = app.service.identity(call.as_call(), directory, kind, segments.id(&call)?).await?;
+            let (entry, sight) =
+                app.service.identity(call.as_call(), Collection { directory, kind }, segments.id(&call)?).await?;
             Ok::<_, ApiError>(ok(&projection.of(resource(kind, &entry, sight))))
         },
     )
@@ -95,7 +103,7 @@ pub fn create(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
                     Segments(segments): Segments<PathSegments>,
                     Body(body): Body<Map<String, Value>>| {
             segments.id(&call)?;
-            let entry = app.service.create_identity(call.as_call(), directory, kind, &body).await?;
+            let entry = app.service.create_identity(call.as_call(), Collection { directory, kind }, &body).await?;
             Ok::<_, ApiError>(answer(StatusCode::CREATED, &resource(kind, &entry, Sight::Everything)))
         },
     )
@@ -131,13 +139,13 @@ async fn change(
     id: &str,
     change: &Change,
 ) -> Result<Response, ApiError> {
-    let entry = app.service.change_identity(call.as_call(), directory, kind, id, change).await?;
+    let entry = app.service.change_identity(call.as_call(), Collection { directory, kind }, id, change).await?;
     Ok(ok(&resource(kind, &entry, Sight::Everything)))
 }
 
 pub fn delete(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
     on_delete(async move |State(app): State<App>, call: ApiCall, Segments(segments): Segments<PathSegments>| {
-        app.service.delete_identity(call.as_call(), directory, kind, segments.id(&call)?).await?;
+        app.service.delete_identity(call.as_call(), Collection { directory, kind }, segments.id(&call)?).await?;
         Ok::<_, ApiError>(StatusCode::NO_CONTENT.into_response())
     })
 }

@@ -16,7 +16,7 @@ pub(super) fn resource(kind: PrincipalKind, entry: &Entry, sight: Sight) -> Map<
     let values = |names: &[String]| names.iter().map(|name| json!({ "value": name })).collect::<Value>();
     let mut resource = Map::new();
     let mut put = |name: &str, value: Value| {
-        if sight.reaches(name) {
+        if sight.includes(name) {
             resource.insert(name.to_owned(), value);
         }
     };

@@ -141,7 +141,7 @@ impl Service {
         let plan = plan_create(request, facts, caller.now)?;
         let entropy = self.draw(writer, workspace).await?;
         let value = entropy.token_value(workspace.behaviour.token_value_suffix);
-        let token = plan.into_token(workspace.id, &value, owner, caller.id, &caller.name);
+        let token = plan.into_token(workspace.id, &value, owner, (caller.id, &caller.name));
         writer.insert_token(&token).await?;
         let action = Action::generate_token(&token.id, token.expiry_time, token.owner, token.created_by);
         self.record(writer, call.entry(action)).await?;

@@ -5,11 +5,12 @@ use sqlx::FromRow;
 use super::read::pairs;
 use super::rows::{
     AssignedRow, MemberRow, PrincipalRow, below, is_among_present, is_found, is_present, principal_columns,
+    select_assigned,
 };
 use crate::domain::identities::{Assignment, Member, Principal, PrincipalKind};
 use crate::domain::sign_ins::Person;
 use crate::domain::{AccountId, Millis, PrincipalId, Workspace};
-use crate::store::StoreError;
+use crate::store::Result;
 use crate::store::session::{Reader, args};
 
 /// A principal's place in a list that is ordered by creation time.
@@ -90,7 +91,7 @@ struct AgedPrincipalRow {
 }
 
 impl Reader {
-    pub async fn count_principals(&mut self, of: PrincipalScope<'_>) -> Result<usize, StoreError> {
+    pub async fn count_principals(&mut self, of: PrincipalScope<'_>) -> Result<usize> {
         const IN_WORKSPACE: &str = concat!(
             "SELECT COUNT(*) FROM principals p WHERE p.account_id = $1 AND p.kind = $3 AND ",
             is_among_present!("p")
@@ -112,15 +113,10 @@ impl Reader {
         &mut self,
         of: PrincipalScope<'_>,
         batch: Batch,
-    ) -> Result<Vec<(CreationKey, Principal, Assignment)>, StoreError> {
+    ) -> Result<Vec<(CreationKey, Principal, Assignment)>> {
         const IN_WORKSPACE: &str = concat!(
-            "SELECT ",
-            principal_columns!(),
-            ", COALESCE(a.active, TRUE) AS assigned_active, COALESCE(a.entitlements, '[]') AS entitlements,
-               COALESCE(a.roles, '[]') AS roles, p.created_at
-             FROM principals p
-             LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id
-             WHERE p.account_id = $1 AND p.kind = $3 AND (p.created_at, p.principal_id) > ($4, $5) AND ",
+            select_assigned!(", p.created_at"),
+            "WHERE p.account_id = $1 AND p.kind = $3 AND (p.created_at, p.principal_id) > ($4, $5) AND ",
             is_among_present!("p"),
             " ORDER BY p.created_at, p.principal_id LIMIT $6 OFFSET $7"
         );
@@ -164,7 +160,7 @@ impl Reader {
         of: PrincipalScope<'_>,
         after: &str,
         limit: usize,
-    ) -> Result<Vec<Person>, StoreError> {
+    ) -> Result<Vec<Person>> {
         const IN_WORKSPACE: &str = concat!(
             "SELECT p.principal_id, p.name, p.display_name, FALSE AS is_admin FROM principals p
              LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id
@@ -188,11 +184,7 @@ impl Reader {
     }
 
     /// The active users who administer the workspace or the account, by name, at most `limit` in an account.
-    pub async fn list_sign_in_admins(
-        &mut self,
-        of: PrincipalScope<'_>,
-        limit: usize,
-    ) -> Result<Vec<Person>, StoreError> {
+    pub async fn list_sign_in_admins(&mut self, of: PrincipalScope<'_>, limit: usize) -> Result<Vec<Person>> {
         const IN_WORKSPACE: &str = concat!(
             below!("$3"),
             "SELECT p.principal_id, p.name, p.display_name, TRUE AS is_admin FROM below
@@ -219,7 +211,7 @@ impl Reader {
         Ok(rows.into_iter().map(Person::from).collect())
     }
 
-    pub async fn list_group_names(&mut self, of: PrincipalScope<'_>) -> Result<Vec<(PrincipalId, String)>, StoreError> {
+    pub async fn list_group_names(&mut self, of: PrincipalScope<'_>) -> Result<Vec<(PrincipalId, String)>> {
         const IN_WORKSPACE: &str = concat!(
             "SELECT p.principal_id, p.display_name FROM principals p
              WHERE p.account_id = $1 AND p.kind = 'group' AND ",
@@ -238,10 +230,7 @@ impl Reader {
     }
 
     /// The memberships of groups in groups, of the whole account and its workspaces, as pairs of group and member.
-    pub async fn list_nested_groups(
-        &mut self,
-        of: PrincipalScope<'_>,
-    ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
+    pub async fn list_nested_groups(&mut self, of: PrincipalScope<'_>) -> Result<Vec<(PrincipalId, PrincipalId)>> {
         const SQL: &str = concat!(
             "SELECT m.group_id, m.member_id FROM principals p
              LEFT JOIN group_members m ON m.account_id = $1 AND m.member_id = p.principal_id
@@ -257,7 +246,7 @@ impl Reader {
         &mut self,
         of: PrincipalScope<'_>,
         ((from, first), (to, last)): (CreationKey, CreationKey),
-    ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
+    ) -> Result<Vec<(PrincipalId, PrincipalId)>> {
         const SQL: &str = concat!(
             "SELECT m.group_id, m.member_id FROM principals p
              LEFT JOIN group_members m ON m.account_id = $1 AND m.member_id = p.principal_id
@@ -275,7 +264,7 @@ impl Reader {
         &mut self,
         of: PrincipalScope<'_>,
         ((from, first), (to, last)): (CreationKey, CreationKey),
-    ) -> Result<Vec<(PrincipalId, Member)>, StoreError> {
+    ) -> Result<Vec<(PrincipalId, Member)>> {
         // A member of an account group that is in the workspace is in the workspace itself.
         const IN_WORKSPACE: &str = concat!(
             "SELECT m.group_id, p.principal_id, p.kind, p.display_name

@@ -4,11 +4,11 @@ use sqlx::FromRow;
 
 use super::rows::{
     AssignedRow, MemberRow, PrincipalRow, below, is_among_present, is_found, is_present, principal_columns,
-    select_assigned,
+    select_assigned, select_principals,
 };
 use crate::domain::identities::{Assignment, Member, Principal, PrincipalKind};
 use crate::domain::{AccountId, PrincipalId, Workspace, WorkspaceId};
-use crate::store::StoreError;
+use crate::store::Result;
 use crate::store::session::{Reader, args};
 
 #[derive(FromRow)]
@@ -19,16 +19,8 @@ struct DirectRow {
 }
 
 impl Reader {
-    pub async fn find_principal(
-        &mut self,
-        account: AccountId,
-        id: PrincipalId,
-    ) -> Result<Option<Principal>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            principal_columns!(),
-            " FROM principals p WHERE p.account_id = $1 AND p.principal_id = $2"
-        );
+    pub async fn find_principal(&mut self, account: AccountId, id: PrincipalId) -> Result<Option<Principal>> {
+        const SQL: &str = select_principals!("WHERE p.account_id = $1 AND p.principal_id = $2");
         self.find::<PrincipalRow, _>(SQL, args![account, id]).await
     }
 
@@ -39,20 +31,16 @@ impl Reader {
         local_to: Option<WorkspaceId>,
         kind: PrincipalKind,
         name: &str,
-    ) -> Result<Option<Principal>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            principal_columns!(),
-            " FROM principals p
-             WHERE p.account_id = $1 AND p.workspace_id = $2 AND p.kind = $3 AND p.name_key = $4"
-        );
+    ) -> Result<Option<Principal>> {
+        const SQL: &str =
+            select_principals!("WHERE p.account_id = $1 AND p.workspace_id = $2 AND p.kind = $3 AND p.name_key = $4");
         let key = Principal::name_key(name);
         let values = args![account, local_to.map_or(0, |id| id.0), kind.as_str(), &key];
         self.find::<PrincipalRow, _>(SQL, values).await
     }
 
     /// Whether a principal itself is assigned to a workspace.
-    pub async fn is_assigned(&mut self, workspace: WorkspaceId, id: PrincipalId) -> Result<bool, StoreError> {
+    pub async fn is_assigned(&mut self, workspace: WorkspaceId, id: PrincipalId) -> Result<bool> {
         let sql = "SELECT COUNT(*) FROM workspace_assignments WHERE workspace_id = $1 AND principal_id = $2 AND direct";
         Ok(self.count(sql, args![workspace, id]).await? > 0)
     }
@@ -62,14 +50,14 @@ impl Reader {
         &mut self,
         workspace: &Workspace,
         id: PrincipalId,
-    ) -> Result<Option<(Principal, Assignment)>, StoreError> {
+    ) -> Result<Option<(Principal, Assignment)>> {
         const SQL: &str =
             concat!(select_assigned!(), "WHERE p.account_id = $1 AND p.principal_id = $3 AND ", is_present!("p"));
         self.find::<AssignedRow, _>(SQL, args![workspace.account, workspace.id, id]).await
     }
 
     /// All principals in a workspace, oldest first.
-    pub async fn list_assigned(&mut self, workspace: &Workspace) -> Result<Vec<(Principal, Assignment)>, StoreError> {
+    pub async fn list_assigned(&mut self, workspace: &Workspace) -> Result<Vec<(Principal, Assignment)>> {
         const SQL: &str = concat!(
             select_assigned!(),
             "WHERE p.account_id = $1 AND ",
@@ -79,9 +67,9 @@ impl Reader {
         self.list::<AssignedRow, _>(SQL, args![workspace.account, workspace.id]).await
     }
 
-    /// The direct members of a group that are in the workspace. The built-in `users` holds every user and service principal
-    /// without a row that says so.
-    pub async fn list_members(&mut self, workspace: &Workspace, group: PrincipalId) -> Result<Vec<Member>, StoreError> {
+    /// The direct members of a group that are in the workspace. The built-in `users` holds every user and service
+    /// principal without a row that says so.
+    pub async fn list_members(&mut self, workspace: &Workspace, group: PrincipalId) -> Result<Vec<Member>> {
         const STORED: &str = concat!(
             "SELECT p.principal_id, p.kind, p.display_name
              FROM group_members m LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
@@ -106,21 +94,14 @@ impl Reader {
     }
 
     /// A principal and all its members, direct and nested. Those of the built-in `users` have no rows and are left out.
-    pub async fn list_transitive_members(
-        &mut self,
-        account: AccountId,
-        top: PrincipalId,
-    ) -> Result<Vec<PrincipalId>, StoreError> {
+    pub async fn list_transitive_members(&mut self, account: AccountId, top: PrincipalId) -> Result<Vec<PrincipalId>> {
         const SQL: &str = concat!(below!("$2"), "SELECT principal_id FROM below");
         let rows = self.rows::<(i64,)>(SQL, args![account, top]).await?;
         Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
     }
 
     /// All stored memberships in the groups of a workspace, as pairs of group and member.
-    pub async fn list_memberships(
-        &mut self,
-        workspace: &Workspace,
-    ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
+    pub async fn list_memberships(&mut self, workspace: &Workspace) -> Result<Vec<(PrincipalId, PrincipalId)>> {
         const SQL: &str = concat!(
             "SELECT m.group_id, m.member_id
              FROM principals g LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
@@ -134,21 +115,14 @@ impl Reader {
     }
 
     /// All principals of an account without the workspaces' own groups, oldest first.
-    pub async fn list_principals(&mut self, account: AccountId) -> Result<Vec<Principal>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            principal_columns!(),
-            " FROM principals p WHERE p.account_id = $1 AND p.workspace_id = 0 ORDER BY p.created_at, p.principal_id"
-        );
+    pub async fn list_principals(&mut self, account: AccountId) -> Result<Vec<Principal>> {
+        const SQL: &str =
+            select_principals!("WHERE p.account_id = $1 AND p.workspace_id = 0 ORDER BY p.created_at, p.principal_id");
         self.list::<PrincipalRow, _>(SQL, args![account]).await
     }
 
     /// The direct members of a group of the account.
-    pub async fn list_members_in_account(
-        &mut self,
-        account: AccountId,
-        group: PrincipalId,
-    ) -> Result<Vec<Member>, StoreError> {
+    pub async fn list_members_in_account(&mut self, account: AccountId, group: PrincipalId) -> Result<Vec<Member>> {
         const SQL: &str = concat!(
             "SELECT p.principal_id, p.kind, p.display_name
              FROM group_members m LEFT JOIN principals p ON p.account_id = $1 AND p.principal_id = m.member_id
@@ -160,10 +134,7 @@ impl Reader {
     }
 
     /// All stored memberships in the groups of an account, as pairs of group and member.
-    pub async fn list_memberships_in_account(
-        &mut self,
-        account: AccountId,
-    ) -> Result<Vec<(PrincipalId, PrincipalId)>, StoreError> {
+    pub async fn list_memberships_in_account(&mut self, account: AccountId) -> Result<Vec<(PrincipalId, PrincipalId)>> {
         const SQL: &str = concat!(
             "SELECT m.group_id, m.member_id FROM principals g
              LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
@@ -174,13 +145,13 @@ impl Reader {
         Ok(pairs(self.rows(SQL, args![account]).await?))
     }
 
-    /// The principals of the account that are assigned to a workspace, by id, and whether they are direct members of its
-    /// group `admins`. Only `one` of them if that is given.
+    /// The principals of the account that are assigned to a workspace, by id, and whether they are direct members of
+    /// its group `admins`. Only `one` of them if that is given.
     pub async fn list_direct_assignments(
         &mut self,
         workspace: &Workspace,
         one: Option<PrincipalId>,
-    ) -> Result<Vec<(Principal, bool)>, StoreError> {
+    ) -> Result<Vec<(Principal, bool)>> {
         const SQL: &str = concat!(
             "SELECT ",
             principal_columns!(),
@@ -200,7 +171,7 @@ impl Reader {
     }
 
     /// Whether any active principal is an account admin, directly or through a group.
-    pub async fn has_account_admin(&mut self, account: AccountId) -> Result<bool, StoreError> {
+    pub async fn has_account_admin(&mut self, account: AccountId) -> Result<bool> {
         const SQL: &str = concat!(
             "WITH RECURSIVE holders (principal_id) AS (
                SELECT h.principal_id FROM principals h WHERE h.account_id = $1 AND h.account_admin
@@ -218,12 +189,8 @@ impl Reader {
     }
 
     /// A workspace's own groups, by name.
-    pub async fn list_local_groups(&mut self, workspace: &Workspace) -> Result<Vec<Principal>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            principal_columns!(),
-            " FROM principals p WHERE p.account_id = $1 AND p.workspace_id = $2 ORDER BY p.name_key"
-        );
+    pub async fn list_local_groups(&mut self, workspace: &Workspace) -> Result<Vec<Principal>> {
+        const SQL: &str = select_principals!("WHERE p.account_id = $1 AND p.workspace_id = $2 ORDER BY p.name_key");
         self.list::<PrincipalRow, _>(SQL, args![workspace.account, workspace.id]).await
     }
 
@@ -233,11 +200,9 @@ impl Reader {
         account: AccountId,
         kind: PrincipalKind,
         display_name: &str,
-    ) -> Result<Vec<Principal>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            principal_columns!(),
-            " FROM principals p WHERE p.account_id = $1 AND p.workspace_id = 0 AND p.kind = $2 AND p.display_name = $3
+    ) -> Result<Vec<Principal>> {
+        const SQL: &str = select_principals!(
+            "WHERE p.account_id = $1 AND p.workspace_id = 0 AND p.kind = $2 AND p.display_name = $3
              ORDER BY p.principal_id"
         );
         self.list::<PrincipalRow, _>(SQL, args![account, kind.as_str(), display_name]).await

@@ -1,13 +1,13 @@
-//! How identities are read: columns, the conditions that many statements of the store share, and the rows that the columns
-//! become. Read [`is_found`] first: it says why the statements join as they do.
+//! How identities are read: columns, the conditions that many statements of the store share, and the rows that the
+//! columns become. Read [`is_found`] first: it says why the statements join as they do.
 
 use sqlx::FromRow;
 
 use crate::domain::identities::{Assignment, Member, Principal, PrincipalKind};
 use crate::domain::{PrincipalId, WorkspaceId};
-use crate::store::StoreError;
+use crate::store::{Result, StoreError};
 
-pub(in crate::store) fn kind_from(text: &str) -> Result<PrincipalKind, StoreError> {
+pub(in crate::store) fn kind_from(text: &str) -> Result<PrincipalKind> {
     PrincipalKind::parse(text).ok_or_else(|| StoreError::Unreadable(format!("kind {text}")))
 }
 
@@ -28,7 +28,7 @@ pub(in crate::store) struct PrincipalRow {
 impl TryFrom<PrincipalRow> for Principal {
     type Error = StoreError;
 
-    fn try_from(row: PrincipalRow) -> Result<Self, StoreError> {
+    fn try_from(row: PrincipalRow) -> Result<Self> {
         let unreadable = |what: &str| StoreError::Unreadable(format!("{what} of principal {}", row.principal_id));
         Ok(Self {
             id: PrincipalId(row.principal_id),
@@ -51,11 +51,11 @@ macro_rules! principal_columns {
          p.attributes, p.creation"
     };
 }
-fn names_from(text: &str) -> Result<Vec<String>, StoreError> {
+fn names_from(text: &str) -> Result<Vec<String>> {
     serde_json::from_str(text).map_err(|_| StoreError::Unreadable("a list of names".into()))
 }
 
-pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
@@ -72,7 +72,7 @@ pub(super) struct AssignedRow {
 impl TryFrom<AssignedRow> for (Principal, Assignment) {
     type Error = StoreError;
 
-    fn try_from(row: AssignedRow) -> Result<Self, StoreError> {
+    fn try_from(row: AssignedRow) -> Result<Self> {
         let (entitlements, roles) = (names_from(&row.entitlements)?, names_from(&row.roles)?);
         Ok((row.principal.try_into()?, Assignment { active: row.assigned_active, entitlements, roles }))
     }
@@ -88,19 +88,21 @@ pub(super) struct MemberRow {
 impl TryFrom<MemberRow> for Member {
     type Error = StoreError;
 
-    fn try_from(row: MemberRow) -> Result<Self, StoreError> {
+    fn try_from(row: MemberRow) -> Result<Self> {
         Ok(Self { id: PrincipalId(row.principal_id), kind: kind_from(&row.kind)?, display_name: row.display_name })
     }
 }
 
 /// Selects an [`AssignedRow`] from principals `p`. The account is bound as `$1`, the workspace as `$2`.
 macro_rules! select_assigned {
-    () => {
+    ($($column:literal)?) => {
         concat!(
             "SELECT ",
             principal_columns!(),
             ", COALESCE(a.active, TRUE) AS assigned_active, COALESCE(a.entitlements, '[]') AS entitlements,
-               COALESCE(a.roles, '[]') AS roles
+               COALESCE(a.roles, '[]') AS roles",
+            $($column,)?
+            "
              FROM principals p LEFT JOIN workspace_assignments a ON a.workspace_id = $2 AND a.principal_id = p.principal_id "
         )
     };
@@ -108,10 +110,10 @@ macro_rules! select_assigned {
 
 /// The condition that a LEFT JOIN has found a row of the table with this id column.
 ///
-/// The store's statements use LEFT JOIN because it fixes the order: the rows on its left are taken one by one, and those on
-/// its right are looked up in an index. With other joins, SQLite and PostgreSQL may begin with the larger table and read all
-/// of it, and without statistics they do. They would also turn a LEFT JOIN into an inner one if they saw that the condition
-/// is never true without a row, but they do not look into COALESCE.
+/// The store's statements use LEFT JOIN because it fixes the order: the rows on its left are taken one by one, and
+/// those on its right are looked up in an index. With other joins, SQLite and PostgreSQL may begin with the larger
+/// table and read all of it, and without statistics they do. They would also turn a LEFT JOIN into an inner one if they
+/// saw that the condition is never true without a row, but they do not look into COALESCE.
 ///
 /// A plus sign before a column, as in `+p.workspace_id`, keeps the column's index from being used: without statistics,
 /// PostgreSQL estimates that an account has as few principals as an id.
@@ -121,10 +123,10 @@ macro_rules! is_found {
     };
 }
 
-/// The condition that a row of principals is in the workspace: it is assigned itself, or a group of the account that holds it
-/// is. For one principal or a few, because it searches from the principal upwards. The account is bound as `$1` and the
-/// workspace as `$2`, unless other placeholders are given. UNION ends cycles. NOT MATERIALIZED keeps SQLite from finding all
-/// groups before it looks at one.
+/// The condition that a row of principals is in the workspace: it is assigned itself, or a group of the account that
+/// holds it is. For one principal or a few, because it searches from the principal upwards. The account is bound as
+/// `$1` and the workspace as `$2`, unless other placeholders are given. UNION ends cycles. NOT MATERIALIZED keeps
+/// SQLite from finding all groups before it looks at one.
 macro_rules! is_present {
     ($principal:literal) => {
         is_present!($principal, "$1", "$2")
@@ -162,9 +164,9 @@ macro_rules! is_present {
     };
 }
 
-/// The same condition for many principals: it finds once which groups of the account are in the workspace, and then looks
-/// only at the groups that hold the principal directly. With EXISTS, PostgreSQL would read all memberships; without the CASE,
-/// it would search all groups for each membership.
+/// The same condition for many principals: it finds once which groups of the account are in the workspace, and then
+/// looks only at the groups that hold the principal directly. With EXISTS, PostgreSQL would read all memberships;
+/// without the CASE, it would search all groups for each membership.
 macro_rules! is_among_present {
     ($principal:literal) => {
         is_among_present!($principal, "$1", "$2")
@@ -190,8 +192,8 @@ macro_rules! is_among_present {
         )
     };
 }
-/// Begins a statement about `below`: the principal that is bound as `$top`, and all its members, direct and nested. The account
-/// is bound as `$1`. UNION ends cycles.
+/// Begins a statement about `below`: the principal that is bound as `$top`, and all its members, direct and nested. The
+/// account is bound as `$1`. UNION ends cycles.
 macro_rules! below {
     ($top:literal) => {
         concat!(
@@ -207,5 +209,12 @@ macro_rules! below {
         )
     };
 }
+
+/// Selects [`PrincipalRow`]s from `principals p`.
+macro_rules! select_principals {
+    ($($rest:expr),+ $(,)?) => {
+        concat!("SELECT ", principal_columns!(), " FROM principals p ", $($rest),+)
+    };
+}
 pub(super) use {below, select_assigned};
-pub(in crate::store) use {is_among_present, is_found, is_present, principal_columns};
+pub(in crate::store) use {is_among_present, is_found, is_present, principal_columns, select_principals};

@@ -10,8 +10,8 @@ use super::{beside, file_options, inspect, is_foreign, open_error, refuse_served
 use crate::platform::with_mode;
 use crate::store::OpenErrorKind;
 
-/// Copies a file's state at one moment, even while a server writes to it. The target is either the whole copy, readable by its
-/// owner alone, or missing.
+/// Copies a file's state at one moment, even while a server writes to it. The target is either the whole copy, readable
+/// by its owner alone, or missing.
 pub(in crate::store) async fn copy(path: &str, target: &Path) -> Result<(), CopyError> {
     inspect(path).await?;
     refuse_served_under_another_name(path)?;

@@ -1,5 +1,5 @@
-//! SQLite files and databases in memory: how they are inspected, opened and interrupted. Which process may serve a file is decided
-//! in server_lock.rs; backups are in copy.rs. Start at [`inspect`] and [`open_file`].
+//! SQLite files and databases in memory: how they are inspected, opened and interrupted. Which process may serve a file
+//! is decided in server_lock.rs; backups are in copy.rs. Start at [`inspect`] and [`open_file`].
 
 mod copy;
 mod server_lock;
@@ -34,8 +34,8 @@ const INSTRUCTIONS_PER_CALL: i32 = 4096;
 /// How often the progress handlers of all connections were called.
 pub(super) type WorkCounter = Arc<AtomicU64>;
 
-/// Interrupts a connection's running statement when it is dropped, as it is with an abandoned request. Otherwise the statement
-/// would keep the connection, and in memory the whole database, for as long as it takes.
+/// Interrupts a connection's running statement when it is dropped, as it is with an abandoned request. Otherwise the
+/// statement would keep the connection, and in memory the whole database, for as long as it takes.
 pub(super) struct Interrupter(Arc<AtomicBool>);
 
 impl Interrupter {
@@ -70,8 +70,8 @@ pub(super) async fn open_memory() -> Result<SqlitePool, sqlx::Error> {
         .await
 }
 
-/// SQLite ends a transaction by itself if a statement is interrupted or finds the disk full. It then refuses the driver's
-/// ROLLBACK, so the driver believes that the transaction still runs. Begins a new one and rolls that back.
+/// SQLite ends a transaction by itself if a statement is interrupted or finds the disk full. It then refuses the
+/// driver's ROLLBACK, so the driver believes that the transaction still runs. Begins a new one and rolls that back.
 async fn end_stale_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     if connection.is_in_transaction() {
         // Refused if the transaction does still run, which is then rolled back here.
@@ -84,8 +84,8 @@ async fn end_stale_transaction(connection: &mut SqliteConnection) -> Result<bool
 /// Opens a new file or one of dapi-mock: one connection to write with, and several to read with.
 pub(super) async fn open_file(path: &str, durability: Durability) -> Result<(SqlitePool, SqlitePool), OpenErrorKind> {
     let options = file_options(path).journal_mode(SqliteJournalMode::Wal).synchronous(match durability {
-        // The log is synchronized at checkpoints only. Acknowledged changes survive the end of the process at any moment;
-        // a power cut may lose the last transactions, but never the file.
+        // The log is synchronized at checkpoints only. Acknowledged changes survive the end of the process at any
+        // moment; a power cut may lose the last transactions, but never the file.
         Durability::SurvivesKill => SqliteSynchronous::Normal,
         Durability::SurvivesPowerCut => SqliteSynchronous::Full,
     });
@@ -101,8 +101,8 @@ pub(super) async fn open_file(path: &str, durability: Durability) -> Result<(Sql
     Ok((write, pool(READERS).connect_lazy_with(options.read_only(true))))
 }
 
-/// Creates the file, if it is missing, readable by its owner alone: it will hold hashes and signing keys, and SQLite would
-/// let everybody read it. SQLite gives the log the same mode. Errors are ignored, because SQLite reports them.
+/// Creates the file, if it is missing, readable by its owner alone: it will hold hashes and signing keys, and SQLite
+/// would let everybody read it. SQLite gives the log the same mode. Errors are ignored, because SQLite reports them.
 fn create_private(path: &str) {
     drop(with_mode(OpenOptions::new().write(true).create_new(true), 0o600).open(path));
 }

@@ -13,16 +13,16 @@ use super::{beside, canonical, create_private};
 use crate::platform::{FileId, count_names, file_id, holder_of, lock_path, with_mode};
 use crate::store::OpenErrorKind;
 
-/// The files that this process serves. It must not even open another handle of one, because closing that would end SQLite's
-/// own locks.
+/// The files that this process serves. It must not even open another handle of one, because closing that would end
+/// SQLite's own locks.
 static SERVED: Mutex<BTreeSet<FileId>> = Mutex::new(BTreeSet::new());
 
 fn served() -> MutexGuard<'static, BTreeSet<FileId>> {
     SERVED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes this process the file's only server until it is dropped, or the process ends in whatever way. The lock is on the file
-/// itself, so another name of the file does not help, nor does the removal of some other file.
+/// Makes this process the file's only server until it is dropped, or the process ends in whatever way. The lock is on
+/// the file itself, so another name of the file does not help, nor does the removal of some other file.
 #[derive(Debug)]
 pub struct ServerLock {
     /// Opened before SQLite opens the file, and closed after SQLite has closed it.
@@ -77,7 +77,8 @@ async fn lock(path: &str) -> Result<File, OpenErrorKind> {
     }
 }
 
-/// Refuses a file that a command must not open beside its server, because SQLite would look for its log under another name.
+/// Refuses a file that a command must not open beside its server, because SQLite would look for its log under another
+/// name.
 pub(in crate::store) fn refuse_served_under_another_name(path: &str) -> Result<(), OpenErrorKind> {
     let Ok(id) = file_id(Path::new(path)) else { return Ok(()) };
     refuse_hard_links(path)?;

@@ -1,5 +1,6 @@
-//! Tokens and their tombstones. A token that ends, for whatever reason, is moved from the table `tokens` to `tombstones`.
-//! Whether a stored token counts as expired is decided by the domain and by the condition `is_visible!`, not here.
+//! Tokens and their tombstones. A token that ends, for whatever reason, is moved from the table `tokens` to
+//! `tombstones`. Whether a stored token counts as expired is decided by the domain and by the condition `is_visible!`,
+//! not here.
 
 mod read;
 mod rows;
@@ -10,7 +11,9 @@ use crate::domain::tokens::{Token, TokenEnd};
 use crate::domain::{PrincipalId, TokenId, Workspace};
 
 pub(super) use read::{OwnerTokensKey, PresentedTokensKey};
-pub(super) use rows::{TokenRow, expiry_key, is_visible, scopes_from_json, scopes_to_json, token_columns};
+pub(super) use rows::{
+    TokenRow, expiry_key, is_visible, scopes_from_json, scopes_to_json, token_columns, visible_args,
+};
 pub use write::TokenUse;
 
 /// The token with a presented value in one workspace, with that workspace and the owner.

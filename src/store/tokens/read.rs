@@ -2,33 +2,39 @@
 
 use super::rows::{
     HistoryRow, PresentedRow, TokenRow, autoscope_key, end_columns, expiry_key, is_autoscoping, is_visible,
-    token_columns, tombstone_columns,
+    token_columns, tombstone_columns, visible_args,
 };
 use super::{HistoryFilter, PresentedToken, StoredHistory, TimeOrder};
 use crate::domain::tokens::{Token, Visibility};
 use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use crate::store::StoreError;
+use crate::store::Result;
 use crate::store::cache::{Answers, AnswersTo, CacheKey};
 use crate::store::session::{Reader, Value, args};
 use crate::store::workspaces::{workspace_columns, workspace_joins};
 
-/// The visible tokens of a workspace, oldest first, with one more condition.
-macro_rules! list_sql {
-    ($condition:literal) => {
-        concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE ",
-            is_visible!(),
-            " AND t.workspace_id = $4 ",
-            $condition,
-            " ORDER BY t.creation_time, t.token_id"
-        )
+/// Selects [`TokenRow`]s from `tokens t`.
+macro_rules! select_tokens {
+    ($($rest:expr),+ $(,)?) => {
+        concat!("SELECT ", token_columns!(), " FROM tokens t WHERE ", $($rest),+)
     };
 }
 
-/// Tokens or tombstones with owner and last client, the newest first. The account is bound as `$1`, the workspace as `$2`,
-/// the limit as `$3`, and the values of `$condition` after them.
+/// The visible tokens of a workspace, oldest first, with one more condition.
+macro_rules! list_sql {
+    ($condition:literal) => {
+        select_tokens!(is_visible!(), " AND t.workspace_id = $4 ", $condition, " ORDER BY t.creation_time, t.token_id")
+    };
+}
+
+/// The visible tokens of a workspace with one more condition, in the order of a time.
+macro_rules! by_time_sql {
+    ($condition:expr, $time:expr) => {
+        select_tokens!(is_visible!(), " AND t.workspace_id = $4", $condition, " ORDER BY ", $time, " LIMIT $5")
+    };
+}
+
+/// Tokens or tombstones with owner and last client, the newest first. The account is bound as `$1`, the workspace as
+/// `$2`, the limit as `$3`, and the values of `$condition` after them.
 macro_rules! histories_sql {
     (tokens, $condition:literal) => {
         concat!(
@@ -105,9 +111,9 @@ impl CacheKey for OwnerTokensKey {
 }
 
 impl Reader {
-    /// The tokens with this value, that of the default workspace first. There is more than one only in workspaces that were
-    /// created from the same seed.
-    pub async fn find_presented_tokens(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
+    /// The tokens with this value, that of the default workspace first. There is more than one only in workspaces that
+    /// were created from the same seed.
+    pub async fn find_presented_tokens(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>> {
         const SQL: &str = presented_sql!(token_columns!(), end_columns!(tokens), "tokens");
         let miss = match self.cached(PresentedTokensKey(id.clone())) {
             Ok(tokens) => return Ok(tokens),
@@ -118,9 +124,9 @@ impl Reader {
         Ok(if tokens.is_empty() { tokens } else { self.cache(miss, tokens) })
     }
 
-    /// The tombstones with this value, in the same order. An expired token is found whether or not the sweep has already
-    /// moved it here.
-    pub async fn find_ended_tokens(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>, StoreError> {
+    /// The tombstones with this value, in the same order. An expired token is found whether or not the sweep has
+    /// already moved it here.
+    pub async fn find_ended_tokens(&mut self, id: &TokenId) -> Result<Vec<PresentedToken>> {
         const SQL: &str = presented_sql!(tombstone_columns!(), end_columns!(tombstones), "tombstones");
         self.list::<PresentedRow, _>(SQL, args![id]).await
     }
@@ -131,20 +137,17 @@ impl Reader {
         workspace: WorkspaceId,
         owner: PrincipalId,
         visibility: Visibility,
-    ) -> Result<Vec<Token>, StoreError> {
+    ) -> Result<Vec<Token>> {
         let mut tokens = self.tokens_of(workspace, owner).await?;
         tokens.retain(|token| visibility.shows(token));
         Ok(tokens)
     }
 
-    /// All stored tokens of an owner, oldest first, visible or not. Visibility changes with the clock; without it the rows can
-    /// be cached until something changes.
-    async fn tokens_of(&mut self, workspace: WorkspaceId, owner: PrincipalId) -> Result<Vec<Token>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE t.workspace_id = $1 AND t.owner_id = $2 ORDER BY t.creation_time, t.token_id"
-        );
+    /// All stored tokens of an owner, oldest first, visible or not. Visibility changes with the clock; without it the
+    /// rows can be cached until something changes.
+    async fn tokens_of(&mut self, workspace: WorkspaceId, owner: PrincipalId) -> Result<Vec<Token>> {
+        const SQL: &str =
+            select_tokens!("t.workspace_id = $1 AND t.owner_id = $2 ORDER BY t.creation_time, t.token_id");
         let miss = match self.cached(OwnerTokensKey(workspace, owner)) {
             Ok(tokens) => return Ok(tokens),
             Err(miss) => miss,
@@ -160,7 +163,7 @@ impl Reader {
         created_by: Option<PrincipalId>,
         created_by_username: Option<&str>,
         visibility: Visibility,
-    ) -> Result<Vec<Token>, StoreError> {
+    ) -> Result<Vec<Token>> {
         // Separate texts, because a condition that is optional within one text would use no index.
         let sql = match (created_by, created_by_username) {
             (None, None) => list_sql!(""),
@@ -168,8 +171,7 @@ impl Reader {
             (None, Some(_)) => list_sql!("AND t.created_by_username = $5"),
             (Some(_), Some(_)) => list_sql!("AND t.created_by_id = $5 AND t.created_by_username = $6"),
         };
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = visibility;
-        let mut values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace].to_vec();
+        let mut values = visible_args![visibility, workspace].to_vec();
         values.extend(created_by.map(Value::from));
         values.extend(created_by_username.map(Value::from));
         self.list::<TokenRow, _>(sql, &values).await
@@ -181,43 +183,33 @@ impl Reader {
         workspace: WorkspaceId,
         visibility: Visibility,
         limit: i64,
-    ) -> Result<Vec<Token>, StoreError> {
+    ) -> Result<Vec<Token>> {
         // Two queries, because one condition with OR would use neither index.
-        const IDLE: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE t.workspace_id = $1 AND t.idle_from <= $2
+        const IDLE: &str = select_tokens!(
+            "t.workspace_id = $1 AND t.idle_from <= $2
              AND NOT (t.last_used_at IS NULL AND $3) ORDER BY t.idle_from LIMIT $4"
         );
-        const EXPIRED: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE t.workspace_id = $1 AND ",
-            expiry_key!(),
-            " <= $2 ORDER BY ",
-            expiry_key!(),
-            " LIMIT $3"
-        );
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = visibility;
-        let idle = self.list::<TokenRow, _>(IDLE, args![workspace, idle_cutoff, never_used_exempt, limit]).await?;
+        const EXPIRED: &str =
+            select_tokens!("t.workspace_id = $1 AND ", expiry_key!(), " <= $2 ORDER BY ", expiry_key!(), " LIMIT $3");
+        let idle = self
+            .list::<TokenRow, _>(IDLE, args![workspace, visibility.idle_cutoff, visibility.never_used_exempt, limit])
+            .await?;
         if !idle.is_empty() {
             return Ok(idle);
         }
-        self.list::<TokenRow, _>(EXPIRED, args![workspace, expiry_cutoff, limit]).await
+        self.list::<TokenRow, _>(EXPIRED, args![workspace, visibility.expiry_cutoff, limit]).await
     }
 
-    /// Tokens whose auto-scoping ended by `now` and has not been applied yet, at most `limit`. Tokens that expire before it
-    /// ends are left out.
+    /// Tokens whose auto-scoping ended by `now` and has not been applied yet, at most `limit`. Tokens that expire
+    /// before it ends are left out.
     pub async fn list_due_autoscoping(
         &mut self,
         workspace: WorkspaceId,
         now: Millis,
         limit: i64,
-    ) -> Result<Vec<Token>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE t.workspace_id = $1 AND ",
+    ) -> Result<Vec<Token>> {
+        const SQL: &str = select_tokens!(
+            "t.workspace_id = $1 AND ",
             is_autoscoping!(),
             " AND ",
             autoscope_key!(),
@@ -237,43 +229,13 @@ impl Reader {
         order: TimeOrder,
         visibility: Visibility,
         limit: i64,
-    ) -> Result<Vec<Token>, StoreError> {
-        const IDLE: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE ",
-            is_visible!(),
-            " AND t.workspace_id = $4 ORDER BY t.idle_from LIMIT $5"
-        );
-        const AUTOSCOPE: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE ",
-            is_visible!(),
-            " AND t.workspace_id = $4 AND ",
-            is_autoscoping!(),
-            " ORDER BY ",
-            autoscope_key!(),
-            " LIMIT $5"
-        );
-        const EXPIRY: &str = concat!(
-            "SELECT ",
-            token_columns!(),
-            " FROM tokens t WHERE ",
-            is_visible!(),
-            " AND t.workspace_id = $4 AND ",
-            expiry_key!(),
-            " < 9223372036854775807 ORDER BY ",
-            expiry_key!(),
-            " LIMIT $5"
-        );
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = visibility;
+    ) -> Result<Vec<Token>> {
         let sql = match order {
-            TimeOrder::IdleFrom => IDLE,
-            TimeOrder::Expiry => EXPIRY,
-            TimeOrder::Autoscope => AUTOSCOPE,
+            TimeOrder::IdleFrom => by_time_sql!("", "t.idle_from"),
+            TimeOrder::Expiry => by_time_sql!(concat!(" AND ", expiry_key!(), " < 9223372036854775807"), expiry_key!()),
+            TimeOrder::Autoscope => by_time_sql!(concat!(" AND ", is_autoscoping!()), autoscope_key!()),
         };
-        let values = args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, limit];
+        let values = visible_args![visibility, workspace, limit];
         self.list::<TokenRow, _>(sql, values).await
     }
 
@@ -282,36 +244,34 @@ impl Reader {
         workspace: WorkspaceId,
         owner: PrincipalId,
         visibility: Visibility,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<i64> {
         const SQL: &str = concat!(
             "SELECT COUNT(*) FROM tokens t WHERE ",
             is_visible!(),
             " AND t.workspace_id = $4 AND t.owner_id = $5"
         );
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = visibility;
-        self.count(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace, owner]).await
+        self.count(SQL, visible_args![visibility, workspace, owner]).await
     }
 
-    pub async fn count_tokens(&mut self, workspace: WorkspaceId, visibility: Visibility) -> Result<i64, StoreError> {
+    pub async fn count_tokens(&mut self, workspace: WorkspaceId, visibility: Visibility) -> Result<i64> {
         const SQL: &str = concat!("SELECT COUNT(*) FROM tokens t WHERE ", is_visible!(), " AND t.workspace_id = $4");
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = visibility;
-        self.count(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace]).await
+        self.count(SQL, visible_args![visibility, workspace]).await
     }
 
     /// A stored token, visible or not.
-    pub async fn find_token(&mut self, workspace: WorkspaceId, id: &TokenId) -> Result<Option<Token>, StoreError> {
-        const SQL: &str =
-            concat!("SELECT ", token_columns!(), " FROM tokens t WHERE t.token_id = $1 AND t.workspace_id = $2");
+    pub async fn find_token(&mut self, workspace: WorkspaceId, id: &TokenId) -> Result<Option<Token>> {
+        const SQL: &str = select_tokens!("t.token_id = $1 AND t.workspace_id = $2");
         self.find::<TokenRow, _>(SQL, args![id, workspace]).await
     }
 
-    /// The matching tokens of a workspace, live and ended ones, oldest first. At most the newest `limit` of either kind.
+    /// The matching tokens of a workspace, live and ended ones, oldest first. At most the newest `limit` of either
+    /// kind.
     pub async fn list_token_histories(
         &mut self,
         workspace: &Workspace,
         filter: HistoryFilter<'_>,
         limit: i64,
-    ) -> Result<Vec<StoredHistory>, StoreError> {
+    ) -> Result<Vec<StoredHistory>> {
         // Separate texts, because a condition that is optional within one text would use no index.
         let (live, ended) = match (filter.one, filter.owner) {
             (None, None) => (histories_sql!(tokens, ""), histories_sql!(tombstones, "")),
@@ -340,14 +300,13 @@ impl Reader {
         &mut self,
         workspace: WorkspaceId,
         visibility: Visibility,
-    ) -> Result<Vec<PrincipalId>, StoreError> {
+    ) -> Result<Vec<PrincipalId>> {
         const SQL: &str = concat!(
             "SELECT DISTINCT t.owner_id FROM tokens t WHERE ",
             is_visible!(),
             " AND t.workspace_id = $4 ORDER BY t.owner_id"
         );
-        let Visibility { idle_cutoff, never_used_exempt, expiry_cutoff } = visibility;
-        let rows = self.rows::<(i64,)>(SQL, args![idle_cutoff, never_used_exempt, expiry_cutoff, workspace]).await?;
+        let rows = self.rows::<(i64,)>(SQL, visible_args![visibility, workspace]).await?;
         Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
     }
 }

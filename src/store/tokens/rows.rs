@@ -1,15 +1,15 @@
-//! How tokens and tombstones are read: their columns, the conditions that several statements share, and the rows that the
-//! columns become. Statements are in read.rs and write.rs.
+//! How tokens and tombstones are read: their columns, the conditions that several statements share, and the rows that
+//! the columns become. Statements are in read.rs and write.rs.
 
 use sqlx::FromRow;
 
 use super::{PresentedOwner, PresentedToken, StoredHistory};
 use crate::domain::tokens::{EndCause, Token, TokenEnd};
 use crate::domain::{Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
-use crate::store::StoreError;
 use crate::store::cache::{HeapSize, bytes_of};
 use crate::store::identities::kind_from;
 use crate::store::workspaces::WorkspaceRow;
+use crate::store::{Result, StoreError};
 
 /// The columns of a [`TokenRow`] from `tokens t`.
 macro_rules! token_columns {
@@ -40,11 +40,18 @@ macro_rules! end_columns {
     };
 }
 
-/// The condition of [`Visibility::shows`](crate::domain::tokens::Visibility::shows). Its three values are bound as `$1`,
-/// `$2` and `$3`.
+/// The condition of [`Visibility::shows`](crate::domain::tokens::Visibility::shows). Its three values are bound as
+/// `$1`, `$2` and `$3`.
 macro_rules! is_visible {
     () => {
         "(t.idle_from > $1 OR (t.last_used_at IS NULL AND $2)) AND (t.expiry_time IS NULL OR t.expiry_time > $3)"
+    };
+}
+
+/// `args!` for a statement with [`is_visible`], which begin with the three values of a visibility.
+macro_rules! visible_args {
+    ($visibility:expr, $($value:expr),+ $(,)?) => {
+        args![$visibility.idle_cutoff, $visibility.never_used_exempt, $visibility.expiry_cutoff, $($value),+]
     };
 }
 
@@ -69,7 +76,7 @@ macro_rules! autoscope_key {
     };
 }
 pub(super) use {autoscope_key, end_columns, is_autoscoping, tombstone_columns};
-pub(in crate::store) use {expiry_key, is_visible, token_columns};
+pub(in crate::store) use {expiry_key, is_visible, token_columns, visible_args};
 
 #[derive(FromRow)]
 pub(in crate::store) struct TokenRow {
@@ -92,7 +99,7 @@ pub(in crate::store) struct TokenRow {
 impl TryFrom<TokenRow> for Token {
     type Error = StoreError;
 
-    fn try_from(row: TokenRow) -> Result<Self, StoreError> {
+    fn try_from(row: TokenRow) -> Result<Self> {
         Ok(Self {
             workspace: WorkspaceId(row.workspace_id),
             id: TokenId::from_text(row.token_id),
@@ -112,11 +119,11 @@ impl TryFrom<TokenRow> for Token {
     }
 }
 
-pub(in crate::store) fn scopes_from_json(text: Option<&str>) -> Result<Option<Vec<String>>, StoreError> {
+pub(in crate::store) fn scopes_from_json(text: Option<&str>) -> Result<Option<Vec<String>>> {
     text.map(serde_json::from_str).transpose().map_err(|_| StoreError::Unreadable("a list of scopes".into()))
 }
 
-pub(in crate::store) fn scopes_to_json(scopes: Option<&[String]>) -> Result<Option<String>, StoreError> {
+pub(in crate::store) fn scopes_to_json(scopes: Option<&[String]>) -> Result<Option<String>> {
     scopes.map(serde_json::to_string).transpose().map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
@@ -142,7 +149,7 @@ struct EndRow {
 impl TryFrom<EndRow> for Option<TokenEnd> {
     type Error = StoreError;
 
-    fn try_from(row: EndRow) -> Result<Self, StoreError> {
+    fn try_from(row: EndRow) -> Result<Self> {
         let (Some(cause), Some(actor), Some(at)) = (row.cause, row.actor, row.ended_at) else { return Ok(None) };
         let cause = EndCause::parse(&cause).ok_or_else(|| StoreError::Unreadable(format!("cause {cause}")))?;
         Ok(Some(TokenEnd { cause, actor, at: Millis(at) }))
@@ -152,7 +159,7 @@ impl TryFrom<EndRow> for Option<TokenEnd> {
 impl TryFrom<PresentedRow> for PresentedToken {
     type Error = StoreError;
 
-    fn try_from(row: PresentedRow) -> Result<Self, StoreError> {
+    fn try_from(row: PresentedRow) -> Result<Self> {
         let owner = match (row.owner_kind, row.owner_name) {
             (Some(kind), Some(name)) => Some(PresentedOwner { kind: kind_from(&kind)?, name }),
             _ => None,
@@ -179,7 +186,7 @@ pub(super) struct HistoryRow {
 impl TryFrom<HistoryRow> for StoredHistory {
     type Error = StoreError;
 
-    fn try_from(row: HistoryRow) -> Result<Self, StoreError> {
+    fn try_from(row: HistoryRow) -> Result<Self> {
         let (owner, last_client) = (row.owner_name, row.last_client);
         Ok(Self { token: row.token.try_into()?, owner, last_client, end: row.end.try_into()? })
     }

@@ -6,7 +6,7 @@ use super::rows::scopes_to_json;
 use crate::domain::scopes::EndpointScope;
 use crate::domain::tokens::{EndCause, Token};
 use crate::domain::{Millis, TokenId, WorkspaceId};
-use crate::store::StoreError;
+use crate::store::Result;
 use crate::store::identities::is_found;
 use crate::store::session::{BatchStatement, Value, Writer, args};
 
@@ -20,8 +20,8 @@ pub struct TokenUse<'a> {
     pub inferred_scope: Option<EndpointScope>,
 }
 
-/// Inserts tombstones. The workspace is bound as `$1`, the actor as `$2`, then id, cause and time of each token. The same value
-/// may end twice, if it is that of a fixed admin token; the last end is stored.
+/// Inserts tombstones. The workspace is bound as `$1`, the actor as `$2`, then id, cause and time of each token. The
+/// same value may end twice, if it is that of a fixed admin token; the last end is stored.
 static INSERT_TOMBSTONES: LazyLock<BatchStatement> = LazyLock::new(|| {
     BatchStatement::new(2, 3, |rows| {
         format!(
@@ -51,7 +51,7 @@ static DELETE_TOKENS: LazyLock<BatchStatement> = LazyLock::new(|| {
 impl Writer {
     /// # Errors
     /// [`StoreError::Duplicate`] when the workspace already has that value.
-    pub async fn insert_token(&mut self, token: &Token) -> Result<(), StoreError> {
+    pub async fn insert_token(&mut self, token: &Token) -> Result<()> {
         const SQL: &str = "INSERT INTO tokens (token_id, workspace_id, owner_id, created_by_id, created_by_username,
                comment, creation_time, expiry_time, last_used_at, idle_from, scopes, autoscope_state, inferred_scopes,
                autoscope_until, backfill_scopes)
@@ -76,12 +76,11 @@ impl Writer {
             token.autoscope_until,
             backfill.as_deref(),
         ];
-        self.execute(SQL, values).await?;
-        Ok(())
+        self.execute(SQL, values).await.map(drop)
     }
 
     /// Updates what clients and auto-scoping may change: comment and scopes.
-    pub async fn update_token(&mut self, token: &Token) -> Result<(), StoreError> {
+    pub async fn update_token(&mut self, token: &Token) -> Result<()> {
         const SQL: &str = "UPDATE tokens SET comment = $3, scopes = $4, autoscope_state = $5, autoscope_until = $6,
                inferred_scopes = $7
              WHERE token_id = $1 AND workspace_id = $2";
@@ -90,18 +89,12 @@ impl Writer {
         let (state, until) = (token.autoscope_state.as_deref(), token.autoscope_until);
         let Token { id, workspace, comment, .. } = token;
         let values = args![id, *workspace, comment, scopes.as_deref(), state, until, inferred.as_deref()];
-        self.execute(SQL, values).await?;
-        Ok(())
+        self.execute(SQL, values).await.map(drop)
     }
 
-    /// Records a use, unless a later one is recorded, and the scope that is inferred from it. The scope is added to those that
-    /// are stored by now: concurrent requests may have inferred others.
-    pub async fn record_use(
-        &mut self,
-        workspace: WorkspaceId,
-        id: &TokenId,
-        token_use: &TokenUse<'_>,
-    ) -> Result<(), StoreError> {
+    /// Records a use, unless a later one is recorded, and the scope that is inferred from it. The scope is added to
+    /// those that are stored by now: concurrent requests may have inferred others.
+    pub async fn record_use(&mut self, workspace: WorkspaceId, id: &TokenId, token_use: &TokenUse<'_>) -> Result<()> {
         const TOUCH: &str = "UPDATE tokens SET last_used_at = $3, last_client = $4,
                idle_from = CASE WHEN idle_from > $3 THEN idle_from ELSE $3 END
              WHERE token_id = $1 AND workspace_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
@@ -122,7 +115,7 @@ impl Writer {
         workspace: WorkspaceId,
         ends: &[(&TokenId, EndCause, Millis)],
         actor: &str,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<u64> {
         let rows: Vec<[Value<'_>; 3]> =
             ends.iter().map(|(id, cause, at)| [(*id).into(), cause.as_str().into(), (*at).into()]).collect();
         self.execute_batch(&INSERT_TOMBSTONES, args![workspace, actor], &rows).await?;

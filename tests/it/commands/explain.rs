@@ -20,7 +20,7 @@ fn a_refusal_is_explained_by_a_command() {
     let refused = server.run(&["explain", "--last"]).unwrap();
     for says in [
         "GET /api/2.0/token/list -> 403\n",
-        "  NO  not_expired              it expired at ",
+        "  NO  not_expired              the token expired at ",
         "answered: Invalid access token. [ReqId: ",
         "remedy:   Create a new token",
         &format!("token:    {id} of admin@example.com, last used: 2"),
@@ -112,7 +112,10 @@ fn locking_admins_out_is_logged() {
     let (_, log, _) = server.stop("TERM");
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
     let name = robot["applicationId"].as_str().unwrap();
-    assert!(warnings.len() == 1 && warnings[0].contains(&format!("no OAuth secret to get in with: {name}. ")), "{log}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains(&format!("because they have no OAuth secret: {name}. ")),
+        "{log}"
+    );
     assert!(warnings[0].contains("/_mock/v1/workspaces/3274327432743274/conf"), "{log}");
 }
 
@@ -147,5 +150,5 @@ fn an_inherited_workspace_id_is_explained() {
     }
     assert_eq!(status(&answer("42")), 200, "the remedy works");
     let (_, log, _) = server.stop("TERM");
-    assert!(log.contains("refused: the request names workspace 3274327432743274, but the token is valid in workspace 42 only; clients name the workspace of DATABRICKS_WORKSPACE_ID"), "{log}");
+    assert!(log.contains("refused: the request names workspace 3274327432743274, but the token is valid in workspace 42 only; clients take the workspace from DATABRICKS_WORKSPACE_ID"), "{log}");
 }

@@ -156,7 +156,7 @@ fn ill_framed_requests_are_refused_with_a_reason() {
         "The Host header is not a host with an optional port.",
         "The Host header is missing.",
         "The request target and the Host header name different hosts.",
-        "refused what is not HTTP from 127.0.0.1:",
+        "that is not HTTP: ",
         "invalid HTTP header parsed",
     ] {
         assert!(log.contains(reason), "{reason}: {log}");

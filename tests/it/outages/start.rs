@@ -93,8 +93,8 @@ async fn a_start_waits_for_its_database_and_background_work_survives_an_outage()
     server.child.kill().unwrap();
     let output = server.child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("not ready, will be tried again"), "{said}");
-    assert!(said.contains("the sweep did not finish, and will be tried again"), "{said}");
-    assert!(said.contains("the audit log's file is behind, and will be tried again"), "{said}");
+    assert!(said.contains("not ready, retrying"), "{said}");
+    assert!(said.contains("the sweep did not finish; retrying"), "{said}");
+    assert!(said.contains("cannot append to the audit file; retrying"), "{said}");
     assert!(String::from_utf8(output.stdout).unwrap().contains("dapi-mock ready"));
 }

@@ -54,9 +54,9 @@ async fn the_clock_advances_and_the_page_lists_what_happened(world: World) {
 async fn what_the_clock_refuses_is_shown_and_kept_in_the_form(world: World) {
     let mut browser = opened(&world).await;
     for (field, text, says) in [
-        ("target", "yesterday", "is no span of time"),
+        ("target", "yesterday", "invalid duration"),
         ("target", "2020-01-01T00:00:00Z", "forward"),
-        ("by", "-1d", "is no span of time"),
+        ("by", "-1d", "invalid duration"),
         ("until", "doomsday", "until: unknown event"),
         ("mode", "backwards", "expected real, offset or frozen"),
     ] {

@@ -7,7 +7,7 @@ use dapi_mock::domain::audit::{Filter, Origin};
 use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, PresentedCredential};
 use dapi_mock::domain::tokens::{TokenRequest, TokenValue};
 use dapi_mock::domain::{Checkpoint, CheckpointName, Millis, WorkspaceId};
-use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, StoreError};
+use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, SecretOwner, StoreError};
 use dapi_mock::store::{Lock, Store};
 use serde_json::json;
 
@@ -66,7 +66,9 @@ async fn a_request_checked_before_a_restore_writes_nothing_after_it(one: World, 
         assert!(was_replaced(&service.change_conf(call, &[("maxTokenLifetimeDays".into(), Some("1".into()))]).await));
         assert!(was_replaced(&service.change_admin_restriction(call, &AdminRestrictionChange::reset(), None).await));
         assert!(was_replaced(&service.replace_rule_set(call, "x", &[], None).await));
-        assert!(was_replaced(&service.create_secret(call, None, checked.caller.id, None, None).await));
+        assert!(was_replaced(
+            &service.create_secret(call, SecretOwner { account: None, principal: checked.caller.id }, None, None).await
+        ));
         // No token and no event was added, and a new request is checked against the present state.
         let again = Checked::by(&other, &token).await;
         assert_eq!(service.own_tokens(again.call()).await.unwrap().len(), 1);

@@ -99,7 +99,7 @@ async fn it_makes_no_difference_how_rows_are_found(world: World) {
                     let rows = find(ReportScan::ByOrder).await;
                     assert_eq!(rows, find(ReportScan::ByFilter).await, "{order:?} {part:?} {filter:?} {after:?}");
                     let Some(last) = rows.last() else { break };
-                    after = Some(order.place(last));
+                    after = Some(order.position(last));
                     pages += 1;
                 }
             }
