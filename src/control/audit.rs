@@ -42,7 +42,7 @@ pub(super) async fn export(
     let id = workspace_id(&control.service, &workspace).await?;
     let shape = query.shape.as_deref().unwrap_or(Shape::Delivery.as_str());
     let shape = Shape::parse(shape).ok_or_else(|| {
-        ControlError::bad_request(format!("shape: unknown shape '{shape}': expected system_table, delivery or azure."))
+        ControlError::bad_request(format!("unknown shape '{shape}': expected system_table, delivery or azure."))
     })?;
     let time = |name: &str, text: &Option<String>| match text {
         None => Ok(None),

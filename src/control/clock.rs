@@ -95,9 +95,7 @@ pub(super) async fn set(
     let at = body.at.as_ref().map(instant).transpose()?;
     let mode = body.mode;
     if !["real", "offset", "frozen"].contains(&mode.as_str()) {
-        return Err(ControlError::bad_request(format!(
-            "mode: unknown mode '{mode}': expected real, offset or frozen."
-        )));
+        return Err(ControlError::bad_request(format!("unknown mode '{mode}': expected real, offset or frozen.")));
     }
     if mode == "real" && at.is_some() {
         return Err(ControlError::bad_request("at: a real clock shows the system's time: use mode offset or frozen."));
@@ -135,7 +133,7 @@ impl Advance {
                 (Some(kind), _) => Ok(AdvanceTarget::Next(kind)),
                 (None, Some(id)) => Ok(AdvanceTarget::Token(TokenId::from_text(id))),
                 (None, None) => Err(ControlError::bad_request(format!(
-                    "until: unknown event '{until}': expected token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:<token_id>."
+                    "unknown event '{until}': expected token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:<token_id>."
                 ))),
             },
             _ => Err(ControlError::bad_request(

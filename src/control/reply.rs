@@ -140,8 +140,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// At most so many ids of workspaces with the same name are listed.
-const SAME_NAMES: usize = 10;
+const SAME_NAMES_LISTED: usize = 10;
 
 /// Finds the workspace that a path names: `default`, an id, or else a name that only one workspace has.
 pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<WorkspaceId, ControlError> {
@@ -157,7 +156,7 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
     {
         return Ok(id);
     }
-    match (service.workspaces_named(text, SAME_NAMES + 1).await?.as_slice(), id) {
+    match (service.workspaces_named(text, SAME_NAMES_LISTED + 1).await?.as_slice(), id) {
         ([only], _) => Ok(*only),
         ([], Some(id)) => Err(Denial::WorkspaceNotFound(id).into()),
         ([], None) => Err(ControlError::new(
@@ -165,8 +164,8 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
             format!("No workspace has the id or name '{text}'; GET /_mock/v1/workspaces lists the workspaces."),
         )),
         (several, _) => {
-            let ids: Vec<String> = several.iter().take(SAME_NAMES).map(ToString::to_string).collect();
-            let more = if several.len() > SAME_NAMES { " and more" } else { "" };
+            let ids: Vec<String> = several.iter().take(SAME_NAMES_LISTED).map(ToString::to_string).collect();
+            let more = if several.len() > SAME_NAMES_LISTED { " and more" } else { "" };
             let ids = ids.join(", ");
             Err(ControlError::new(
                 StatusCode::CONFLICT,
@@ -194,7 +193,7 @@ pub(super) fn is_descending(order: Option<&str>) -> Result<bool, ControlError> {
     match order {
         None | Some("asc") => Ok(false),
         Some("desc") => Ok(true),
-        Some(other) => Err(ControlError::bad_request(format!("order: unknown order '{other}': expected asc or desc."))),
+        Some(other) => Err(ControlError::bad_request(format!("unknown order '{other}': expected asc or desc."))),
     }
 }
 

@@ -94,8 +94,7 @@ impl ReportQuery {
             |name: &str, from: &Option<String>, to: &Option<String>| Range::parse(name, from.as_deref(), to.as_deref());
         let descending = is_descending(self.order.as_deref())?;
         let workspace = self.workspace_id.as_deref().map(|text| {
-            WorkspaceId::parse(text)
-                .ok_or_else(|| ControlError::bad_request(format!("workspace_id: invalid workspace id '{text}'.")))
+            WorkspaceId::parse(text).ok_or_else(|| ControlError::bad_request(format!("invalid workspace id '{text}'.")))
         });
         Ok(Query {
             filter: Filter {
@@ -123,7 +122,7 @@ pub(super) async fn page(
 ) -> Reply {
     let limit = report.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ControlError::bad_request(format!("limit: invalid limit {limit}: use 1 to {MAX_LIMIT}.")));
+        return Err(ControlError::bad_request(format!("invalid limit {limit}: use 1 to {MAX_LIMIT}.")));
     }
     let counted = match report.count {
         _ if report.counts => CountMode::Buttons,
@@ -273,9 +272,8 @@ struct Selected {
 impl Selected {
     fn read(self) -> Result<(WorkspaceId, TokenId), ControlError> {
         let text = self.workspace_id.as_str().map_or_else(|| self.workspace_id.to_string(), ToOwned::to_owned);
-        let workspace = WorkspaceId::parse(&text).ok_or_else(|| {
-            ControlError::bad_request(format!("workspace_id: invalid workspace id {}.", self.workspace_id))
-        })?;
+        let workspace = WorkspaceId::parse(&text)
+            .ok_or_else(|| ControlError::bad_request(format!("invalid workspace id {}.", self.workspace_id)))?;
         Ok((workspace, TokenId::from_text(self.token_id)))
     }
 }

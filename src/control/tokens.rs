@@ -87,17 +87,16 @@ pub(super) async fn list(
     Params(query): Params<TokenQuery>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    let state = query.state.as_deref();
-    if state.is_some_and(|state| state != "live" && state != "ended" && EndCause::parse(state).is_none()) {
-        return Err(ControlError::bad_request(
-            "state: unknown state: use live, ended, or a cause such as expired, inactive or revoked_by_owner.",
-        ));
+    let is_unknown = |state: &&String| *state != "live" && *state != "ended" && EndCause::parse(state).is_none();
+    if let Some(state) = query.state.as_ref().filter(is_unknown) {
+        return Err(ControlError::bad_request(format!(
+            "unknown state '{state}': use live, ended, or a cause such as expired, inactive or revoked_by_owner."
+        )));
     }
     let one = query.token_id.clone().map(TokenId::from_text);
     let owner = query.owner_id.as_deref().map(|text| {
-        PrincipalId::parse(text).ok_or_else(|| {
-            ControlError::bad_request(format!("owner_id: invalid principal id '{text}': use its number."))
-        })
+        PrincipalId::parse(text)
+            .ok_or_else(|| ControlError::bad_request(format!("invalid owner id '{text}': use its number.")))
     });
     let descending = is_descending(query.order.as_deref())?;
     let from = query.page_token.as_deref().map(read_page_token).transpose()?;

@@ -15,7 +15,6 @@ use crate::domain::identities::Principal;
 use crate::domain::permissions::RequestedEntry;
 use crate::service::{Hypothesis, Impact};
 
-/// At most so many principals are listed that would lose or gain the permission.
 const PRINCIPALS_LISTED: usize = 100;
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -50,9 +50,8 @@ impl WorkspaceRequest {
             (Some(name), None) => {
                 let found = seeds::template(name);
                 let names = seeds::TEMPLATES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-                let advice = || {
-                    ControlError::bad_request(format!("template: unknown template '{name}': expected one of {names}."))
-                };
+                let advice =
+                    || ControlError::bad_request(format!("unknown template '{name}': expected one of {names}."));
                 found.map(Some).ok_or_else(advice)
             }
             (Some(_), Some(_)) => Err(ControlError::bad_request("Give either template or seed, not both.")),
@@ -64,12 +63,11 @@ impl WorkspaceRequest {
             let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
             let parsed = WorkspaceId::parse(&text).filter(|id| id.is_usable());
             parsed.ok_or_else(|| {
-                ControlError::bad_request(format!("id: invalid workspace id '{text}': use up to 16 digits."))
+                ControlError::bad_request(format!("invalid workspace id '{text}': use up to 16 digits."))
             })
         });
         let account = self.account_id.map(|text| {
-            AccountId::parse(&text)
-                .ok_or_else(|| ControlError::bad_request("account_id: invalid account id: use a UUID."))
+            AccountId::parse(&text).ok_or_else(|| ControlError::bad_request("invalid account id: use a UUID."))
         });
         let ttl = self.ttl.map(|text| match durations::parse(&text) {
             Ok(ms) if ms > 0 => Ok(ms),
@@ -77,7 +75,7 @@ impl WorkspaceRequest {
             Err(sentence) => Err(ControlError::bad_request(format!("ttl: {sentence}"))),
         });
         let admin_token = self.admin_token.map(|text| {
-            let advice = "admin_token: invalid token: use dapi and 32 lower-case hex digits.";
+            let advice = "invalid admin token: use dapi and 32 lower-case hex digits.";
             TokenValue::parse(&text).ok_or_else(|| ControlError::bad_request(advice))
         });
         Ok(NewWorkspace {

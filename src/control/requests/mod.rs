@@ -107,7 +107,6 @@ pub(super) async fn consume(
     Ok(listed(&paging, &selection))
 }
 
-/// The newest matching entries, oldest first.
 struct Selection {
     entries: Vec<Arc<JournalEntry>>,
     has_older: bool,
