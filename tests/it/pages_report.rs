@@ -144,7 +144,7 @@ async fn what_the_api_refuses_is_shown_and_kept_in_the_form(world: World) {
         ("created_from=yesterday&owner=eva", "created_from: &#39;yesterday&#39;", "type=\"text\" value=\"yesterday\""),
         ("expires_to=2026-02-30", "expires_to: ", "type=\"text\" value=\"2026-02-30\""),
         ("workspace_id=x&owner=eva", "workspace_id: ", "<option value=\"x\" selected>"),
-        ("limit=1001", "limit: invalid limit 1001: use 1 to 1000", "<option value=\"1001\" selected>"),
+        ("limit=1001", "invalid limit 1001: use 1 to 1000", "<option value=\"1001\" selected>"),
         ("sort=colour", "sort: ", "name=\"sort\" value=\"colour\""),
         ("no_expiry=yes", "no_expiry", "name=\"no_expiry\" value=\"yes\""),
         ("page_token=abc", "page_token", "name=\"owner\""),

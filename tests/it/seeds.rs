@@ -258,7 +258,7 @@ async fn a_new_workspace_can_be_seeded(world: World) {
     let me = world.client(ANN).get("/api/2.0/preview/scim/v2/Me").await;
     assert_eq!(me.header("x-databricks-org-id"), made.json()["id"].as_str().unwrap());
     for (body, wanted) in [
-        (json!({"template": "x"}), "template: unknown template 'x': expected one of leaky"),
+        (json!({"template": "x"}), "unknown template 'x': expected one of leaky"),
         (json!({"template": "leaky", "seed": {}}), "Give either template or seed"),
         (json!({"seed": {"tokens": [{"owner": "x"}]}}), "seed.tokens[0].owner: there is no user"),
         (json!({"seed": {"colour": 1}}), "unknown field `colour`"),

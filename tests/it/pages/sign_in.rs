@@ -145,7 +145,7 @@ async fn workspaces_and_the_account_have_separate_sign_ins(world: World) {
     browser.sign_in("/account-console/login", ACCOUNT_ADMIN_USER, &[]).await;
     assert_eq!(browser.cookies.len(), 2);
     shows(&browser.get(ADVANCED).await, 200, &["workspace 42"]);
-    shows(&browser.get("/account-console/login?account=42").await, 404, &["no such account"]);
+    shows(&browser.get("/account-console/login?account=42").await, 404, &["No such account"]);
     let gone = world.anonymous().own(Method::DELETE, "workspaces/42", &json!({})).await;
     assert_eq!(gone.status, 200, "{gone:?}");
     assert_eq!(world.service.find_workspace(WorkspaceId(42)).await.unwrap(), None);

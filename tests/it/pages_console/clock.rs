@@ -57,7 +57,7 @@ async fn what_the_clock_refuses_is_shown_and_kept_in_the_form(world: World) {
         ("target", "yesterday", "invalid duration"),
         ("target", "2020-01-01T00:00:00Z", "forward"),
         ("by", "-1d", "invalid duration"),
-        ("until", "doomsday", "until: unknown event"),
+        ("until", "doomsday", "unknown event"),
         ("mode", "backwards", "expected real, offset or frozen"),
     ] {
         let answer = browser.submit(&console("clock"), &[(field, text)]).await;
