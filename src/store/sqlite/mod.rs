@@ -143,12 +143,12 @@ pub(super) fn result_code(error: &(dyn sqlx::error::DatabaseError + 'static)) ->
 
 /// Refuses a path where no database can be, and another program's file, before anything is written.
 pub(super) async fn inspect(path: &str) -> Result<(), OpenErrorKind> {
-    let place = Path::new(path);
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let file = Path::new(path);
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(OpenErrorKind::NoFolder(folder.display().to_string()));
     }
-    let Ok(found) = place.metadata() else { return Ok(()) };
+    let Ok(found) = file.metadata() else { return Ok(()) };
     if found.is_dir() {
         return Err(OpenErrorKind::Folder);
     }
