@@ -7,7 +7,7 @@ use dapi_mock::domain::audit::{Filter, Origin};
 use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, PresentedCredential};
 use dapi_mock::domain::tokens::{TokenRequest, TokenValue};
 use dapi_mock::domain::{Checkpoint, CheckpointName, Millis, WorkspaceId};
-use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, StoreError};
+use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, SecretOwner, StoreError};
 use dapi_mock::store::{Lock, Store};
 use serde_json::json;
 
