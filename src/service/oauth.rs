@@ -56,8 +56,7 @@ impl Service {
         }
     }
 
-    /// An inactive or unassigned service principal gets no token \[inferred\]; the checks of each call would refuse it
-    /// anyway.
+    /// An inactive or unassigned service principal gets no token \[inferred\]; every call would be refused anyway.
     async fn issue_to_service_principal(
         &self,
         issuer: &Issuer,
@@ -200,8 +199,7 @@ impl Service {
     }
 }
 
-/// The audience of a token, and the workspace whose clock it uses. An account has no clock of its own; it uses that of
-/// one of its workspaces.
+/// The audience of a token, and the workspace whose clock it uses: an account uses that of one of its workspaces.
 async fn audience(
     reader: &mut Reader,
     issuer: &Issuer,

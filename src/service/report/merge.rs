@@ -58,8 +58,7 @@ impl Source {
     }
 }
 
-/// The rows of several workspaces in one order. Each workspace has its own clock, so each is queried separately, and
-/// only for as many rows as needed.
+/// The rows of several workspaces in one order. Each has its own clock, so each is queried separately.
 #[derive(Debug)]
 pub(super) struct Merge {
     pub(super) account: AccountId,

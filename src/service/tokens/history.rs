@@ -24,9 +24,6 @@ pub struct TokenHistory {
 
 impl Service {
     /// The number of a workspace's live tokens.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn live_tokens(&self, id: WorkspaceId) -> Result<i64, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -35,9 +32,6 @@ impl Service {
     }
 
     /// The matching tokens of a workspace, live and ended, oldest first. The answer does not depend on the sweep.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn token_histories(
         &self,
         id: WorkspaceId,

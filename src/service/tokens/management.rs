@@ -43,8 +43,7 @@ impl Service {
         let mut writer = self.store.write_in(&call.caller.workspace, Lock::Workspace(call.caller.workspace.id)).await?;
         let token = find(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
         self.end_token(&mut writer, call, &token, EndCause::RevokedByAdmin).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 
     /// # Errors

@@ -56,8 +56,7 @@ impl Service {
     ) -> Result<(), Error> {
         self.settle_autoscope(writer, &call.caller.workspace, token.clone(), call.caller.now).await?;
         writer.end_tokens(token.workspace, &[(&token.id, cause, call.caller.now)], &call.caller.name).await?;
-        self.record(writer, call.entry(Action::revoke_token(&token.id, token.owner))).await?;
-        Ok(())
+        Ok(self.record(writer, call.entry(Action::revoke_token(&token.id, token.owner))).await?)
     }
 
     async fn store_update(

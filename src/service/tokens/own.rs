@@ -48,8 +48,7 @@ impl Service {
             self.store.write_in(&call.caller.workspace, Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
         let token = find_own(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
         self.end_token(&mut writer, call, &token, EndCause::RevokedByOwner).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 
     /// # Errors
@@ -59,8 +58,7 @@ impl Service {
             self.store.write_in(&call.caller.workspace, Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
         let token = find_own(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenToUpdateNotFound(id.clone()))?;
         self.store_update(&mut writer, call, token, update).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 }
 
