@@ -42,7 +42,7 @@ const TABLES: &[Table] = &[
     ),
     table(
         "group_members",
-        Some(|workspace, account| memberships_of_groups_in(workspace, account)),
+        Some(memberships_of_groups_in),
         Some(|_, account| memberships_of_groups_in(WorkspaceId(0), account)),
     ),
     table("workspace_assignments", BY_WORKSPACE, None),

@@ -1,5 +1,5 @@
 //! How identities are read: columns, the conditions that many statements of the store share, and the rows that the
-//! columns become. Read [`is_found`] first: it says why the statements join as they do.
+//! columns become. Read `is_found!` first: it says why the statements join as they do.
 
 use sqlx::FromRow;
 

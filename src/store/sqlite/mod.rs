@@ -1,5 +1,5 @@
 //! SQLite files and databases in memory: how they are inspected, opened and interrupted. Which process may serve a file
-//! is decided in server_lock.rs; backups are in copy.rs. Start at [`inspect`] and [`open_file`].
+//! is decided in `server_lock.rs`; backups are in `copy.rs`. Start at [`inspect`] and [`open_file`].
 
 mod copy;
 mod server_lock;
