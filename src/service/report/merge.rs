@@ -146,7 +146,7 @@ impl Merge {
             service.report_counts.change(self.account, |statistics| statistics.statements += 1);
             let is_all = rows.len() < self.batch;
             let Some(source) = self.sources.get_mut(at) else { return Ok(()) };
-            let placed = rows.into_iter().map(|row| (order.place(&row), row_as_of(row, &source.workspace, source.now)));
+            let placed = rows.into_iter().map(|row| (order.position(&row), row_as_of(row, &source.workspace, source.now)));
             source.fetched.extend(placed);
             source.rest = match (source.fetched.back(), part) {
                 (Some((place, _)), _) if !is_all => Some((part, Some((place.key.clone(), place.token.clone())))),
