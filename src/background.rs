@@ -26,7 +26,7 @@ const FILES_KEPT: u32 = 5;
 /// How often deferred writes are done.
 const RECORD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Stores what requests did not wait for, again and again: late uses of tokens, and the latest time that was shown.
+/// Does the writes that requests did not wait for, every second: late uses of tokens, and the latest time that was shown.
 pub async fn catch_up(service: Service) {
     let mut succeeded = true;
     loop {
@@ -39,7 +39,7 @@ pub async fn catch_up(service: Service) {
     }
 }
 
-/// Stores once what requests did not wait for.
+/// Does once the writes that requests did not wait for.
 pub async fn record(service: &Service) -> Result<(), Error> {
     service.record_late_uses().await?;
     service.persist_time().await
@@ -69,7 +69,7 @@ pub async fn sweep(service: Service, extra: ExtraListeners, every: Duration) {
         match service.forget_deleted_workspaces(extra.workspaces()).await {
             Ok(deleted) => deleted.into_iter().for_each(|id| extra.close(id)),
             Err(error) => {
-                tracing::warn!("cannot forget workspaces that other processes deleted; retrying later: {error}")
+                tracing::warn!("cannot forget workspaces that other processes deleted; retrying later: {error}");
             }
         }
         match service.deleted_accounts(extra.accounts()).await {

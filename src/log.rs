@@ -222,7 +222,10 @@ impl<W: Write> Write for OneLine<W> {
                 '\t' => line.push_str("\\t"),
                 '\u{1b}' if self.has_colors => line.push(letter),
                 // An escape of JSON, which the log may be. Four digits are enough for all these characters.
-                _ if controls_terminal(letter) => line.push_str(&format!("\\u{:04x}", u32::from(letter))),
+                _ if controls_terminal(letter) => {
+                    let code = format!("\\u{:04x}", u32::from(letter));
+                    line.push_str(&code);
+                }
                 _ => line.push(letter),
             }
         }

@@ -31,6 +31,9 @@ const AUDIT_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 const START_PAUSE: Duration = Duration::from_secs(1);
 
+/// In the banner, if only an earlier start knew the token.
+const NO_TOKEN: &str = "# DATABRICKS_TOKEN: the first start printed it; `dapi-mock admin-token` creates another";
+
 /// An account and the port that is its host.
 pub(crate) type AccountPort = (AccountId, u16);
 
@@ -120,15 +123,12 @@ pub(crate) async fn serve_until(
 }
 
 async fn open_service(args: &ServeArgs, log: &Output) -> Result<(Service, StartOutcome), Failure> {
-    let store =
-        retry_while_unavailable(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?))
-            .await?;
+    let store = retry_start(args, async || Ok(Store::open_to_serve(&args.database, args.durability()).await?)).await?;
     let service = service_over(store).with_journal(args.journal(), args.tripwire.tripwire);
     let service = service.with_error_texts(args.error_texts);
-    let started =
-        retry_while_unavailable(args, async || service.start(&args.first_start()).await.map_err(failure_of)).await?;
+    let started = retry_start(args, async || service.start(&args.first_start()).await.map_err(failure_of)).await?;
     for (file, seed) in seeds::read(args)? {
-        retry_while_unavailable(args, async || seeds::apply(&service, &file, &seed, log).await).await?;
+        retry_start(args, async || seeds::apply(&service, &file, &seed, log).await).await?;
     }
     Ok((service, started))
 }
@@ -142,12 +142,12 @@ async fn start_background_work(
     tokio::spawn(background::sweep(service.clone(), extra, every));
     tokio::spawn(background::catch_up(service.clone()));
     let Some(file) = audit_file(args) else { return Ok(OpenServer { service, audit_file: None }) };
-    let writer = retry_while_unavailable(args, async || AuditWriter::open(service.clone(), file.clone()).await).await?;
+    let writer = retry_start(args, async || AuditWriter::open(service.clone(), file.clone()).await).await?;
     let (stop, stopped) = oneshot::channel();
     Ok(OpenServer { service, audit_file: Some((stop, tokio::spawn(writer.run(stopped)))) })
 }
 
-/// Stores what requests did not wait for, and closes the database.
+/// Does the writes that requests did not wait for, and closes the database.
 async fn close(OpenServer { service, audit_file }: OpenServer) -> Result<Service, Failure> {
     if let Some((stop, writing)) = audit_file {
         // The writer appends the events of the last requests and ends.
@@ -171,10 +171,7 @@ async fn close(OpenServer { service, audit_file }: OpenServer) -> Result<Service
 
 /// Retries while PostgreSQL is unavailable, because a server may start before its database. Meanwhile the server answers
 /// that it is starting.
-async fn retry_while_unavailable<T>(
-    args: &ServeArgs,
-    work: impl AsyncFn() -> Result<T, Failure>,
-) -> Result<T, Failure> {
+async fn retry_start<T>(args: &ServeArgs, work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
     let deadline = Instant::now() + START_TIMEOUT;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -212,13 +209,7 @@ async fn open_account_port(service: &Service, extra: &ExtraListeners, port: u16)
 fn banner(url: &str, args: &ServeArgs, server: &ReadyServer<'_>, took: Duration) -> String {
     let ReadyServer { started, account_port, .. } = server;
     let (database, access) = (&args.database, access(args));
-    let token = started.admin_token.as_ref().map_or_else(
-        || {
-            "# DATABRICKS_TOKEN: use the token that the first start printed, or create one with `dapi-mock admin-token`"
-                .to_owned()
-        },
-        export_token,
-    );
+    let token = started.admin_token.as_ref().map_or_else(|| NO_TOKEN.to_owned(), export_token);
     // Not as exports, because clients reject two ways to authenticate as ambiguous.
     let oauth = started.admin_client_secret.as_ref().map_or_else(String::new, |secret| {
         let secret = secret.reveal();

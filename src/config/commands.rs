@@ -120,7 +120,7 @@ pub enum FaultsCommand {
 #[derive(Debug, Args)]
 pub struct ArmArgs {
     #[expect(clippy::doc_markdown, reason = "it is the help text")]
-    /// Name of the fault, such as rate_limited; `dapi-mock faults catalogue` lists them
+    /// Name of the fault, such as rate_limited; dapi-mock faults catalogue lists them
     #[arg(value_name = "NAME")]
     pub name: String,
 

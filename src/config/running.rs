@@ -138,7 +138,7 @@ impl ServerArgs {
     }
 }
 
-/// The existing ones of the files where a server on this machine keeps its CA certificate.
+/// The files where servers on this machine keep their CA certificates, as far as they exist.
 fn local_ca_files() -> Vec<PathBuf> {
     let beside = match variable("DAPI_MOCK_DATABASE").and_then(|text| text.parse().ok()) {
         Some(Database::SqliteFile(path)) => Some(Path::new(&path).with_file_name("dapi-mock-tls")),

@@ -105,7 +105,7 @@ pub struct ServeArgs {
     #[arg(long, env = "DAPI_MOCK_PERMISSIONS_NEED_A_TOKEN", value_name = "BOOL")]
     pub permissions_need_a_token: Option<bool>,
 
-    /// Year whose error messages to use, where the real service changed them: 2024 or 2026
+    /// Year of the error messages, where the real service has changed them: 2024 or 2026
     #[arg(long, env = "DAPI_MOCK_ERROR_TEXTS", default_value = "2026", value_parser = values::name::<ErrorTexts>, value_name = "YEAR")]
     pub error_texts: ErrorTexts,
 

@@ -94,7 +94,7 @@ impl ConnectionSlots {
         Slot { activity, number, open: self.open.clone(), _permit: permit }
     }
 
-    /// Evicts the newest connection that may be: a crowd loses its own slots, not those of clients that came before it.
+    /// Evicts the newest connection that waits for its client: a crowd loses its own slots, not those of clients that came before it.
     fn evict_one(&self) {
         let now = Instant::now();
         let _ = lock(&self.open).activities.values().rev().any(|activity| activity.evict_if_waiting(now));

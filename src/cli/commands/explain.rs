@@ -43,10 +43,11 @@ fn token_lines(style: Style, token: &Value) -> String {
     };
     let head = style.paint(Tone::Heading, "token:   ");
     let (id, owner) = (field("/token_id", ""), field("/owner", "a deleted owner"));
-    let mut out = format!("{head} {id} of {owner}, last used: {}\n", field("/last_used", "never"));
+    let line = format!("{head} {id} of {owner}, last used: {}\n", field("/last_used", "never"));
     let state = field("/state", "");
-    if state != "live" {
-        out += &format!("          ended at {}: {state} ({})\n", field("/ended_at", ""), field("/ended_by", ""));
+    if state == "live" {
+        return line;
     }
-    out
+    let (at, by) = (field("/ended_at", ""), field("/ended_by", ""));
+    line + &format!("          ended at {at}: {state} ({by})\n")
 }

@@ -44,10 +44,12 @@ async fn print_requests(args: RequestsArgs) -> Result<(), Failure> {
         }
         let answer = parse(&answer)?;
         let requests = items(&answer, "/requests");
-        print(&match is_json {
-            true => requests.iter().map(|request| format!("{request}\n")).collect(),
-            false => table.lines(&requests.iter().map(request_row).collect::<Vec<_>>()),
-        })?;
+        let lines = if is_json {
+            requests.iter().map(|request| format!("{request}\n")).collect()
+        } else {
+            table.lines(&requests.iter().map(request_row).collect::<Vec<_>>())
+        };
+        print(&lines)?;
         if !args.follow {
             let none = if filter.is_empty() { "no requests yet\n" } else { "no matching requests yet\n" };
             return if requests.is_empty() { Ok(print(none)?) } else { Ok(()) };

@@ -298,7 +298,7 @@ async fn refusals_of_the_control_api_have_an_envelope_of_their_own() {
     content-type: application/json
 
     {
-      "error": "Expected at least 1 of the requests with path /api/2.0/token/list; found 0 among 0.",
+      "error": "Expected at least 1 request with path /api/2.0/token/list; found 0 among 0 in the journal.",
       "found": [],
       "met": false,
       "nearest": []
@@ -310,7 +310,7 @@ async fn refusals_of_the_control_api_have_an_envelope_of_their_own() {
     content-type: application/json
 
     {
-      "error": "Send 'Content-Type: application/json'."
+      "error": "Unsupported content type: send 'Content-Type: application/json'."
     }
     "#);
 }

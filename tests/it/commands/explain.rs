@@ -84,7 +84,7 @@ fn requests_are_shown_verified_and_counted_by_commands() {
     let mut came = BufReader::new(follower.stdout.take().unwrap()).lines();
     for _ in 0..3 {
         server.list(ADMIN);
-        assert!(came.next().unwrap().unwrap().contains("GET  /api/2.0/token/list"), "as it comes");
+        assert!(came.next().unwrap().unwrap().contains("GET  /api/2.0/token/list"), "each new request");
     }
     follower.kill().unwrap();
     follower.wait().unwrap();
@@ -148,7 +148,7 @@ fn an_inherited_workspace_id_is_explained() {
         }
         assert!(of("remedy:").contains("unset DATABRICKS_WORKSPACE_ID"), "{said}");
     }
-    assert_eq!(status(&answer("42")), 200, "the remedy is one");
+    assert_eq!(status(&answer("42")), 200, "the remedy works");
     let (_, log, _) = server.stop("TERM");
     assert!(log.contains("refused: the request names workspace 3274327432743274, but the token is valid in workspace 42 only; clients take the workspace from DATABRICKS_WORKSPACE_ID"), "{log}");
 }
