@@ -119,7 +119,7 @@ fn a_file_has_one_server() {
     let says = String::from_utf8(second.stderr).unwrap();
     assert!(!second.status.success() && says.contains("sqlite:dapi-mock.db is used by another server"), "{says}");
     if cfg!(target_os = "linux") {
-        assert!(says.contains(&format!("(process {}); stop that one", server.process_id())), "{says}");
+        assert!(says.contains(&format!("(process {}); stop that server", server.process_id())), "{says}");
     }
     let before = server.list(ADMIN);
     let minted = String::from_utf8(beside(&["admin-token"]).stdout).unwrap();

@@ -66,8 +66,8 @@ async fn tokens_are_revoked_in_many_workspaces_at_once(world: World) {
     for (body, says) in [
         (many(1001), "1 to 1000"),
         (json!([]), "1 to 1000"),
-        (json!([{"workspace_id": "x", "token_id": "a"}]), "no workspace id"),
-        (json!([{"workspace_id": 1.5, "token_id": "a"}]), "no workspace id"),
+        (json!([{"workspace_id": "x", "token_id": "a"}]), "invalid workspace id"),
+        (json!([{"workspace_id": 1.5, "token_id": "a"}]), "invalid workspace id"),
         (json!([{"workspace_id": home}]), "token_id"),
         (json!([{"workspace_id": home, "token_id": "a\u{0}"}]), "U+0000"),
         (json!([{"workspace_id": home, "token_id": "a", "force": true}]), "force"),
