@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, QueryParameters, Reply, is_descending, json_answer, ok, workspace_id};
+use super::reply::{ControlError, JsonBody, Params, Reply, is_descending, json_answer, ok, workspace_id};
 use crate::domain::audit::shape::Shape;
 use crate::domain::audit::{Event, Filter};
 use crate::domain::identities::Principal;
@@ -37,17 +37,17 @@ pub(super) struct AuditQuery {
 pub(super) async fn export(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    QueryParameters(query): QueryParameters<AuditQuery>,
+    Params(query): Params<AuditQuery>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let shape = query.shape.as_deref().unwrap_or(Shape::Delivery.as_str());
     let shape = Shape::parse(shape).ok_or_else(|| {
-        Problem::bad_request(format!("shape: unknown shape '{shape}': expected system_table, delivery or azure."))
+        ControlError::bad_request(format!("unknown shape '{shape}': expected system_table, delivery or azure."))
     })?;
     let time = |name: &str, text: &Option<String>| match text {
         None => Ok(None),
         Some(text) => Millis::parse(text).map(Some).ok_or_else(|| {
-            Problem::bad_request(format!("{name}: invalid instant '{text}': use RFC 3339 or epoch milliseconds."))
+            ControlError::bad_request(format!("{name}: invalid instant '{text}': use RFC 3339 or epoch milliseconds."))
         }),
     };
     let filter = Filter {
@@ -90,7 +90,7 @@ pub(super) async fn expect(
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let now = control.service.clock(id).await?.now;
-    let within = expected.within.as_deref().map(durations::parse).transpose().map_err(Problem::bad_request)?;
+    let within = expected.within.as_deref().map(durations::parse).transpose().map_err(ControlError::bad_request)?;
     let since = within.map(|ms| now.plus(-ms));
     let filter = Filter { action: Some(expected.action.clone()), since, limit: 100_000, ..Filter::default() };
     control.service.sweep(id).await?;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, QueryParameters, Reply, instant, ok, show_instant, workspace_id};
+use super::reply::{ControlError, JsonBody, Params, Reply, instant, ok, show_instant, workspace_id};
 use crate::domain::clock::ClockMode;
 use crate::domain::lifecycle::EventKind;
 use crate::domain::{AccountId, TokenId, WorkspaceId, durations};
@@ -26,7 +26,7 @@ fn clock_json(state: ClockState) -> Value {
     json!({ "mode": mode, "now": show_instant(state.now), "offset_ms": offset_ms })
 }
 
-async fn events_json(control: &Control, workspace: WorkspaceId, events: &[Event]) -> Result<Vec<Value>, Problem> {
+async fn events_json(control: &Control, workspace: WorkspaceId, events: &[Event]) -> Result<Vec<Value>, ControlError> {
     let owners = control.service.owner_names(workspace, events).await?;
     let json = |event: &Event| event_json(event, event.owner.and_then(|owner| owners.get(&owner)));
     Ok(events.iter().map(json).collect())
@@ -46,7 +46,7 @@ fn event_json(event: &Event, owner: Option<&String>) -> Value {
 }
 
 /// Warns when the admin token that came with a workspace has expired or been revoked: clients most likely use it.
-async fn admin_token_warning(control: &Control, workspace: WorkspaceId) -> Result<String, Problem> {
+async fn admin_token_warning(control: &Control, workspace: WorkspaceId) -> Result<String, ControlError> {
     Ok(if control.service.workspace(workspace).await?.is_default {
         "The admin token of the first start has expired or been revoked, so clients that use it are refused from now \
          on: `dapi-mock admin-token` creates another one, and `dapi-mock call workspaces.reset` restores the workspace \
@@ -61,7 +61,11 @@ async fn admin_token_warning(control: &Control, workspace: WorkspaceId) -> Resul
     })
 }
 
-async fn advanced_json(control: &Control, workspace: WorkspaceId, advanced: &AdvanceOutcome) -> Result<Value, Problem> {
+async fn advanced_json(
+    control: &Control,
+    workspace: WorkspaceId,
+    advanced: &AdvanceOutcome,
+) -> Result<Value, ControlError> {
     let mut out = clock_json(advanced.state);
     let events = events_json(control, workspace, &advanced.events).await?;
     if let Some(object) = out.as_object_mut() {
@@ -91,10 +95,10 @@ pub(super) async fn set(
     let at = body.at.as_ref().map(instant).transpose()?;
     let mode = body.mode;
     if !["real", "offset", "frozen"].contains(&mode.as_str()) {
-        return Err(Problem::bad_request(format!("mode: unknown mode '{mode}': expected real, offset or frozen.")));
+        return Err(ControlError::bad_request(format!("unknown mode '{mode}': expected real, offset or frozen.")));
     }
     if mode == "real" && at.is_some() {
-        return Err(Problem::bad_request("at: a real clock shows the system's time: use mode offset or frozen."));
+        return Err(ControlError::bad_request("at: a real clock shows the system's time: use mode offset or frozen."));
     }
     let advanced = control.service.set_clock(id, |now, system| {
         let at = at.unwrap_or(now);
@@ -119,20 +123,20 @@ pub(super) struct Advance {
 }
 
 impl Advance {
-    fn target(&self) -> Result<AdvanceTarget, Problem> {
+    fn target(&self) -> Result<AdvanceTarget, ControlError> {
         match (&self.by, &self.to, &self.until) {
             (Some(by), None, None) => {
-                durations::parse(by).map(AdvanceTarget::By).map_err(|e| Problem::bad_request(format!("by: {e}")))
+                durations::parse(by).map(AdvanceTarget::By).map_err(|e| ControlError::bad_request(format!("by: {e}")))
             }
             (None, Some(to), None) => Ok(AdvanceTarget::To(instant(to)?)),
             (None, None, Some(until)) => match (EventKind::parse(until), until.strip_prefix("token:")) {
                 (Some(kind), _) => Ok(AdvanceTarget::Next(kind)),
                 (None, Some(id)) => Ok(AdvanceTarget::Token(TokenId::from_text(id))),
-                (None, None) => Err(Problem::bad_request(format!(
-                    "until: unknown event '{until}': expected token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:<token_id>."
+                (None, None) => Err(ControlError::bad_request(format!(
+                    "unknown event '{until}': expected token.expired, token.auto_revoked, token.vacuumed, token.autoscoped, conf.effective or token:<token_id>."
                 ))),
             },
-            _ => Err(Problem::bad_request(
+            _ => Err(ControlError::bad_request(
                 "Give exactly one of by (such as \"90d\"), to (an instant) and until (an event).",
             )),
         }
@@ -157,10 +161,12 @@ pub(super) async fn advance_account(
     JsonBody(body): JsonBody<Advance>,
 ) -> Reply {
     let account = account.parse().map(AccountId);
-    let account = account.map_err(|_| Problem::bad_request("invalid account id: use its UUID."))?;
+    let account = account.map_err(|_| ControlError::bad_request("invalid account id: use its UUID."))?;
     let target = body.target()?;
     if matches!(target, AdvanceTarget::Next(_) | AdvanceTarget::Token(_)) {
-        return Err(Problem::bad_request("until: an event belongs to one workspace: use by or to for an account."));
+        return Err(ControlError::bad_request(
+            "until: an event belongs to one workspace: use by or to for an account.",
+        ));
     }
     let mut workspaces = Vec::new();
     for id in control.service.workspaces_of(account).await? {
@@ -181,7 +187,7 @@ pub(super) struct UpcomingQuery {
 pub(super) async fn upcoming(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    QueryParameters(query): QueryParameters<UpcomingQuery>,
+    Params(query): Params<UpcomingQuery>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     let events = control.service.upcoming(id, query.limit.unwrap_or(100)).await?;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::Control;
 use super::faults::fault_json;
-use super::reply::{JsonBody, Problem, Reply, instant, ok, workspace_id};
+use super::reply::{ControlError, JsonBody, Reply, instant, ok, workspace_id};
 use super::tokens::history_json;
 use crate::domain::authorize::{Demand, Step};
 use crate::domain::explain::{Actor, Explanation, RemedyStep};
@@ -50,9 +50,9 @@ pub(super) fn why_refused(entry: &JournalEntry) -> Option<String> {
 }
 
 /// The 404 for a request that the journal has dropped, or never had.
-pub(super) fn not_kept(what: &str) -> Problem {
+pub(super) fn not_kept(what: &str) -> ControlError {
     let message = format!("{what}; the journal keeps only recent requests (--journal-requests).");
-    Problem::new(StatusCode::NOT_FOUND, message)
+    ControlError::new(StatusCode::NOT_FOUND, message)
 }
 
 fn describe(out: &mut Map<String, Value>, entry: &JournalEntry) {
@@ -144,7 +144,7 @@ pub(super) async fn dry_run(
     let method: Method = request
         .method
         .parse()
-        .map_err(|_| Problem::bad_request("invalid method: use GET, POST, PATCH, PUT or DELETE."))?;
+        .map_err(|_| ControlError::bad_request("invalid method: use GET, POST, PATCH, PUT or DELETE."))?;
     let route = routes::find(&method, request.path.split('?').next().unwrap_or_default());
     let body = request.body.map(|body| body.to_string()).unwrap_or_default();
     let creates = route.filter(|route| route.creates_token);

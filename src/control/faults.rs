@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, Reply, json_answer, ok, workspace_id};
+use super::reply::{ControlError, JsonBody, Reply, json_answer, ok, workspace_id};
 use crate::domain::denial::ControlDenial;
 use crate::domain::faults::{CATALOGUE, Fault, FaultRequest, Rule};
 use crate::http::{redaction, routes};
@@ -17,15 +17,17 @@ pub(super) async fn arm(
     JsonBody(request): JsonBody<FaultRequest>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    let rule = request.checked().map_err(Problem::bad_request)?;
+    let rule = request.checked().map_err(ControlError::bad_request)?;
     if rule.requests.path.as_deref().is_some_and(|path| path.starts_with("/_mock") || routes::is_never_faulted(path)) {
-        return Err(Problem::bad_request(
+        return Err(ControlError::bad_request(
             "match.path: faults never apply to discovery, keys, health checks and the control API: use another path.",
         ));
     }
     let text = rule_json(&rule).to_string();
     if redaction::line(&text) != text {
-        return Err(Problem::bad_request("The rule contains a token or secret: refer to a token by its token_id."));
+        return Err(ControlError::bad_request(
+            "The rule contains a token or secret: refer to a token by its token_id.",
+        ));
     }
     let fault = control.service.arm_fault(id, rule).await?;
     Ok(json_answer(StatusCode::CREATED, &fault_json(&fault)))
@@ -64,7 +66,7 @@ pub(super) async fn clear(State(control): State<Control>, Path(workspace): Path<
 pub(super) async fn catalogue() -> Reply {
     let mut faults = Vec::new();
     for named in CATALOGUE {
-        let rule = named.rule().map_err(Problem::bad_request)?;
+        let rule = named.rule().map_err(ControlError::bad_request)?;
         faults.push(json!({
             "name": named.name, "stands_for": named.stands_for, "source": named.source, "rule": rule_json(&rule),
         }));

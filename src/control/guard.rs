@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
 use super::Control;
-use super::reply::{Problem, received};
+use super::reply::{ControlError, received};
 use super::route::Who;
 use crate::http::credential::repeated;
 use crate::http::error::ApiError;
@@ -27,14 +27,14 @@ pub(super) async fn check(State((control, who)): State<(Control, Who)>, request:
     };
     let received = match allowed {
         Ok(()) => received(request).await,
-        Err(problem) => Err(problem),
+        Err(error) => Err(error),
     };
     let mut response = match received {
         Ok(request) => match timeout(control.limit, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => Problem::from(ApiError::Unavailable).into_response(),
+            Err(_) => ControlError::from(ApiError::Unavailable).into_response(),
         },
-        Err(problem) => problem.into_response(),
+        Err(error) => error.into_response(),
     };
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
@@ -46,10 +46,10 @@ fn allowed(
     method: &Method,
     headers: &HeaderMap,
     extensions: &Extensions,
-) -> Result<(), Problem> {
-    let forbidden = |message: &str| Problem::new(StatusCode::FORBIDDEN, message);
+) -> Result<(), ControlError> {
+    let forbidden = |message: &str| ControlError::new(StatusCode::FORBIDDEN, message);
     if let Some(name) = repeated(headers) {
-        return Err(Problem::bad_request(format!("The header {name} was sent more than once.")));
+        return Err(ControlError::bad_request(format!("The header {name} was sent more than once.")));
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match access {
@@ -57,7 +57,7 @@ fn allowed(
         // control API. As with the key, no page of another site can have one.
         Access::Off | Access::Closed | Access::Key(_) if who == Who::AccountAdmin => {}
         Access::Off => {
-            return Err(Problem::new(
+            return Err(ControlError::new(
                 StatusCode::NOT_FOUND,
                 "The control API is off: start the server without --control off.",
             ));
@@ -67,7 +67,7 @@ fn allowed(
         }
         Access::Key(key) => {
             let unauthorized = || {
-                Problem::new(
+                ControlError::new(
                     StatusCode::UNAUTHORIZED,
                     "Missing or wrong control key: send 'Authorization: Bearer KEY'.",
                 )
@@ -76,7 +76,7 @@ fn allowed(
             match guesses.check(Connection::of(extensions).peer, shown, key) {
                 KeyVerdict::Right => {}
                 KeyVerdict::Wrong => return Err(unauthorized()),
-                KeyVerdict::Wait(seconds) => return Err(Problem::too_many_keys(seconds)),
+                KeyVerdict::Wait(seconds) => return Err(ControlError::too_many_keys(seconds)),
             }
         }
         // A page that reaches this machine by pointing its own domain at it sends that domain as Host.
@@ -90,7 +90,7 @@ fn allowed(
     let is_json = text(CONTENT_TYPE)
         .is_some_and(|value| value.split(';').next().unwrap_or_default().trim() == "application/json");
     if !reads && !is_json {
-        return Err(Problem::new(
+        return Err(ControlError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported content type: send 'Content-Type: application/json'.",
         ));
@@ -112,7 +112,7 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         allowed((access, &KeyGuesses::default()), who, method, &headers, &Extensions::new())
-            .map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
+            .map_or_else(|error| error.into_response().status().as_u16(), |()| 200)
     }
 
     #[test]

@@ -3,13 +3,8 @@
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::reply::{Reply, ok};
 use super::route::Route;
 use crate::web::openapi::{self, Paths, in_path, names_in_path};
-
-pub(super) fn show(routes: &[Route]) -> Reply {
-    Ok(ok(&document(routes)))
-}
 
 /// The OpenAPI 3.1 document.
 pub fn document(routes: &[Route]) -> Value {

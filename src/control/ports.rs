@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, Reply, ok};
+use super::reply::{ControlError, JsonBody, Reply, ok};
 use super::workspaces::no_ports;
 use crate::domain::AccountId;
 use crate::http::oauth::discovery::{BaseUrl, at_port};
@@ -29,7 +29,7 @@ pub(super) async fn open(
 ) -> Reply {
     let account = account_id(&control, &account).await?;
     let opened = listeners(&control)?.open(request.port, account).await;
-    let port = opened.map_err(|error| Problem::new(StatusCode::CONFLICT, format!("port: {error}.")))?;
+    let port = opened.map_err(|error| ControlError::new(StatusCode::CONFLICT, format!("port: {error}.")))?;
     Ok(ok(&account_port(account, &base, port)))
 }
 
@@ -63,19 +63,19 @@ fn account_port(account: AccountId, base: &str, port: u16) -> Value {
 }
 
 /// The path names an account by its id, or as `default` that of the default workspace.
-async fn account_id(control: &Control, text: &str) -> Result<AccountId, Problem> {
+async fn account_id(control: &Control, text: &str) -> Result<AccountId, ControlError> {
     Ok(match text {
         "default" => control.service.workspace_of_account(None).await?.account,
         id => control.service.account_named(id).await?,
     })
 }
 
-fn listeners(control: &Control) -> Result<&ExtraListeners, Problem> {
+fn listeners(control: &Control) -> Result<&ExtraListeners, ControlError> {
     control.extra_listeners.as_ref().ok_or_else(no_ports)
 }
 
-fn has_none(account: AccountId) -> Problem {
-    Problem::new(
+fn has_none(account: AccountId) -> ControlError {
+    ControlError::new(
         StatusCode::NOT_FOUND,
         format!("Account {account} has no port of its own; POST …/accounts/{account}/port opens one."),
     )

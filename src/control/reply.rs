@@ -28,13 +28,13 @@ use crate::service::{Error, Service};
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct ControlError {
     status: StatusCode,
     message: String,
     retry_after_seconds: Option<u32>,
 }
 
-impl Problem {
+impl ControlError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), retry_after_seconds: None }
     }
@@ -49,26 +49,26 @@ impl Problem {
     }
 }
 
-impl From<Error> for Problem {
+impl From<Error> for ControlError {
     fn from(error: Error) -> Self {
         Self::from(ApiError::from(error))
     }
 }
 
-impl<D: Into<Denial>> From<D> for Problem {
+impl<D: Into<Denial>> From<D> for ControlError {
     fn from(denial: D) -> Self {
         Self::from(ApiError::Denied(denial.into()))
     }
 }
 
-impl From<ApiError> for Problem {
+impl From<ApiError> for ControlError {
     fn from(error: ApiError) -> Self {
         let wire = wire(&error, ErrorTexts::default());
         Self { retry_after_seconds: wire.retry_after, ..Self::new(wire.status, wire.message) }
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ControlError {
     fn into_response(self) -> Response {
         let mut response = json_answer(self.status, &json!({ "error": self.message }));
         if let Some(seconds) = self.retry_after_seconds {
@@ -78,7 +78,7 @@ impl IntoResponse for Problem {
     }
 }
 
-pub(super) type Reply = Result<Response, Problem>;
+pub(super) type Reply = Result<Response, ControlError>;
 
 pub(super) fn json_answer(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(format!("{body}\n")));
@@ -92,20 +92,21 @@ pub(super) fn ok(body: &Value) -> Response {
 }
 
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error in dapi-mock; see the server log.").into_response()
+    ControlError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error in dapi-mock; see the server log.")
+        .into_response()
 }
 
 /// Reads the whole body, also for routes that do not need it: a connection with an unread body is closed, and the
 /// client's next request on it would fail.
-pub(super) async fn received(request: Request) -> Result<Request, Problem> {
+pub(super) async fn received(request: Request) -> Result<Request, ControlError> {
     let (parts, body) = request.into_parts();
     let bytes = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(|_| RequestDenial::BodyTimeout)?;
     let bytes = decoded(Ok(bytes.map_err(|_| too_large())?), &parts.headers)?;
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
-fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body exceeds 16 MiB.")
+fn too_large() -> ControlError {
+    ControlError::new(StatusCode::PAYLOAD_TOO_LARGE, "The body exceeds 16 MiB.")
 }
 
 /// A JSON object as body; an empty body counts as `{}`.
@@ -113,13 +114,13 @@ fn too_large() -> Problem {
 pub(super) struct JsonBody<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
-    type Rejection = Problem;
+    type Rejection = ControlError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ControlError> {
         let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| too_large())?;
         parse_object(&bytes).map(Self).map_err(|denial| match denial {
             Denial::Request(RequestDenial::MalformedBody(detail)) => {
-                Problem::bad_request(format!("The body is not a valid JSON object: {detail}"))
+                ControlError::bad_request(format!("The body is not a valid JSON object: {detail}"))
             }
             other => other.into(),
         })
@@ -128,27 +129,26 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
 /// The query's parameters. An unknown one is usually a typo, and is refused.
 #[derive(Debug)]
-pub(super) struct QueryParameters<T>(pub(super) T);
+pub(super) struct Params<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParameters<T> {
-    type Rejection = Problem;
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = ControlError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let invalid = |error: QueryRejection| Problem::bad_request(in_plain_words(&error.body_text()));
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ControlError> {
+        let invalid = |error: QueryRejection| ControlError::bad_request(in_plain_words(&error.body_text()));
         Query::try_from_uri(&parts.uri).map(|Query(parameters)| Self(parameters)).map_err(invalid)
     }
 }
 
-/// At most so many ids of workspaces with the same name are listed.
-const SAME_NAMES: usize = 10;
+const SAME_NAMES_LISTED: usize = 10;
 
 /// Finds the workspace that a path names: `default`, an id, or else a name that only one workspace has.
-pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<WorkspaceId, Problem> {
+pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<WorkspaceId, ControlError> {
     if text == "default" {
         let found = service.default_workspace().await?;
         return found
             .map(|workspace| workspace.id)
-            .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "There is no default workspace."));
+            .ok_or_else(|| ControlError::new(StatusCode::NOT_FOUND, "There is no default workspace."));
     }
     let id = WorkspaceId::parse(text);
     if let Some(id) = id
@@ -156,18 +156,18 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
     {
         return Ok(id);
     }
-    match (service.workspaces_named(text, SAME_NAMES + 1).await?.as_slice(), id) {
+    match (service.workspaces_named(text, SAME_NAMES_LISTED + 1).await?.as_slice(), id) {
         ([only], _) => Ok(*only),
         ([], Some(id)) => Err(Denial::WorkspaceNotFound(id).into()),
-        ([], None) => Err(Problem::new(
+        ([], None) => Err(ControlError::new(
             StatusCode::NOT_FOUND,
             format!("No workspace has the id or name '{text}'; GET /_mock/v1/workspaces lists the workspaces."),
         )),
         (several, _) => {
-            let ids: Vec<String> = several.iter().take(SAME_NAMES).map(ToString::to_string).collect();
-            let more = if several.len() > SAME_NAMES { " and more" } else { "" };
+            let ids: Vec<String> = several.iter().take(SAME_NAMES_LISTED).map(ToString::to_string).collect();
+            let more = if several.len() > SAME_NAMES_LISTED { " and more" } else { "" };
             let ids = ids.join(", ");
-            Err(Problem::new(
+            Err(ControlError::new(
                 StatusCode::CONFLICT,
                 format!("Several workspaces have the name '{text}': use one of their ids: {ids}{more}."),
             ))
@@ -176,9 +176,9 @@ pub(super) async fn workspace_id(service: &Service, text: &str) -> Result<Worksp
 }
 
 /// An instant: RFC 3339, or epoch milliseconds.
-pub(super) fn instant(value: &Value) -> Result<Millis, Problem> {
+pub(super) fn instant(value: &Value) -> Result<Millis, ControlError> {
     let advice = || {
-        Problem::bad_request(format!(
+        ControlError::bad_request(format!(
             "invalid instant {value}: use RFC 3339, such as \"2027-01-01T00:00:00Z\", or epoch milliseconds."
         ))
     };
@@ -189,11 +189,11 @@ pub(super) fn instant(value: &Value) -> Result<Millis, Problem> {
     }
 }
 
-pub(super) fn is_descending(order: Option<&str>) -> Result<bool, Problem> {
+pub(super) fn is_descending(order: Option<&str>) -> Result<bool, ControlError> {
     match order {
         None | Some("asc") => Ok(false),
         Some("desc") => Ok(true),
-        Some(other) => Err(Problem::bad_request(format!("order: unknown order '{other}': expected asc or desc."))),
+        Some(other) => Err(ControlError::bad_request(format!("unknown order '{other}': expected asc or desc."))),
     }
 }
 

@@ -18,11 +18,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, QueryParameters, Reply, is_descending, ok};
+use super::reply::{ControlError, JsonBody, Params, Reply, is_descending, ok};
 use crate::domain::audit::Origin;
 use crate::domain::authorize::{Caller, Demand, NamedWorkspace, Right};
-use crate::domain::identities::PrincipalKind;
-use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, Row, SortBy, cell, is_long_lived};
+use crate::domain::report::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Range, SortBy, cell, is_long_lived};
 use crate::domain::{AccountId, Denial, Millis, TokenId, WorkspaceId, scopes};
 use crate::http::context::origin_of;
 use crate::http::credential::Credentials;
@@ -42,9 +41,9 @@ pub(super) struct AccountAdmin {
 }
 
 impl FromRequestParts<Control> for AccountAdmin {
-    type Rejection = Problem;
+    type Rejection = ControlError;
 
-    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, ControlError> {
         let service = &control.service;
         let origin = Arc::new(origin_of(service, &parts.headers, &parts.extensions));
         let shown = Credentials::of(&parts.headers, &parts.uri).presented;
@@ -54,7 +53,7 @@ impl FromRequestParts<Control> for AccountAdmin {
             let because = decision.trace.last().map(|step| redaction::line(&step.because)).unwrap_or_default();
             tracing::info!(request_id = origin.request_id, path = parts.uri.path(), "refused: {because}");
             let wire = wire(&denial.into(), service.error_texts());
-            Problem::new(wire.status, wire.message)
+            ControlError::new(wire.status, wire.message)
         })?;
         let segments = Path::<HashMap<String, String>>::from_request_parts(parts, control).await;
         let account = segments.ok().and_then(|Path(mut segments)| segments.remove("account")).unwrap_or_default();
@@ -90,13 +89,12 @@ pub(super) struct ReportQuery {
 }
 
 impl ReportQuery {
-    fn query(&self) -> Result<Query, Problem> {
+    fn query(&self) -> Result<Query, ControlError> {
         let range =
             |name: &str, from: &Option<String>, to: &Option<String>| Range::parse(name, from.as_deref(), to.as_deref());
         let descending = is_descending(self.order.as_deref())?;
         let workspace = self.workspace_id.as_deref().map(|text| {
-            WorkspaceId::parse(text)
-                .ok_or_else(|| Problem::bad_request(format!("workspace_id: invalid workspace id '{text}'.")))
+            WorkspaceId::parse(text).ok_or_else(|| ControlError::bad_request(format!("invalid workspace id '{text}'.")))
         });
         Ok(Query {
             filter: Filter {
@@ -120,11 +118,11 @@ impl ReportQuery {
 pub(super) async fn page(
     State(control): State<Control>,
     admin: AccountAdmin,
-    QueryParameters(report): QueryParameters<ReportQuery>,
+    Params(report): Params<ReportQuery>,
 ) -> Reply {
     let limit = report.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::bad_request(format!("limit: invalid limit {limit}: use 1 to {MAX_LIMIT}.")));
+        return Err(ControlError::bad_request(format!("invalid limit {limit}: use 1 to {MAX_LIMIT}.")));
     }
     let counted = match report.count {
         _ if report.counts => CountMode::Buttons,
@@ -150,36 +148,7 @@ pub(super) async fn page(
     Ok(ok(&body))
 }
 
-fn owner_type(row: &Row) -> Option<&'static str> {
-    row.owner.as_ref().map(|owner| owner.kind).map(PrincipalKind::as_str)
-}
-
-fn is_active(row: &Row) -> bool {
-    row.owner.as_ref().is_some_and(|owner| owner.active)
-}
-
-/// Ids and instants are numbers, as in the token management API.
-fn row_json((row, workspace_name): &NamedRow) -> Value {
-    let token = &row.token;
-    json!({
-        "token_id": token.id.as_str(),
-        "workspace_id": token.workspace.0,
-        "workspace_name": &**workspace_name,
-        "owner_id": token.owner.0,
-        "owner_name": row.owner.as_ref().map(|owner| &owner.name),
-        "owner_type": owner_type(row),
-        "owner_active": is_active(row),
-        "created_by_username": token.created_by_username,
-        "comment": token.comment,
-        "creation_time": token.creation_time.0,
-        "expiry_time": token.expiry_time.map(|at| at.0),
-        "last_used_day": token.last_used.map(|at| at.start_of_utc_day().0),
-        "long_lived": is_long_lived(token),
-        "scopes": token.scopes,
-    })
-}
-
-const HEADER: [&str; 14] = [
+const COLUMNS: [&str; 14] = [
     "token_id",
     "workspace_id",
     "workspace_name",
@@ -196,25 +165,42 @@ const HEADER: [&str; 14] = [
     "scopes",
 ];
 
-/// The members of [`row_json`] as text: instants in ISO 8601, absent values empty.
-fn row_cells((row, workspace_name): &NamedRow) -> [String; 14] {
+/// The values of [`COLUMNS`]; `instant` says how instants are written.
+fn values((row, workspace_name): &NamedRow, instant: fn(Millis) -> Value) -> [Value; 14] {
     let token = &row.token;
+    let owner = row.owner.as_ref();
     [
-        token.id.to_string(),
-        token.workspace.to_string(),
-        workspace_name.to_string(),
-        token.owner.to_string(),
-        row.owner.as_ref().map(|owner| owner.name.clone()).unwrap_or_default(),
-        owner_type(row).unwrap_or_default().to_owned(),
-        is_active(row).to_string(),
-        token.created_by_username.clone(),
-        token.comment.clone(),
-        token.creation_time.rfc3339(),
-        token.expiry_time.map(Millis::rfc3339).unwrap_or_default(),
-        token.last_used.map(|at| at.start_of_utc_day().rfc3339()).unwrap_or_default(),
-        is_long_lived(token).to_string(),
-        token.scopes.as_ref().map(|scopes| scopes.join(" ")).unwrap_or_default(),
+        token.id.as_str().into(),
+        token.workspace.0.into(),
+        (**workspace_name).into(),
+        token.owner.0.into(),
+        owner.map(|owner| owner.name.as_str()).into(),
+        owner.map(|owner| owner.kind.as_str()).into(),
+        owner.is_some_and(|owner| owner.active).into(),
+        token.created_by_username.as_str().into(),
+        token.comment.as_str().into(),
+        instant(token.creation_time),
+        token.expiry_time.map_or(Value::Null, instant),
+        token.last_used.map_or(Value::Null, |at| instant(at.start_of_utc_day())),
+        is_long_lived(token).into(),
+        token.scopes.clone().into(),
     ]
+}
+
+/// Ids and instants are numbers, as in the token management API.
+fn row_json(row: &NamedRow) -> Value {
+    let names = COLUMNS.into_iter().map(str::to_owned);
+    Value::Object(names.zip(values(row, |at| at.0.into())).collect())
+}
+
+/// Instants are in ISO 8601, and absent values empty.
+fn row_cells(row: &NamedRow) -> [String; 14] {
+    values(row, |at| at.rfc3339().into()).map(|value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    })
 }
 
 fn csv_lines(header: Option<&[&str]>, rows: &[NamedRow]) -> Result<Bytes, csv::Error> {
@@ -233,7 +219,7 @@ fn csv_lines(header: Option<&[&str]>, rows: &[NamedRow]) -> Result<Bytes, csv::E
 pub(super) async fn export(
     State(control): State<Control>,
     admin: AccountAdmin,
-    QueryParameters(report): QueryParameters<ReportQuery>,
+    Params(report): Params<ReportQuery>,
 ) -> Reply {
     for (name, is_given) in [
         ("limit", report.limit.is_some()),
@@ -242,11 +228,13 @@ pub(super) async fn export(
         ("counts", report.counts),
     ] {
         if is_given {
-            return Err(Problem::bad_request(format!("{name}: the export always has all rows: omit this parameter.")));
+            return Err(ControlError::bad_request(format!(
+                "{name}: the export always has all rows: omit this parameter."
+            )));
         }
     }
     let mut export = control.service.export_report(admin.caller.account(), report.query()?).await?;
-    let first = csv_lines(Some(&HEADER), &export.next_rows().await?).map_err(axum::Error::new);
+    let first = csv_lines(Some(&COLUMNS), &export.next_rows().await?).map_err(axum::Error::new);
     let rest = stream::try_unfold(export, |mut export| async {
         let rows = export.next_rows().await.map_err(logged)?;
         if rows.is_empty() {
@@ -282,11 +270,10 @@ struct Selected {
 }
 
 impl Selected {
-    fn read(self) -> Result<(WorkspaceId, TokenId), Problem> {
+    fn read(self) -> Result<(WorkspaceId, TokenId), ControlError> {
         let text = self.workspace_id.as_str().map_or_else(|| self.workspace_id.to_string(), ToOwned::to_owned);
-        let workspace = WorkspaceId::parse(&text).ok_or_else(|| {
-            Problem::bad_request(format!("workspace_id: invalid workspace id {}.", self.workspace_id))
-        })?;
+        let workspace = WorkspaceId::parse(&text)
+            .ok_or_else(|| ControlError::bad_request(format!("invalid workspace id {}.", self.workspace_id)))?;
         Ok((workspace, TokenId::from_text(self.token_id)))
     }
 }
@@ -298,7 +285,7 @@ pub(super) async fn revoke(
     JsonBody(selection): JsonBody<Selection>,
 ) -> Reply {
     if !(1..=MAX_LIMIT).contains(&selection.tokens.len()) {
-        return Err(Problem::bad_request(format!("Select 1 to {MAX_LIMIT} tokens.")));
+        return Err(ControlError::bad_request(format!("Select 1 to {MAX_LIMIT} tokens.")));
     }
     let tokens = selection.tokens.into_iter().map(Selected::read).collect::<Result<Vec<_>, _>>()?;
     let list = |tokens: &[(WorkspaceId, TokenId)]| -> Vec<Value> {

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, Reply, ok, workspace_id};
+use super::reply::{ControlError, JsonBody, Reply, ok, workspace_id};
 use crate::domain::settings::{Behaviour, BehaviourChange};
 use crate::http::workspace_conf::changes_from;
 
@@ -37,6 +37,6 @@ pub(super) async fn change_behaviour(
 fn render(behaviour: &Behaviour) -> Reply {
     let value = serde_json::to_value(behaviour);
     let value =
-        value.map_err(|error| Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        value.map_err(|error| ControlError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(ok(&value))
 }

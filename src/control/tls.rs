@@ -6,18 +6,18 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
 use super::Control;
-use super::reply::{Problem, Reply};
+use super::reply::{ControlError, Reply};
 use crate::listen::ExtraListeners;
 
 /// Answers with PEM, in the media type of RFC 8555.
 pub(super) async fn ca(State(control): State<Control>) -> Reply {
-    let none = |why| Problem::new(StatusCode::NOT_FOUND, why);
+    let none = |why| ControlError::new(StatusCode::NOT_FOUND, why);
     let tls = control
         .extra_listeners
         .as_ref()
         .and_then(ExtraListeners::tls)
         .ok_or_else(|| none("The server does not use TLS: start it with --tls on."))?;
-    let broken = |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}."));
+    let broken = |error| ControlError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}."));
     let pem = tls
         .ca()
         .map_err(broken)?

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::reply::{Problem, QueryParameters, Reply, is_descending, ok, workspace_id};
+use super::reply::{ControlError, Params, Reply, is_descending, ok, workspace_id};
 use crate::domain::identities::Principal;
 use crate::domain::tokens::EndCause;
 use crate::domain::{Millis, PrincipalId, TokenId};
@@ -60,12 +60,12 @@ fn page_token((at, id): &SortKey) -> String {
     format!("{}.{}", at.0, id.as_str())
 }
 
-fn read_page_token(text: &str) -> Result<SortKey, Problem> {
+fn read_page_token(text: &str) -> Result<SortKey, ControlError> {
     let read = || {
         let (at, id) = text.split_once('.')?;
         Some((Millis(at.parse().ok()?), TokenId::from_text(id.to_owned())))
     };
-    read().ok_or_else(|| Problem::bad_request("page_token: use the next_page_token of the previous page."))
+    read().ok_or_else(|| ControlError::bad_request("page_token: use the next_page_token of the previous page."))
 }
 
 impl TokenQuery {
@@ -84,19 +84,19 @@ impl TokenQuery {
 pub(super) async fn list(
     State(control): State<Control>,
     Path(workspace): Path<String>,
-    QueryParameters(query): QueryParameters<TokenQuery>,
+    Params(query): Params<TokenQuery>,
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
-    let state = query.state.as_deref();
-    if state.is_some_and(|state| state != "live" && state != "ended" && EndCause::parse(state).is_none()) {
-        return Err(Problem::bad_request(
-            "state: unknown state: use live, ended, or a cause such as expired, inactive or revoked_by_owner.",
-        ));
+    let is_unknown = |state: &&String| *state != "live" && *state != "ended" && EndCause::parse(state).is_none();
+    if let Some(state) = query.state.as_ref().filter(is_unknown) {
+        return Err(ControlError::bad_request(format!(
+            "unknown state '{state}': use live, ended, or a cause such as expired, inactive or revoked_by_owner."
+        )));
     }
     let one = query.token_id.clone().map(TokenId::from_text);
     let owner = query.owner_id.as_deref().map(|text| {
         PrincipalId::parse(text)
-            .ok_or_else(|| Problem::bad_request(format!("owner_id: invalid principal id '{text}': use its number.")))
+            .ok_or_else(|| ControlError::bad_request(format!("invalid owner id '{text}': use its number.")))
     });
     let descending = is_descending(query.order.as_deref())?;
     let from = query.page_token.as_deref().map(read_page_token).transpose()?;

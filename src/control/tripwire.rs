@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, Reply, json_answer, ok, workspace_id};
+use super::reply::{ControlError, JsonBody, Reply, json_answer, ok, workspace_id};
 use crate::domain::decoys::Decoy;
 use crate::http::redaction;
 
@@ -40,7 +40,7 @@ pub(super) async fn create_decoy(
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     if redaction::line(&request.comment) != request.comment {
-        return Err(Problem::bad_request("comment: it contains a token or secret: use another comment."));
+        return Err(ControlError::bad_request("comment: it contains a token or secret: use another comment."));
     }
     let (decoy, value) = control.service.create_decoy(id, &request.comment).await?;
     let mut out = decoy_json(&decoy);

@@ -8,14 +8,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, Reply, instant, ok, workspace_id};
+use super::reply::{ControlError, JsonBody, Reply, instant, ok, workspace_id};
 use crate::domain::PrincipalId;
 use crate::domain::conf::plan_change;
 use crate::domain::identities::Principal;
 use crate::domain::permissions::RequestedEntry;
 use crate::service::{Hypothesis, Impact};
 
-/// At most so many principals are listed that would lose or gain the permission.
 const PRINCIPALS_LISTED: usize = 100;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -59,7 +58,7 @@ pub(super) async fn what_if(
         at: request.at.as_ref().map(instant).transpose()?,
     };
     if hypothesis.is_empty() {
-        return Err(Problem::bad_request(
+        return Err(ControlError::bad_request(
             "Give at least one of maxTokenLifetimeDays, enableTokensConfig, access_control_list and at.",
         ));
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Control;
-use super::reply::{JsonBody, Problem, QueryParameters, Reply, json_answer, ok, workspace_id};
+use super::reply::{ControlError, JsonBody, Params, Reply, json_answer, ok, workspace_id};
 use crate::domain::seeds::{self, SeedError, WorkspaceSeed};
 use crate::domain::settings::BehaviourChange;
 use crate::domain::tokens::TokenValue;
@@ -42,8 +42,8 @@ pub(super) struct WorkspaceRequest {
 }
 
 impl WorkspaceRequest {
-    fn seed(&self) -> Result<Option<WorkspaceSeed>, Problem> {
-        let invalid = |error: SeedError| Problem::bad_request(format!("seed: {error}"));
+    fn seed(&self) -> Result<Option<WorkspaceSeed>, ControlError> {
+        let invalid = |error: SeedError| ControlError::bad_request(format!("seed: {error}"));
         match (&self.template, &self.seed) {
             (None, None) => Ok(None),
             (None, Some(seed)) => seeds::parse_workspace(&seed.to_string()).map(Some).map_err(invalid),
@@ -51,31 +51,32 @@ impl WorkspaceRequest {
                 let found = seeds::template(name);
                 let names = seeds::TEMPLATES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
                 let advice =
-                    || Problem::bad_request(format!("template: unknown template '{name}': expected one of {names}."));
+                    || ControlError::bad_request(format!("unknown template '{name}': expected one of {names}."));
                 found.map(Some).ok_or_else(advice)
             }
-            (Some(_), Some(_)) => Err(Problem::bad_request("Give either template or seed, not both.")),
+            (Some(_), Some(_)) => Err(ControlError::bad_request("Give either template or seed, not both.")),
         }
     }
 
-    fn checked(self) -> Result<NewWorkspace, Problem> {
+    fn checked(self) -> Result<NewWorkspace, ControlError> {
         let id = self.id.map(|id| {
             let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
             let parsed = WorkspaceId::parse(&text).filter(|id| id.is_usable());
-            parsed
-                .ok_or_else(|| Problem::bad_request(format!("id: invalid workspace id '{text}': use up to 16 digits.")))
+            parsed.ok_or_else(|| {
+                ControlError::bad_request(format!("invalid workspace id '{text}': use up to 16 digits."))
+            })
         });
         let account = self.account_id.map(|text| {
-            AccountId::parse(&text).ok_or_else(|| Problem::bad_request("account_id: invalid account id: use a UUID."))
+            AccountId::parse(&text).ok_or_else(|| ControlError::bad_request("invalid account id: use a UUID."))
         });
         let ttl = self.ttl.map(|text| match durations::parse(&text) {
             Ok(ms) if ms > 0 => Ok(ms),
-            Ok(_) => Err(Problem::bad_request("ttl: invalid duration: use one longer than zero.")),
-            Err(sentence) => Err(Problem::bad_request(format!("ttl: {sentence}"))),
+            Ok(_) => Err(ControlError::bad_request("ttl: invalid duration: use one longer than zero.")),
+            Err(sentence) => Err(ControlError::bad_request(format!("ttl: {sentence}"))),
         });
         let admin_token = self.admin_token.map(|text| {
-            let advice = "admin_token: invalid token: use dapi and 32 lower-case hex digits.";
-            TokenValue::parse(&text).ok_or_else(|| Problem::bad_request(advice))
+            let advice = "invalid admin token: use dapi and 32 lower-case hex digits.";
+            TokenValue::parse(&text).ok_or_else(|| ControlError::bad_request(advice))
         });
         Ok(NewWorkspace {
             id: id.transpose()?,
@@ -114,12 +115,12 @@ pub(super) async fn fork(
 ) -> Reply {
     let id = workspace_id(&control.service, &workspace).await?;
     if request.seed.is_some() || request.template.is_some() {
-        return Err(Problem::bad_request("A copy takes neither template nor seed."));
+        return Err(ControlError::bad_request("A copy takes neither template nor seed."));
     }
     let port = request.port;
     let new = request.checked()?;
     if new.account.is_some() {
-        return Err(Problem::bad_request("account_id: a copy gets an account of its own."));
+        return Err(ControlError::bad_request("account_id: a copy gets an account of its own."));
     }
     check_room(&control, port)?;
     let created = control.service.fork_workspace(id, &new).await?;
@@ -137,9 +138,9 @@ async fn created_answer(
         match open_port(control, port, id).await {
             Ok(port) => host = at_port(&host, port),
             // All or nothing: a workspace without the requested port is of no use.
-            Err(problem) => {
+            Err(error) => {
                 control.service.delete_workspace(id).await?;
-                return Err(problem);
+                return Err(error);
             }
         }
     }
@@ -158,13 +159,13 @@ async fn created_answer(
     Ok(json_answer(StatusCode::CREATED, &out.into()))
 }
 
-async fn open_port(control: &Control, port: u16, id: WorkspaceId) -> Result<u16, Problem> {
+async fn open_port(control: &Control, port: u16, id: WorkspaceId) -> Result<u16, ControlError> {
     let listeners = control.extra_listeners.as_ref().ok_or_else(no_ports)?;
     listeners.open(port, id).await.map_err(|error| no_port(&error))
 }
 
 /// Refuses early if no more ports can be opened, before the workspace is created.
-fn check_room(control: &Control, port: Option<u16>) -> Result<(), Problem> {
+fn check_room(control: &Control, port: Option<u16>) -> Result<(), ControlError> {
     match (port, &control.extra_listeners) {
         (None, _) => Ok(()),
         (Some(_), None) => Err(no_ports()),
@@ -172,12 +173,12 @@ fn check_room(control: &Control, port: Option<u16>) -> Result<(), Problem> {
     }
 }
 
-pub(super) fn no_ports() -> Problem {
-    Problem::new(StatusCode::CONFLICT, "port: this server cannot open ports.")
+pub(super) fn no_ports() -> ControlError {
+    ControlError::new(StatusCode::CONFLICT, "port: this server cannot open ports.")
 }
 
-fn no_port(error: &PortError) -> Problem {
-    Problem::new(StatusCode::CONFLICT, format!("port: {error}."))
+fn no_port(error: &PortError) -> ControlError {
+    ControlError::new(StatusCode::CONFLICT, format!("port: {error}."))
 }
 
 fn workspace_json(control: &Control, workspace: &Workspace) -> Map<String, Value> {
@@ -209,12 +210,9 @@ pub(super) struct WorkspaceQuery {
 }
 
 /// Sorted by id.
-pub(super) async fn list(
-    State(control): State<Control>,
-    QueryParameters(query): QueryParameters<WorkspaceQuery>,
-) -> Reply {
+pub(super) async fn list(State(control): State<Control>, Params(query): Params<WorkspaceQuery>) -> Reply {
     let from = query.page_token.as_deref().map(|text| {
-        let advice = || Problem::bad_request("page_token: use the next_page_token of the previous page.");
+        let advice = || ControlError::bad_request("page_token: use the next_page_token of the previous page.");
         WorkspaceId::parse(text).ok_or_else(advice)
     });
     let from = from.transpose()?;
@@ -298,9 +296,9 @@ pub(super) async fn delete_checkpoint(
     Ok(ok(&json!({})))
 }
 
-fn checkpoint_name(text: &str) -> Result<CheckpointName, Problem> {
+fn checkpoint_name(text: &str) -> Result<CheckpointName, ControlError> {
     let advice = || {
-        Problem::bad_request(format!(
+        ControlError::bad_request(format!(
             "invalid checkpoint name '{text}': use up to 64 letters, digits, '-', '_' and '.'."
         ))
     };

@@ -30,6 +30,7 @@ pub const CHOICE_LIFETIME_MS: i64 = 10 * 60_000;
 const CODE_LIFETIME_MS: i64 = 5 * 60_000;
 /// How long a refresh token is valid \[inferred\]. Each use returns a new one.
 pub const REFRESH_LIFETIME_MS: i64 = 7 * DAY_MS;
+
 /// The authorization server that a request is sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Issuer {

@@ -153,19 +153,15 @@ pub fn described<'a>(
 /// The answer with a body that breaks in its middle, or pauses there. Where there is no body to break, the connection
 /// is dropped.
 pub async fn interrupted(mut response: Response, interruption: Interruption) -> Response {
-    let (pause, breaks) = match interruption {
-        Interruption::Drop => {
-            drop_connection(&mut response);
-            return response;
-        }
-        Interruption::Truncate => (TRUNCATED_AFTER, true),
-        Interruption::Pause(pause) => (pause, false),
-    };
+    if interruption == Interruption::Drop {
+        drop_connection(&mut response);
+        return response;
+    }
     let (parts, body) = response.into_parts();
     let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let is_empty = whole.is_empty();
-    let mut response = Response::from_parts(parts, Body::new(Halves::new(whole, pause, breaks)));
-    if is_empty && breaks {
+    let mut response = Response::from_parts(parts, Body::new(Halves::new(whole, interruption)));
+    if is_empty && interruption == Interruption::Truncate {
         drop_connection(&mut response);
     }
     response
@@ -180,8 +176,12 @@ struct Halves {
 }
 
 impl Halves {
-    fn new(mut first: Bytes, pause: Duration, breaks: bool) -> Self {
+    fn new(mut first: Bytes, interruption: Interruption) -> Self {
         let rest = first.split_off(first.len() / 2);
+        let (pause, breaks) = match interruption {
+            Interruption::Pause(pause) => (pause, false),
+            Interruption::Truncate | Interruption::Drop => (TRUNCATED_AFTER, true),
+        };
         let some = |part: Bytes| Some(part).filter(|part| !part.is_empty());
         Self { first: some(first), rest: some(rest), pause: Box::pin(sleep(pause)), breaks }
     }

@@ -41,7 +41,7 @@ pub async fn authorize(
     if context.host.is_account() && route.is_some_and(|route| !route.is_on_account_host) {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let refusal = RequestDenial::NotOnAccountHost { method, path };
-        let answered = check(&app, None, context, request, Handler::Refusal(refusal)).await;
+        let answered = Box::pin(check(&app, None, context, request, Handler::Refusal(refusal))).await;
         return answered.unwrap_or_else(|error| ApiError::from(error).into_response());
     }
     let role = route.map_or(Role::Api, |route| route.role);
@@ -57,7 +57,9 @@ pub async fn authorize(
         }
         (Role::Discovery, ..) => Ok(unchecked(answer_in_time(next, request).await, route, context.origin)),
         (Role::OAuthEndpoint, Some(route), _) => at_oauth_endpoint(&app, route, context, request, next).await,
-        (Role::Api | Role::OAuthEndpoint, ..) => check(&app, route, context, request, Handler::OfPath(next)).await,
+        (Role::Api | Role::OAuthEndpoint, ..) => {
+            Box::pin(check(&app, route, context, request, Handler::OfPath(next))).await
+        }
     };
     answered.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
@@ -119,22 +121,22 @@ fn client_and_secrets(context: &RequestContext) -> (Option<String>, Vec<String>)
     (client, secrets)
 }
 
-/// Gives up what takes too long, so that no request waits for ever; what it began is undone.
+/// Gives up work that takes too long, so that no request waits for ever. What the work began is undone.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     timeout(limit, work).await.unwrap_or(Err(Error::Store(StoreError::TimedOut)))
 }
 
 /// Lets the handler answer, in time.
 async fn answer_in_time(next: Next, request: Request) -> Response {
-    let answered = in_time(LIMIT, async { Ok(next.run(request).await) }).await;
-    answered.unwrap_or_else(|error| ApiError::from(error).into_response())
+    let late = |_| ApiError::from(Error::Store(StoreError::TimedOut)).into_response();
+    timeout(LIMIT, next.run(request)).await.unwrap_or_else(late)
 }
 
 /// What answers a request that has passed the checks.
 enum Handler {
-    /// The handler of the path, or what says that there is none.
+    /// The handler of the path, or the one that says that the path has no route.
     OfPath(Next),
-    /// Nothing on this host.
+    /// The refusal of a path that this host does not have.
     Refusal(RequestDenial),
 }
 
@@ -150,13 +152,13 @@ async fn check(
     let demand = route.map_or(Demand::UNROUTED, |route| route.demand);
     let Credentials { presented, workspace: named, .. } = &*credentials;
     let mut authorized = in_time(LIMIT, app.service.authorize(presented, named, demand, &context.origin)).await?;
-    let mut faults = ArmedFaults::default();
+    let mut armed = ArmedFaults::default();
     if let Some(workspace) = authorized.faults_of {
         let owner = authorized.decision.owner.as_deref();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let described = faults::described(method.as_str(), &path, owner, presented, &context.origin);
-        faults = ArmedFaults::at(app, workspace, &described).await?;
-        let delay = faults.delay(When::Before);
+        armed = ArmedFaults::at(app, workspace, &described).await?;
+        let delay = armed.delay(When::Before);
         if !delay.is_zero() {
             // A reset does not wait for the delay, so the checks have to run again.
             drop(authorized);
@@ -173,26 +175,15 @@ async fn check(
     };
     let credential = credentials.kind;
     let context = RequestContext { origin: origin.clone(), ..context };
-    let fired = faults.0.clone();
-    let verdict = Verdict {
-        route,
-        presented,
-        credential,
-        workspace,
-        incarnation,
-        now,
-        owner,
-        trace,
-        parties,
-        origin,
-        faults: fired,
-    };
+    let faults = armed.0.clone();
+    let verdict =
+        Verdict { route, presented, credential, workspace, incarnation, now, owner, trace, parties, origin, faults };
     let presented = &verdict.presented;
-    faults.revoke(app, When::Before, workspace, presented).await?;
-    let response = match (faults.answer(When::Before), outcome) {
+    armed.revoke(app, When::Before, workspace, presented).await?;
+    let response = match (armed.answer(When::Before), outcome) {
         (Some(response), _) => response,
         (None, Ok(mut caller)) => {
-            faults.slow_down(&mut caller);
+            armed.slow_down(&mut caller);
             call(handler, context, caller, request).await
         }
         (None, Err(denial)) => ApiError::from(denial).into_response(),
@@ -200,9 +191,9 @@ async fn check(
     if let Some(ApiError::Denied(denial)) = Outcome::error_of(&response) {
         record_refusal(app, &verdict, denial).await?;
     }
-    faults.revoke(app, When::After, workspace, presented).await?;
+    armed.revoke(app, When::After, workspace, presented).await?;
     drop(in_flight);
-    let mut response = faults.end(response).await;
+    let mut response = armed.end(response).await;
     Outcome::of_mut(&mut response).verdict = Some(Arc::new(verdict));
     Ok(response)
 }

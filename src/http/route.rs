@@ -1,8 +1,6 @@
 //! What a route says about itself: its demand, its body and answer, how it refuses, how faithful it is. No route is
 //! named here and nothing is decided by a path; the rows are in [`routes`](super::routes).
 
-use std::fmt;
-
 use axum::http::Method;
 use axum::routing::MethodRouter;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -13,7 +11,8 @@ use crate::domain::authorize::{Demand, Right};
 use crate::web::openapi::Describe;
 
 /// How sure we are that a route behaves as the real one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Level {
     /// A recording of the real service, or an official client's own acceptance test, shows its answers.
     Exact,
@@ -25,18 +24,6 @@ pub enum Level {
     Inferred,
     /// The real service has no such route.
     Own,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Exact => "exact",
-            Self::Documented => "documented",
-            Self::Partial => "partial",
-            Self::Inferred => "inferred",
-            Self::Own => "own",
-        })
-    }
 }
 
 /// What the guard does before the handler runs.

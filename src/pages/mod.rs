@@ -21,7 +21,6 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use maud::html;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -89,6 +88,5 @@ fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    let content = html! { p.notice role="alert" { (DEFECT) } };
-    Page { status: StatusCode::INTERNAL_SERVER_ERROR, ..Page::new("This did not work", content) }.respond()
+    Page::error(StatusCode::INTERNAL_SERVER_ERROR, DEFECT)
 }

@@ -301,14 +301,11 @@ impl FromRequestParts<Pages> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Response> {
         if is_embedded_elsewhere(&parts.headers) {
-            let content = html! { p.notice role="alert" { "Cross-site request rejected." } };
-            let status = StatusCode::FORBIDDEN;
-            return Err(Page { status, ..Page::new("This did not work", content) }.respond());
+            return Err(Page::error(StatusCode::FORBIDDEN, "Cross-site request rejected."));
         }
         Self::read(parts, pages).await.map_err(|error| {
             let Refusal { status, message } = error.into();
-            let content = html! { p.notice role="alert" { (message) } };
-            Page { status, ..Page::new("This did not work", content) }.respond()
+            Page::error(status, &message)
         })
     }
 }

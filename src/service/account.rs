@@ -24,9 +24,6 @@ impl Service {
     }
 
     /// The principals that are assigned directly. Members of assigned groups are left out.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn assignments(
         &self,
         call: Call<'_>,

@@ -6,6 +6,7 @@ use super::{Call, Error, Service};
 use crate::domain::audit::{self, Action, Filter, NewEvent, Origin};
 use crate::domain::identities::Directory;
 use crate::domain::{Millis, Workspace, WorkspaceId};
+use crate::entropy::Entropy;
 use crate::store::{StoreError, Writer};
 
 /// An audit event about a successful action.
@@ -29,6 +30,21 @@ impl<'a> AuditEntry<'a> {
     ) -> Self {
         Self { workspace, actor, origin, at, directory: Directory::Workspace, action }
     }
+
+    fn event(self, entropy: &dyn Entropy) -> NewEvent<'a> {
+        NewEvent {
+            account: self.workspace.account,
+            workspace: self.workspace.id,
+            event_id: entropy.uuid().to_string(),
+            at: self.at,
+            actor: Some(self.actor),
+            origin: self.origin,
+            action: self.action,
+            status: 200,
+            error: None,
+            account_level: self.directory == Directory::Account,
+        }
+    }
 }
 
 impl<'a> Call<'a> {
@@ -45,22 +61,8 @@ impl<'a> Call<'a> {
 
 impl Service {
     pub(super) async fn record(&self, writer: &mut Writer, entry: AuditEntry<'_>) -> Result<(), StoreError> {
-        let AuditEntry { workspace, actor, origin, at, directory, action } = entry;
-        let entropy = self.draw(writer, workspace).await?;
-        writer
-            .insert_events(&[NewEvent {
-                account: workspace.account,
-                workspace: workspace.id,
-                event_id: entropy.uuid().to_string(),
-                at,
-                actor: Some(actor),
-                origin,
-                action,
-                status: 200,
-                error: None,
-                account_level: directory == Directory::Account,
-            }])
-            .await
+        let entropy = self.draw(writer, entry.workspace).await?;
+        writer.insert_events(&[entry.event(entropy.as_ref())]).await
     }
 
     /// Appends audit events of which the system is the actor.
@@ -73,17 +75,8 @@ impl Service {
         let entropy = self.draw(writer, workspace).await?;
         let origin = || Origin { request_id: entropy.uuid().to_string(), ..Origin::default() };
         let origins: Vec<Origin> = actions.iter().map(|_| origin()).collect();
-        let event = |((action, at), origin)| NewEvent {
-            account: workspace.account,
-            workspace: workspace.id,
-            event_id: entropy.uuid().to_string(),
-            at,
-            actor: Some(audit::SYSTEM_USER),
-            origin,
-            action,
-            status: 200,
-            error: None,
-            account_level: false,
+        let event = |((action, at), origin)| {
+            AuditEntry::new(workspace, audit::SYSTEM_USER, origin, at, action).event(entropy.as_ref())
         };
         let events: Vec<NewEvent<'_>> = actions.into_iter().zip(&origins).map(event).collect();
         writer.insert_events(&events).await

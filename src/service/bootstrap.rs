@@ -21,8 +21,7 @@ pub const ACCOUNT_ADMIN_USER: &str = "account-admin@example.com";
 /// The application id, and so the OAuth client id, of the initial service principal. It is fixed, so that CI knows the
 /// whole credential when it sets the secret.
 pub const ADMIN_CLIENT_ID: Uuid = Uuid::from_u128(0x3274_3274_3274_4274_8274_3274_3274_3275);
-/// The display name of the initial service principal. It is a workspace admin and an account admin, because account
-/// APIs require OAuth.
+/// The display name of the initial service principal, a workspace and account admin: account APIs require OAuth.
 pub const ADMIN_SERVICE_PRINCIPAL: &str = "admin-service-principal";
 
 /// The comment of the tokens that the first start and `dapi-mock admin-token` create.
@@ -118,9 +117,6 @@ impl Service {
     }
 
     /// Creates another admin token, to replace a lost one; returns its owner's name too.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
     pub async fn mint_admin_token(&self) -> Result<(TokenValue, String), Error> {
         let mut writer = self.store.write(Lock::Database).await?;
         self.raise_time(writer.find_shown_at().await?);
@@ -166,8 +162,7 @@ impl Service {
         Ok(workspace)
     }
 
-    /// Inserts a workspace, its groups, and its initial principals. Those that the account has by name are assigned,
-    /// the others are created.
+    /// Inserts a workspace, its groups, and its initial principals, unless the account has principals of those names.
     pub(super) async fn insert_with_principals(
         &self,
         writer: &mut Writer,
@@ -269,13 +264,11 @@ impl Service {
         let id = self.entropy.uuid().to_string();
         let hash = value.hash();
         let secret = Secret { id, account, principal: owner.id, hash, created_at: now, expires_at, scopes: None };
-        writer.insert_secret(&secret).await?;
-        Ok(())
+        Ok(writer.insert_secret(&secret).await?)
     }
 }
 
-/// The owner of an admin token: the initial admin, or another workspace admin if that one was deleted, deactivated or
-/// demoted.
+/// The owner of an admin token: the initial admin, or another one if that one is deleted, inactive or demoted.
 async fn find_token_admin(writer: &mut Writer, workspace: &Workspace) -> Result<Principal, Error> {
     let account = workspace.account;
     let usual = writer.find_principal_named(account, None, PrincipalKind::User, ADMIN_USER).await?;
@@ -309,6 +302,5 @@ fn user(id: PrincipalId, name: &str, display_name: &str) -> Principal {
 }
 
 async fn assign(writer: &mut Writer, workspace: &Workspace, principal: &Principal) -> Result<(), Error> {
-    writer.put_assignment(workspace.id, principal.id, &Assignment::usual(principal.kind)).await?;
-    Ok(())
+    Ok(writer.put_assignment(workspace.id, principal.id, &Assignment::usual(principal.kind)).await?)
 }

@@ -45,8 +45,7 @@ impl Service {
         Ok(())
     }
 
-    /// The same for the operator, who may have disabled the tokens that are needed to enable them again. The audit log
-    /// names the system as the actor.
+    /// The same for the operator, for example to enable tokens again. The audit log names the system as the actor.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`]; those of [`plan_change`].
@@ -68,9 +67,6 @@ impl Service {
     }
 
     /// Changes the mock's own settings of a workspace; returns all of them.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn change_behaviour(&self, id: WorkspaceId, change: BehaviourChange) -> Result<Behaviour, Error> {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;

@@ -29,9 +29,6 @@ impl Service {
     }
 
     /// In the order in which they were armed.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn faults(&self, workspace: WorkspaceId) -> Result<Vec<Fault>, Error> {
         let mut reader = self.store.read().await?;
         reader.find_workspace(workspace).await?.ok_or(Denial::WorkspaceNotFound(workspace))?;
@@ -45,18 +42,14 @@ impl Service {
         if writer.delete_faults(workspace, Some(id)).await? == 0 {
             return Err(ControlDenial::FaultNotFound(id.to_string()).into());
         }
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn clear_faults(&self, workspace: WorkspaceId) -> Result<(), Error> {
         let mut writer = self.store.write(Lock::Workspace(workspace)).await?;
         writer.find_workspace(workspace).await?.ok_or(Denial::WorkspaceNotFound(workspace))?;
         writer.delete_faults(workspace, None).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 
     /// Counts a request at each rule that matches it, up to the first one that produces the answer. Returns the faults
@@ -98,7 +91,6 @@ impl Service {
         writer.end_tokens(workspace.id, &[(id, EndCause::RevokedByAdmin, now)], SYSTEM_USER).await?;
         let action = Action::revoke_token(id, token.owner);
         self.record_by_system(&mut writer, &workspace, vec![(action, now)]).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 }

@@ -255,8 +255,7 @@ impl Service {
             }
         }
         self.enforce_consequences(&mut writer, at, principal.id).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 
     /// Removes a principal from the caller's workspace.
@@ -268,12 +267,10 @@ impl Service {
     ) -> Result<(), Error> {
         self.end_tokens_of(writer, call, principal.id).await?;
         writer.remove_from_workspace(&call.caller.workspace, principal.id).await?;
-        self.record(writer, call.entry(removal(principal))).await?;
-        Ok(())
+        Ok(self.record(writer, call.entry(removal(principal))).await?)
     }
 
-    /// Ends the tokens of principals that lost the permission by a change, and refuses the change if no account admin
-    /// would be left.
+    /// Ends the tokens of principals that lost the permission, and refuses a change that leaves no account admin.
     async fn enforce_consequences(
         &self,
         writer: &mut Writer,
@@ -296,8 +293,7 @@ impl Service {
         Ok(())
     }
 
-    /// Ends all tokens of an owner that a list could still show. Those that have expired or were revoked for disuse keep
-    /// their own cause.
+    /// Ends all tokens of an owner that are live or still listed. Tokens that have ended before keep their cause.
     async fn end_tokens_of(&self, writer: &mut Writer, call: Call<'_>, owner: PrincipalId) -> Result<(), Error> {
         let caller = call.caller;
         let workspace = &caller.workspace;

@@ -55,6 +55,7 @@ pub type Headers = Vec<(Cow<'static, str>, String)>;
 
 /// One request with its answer, and how it was decided.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub struct JournalEntry {
     /// What [`Journal::arrive`] returned when the request arrived.
     #[serde(skip)]
@@ -337,30 +338,9 @@ mod tests {
     fn entry(journal: &Journal, workspace: i64, text: usize) -> JournalEntry {
         JournalEntry {
             arrived: journal.arrive(),
-            number: 0,
-            request_id: String::new(),
             workspace: Some(WorkspaceId(workspace)),
-            incarnation: 0,
-            at: Millis(0),
-            workspace_at: None,
-            took_us: 0,
-            source_ip: String::new(),
-            method: "GET".into(),
-            path: "/".into(),
-            query: None,
-            headers: Vec::new(),
-            body: StoredBody::default(),
-            operation: None,
-            credential: CredentialKind::None,
-            token: None,
-            caller: None,
-            trace: Vec::new(),
-            faults: Vec::new(),
-            why: None,
-            creates: None,
-            status: 200,
-            answer_headers: Vec::new(),
             answer: StoredBody { text: "x".repeat(text), bytes: text, cut: false },
+            ..JournalEntry::default()
         }
     }
 

@@ -15,8 +15,6 @@ impl Service {
         Ok(reader.find_default_workspace().await?)
     }
 
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn workspace(&self, id: WorkspaceId) -> Result<Workspace, Error> {
         Ok(self.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?)
     }

@@ -1,4 +1,5 @@
-//! Access tokens: issued, and looked at on every call.
+//! OAuth access tokens: issued to service principals, and verified on every call. Sign-ins of users are in `sign_ins`.
+//! See docs/reference/identity-and-oauth.md#access-tokens.
 
 use super::explain::owner_of;
 use super::keys::sign;
@@ -13,32 +14,30 @@ use crate::domain::sign_ins::{Issuer, Ticket};
 use crate::domain::{AccountId, Denial, Millis, Workspace};
 use crate::store::{Lock, Reader, StoreError};
 
-/// What the token endpoint gives.
+/// The answer of the token endpoint.
 #[derive(Clone, Debug)]
 pub struct TokenResponse {
-    /// The access token.
     pub access_token: AccessToken,
-    /// Its scopes, separated by spaces.
+    /// Separated by spaces.
     pub scope: String,
-    /// What another one can be had for.
     pub refresh_token: Option<Ticket>,
 }
 
-/// What an access token is to say.
+/// The claims of an access token that depend on the grant.
 pub(super) struct AccessGrant<'a> {
     pub(super) client_id: &'a str,
     pub(super) sub: &'a str,
     pub(super) scope: &'a str,
     pub(super) audience: Audience,
     pub(super) sid: Option<String>,
-    /// Which of all that had the name.
+    /// Tells apart principals that reused a name.
     pub(super) creation: i64,
-    /// Which of all workspaces that had the id, where no sign-in ends with the workspace.
+    /// Tells apart workspaces that reused an id. Not for sign-ins, which end with their workspace.
     pub(super) workspace_creation: Option<i64>,
 }
 
 impl Service {
-    /// Issues an access token. `iss` is the issuer by the address that the client reached.
+    /// Issues an access token. `iss` is the issuer's URL at the address that the client used.
     ///
     /// # Errors
     /// [`Denial::OAuth`]
@@ -57,8 +56,7 @@ impl Service {
         }
     }
 
-    /// An inactive or unassigned service principal gets none \[inferred\]; the checks of each call
-    /// would refuse it anyway.
+    /// An inactive or unassigned service principal gets no token \[inferred\]; every call would be refused anyway.
     async fn issue_to_service_principal(
         &self,
         issuer: &Issuer,
@@ -131,7 +129,7 @@ impl Service {
         }
     }
 
-    /// What the checks need to know about a presented access token.
+    /// The facts about a presented access token that the checks need.
     pub(super) async fn access_token_facts(
         &self,
         token: &AccessToken,
@@ -171,7 +169,7 @@ impl Service {
             Audience::Workspace(own) => reader.find_workspace(own).await?,
             Audience::Account(_) => reader.find_workspace_of_account(account).await?,
         };
-        // A token without the claim is of an earlier release, or goes with its sign-in.
+        // A token without the claim is from an earlier release, or ends with its sign-in.
         if let (Some(creation), Some(issuing)) = (claims.workspace_creation, &issuing)
             && creation_of(&mut reader, issuing).await? != creation
         {
@@ -187,7 +185,7 @@ impl Service {
             (NamedWorkspace::Unnamed, ..) => issuing,
             (NamedWorkspace::Unusable(_), ..) => None,
         };
-        // The keys of one account say nothing in another's workspaces.
+        // The keys of one account are not valid in another one's workspaces.
         let workspace = workspace.filter(|workspace| workspace.account == account);
         let token_belongs_to = match (audience, &workspace) {
             (Audience::Workspace(own), Some(workspace)) if workspace.id != own => Some(own),
@@ -201,8 +199,7 @@ impl Service {
     }
 }
 
-/// Where the token will be good, and the workspace whose clock it goes by. An account has no clock of
-/// its own; it takes that of the workspace that answers for it.
+/// The audience of a token, and the workspace whose clock it uses: an account uses that of one of its workspaces.
 async fn audience(
     reader: &mut Reader,
     issuer: &Issuer,
@@ -216,7 +213,7 @@ async fn audience(
     };
     let mut assigned = reader.list_assigned_workspaces(secret.account, secret.principal).await?;
     if *named == NamedWorkspace::Unnamed && assigned.len() > 1 {
-        // Clients name the workspace with each call, but not here; at the real service each has a host.
+        // Clients name the workspace with each call, but not here. At the real service, each workspace has its own host.
         let workspace = reader.find_workspace_of_account(secret.account).await?;
         return Ok((Audience::Account(secret.account), workspace));
     }
@@ -231,14 +228,14 @@ async fn audience(
     Ok((Audience::Workspace(workspace.id), Some(workspace)))
 }
 
-/// What tells a workspace from all that had, or will have, its id, and stays through resets: the creation of its group
-/// `admins`, which is made and removed with it.
+/// A number that tells apart workspaces that reuse an id, but does not change with a reset: the creation of the group
+/// `admins`, which is created and deleted with the workspace.
 async fn creation_of(reader: &mut Reader, workspace: &Workspace) -> Result<i64, StoreError> {
     let group = reader.find_principal(workspace.account, workspace.admins_group).await?;
     Ok(group.map_or(0, |group| group.creation))
 }
 
-/// Whom an access token authenticates, as its workspace knows it now.
+/// The principal of an access token, with its current memberships.
 async fn oauth_owner(
     reader: &mut Reader,
     workspace: &Workspace,
@@ -253,7 +250,7 @@ async fn oauth_owner(
     Ok(owner)
 }
 
-/// `iss` and the issuer in discovery documents.
+/// The issuer in access tokens and discovery documents.
 pub fn issuer_of(base: &str, account: Option<AccountId>) -> String {
     match account {
         None => format!("{base}/oidc"),

@@ -98,9 +98,6 @@ impl Service {
 
     /// Records, for all processes, that a form was sent; returns whether it is the first time. The record is a session
     /// without a user, and lives as long as one; no cookie has the hash of a form.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn claim_form(&self, id: WorkspaceId, form: &SecretHash) -> Result<bool, Error> {
         let system = self.system_now();
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
@@ -127,7 +124,6 @@ impl Service {
     async fn forget_page_session(&self, id: WorkspaceId, hash: &SecretHash) -> Result<(), Error> {
         let mut writer = self.store.write(Lock::Workspace(id)).await?;
         writer.delete_page_session(hash).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 }

@@ -8,8 +8,7 @@ use super::{Error, Service};
 use crate::domain::AccountId;
 use crate::domain::sign_ins::{CHOICE_LIFETIME_MS, SEALED_PREFIX};
 
-/// The hash of the control key that was set when a form was made; zeros without one. The seal is invalid under another
-/// control key.
+/// The hash of the server's control key, or zeros. Another control key invalidates the seals.
 pub type Seal = [u8; 32];
 
 const MAC_DIGITS: usize = 64;

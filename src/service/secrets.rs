@@ -80,8 +80,7 @@ impl Service {
             return Err(Denial::SecretNotFound(id.to_owned()).into());
         }
         self.record(&mut writer, call.entry(Action::service_principal_secret("delete", id, principal))).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 }
 

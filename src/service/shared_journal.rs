@@ -65,9 +65,6 @@ impl Service {
     }
 
     /// A workspace's entries with a number above `since`, in the order of their answers.
-    ///
-    /// # Errors
-    /// [`Error::Store`], where processes share the journal.
     pub async fn journal_entries(&self, workspace: &Workspace, since: u64) -> Result<Vec<Arc<JournalEntry>>, Error> {
         if !self.may_have_replicas() {
             return Ok(self.journal.of_workspace(workspace, since));
@@ -124,9 +121,6 @@ impl Service {
     }
 
     /// Deletes entries of a workspace, by number.
-    ///
-    /// # Errors
-    /// [`Error::Store`], where processes share the journal.
     pub async fn delete_journal_entries(&self, workspace: &Workspace, numbers: &HashSet<u64>) -> Result<(), Error> {
         if !self.may_have_replicas() {
             self.journal.delete(workspace, numbers);
@@ -139,9 +133,6 @@ impl Service {
     }
 
     /// Clears a workspace's journal. Requests in flight are not added either when they finish.
-    ///
-    /// # Errors
-    /// [`Error::Store`], where processes share the journal.
     pub async fn clear_journal(&self, workspace: &Workspace) -> Result<(), Error> {
         if !self.may_have_replicas() {
             self.journal.clear(workspace);
@@ -186,9 +177,6 @@ impl Service {
     }
 
     /// Deletes the shared entries of deleted workspaces, and the oldest ones beyond [`ALL_BYTES`].
-    ///
-    /// # Errors
-    /// [`Error::Store`]
     pub async fn tidy_journal(&self) -> Result<(), Error> {
         if !self.may_have_replicas() {
             return Ok(());

@@ -1,4 +1,5 @@
-//! Signing in of people: who may be chosen, the choice, and the tokens that it gives.
+//! OAuth sign-in of users: the page that asks who signs in, the authorization code, and its exchange for tokens. See
+//! docs/reference/identity-and-oauth.md#sign-in.
 
 use std::collections::HashSet;
 
@@ -17,11 +18,11 @@ use crate::service::seal::{Purpose, Seal, sealed_payload};
 use crate::service::{AuditEntry, Error, Service};
 use crate::store::{Lock, PrincipalScope, Reader, StoreError};
 
-/// How many users a search looks at with one statement.
-const SEARCHED: usize = 500;
+/// Users that a search reads with one statement.
+const SEARCH_BATCH: usize = 500;
 
 impl Service {
-    /// Where somebody signs in who is sent to that authorization server.
+    /// What a user signs in to at an authorization server.
     ///
     /// # Errors
     /// [`Denial::OAuth`] when there is no such workspace.
@@ -38,7 +39,7 @@ impl Service {
         Ok(SignInTarget { workspace, whole_account })
     }
 
-    /// The first of the active users there whose names hold `text`, admins before others, and whether there are more.
+    /// The first active users whose names contain `text`, admins first, and whether there are more.
     pub async fn people(&self, place: &SignInTarget, text: &str) -> Result<(Vec<Person>, bool), Error> {
         let (workspace, kind, search) = (&place.workspace, PrincipalKind::User, Search::new(text));
         let there = if place.whole_account {
@@ -47,12 +48,12 @@ impl Service {
             PrincipalScope::Workspace(workspace, kind)
         };
         let mut reader = self.store.read().await?;
-        // A search goes through all of them; without one, more than are shown are not needed.
+        // A search reads all admins; otherwise no more than can be shown.
         let admins_read = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { usize::MAX };
         let mut people = reader.list_sign_in_admins(there, admins_read).await?;
         let admins: HashSet<PrincipalId> = people.iter().map(|admin| admin.id).collect();
         people.retain(|admin| search.finds(admin));
-        let limit = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { SEARCHED };
+        let limit = if search.is_for_all() { PEOPLE_SHOWN + 1 } else { SEARCH_BATCH };
         let mut after = String::new();
         while people.len() <= PEOPLE_SHOWN {
             let read = reader.list_sign_in_users(there, &after, limit).await?;
@@ -68,12 +69,12 @@ impl Service {
         Ok((people, more))
     }
 
-    /// Begins a sign-in that the page asks about; nothing is stored.
+    /// Starts a sign-in on the page. Nothing is stored.
     pub fn begin_sign_in(&self, place: &SignInTarget, request: AuthorizationRequest) -> PendingSignIn {
         PendingSignIn::new(self.entropy.uuid(), place, request, self.now_at(place))
     }
 
-    /// The ticket of the page, for its form.
+    /// The sealed sign-in that the page's form carries.
     pub async fn page_ticket(
         &self,
         place: &SignInTarget,
@@ -84,7 +85,7 @@ impl Service {
         self.seal(place.workspace.account, (Purpose::SignInPage, policy), &payload).await
     }
 
-    /// Signs somebody in by name, without a question. `None` when nobody active there has it.
+    /// Signs a user in by name, without the page. `None` when no active user has the name.
     pub async fn sign_in_as(
         &self,
         place: &SignInTarget,
@@ -105,35 +106,35 @@ impl Service {
         Ok(Some(code))
     }
 
-    /// What the page of this ticket asks about.
+    /// The sign-in of a page's ticket.
     ///
     /// # Errors
-    /// [`Denial::OAuth`] when it was answered, or is too old.
+    /// [`Denial::OAuth`] when the page was used already, or has expired.
     pub async fn pending_sign_in(
         &self,
         issuer: &Issuer,
         ticket: &str,
         policy: Seal,
     ) -> Result<(PendingSignIn, SignInTarget), Error> {
-        let payload = sealed_payload(ticket).ok_or_else(too_old)?;
-        let pending: PendingSignIn = serde_json::from_slice(&payload).map_err(|_| too_old())?;
-        let id = pending.id().ok_or_else(too_old)?;
+        let payload = sealed_payload(ticket).ok_or_else(page_expired)?;
+        let pending: PendingSignIn = serde_json::from_slice(&payload).map_err(|_| page_expired())?;
+        let id = pending.id().ok_or_else(page_expired)?;
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(pending.workspace()).await?;
-        let place = workspace.and_then(|workspace| pending.target(workspace)).ok_or_else(too_old)?;
+        let place = workspace.and_then(|workspace| pending.target(workspace)).ok_or_else(page_expired)?;
         let is_answered = reader.find_sign_in(id).await?.is_some();
         drop(reader);
         let holds = self.is_sealed(place.workspace.account, (Purpose::SignInPage, policy), ticket).await?;
         if !holds || is_answered || !place.is_of(issuer) || !pending.is_open(self.now_at(&place)) {
-            return Err(too_old().into());
+            return Err(page_expired().into());
         }
         Ok((pending, place))
     }
 
-    /// Signs in who was chosen on the page. Answers the code, and where the client waits for it.
+    /// Signs in the user who was chosen on the page. Returns the code, and the client's address for it.
     ///
     /// # Errors
-    /// [`Denial::OAuth`] when the page was answered, or is too old, or they are not active there.
+    /// [`Denial::OAuth`] when the page was used already, has expired, or the user is not active there.
     pub async fn approve_sign_in(
         &self,
         place: &SignInTarget,
@@ -142,12 +143,12 @@ impl Service {
         origin: &Origin,
     ) -> Result<(Ticket, ReturnAddress), Error> {
         let now = self.now_at(place);
-        let id = pending.id().filter(|_| pending.is_open(now)).ok_or_else(too_old)?;
+        let id = pending.id().filter(|_| pending.is_open(now)).ok_or_else(page_expired)?;
         let code = Ticket::new(TicketKind::Code, id, self.entropy.secret());
         let mut writer = self.store.write_in(&place.workspace, Lock::Workspace(place.workspace.id)).await?;
-        // Another tab may have been faster.
+        // Another tab may have used the page first.
         if writer.find_sign_in(id).await?.is_some() {
-            return Err(too_old().into());
+            return Err(page_expired().into());
         }
         let name = active_user(&mut writer, place, person).await?.ok_or_else(no_longer_active)?.name;
         let sign_in = SignIn::approved(place, pending.request, person, &code, now);
@@ -158,7 +159,7 @@ impl Service {
         Ok((code, sign_in.request.back))
     }
 
-    /// Gives tokens for a code or a refresh token, which works once.
+    /// Exchanges a code or a refresh token for tokens. Each works once.
     pub(super) async fn redeem(
         &self,
         issuer: &Issuer,
@@ -181,7 +182,7 @@ impl Service {
 
         let next = presented.ticket.next_turn(self.entropy.secret());
         let mut writer = self.store.write(Lock::Workspace(found.workspace)).await?;
-        // Another request may have been faster.
+        // Another request may have changed the sign-in meanwhile.
         let sign_in = writer.find_sign_in(id).await?.ok_or_else(unknown)?;
         let place = place_of(&mut writer, &sign_in).await?;
         let now = self.now_at(&place);
@@ -219,12 +220,12 @@ impl Service {
     }
 }
 
-fn too_old() -> Denial {
-    Refusal::InvalidRequest("This page was used or is too old; begin again where you came from".into()).into()
+fn page_expired() -> Denial {
+    Refusal::InvalidRequest("This page was already used or has expired; start again in the application".into()).into()
 }
 
 pub(super) fn no_longer_active() -> Denial {
-    Refusal::AccessDenied("This user is deactivated, or not assigned here any more".into()).into()
+    Refusal::AccessDenied("This user was deactivated, or is not assigned here any more".into()).into()
 }
 
 async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<SignInTarget, StoreError> {
@@ -233,7 +234,6 @@ async fn place_of(reader: &mut Reader, sign_in: &SignIn) -> Result<SignInTarget,
     Ok(SignInTarget { workspace, whole_account: sign_in.whole_account })
 }
 
-/// The name of a user who is active there.
 pub(super) async fn active_user(
     reader: &mut Reader,
     place: &SignInTarget,

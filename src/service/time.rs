@@ -72,8 +72,6 @@ pub struct AdvanceOutcome {
 }
 
 impl Service {
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn clock(&self, id: WorkspaceId) -> Result<ClockState, Error> {
         let workspace = self.workspace(id).await?;
         Ok(self.clock_state(&workspace))
@@ -83,8 +81,7 @@ impl Service {
         ClockState { clock: workspace.clock, now: workspace.clock.at(self.system_now()) }
     }
 
-    /// Stores the latest time that this process has shown, and adopts that of other processes, so that no clock goes back
-    /// after a restart or between processes.
+    /// Shares the latest time that this process has shown, so that no clock goes back after a restart or elsewhere.
     pub async fn persist_time(&self) -> Result<(), Error> {
         let shown = self.clock.shown();
         if shown.0 > self.persisted_time.load(Ordering::Acquire) {
@@ -121,8 +118,7 @@ impl Service {
         if is_over(system) && !is_over(stored) { self.persist_time().await } else { Ok(()) }
     }
 
-    /// Sets a clock's mode, which `make` derives from the workspace's time and the system's. Time only goes forward, so
-    /// that no event is undone.
+    /// Sets a clock's mode, which `make` derives from the workspace's time and the system's.
     ///
     /// # Errors
     /// [`ControlDenial::TimeGoesForward`]
@@ -195,9 +191,6 @@ impl Service {
     }
 
     /// The names of the owners of the events' tokens; a deleted owner has none.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn owner_names(&self, id: WorkspaceId, events: &[Event]) -> Result<BTreeMap<PrincipalId, String>, Error> {
         let mut reader = self.store.read().await?;
         let account = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?.account;
@@ -212,9 +205,6 @@ impl Service {
     }
 
     /// The next events in a workspace, at most `limit` and at most [`MAX_EVENTS`].
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn upcoming(&self, id: WorkspaceId, limit: usize) -> Result<Vec<Event>, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -224,9 +214,8 @@ impl Service {
         Ok(events)
     }
 
-    /// Ends the tokens that are due and narrows those whose auto-scoping has ended, in batches with their audit events.
-    /// The timing of the sweep has no visible effect, because lists and checks ask the lifecycle themselves. Returns how
-    /// many tokens it changed.
+    /// Ends the tokens that are due and narrows those whose auto-scoping has ended; returns how many. The timing of the
+    /// sweep has no visible effect, because lists and checks ask the lifecycle themselves.
     pub async fn sweep(&self, id: WorkspaceId) -> Result<u64, Error> {
         let mut ended = 0;
         let mut logged_at = Instant::now();

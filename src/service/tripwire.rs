@@ -112,9 +112,6 @@ impl Service {
     }
 
     /// Oldest first.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn decoys(&self, workspace: WorkspaceId) -> Result<Vec<Decoy>, Error> {
         let mut reader = self.store.read().await?;
         reader.find_workspace(workspace).await?.ok_or(Denial::WorkspaceNotFound(workspace))?;

@@ -1,4 +1,5 @@
-//! What would stop working if a setting, the permissions or the time were different.
+//! What would stop working if a setting, the permissions or the time were different. Every live token and every journal
+//! entry is decided again under the hypothesis; nothing changes.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -18,21 +19,20 @@ use crate::domain::tokens::{Token, TokenFacts, Visibility, plan_create};
 use crate::domain::{Denial, Millis, PrincipalId, TokenId, Workspace, WorkspaceId};
 use crate::store::{Reader, StoreError};
 
-/// What is imagined; `None` stays as it is.
+/// A hypothetical change; `None` leaves the present value.
 #[derive(Clone, Debug, Default)]
 pub struct Hypothesis {
-    /// Another `maxTokenLifetimeDays`.
+    /// `maxTokenLifetimeDays`.
     pub max_token_lifetime: Option<String>,
-    /// Another `enableTokensConfig`.
+    /// `enableTokensConfig`.
     pub enable_tokens: Option<String>,
-    /// Another access control list of tokens, in place of the present one.
+    /// The access control list of tokens, replacing the present one.
     pub permissions: Option<Vec<RequestedEntry>>,
-    /// Another time, on the workspace's clock.
+    /// The time on the workspace's clock.
     pub at: Option<Millis>,
 }
 
 impl Hypothesis {
-    /// Whether nothing is imagined.
     pub fn is_empty(&self) -> bool {
         self.max_token_lifetime.is_none()
             && self.enable_tokens.is_none()
@@ -41,53 +41,46 @@ impl Hypothesis {
     }
 }
 
-/// What works now and would fail then.
+/// What works now and would fail under a hypothesis.
 #[derive(Clone, Debug, Default)]
 pub struct Impact {
-    /// Tokens, with the owner's name and the check that would refuse them.
+    /// Tokens with the owner's name and the check that would refuse them.
     pub tokens: Vec<(Token, Option<String>, Step)>,
-    /// Journalled requests that were answered without a refusal, and why they would be refused.
+    /// Requests that were not refused, and why they would be.
     pub requests: Vec<(Arc<JournalEntry>, String)>,
-    /// Admins of the workspace that would not get in any more, by name.
+    /// The names of the workspace's admins who would be locked out.
     pub locked_out: Vec<String>,
-    /// The clients that used those tokens last, and how many of them each did: most first.
+    /// The last clients of those tokens with the number of tokens each, most first.
     pub clients: Vec<(String, usize)>,
-    /// Whose permission to create and use tokens would be another.
     pub permission: PermissionChange,
-    /// How many tokens were looked at.
     pub tokens_looked_at: usize,
-    /// How many requests were looked at.
     pub requests_looked_at: usize,
 }
 
-/// The users and service principals whose permission on tokens a change of the list changes, with or without tokens:
-/// those that are active in the workspace, as nobody else may do anything there. By name.
+/// The users and service principals that a change of the access control list affects, whether or not they have tokens.
+/// Only active ones, because no other may do anything in the workspace. Sorted by name.
 #[derive(Clone, Debug, Default)]
 pub struct PermissionChange {
-    /// Who could no longer create and use tokens.
     pub lost: Vec<Principal>,
-    /// Who newly could.
     pub gained: Vec<Principal>,
 }
 
 impl Service {
-    /// Decides every token's use and every kept request anew under the hypothesis; nothing changes.
-    ///
     /// # Errors
-    /// [`Denial::WorkspaceNotFound`]; those of the permissions that are imagined.
+    /// [`Denial::WorkspaceNotFound`], and the refusal of the hypothetical permissions.
     pub async fn what_if(&self, id: WorkspaceId, hypothesis: &Hypothesis) -> Result<Impact, Error> {
         let requests = self.journal_entries(&self.workspace(id).await?, 0).await?;
         let mut reader = self.store.read().await?;
         let present = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = present.clock.at(self.system_now());
         let present = Workspace { clock: WorkspaceClock::frozen(now), ..present };
-        let imagined = imagine(&present, hypothesis, now);
+        let hypothetical = with_hypothesis(&present, hypothesis, now);
         let entries = match &hypothesis.permissions {
             Some(requested) => Some(resolve(&mut reader, &present, requested).await?),
             None => None,
         };
 
-        let mut broken = Impact::default();
+        let mut impact = Impact::default();
         let mut decided: HashMap<TokenId, Option<Step>> = HashMap::new();
         let mut owners: HashMap<PrincipalId, Option<Owner>> = HashMap::new();
         let live = Visibility::new(&present.behaviour, now);
@@ -100,51 +93,61 @@ impl Service {
                 unknown.insert(owner);
             }
             let owner = owners.get(&token.owner).cloned().flatten();
-            broken.tokens_looked_at += 1;
+            impact.tokens_looked_at += 1;
             let then = owner.clone().map(|owner| with_entries(owner, entries.as_ref()));
             let works_now = refusal(&present, &token, owner.clone()).is_none();
-            let refused_then = refusal(&imagined, &token, then).filter(|_| works_now);
+            let refused_then = refusal(&hypothetical, &token, then).filter(|_| works_now);
             decided.insert(token.id.clone(), refused_then.clone());
             if let Some(step) = refused_then {
-                broken.tokens.push((token, owner.map(|owner| owner.name), step));
+                impact.tokens.push((token, owner.map(|owner| owner.name), step));
             }
         }
 
-        let then = imagined.clock.at(now);
-        if !imagined.tokens_enabled(then) {
-            broken.locked_out = locked_out(&mut reader, &present, now).await?;
+        let then = hypothetical.clock.at(now);
+        if !hypothetical.tokens_enabled(then) {
+            impact.locked_out = locked_out(&mut reader, &present, now).await?;
         }
         if let Some(entries) = &entries {
-            broken.permission = permission_change(&mut reader, &present, entries).await?;
+            impact.permission = permission_change(&mut reader, &present, entries).await?;
         }
-        broken.clients = count_clients(reader.list_last_clients(id, live).await?, &broken.tokens);
-        let cap = TokenFacts {
-            cap_days: imagined.lifetime_cap_days(then),
-            live_tokens: 0,
-            autoscope_days: imagined.behaviour.autoscope_days,
-        };
+        impact.clients = count_clients(reader.list_last_clients(id, live).await?, &impact.tokens);
+        impact.decide_requests(requests, &decided, &hypothetical, then);
+        Ok(impact)
+    }
+}
+
+impl Impact {
+    /// Decides requests again, newest first, by the decisions on their tokens.
+    fn decide_requests(
+        &mut self,
+        requests: Vec<Arc<JournalEntry>>,
+        decided: &HashMap<TokenId, Option<Step>>,
+        workspace: &Workspace,
+        now: Millis,
+    ) {
+        let cap_days = workspace.lifetime_cap_days(now);
+        let cap = TokenFacts { cap_days, live_tokens: 0, autoscope_days: workspace.behaviour.autoscope_days };
         for request in requests.into_iter().rev() {
             if request.trace.is_empty() || request.why.is_some() {
                 continue;
             }
-            broken.requests_looked_at += 1;
+            self.requests_looked_at += 1;
             let token = request.token.as_ref().and_then(|token| decided.get(token));
             let by_token = token.and_then(|step| step.as_ref()).map(|step| step.because.clone());
             let by_cap = || {
-                let refused = plan_create(request.creates.as_ref()?, cap, then).err()?;
+                let refused = plan_create(request.creates.as_ref()?, cap, now).err()?;
                 matches!(refused, Denial::LifetimeAboveCap { .. })
-                    .then(|| format!("its lifetime is above the cap of {} days", cap.cap_days))
+                    .then(|| format!("its lifetime is above the cap of {cap_days} days"))
             };
             if let Some(why) = by_token.or_else(by_cap) {
-                broken.requests.push((request, why));
+                self.requests.push((request, why));
             }
         }
-        Ok(broken)
     }
 }
 
-/// The admins of a workspace that get in with a token and nothing else: service principals without an OAuth
-/// secret. Users sign in \[inferred\], see [`USERS_SIGN_IN`](crate::domain::access::USERS_SIGN_IN).
+/// The names of a workspace's admins that can authenticate only by token: service principals without an OAuth secret.
+/// Users can sign in \[inferred\], see [`USERS_SIGN_IN`](crate::domain::access::USERS_SIGN_IN).
 pub(super) async fn locked_out(
     reader: &mut Reader,
     workspace: &Workspace,
@@ -161,9 +164,9 @@ pub(super) async fn locked_out(
 }
 
 fn count_clients(last: Vec<(TokenId, String)>, tokens: &[(Token, Option<String>, Step)]) -> Vec<(String, usize)> {
-    let broken: HashSet<&TokenId> = tokens.iter().map(|(token, ..)| &token.id).collect();
+    let broken_ids: HashSet<&TokenId> = tokens.iter().map(|(token, ..)| &token.id).collect();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, client) in last.into_iter().filter(|(token, _)| broken.contains(token)) {
+    for (_, client) in last.into_iter().filter(|(token, _)| broken_ids.contains(token)) {
         *counts.entry(client).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
@@ -171,7 +174,7 @@ fn count_clients(last: Vec<(TokenId, String)>, tokens: &[(Token, Option<String>,
     counts
 }
 
-fn imagine(present: &Workspace, hypothesis: &Hypothesis, now: Millis) -> Workspace {
+fn with_hypothesis(present: &Workspace, hypothesis: &Hypothesis, now: Millis) -> Workspace {
     let conf = |value: &Option<String>, present: &Option<ConfValue>| match value {
         Some(value) => Some(ConfValue { value: value.clone(), previous: None, effective_at: now }),
         None => present.clone(),
@@ -189,7 +192,7 @@ async fn resolve(reader: &mut Reader, workspace: &Workspace, requested: &[Reques
     for entry in requested {
         change.push(super::permissions::resolve_entry(reader, workspace, entry).await?);
     }
-    // Merged into nothing and not replaced: the list says who else holds a permission, and may leave out admins.
+    // Merged into an empty list, because a replacement would have to include the admins.
     Ok(apply(&Entries::new(), &change, ChangeMode::Merge, workspace.admins_group)?)
 }
 
@@ -201,7 +204,7 @@ async fn permission_change(
     let listed = reader.list_token_permissions(workspace).await?;
     let now: Entries = listed.into_iter().map(|(principal, level)| (principal.id, level)).collect();
     let (now, then) = (holders(reader, workspace, &now).await?, holders(reader, workspace, then).await?);
-    // `users` holds everybody.
+    // Everybody is in `users`.
     let holds = |holders: &HashSet<PrincipalId>, id: PrincipalId| {
         holders.contains(&workspace.users_group) || holders.contains(&id)
     };
@@ -222,7 +225,7 @@ async fn permission_change(
     Ok(change)
 }
 
-/// All whom a list lets use tokens: those in it and in `admins`, with what they hold.
+/// The principals that may use tokens by a list: its entries, the group `admins`, and all their members.
 async fn holders(
     reader: &mut Reader,
     workspace: &Workspace,
@@ -246,7 +249,7 @@ fn with_entries(mut owner: Owner, entries: Option<&Entries>) -> Owner {
     owner
 }
 
-/// The check that refuses a token's use, if one does.
+/// The check that refuses the use of a token.
 fn refusal(workspace: &Workspace, token: &Token, owner: Option<Owner>) -> Option<Step> {
     let found = CredentialRecord::Token(token.clone());
     let facts = Facts { workspace: Some(workspace.clone()), token_belongs_to: None, found, owner };

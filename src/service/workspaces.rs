@@ -221,8 +221,7 @@ impl Service {
         Ok(expired)
     }
 
-    /// Drops this process's state of workspaces that another process has deleted. Returns the ids of the deleted ones,
-    /// including those among `known`.
+    /// Drops this process's state of workspaces that another one deleted; returns these, including those in `known`.
     pub async fn forget_deleted_workspaces(&self, known: Vec<WorkspaceId>) -> Result<HashSet<WorkspaceId>, Error> {
         if !self.may_have_replicas() {
             return Ok(HashSet::new());
@@ -264,9 +263,6 @@ impl Service {
     }
 
     /// Oldest first.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
     pub async fn checkpoints(&self, id: WorkspaceId) -> Result<Vec<Checkpoint>, Error> {
         let mut reader = self.store.read().await?;
         reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -281,13 +277,11 @@ impl Service {
         if !writer.delete_checkpoint(id, name).await? {
             return Err(ControlDenial::CheckpointNotFound(name.as_str().to_owned()).into());
         }
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 
-    /// Resets a workspace to a checkpoint, after its requests in flight have finished on the old state. The account's
-    /// principals are restored too, if the workspace is the only one in its account. Returns the checkpoint, and in
-    /// `has_account` whether they were.
+    /// Resets a workspace to a checkpoint, after its requests in flight have finished on the old state. If it is alone in
+    /// its account, the account's principals are restored too, which `has_account` of the answer says.
     ///
     /// # Errors
     /// [`Denial::WorkspaceNotFound`], [`ControlDenial::CheckpointNotFound`]
@@ -342,8 +336,7 @@ impl Service {
         }
     }
 
-    /// The source of a transaction's ids and values. A seeded workspace counts transactions, so that the same calls
-    /// draw the same values again.
+    /// The source of a transaction's ids and values. A seeded workspace draws the same ones again for the same calls.
     pub(super) async fn draw(
         &self,
         writer: &mut Writer,

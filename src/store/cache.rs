@@ -1,12 +1,14 @@
 //! The only cache: rows that SQLite returned since the last change, so that a repeated query need not read them again.
+//! See docs/decisions/0010-cache-on-sqlite-only.md.
 //!
-//! No revoked token gets in, or stays. Every change in this process is a commit of the one writer, which empties the
-//! cache *before* it begins and keeps it empty until it has ended; and rows that were read before or during a commit
-//! are not inserted after it, because a miss carries the number of commits that had begun. So no query is answered from
-//! before a commit once that has taken effect, which is before anybody hears of it. A commit of another process, such
-//! as `dapi-mock admin-token` or a shell, changes the index of the file's log, which is compared at each lookup and
-//! each insert; while it cannot be read, nothing is cached. On PostgreSQL, which other machines change too, nothing is
-//! cached at all. See docs/decisions/0010-cache-on-sqlite-only.md.
+//! Why no revoked token is ever found here:
+//! - Every change in this process is a commit of the one writer. The cache is emptied before the commit begins and stays
+//!   empty until the commit has ended. Only then does anybody learn of the change.
+//! - Rows that were read before or during a commit are not inserted after it: a miss carries the number of commits that
+//!   had begun.
+//! - A commit of another process, such as `dapi-mock admin-token` or a shell, changes the index of the file's log. It is
+//!   compared at each lookup and each insert; while it cannot be read, nothing is cached.
+//! - Nothing of PostgreSQL is cached, because other machines change it too.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,13 +40,12 @@ fn weight<T: HeapSize>(rows: &[T]) -> usize {
     BYTES_PER_ANSWER + rows.iter().map(|row| size_of::<T>() + row.heap_bytes()).sum::<usize>()
 }
 
-/// A query whose rows are cached: everything that they depend on besides the stored data.
-pub(super) trait CacheKey: Eq + Hash {
+/// A query whose rows are cached: everything that they depend on besides the stored data. It must not contain an
+/// instant, or it would never be asked again.
+pub(super) trait CacheKey: Eq + Hash + Sized {
     type Row: HeapSize + Clone;
 
-    fn answers(answers: &mut Answers) -> &mut AnswersTo<Self>
-    where
-        Self: Sized;
+    fn answers(answers: &mut Answers) -> &mut AnswersTo<Self>;
 }
 
 pub(super) type AnswersTo<K> = HashMap<K, Arc<[<K as CacheKey>::Row]>>;

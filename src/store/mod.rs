@@ -138,17 +138,11 @@ pub enum Store {
 
 impl Store {
     /// Connects and migrates, even while a server uses the database.
-    ///
-    /// # Errors
-    /// See [`OpenErrorKind`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
         Self::open_with(database, Limits::default()).await
     }
 
     /// Like [`open`](Self::open), with other limits for PostgreSQL.
-    ///
-    /// # Errors
-    /// See [`OpenErrorKind`].
     pub async fn open_with(database: &Database, limits: Limits) -> Result<Self, OpenError> {
         let failed = |kind| OpenError { database: database.clone(), kind };
         Self::connect(database, Durability::default(), limits, Purpose::Command).await.map_err(failed)
@@ -156,9 +150,6 @@ impl Store {
 
     /// Connects and migrates for a server. It must be the only server on a SQLite file, but may be one of several on
     /// PostgreSQL.
-    ///
-    /// # Errors
-    /// See [`OpenErrorKind`].
     pub async fn open_to_serve(database: &Database, durability: Durability) -> Result<Self, OpenError> {
         let failed = |kind| OpenError { database: database.clone(), kind };
         Self::connect(database, durability, Limits::default(), Purpose::Serve).await.map_err(failed)
@@ -197,9 +188,6 @@ impl Store {
 
     /// Copies a SQLite file's state at one moment, even while a server writes to it. Afterwards `target` is either the
     /// whole copy, readable by its owner alone, or as it was; an existing file is never overwritten.
-    ///
-    /// # Errors
-    /// See [`BackupError`].
     pub async fn back_up(database: &Database, target: &Path) -> Result<(), BackupError> {
         match database {
             Database::SqliteFile(path) => {

@@ -220,9 +220,6 @@ impl Reader {
     }
 
     /// Runs until it is interrupted, for tests of abandoned requests.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] once it is interrupted.
     #[doc(hidden)]
     pub async fn run_for_ever(&mut self) -> Result<()> {
         const SQL: &str = "WITH RECURSIVE n (n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT (n + 1) % 1000 FROM n)
@@ -281,9 +278,6 @@ impl Writer {
     }
 
     /// Writes until it is interrupted, for tests of abandoned requests.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] once it is interrupted.
     #[doc(hidden)]
     pub async fn write_for_ever(&mut self) -> Result<()> {
         const SQL: &str = "INSERT INTO decoys (workspace_id, decoy_id, comment, created_at)
@@ -323,10 +317,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes all changes durable and visible at once.
-    ///
-    /// # Errors
-    /// [`StoreError`], and then nothing has changed.
+    /// Makes all changes durable and visible at once, or none if it fails.
     pub async fn commit(self) -> Result<()> {
         match self.0.0 {
             Connection::SqliteTransaction(SqliteWriter { interrupter, transaction, cache }) => {
@@ -394,9 +385,6 @@ impl Lock {
 
 impl Store {
     /// Begins reading. On SQLite a connection is taken by the first query that needs one, which fails if none is free.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]
     pub async fn read(&self) -> Result<Reader> {
         Ok(Reader(match self {
             Self::Sqlite { read, cache, work, .. } => Connection::Sqlite(SqliteReader {
@@ -411,9 +399,6 @@ impl Store {
 
     /// Begins a write transaction. On SQLite it takes the only writer and the write lock at once: a transaction that
     /// begins with a read and writes later fails with "database is locked" under load.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]
     pub async fn write(&self, lock: Lock) -> Result<Writer> {
         match self {
             Self::Sqlite { write, cache, work, .. } => {

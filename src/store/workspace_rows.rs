@@ -1,4 +1,4 @@
-//! All rows of a workspace at once: keeps them as a checkpoint, restores, copies and deletes them.
+//! All rows of a workspace at once: stores them as a checkpoint, restores, copies and deletes them.
 //!
 //! The statements are the same few for every table, so they are built from one list of tables and the database's own
 //! list of columns. Only numbers, UUIDs and checked names go into their texts, never what a client sent. Start at
@@ -42,7 +42,7 @@ const TABLES: &[Table] = &[
     ),
     table(
         "group_members",
-        Some(|workspace, account| memberships_of_groups_in(workspace, account)),
+        Some(memberships_of_groups_in),
         Some(|_, account| memberships_of_groups_in(WorkspaceId(0), account)),
     ),
     table("workspace_assignments", BY_WORKSPACE, None),

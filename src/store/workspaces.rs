@@ -1,5 +1,5 @@
 //! Accounts and workspaces, with their clocks and configuration. Everything that a workspace holds, all at once, is in
-//! workspace_rows.rs.
+//! `workspace_rows.rs`.
 
 use sqlx::FromRow;
 
@@ -10,7 +10,7 @@ use crate::domain::clock::WorkspaceClock;
 use crate::domain::settings::{Behaviour, ConfValue};
 use crate::domain::{AccountId, Millis, PrincipalId, Workspace, WorkspaceId};
 
-/// The columns of a [`WorkspaceRow`] from `workspaces w` and [`workspace_joins`].
+/// The columns of a [`WorkspaceRow`] from `workspaces w` with `workspace_joins!`.
 macro_rules! workspace_columns {
     () => {
         "w.workspace_id, w.account_id, w.name, w.deployment_name, w.created_at, w.is_default, w.admins_group_id,

@@ -44,6 +44,11 @@ impl<'a> Page<'a> {
         Self { status: StatusCode::OK, title, bar: None, content, leads_to: None }
     }
 
+    pub fn error(status: StatusCode, message: &str) -> Response {
+        let content = html! { p.notice role="alert" { (message) } };
+        Page { status, ..Page::new("This did not work", content) }.respond()
+    }
+
     pub fn respond(self) -> Response {
         let Self { status, title, bar, content, leads_to } = self;
         let scripted = bar.is_some();

@@ -71,7 +71,7 @@ async fn the_accounts_host_has_the_accounts_api_and_no_other(world: World) {
         assert_eq!(answer.status, 401, "{path}: {answer:?}");
     }
     let tokens = world.admin().get(LIST).await.json();
-    assert_eq!(tokens["token_infos"].as_array().unwrap().len(), 1, "what was refused did nothing");
+    assert_eq!(tokens["token_infos"].as_array().unwrap().len(), 1, "refused requests did nothing");
     let unknown = world.send_to(host, Method::GET, "/api/2.0/nothing", Some(&admin), "").await;
     unknown.refused(404, "ENDPOINT_NOT_FOUND", "/api/2.0/nothing");
     for path in ["/livez", "/readyz", "/oidc/jwks.json"] {
@@ -158,7 +158,7 @@ fn an_account_gets_a_port_at_the_start_and_by_the_control_api() {
     assert_eq!(json_of(&get(&shared, METADATA, "")).1["host_type"], "workspace");
 
     let again = control(&shared, "POST", "accounts/default/port", "{}");
-    assert_eq!(again, (200, port.clone()), "it has one");
+    assert_eq!(again, (200, port.clone()), "it has a port already");
     let (_, made) = control(&shared, "POST", "workspaces", r#"{"port": 0}"#);
     let other = text(&made["account_id"]);
     let (status, theirs) = control(&shared, "POST", &format!("accounts/{other}/port"), "{}");

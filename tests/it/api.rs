@@ -105,7 +105,7 @@ async fn expiry_and_inactivity_end_a_token_at_their_instant(world: World) {
     assert!(admin.own_ids().await.contains(&idle_id));
     assert!(works(world.client(&idle)).await, "a millisecond before the 90 days");
     world.clock.advance(90 * DAY_MS - 1);
-    assert!(works(world.client(&idle)).await, "the use began them anew");
+    assert!(works(world.client(&idle)).await, "the use restarted the 90 days");
     world.clock.advance(90 * DAY_MS);
     let gone = world.client(&idle).get(ME).await;
     gone.refused(403, 403, "Invalid access token.");
@@ -299,7 +299,7 @@ async fn uses_are_recorded_once_a_second(world: World) {
     world.clock.advance(5000);
     let request = world.client(&value).request(&Method::GET, ME).header("x-databricks-workspace-id", "12");
     assert_eq!(world.send(request.body(Body::empty()).unwrap()).await.status, 403);
-    assert_eq!(last_used().await, Some(6500), "a refused request is no use");
+    assert_eq!(last_used().await, Some(6500), "a refused request does not count as a use");
 }
 
 #[tokio::test]

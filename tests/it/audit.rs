@@ -326,7 +326,7 @@ async fn no_event_is_overtaken() {
     let service = world.service.clone();
     let reading = tokio::spawn(async move { service.audit_events(workspace.id, &Filter::default()).await.unwrap().0 });
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    assert!(!reading.is_finished(), "it waits for what is on its way");
+    assert!(!reading.is_finished(), "it waits for the uncommitted event");
     slow.commit().await.unwrap();
     let actions: Vec<String> = reading.await.unwrap().into_iter().map(|event| event.action).collect();
     assert_eq!(actions, ["first", "second"]);

@@ -13,7 +13,7 @@ async fn ask(client: Client<'_>, route: &Route) -> Answer {
     for name in ["{token_id}", "{id}", "{sp_id}", "{secret_id}", "{workspace_id}", "{principal_id}"] {
         path = path.replace(name, "0");
     }
-    assert!(!path.contains('{'), "{path}: say what to put there");
+    assert!(!path.contains('{'), "{path}: replace its parameter above");
     client.call(route.method.clone(), &path, "{}").await
 }
 

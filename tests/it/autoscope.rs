@@ -87,7 +87,7 @@ async fn all_apis_apply_until_the_scopes_are_narrowed_to_what_was_used(world: Wo
     assert_eq!(told[0]["requestParams"]["scopes"], "authentication scim settings");
     let later =
         admin.own(Method::POST, "workspaces/default/clock/advance", &json!({"until": "token.autoscoped"})).await;
-    assert_eq!(later.status, 404, "it happens once: {later:?}");
+    assert_eq!(later.status, 404, "narrowing happens once: {later:?}");
 }
 
 async fn a_token_that_used_nothing_keeps_all_apis(world: World) {
@@ -100,7 +100,7 @@ async fn a_token_that_used_nothing_keeps_all_apis(world: World) {
     for path in [MAXIMUM_LIFETIME, LIST] {
         assert_eq!(world.client(&value).get(path).await.status, 200, "{path}");
     }
-    assert_eq!(info(&world, &id).await.get("inferred_scopes"), None, "nothing is inferred any more");
+    assert_eq!(info(&world, &id).await.get("inferred_scopes"), None, "no more scopes are inferred");
 }
 
 async fn scopes_that_were_chosen_are_kept_and_do_not_bind_before(world: World) {

@@ -73,7 +73,7 @@ async fn scopes_are_bounded_wherever_they_are_given(world: World) {
     assert_eq!(issued.status, 200, "{issued:?}");
     let access = issued.json()["access_token"].as_str().unwrap().to_owned();
     let me = world.client(&access).get("/api/2.0/preview/scim/v2/Me").await;
-    assert!(!me.text.contains("Invalid access token"), "the longest access token is looked at: {me:?}");
+    assert!(!me.text.contains("Invalid access token"), "the longest access token is accepted for checking: {me:?}");
 }
 
 async fn configuration_lists_and_rules_are_bounded(world: World) {
@@ -149,5 +149,5 @@ async fn checkpoints_are_bounded(world: World) {
         assert!(put(&format!("c{n}")).await.is_success(), "{n}");
     }
     assert_eq!(put("one-more").await, 400);
-    assert!(put(&format!("c{known}")).await.is_success(), "in place of itself");
+    assert!(put(&format!("c{known}")).await.is_success(), "a second value replaces the first");
 }

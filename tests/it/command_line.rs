@@ -208,7 +208,7 @@ fn a_host_name_can_be_allowed() {
         for host in ["evil.example.com", "mock.example.com.evil.com", "b.a.test", "svc.cluster.local"] {
             assert!(ask(server, host, clock).starts_with("HTTP/1.1 403 "), "{host}");
         }
-        // An allowed name does not open the control API to another site's page.
+        // An allowed name does not open the control API to pages of other sites.
         let foreign = "Host: mock.example.com\r\nOrigin: http://evil.example.com\r\n";
         let answer = exchange(&server.address(), &format!("GET {clock} HTTP/1.1\r\n{foreign}"), "");
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");

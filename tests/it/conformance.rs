@@ -330,6 +330,6 @@ async fn answers_are_as_the_document_says() {
         .map(|route| route.operation)
         .filter(|operation| !PAGES.contains(operation))
         .collect();
-    assert!(missing.is_empty(), "no success was looked at: {missing:?}");
+    assert!(missing.is_empty(), "these operations had no checked success: {missing:?}");
     assert!(checked.refused > 50, "{} refusals", checked.refused);
 }

@@ -72,7 +72,7 @@ fn ports_of_workspaces_end_before_the_files_do() {
             break (status, answer);
         }
         made.push(answer["id"].as_str().unwrap().to_owned());
-        assert!(made.len() < 100, "no end of ports");
+        assert!(made.len() < 100, "the number of ports is limited");
     };
     let says = format!(
         "port: all {} extra ports are in use; delete a workspace that has one, or close the port of an account, or start the server with a \
@@ -101,7 +101,7 @@ fn ports_of_workspaces_end_before_the_files_do() {
         TcpStream::connect(("127.0.0.1", own_port(id))).unwrap();
     }
     assert_eq!(ask(&server, "DELETE", &format!("/_mock/v1/workspaces/{}", made[0]), &json!({})).0, 200);
-    assert_eq!(create(&json!({"port": 0})).0, 201, "a port that was given back");
+    assert_eq!(create(&json!({"port": 0})).0, 201, "a closed port is available again");
     assert_eq!(create(&json!({"port": 0})).0, 409);
     drop(held);
     let (code, log, _) = server.stop("TERM");

@@ -75,7 +75,7 @@ fn exec_uses_memory_and_a_free_port_by_default() {
     let (code, out, log) = exec_in(&folder, &[], &[("PORT", "1"), ("DAPI_MOCK_UNTIL_STDIN_CLOSES", "1")], port);
     let [used, told] = [0, 1].map(|at| out.split_whitespace().nth(at).unwrap().to_owned());
     assert!(code == Some(0) && used == told && used != "3274", "{out} {log}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves nothing behind");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
 
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port().to_string();
     for (options, env) in [(&["--port", &free][..], &[][..]), (&[], &[("DAPI_MOCK_PORT", free.as_str())])] {
@@ -99,7 +99,7 @@ fn a_database_is_kept_and_the_audit_file_is_whole() {
         let (code, _, log) = exec_in(&folder, &options, &[("DATABRICKS_TOKEN", "dapi-of-somebody-else")], create);
         assert_eq!(code, Some(0), "{log}");
         let audit = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
-        assert_eq!(audit.matches("generateDbToken").count(), run, "the last request's event is in it");
+        assert_eq!(audit.matches("generateDbToken").count(), run, "the file has the last request's event");
     }
 }
 
@@ -136,7 +136,7 @@ fn until(lines: &mut impl Iterator<Item = std::io::Result<String>>, expected: &s
         }
         seen.push(line);
     }
-    panic!("{expected} does not come: {seen:?}");
+    panic!("{expected} does not appear: {seen:?}");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn signals_are_forwarded_to_the_command() {
             until(&mut lines, &format!("got {name}"));
         }
         assert_eq!(running.ends(), Some(code));
-        assert!(lines.next().is_none(), "nothing of it is left behind");
+        assert!(lines.next().is_none(), "nothing is left behind");
     }
 }
 
@@ -249,7 +249,7 @@ fn process_1_leaves_no_zombie() {
     let orphans = "for n in 1 2 3; do (sleep 0.1 & sleep 0.1 & :); done; sleep 0.5;
         for n in $(seq 100); do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || exit 5; sleep 0.1; done";
     let Some((mut running, _folder)) = as_process_1(&["exec", "--", "bash", "-c", orphans]) else { return };
-    assert_eq!(running.ends(), Some(5), "a zombie stays");
+    assert_eq!(running.ends(), Some(5), "a zombie remains");
 
     // The server alone, with what somebody has started beside it, as `docker exec` does.
     let serve = ["--port", "0", "--database", "sqlite::memory:"];
@@ -261,7 +261,7 @@ fn process_1_leaves_no_zombie() {
     let script = "(sleep 0.1 & :); sleep 0.5;
         for n in $(seq 100); do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || exit 5; sleep 0.1; done";
     let looked = Command::new("nsenter").args(beside).arg(script).output().unwrap();
-    assert_eq!(looked.status.code(), Some(5), "a zombie stays");
+    assert_eq!(looked.status.code(), Some(5), "a zombie remains");
     assert!(Command::new("kill").args(["-TERM", &first]).status().unwrap().success());
     assert_eq!(running.ends(), Some(0));
     let mut log = String::new();

@@ -58,7 +58,7 @@ async fn every_refusal_is_explained() {
     let idle = denied(world.client(&alice).get(list).await, "not_inactive", because, "Create a new token").await;
     world.service.sweep_all().await.unwrap();
     let gone = denied(world.client(&alice).get(list).await, "not_inactive", because, "Create a new token").await;
-    assert_eq!(gone["token"], idle["token"], "whether the sweep has come makes no difference");
+    assert_eq!(gone["token"], idle["token"], "the sweep makes no difference");
     assert_eq!((&gone["token"]["state"], &gone["token"]["ended_by"]), (&json!("inactive"), &json!("System-User")));
     assert_eq!(gone["token"]["last_used"], "2026-11-24T08:00:00.000Z");
     let newest = world.admin().own(Method::GET, "explain/last", &json!({})).await.json();
@@ -191,7 +191,7 @@ async fn what_if_names_whose_permission_would_be_another(world: World) {
         json!([users]),
     ] {
         let (told, before) = (what_if(&list).await, permitted(&world).await);
-        assert_eq!(permitted(&world).await, before, "nothing has changed yet");
+        assert_eq!(permitted(&world).await, before, "nothing has changed");
         let mut entries = list.as_array().unwrap().clone();
         entries.push(admins_may_manage());
         let body = json!({ "access_control_list": entries });

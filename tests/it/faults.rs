@@ -102,7 +102,7 @@ async fn every_effect_is_as_it_says(world: World) {
             "quota_exceeded" => answer.refused(400, "QUOTA_EXCEEDED", "The maximum of 600 tokens"),
             "acl_propagation" => {
                 answer.refused(403, "PERMISSION_DENIED", "User does not have permission to use tokens.");
-                assert_eq!(world.admin().get(LIST).await.status, 200, "then it is in force");
+                assert_eq!(world.admin().get(LIST).await.status, 200, "now it applies");
             }
             "login_html_page" => {
                 assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/html; charset=utf-8"));
@@ -142,7 +142,7 @@ async fn every_part_of_a_match_binds(world: World) {
         arm(&world, &json!({ "match": matching, "times": null, "effect": {"status": 418} })).await;
         assert_eq!(as_terraform(fits.0, &fits.1, fits.2).await.status, 418, "{matching}");
         assert_ne!(as_terraform(misses.0, &misses.1, misses.2).await.status, 418, "{matching}");
-        assert_eq!(counts(&world).await, [(1, 1, None)], "{matching}: what it is not about is not counted");
+        assert_eq!(counts(&world).await, [(1, 1, None)], "{matching}: only matching requests are counted");
     }
     clear(&world).await;
     arm(&world, &json!({"match": {"client": "tf-provider"}, "effect": {"status": 418}})).await;
@@ -208,17 +208,17 @@ async fn a_token_is_revoked_mid_flight(world: World) {
         let (value, id) = world.admin().create(&json!({})).await;
         arm(&world, &json!({"name": "token_revoked_mid_flight", "when": when, "match": { "token_id": id }})).await;
         let client = world.client(&value);
-        assert_eq!(client.own_ids().await.len(), left, "{when}: the request goes on");
+        assert_eq!(client.own_ids().await.len(), left, "{when}: the request continues");
         client.get(LIST).await.refused(403, 403, "Invalid access token.");
-        let fate = own(&world, Method::GET, &format!("workspaces/default/tokens?token_id={id}"), &json!({})).await;
-        assert_eq!(fate["tokens"][0]["ended_by"], "System-User");
+        let history = own(&world, Method::GET, &format!("workspaces/default/tokens?token_id={id}"), &json!({})).await;
+        assert_eq!(history["tokens"][0]["ended_by"], "System-User");
         clear(&world).await;
     }
     expect(&world, &json!({"action": "revokeDbToken", "actor": "System-User", "count": 2})).await;
     arm(&world, &json!({"name": "token_revoked_mid_flight"})).await;
     let access = world.access_token(CLIENT_ID, ADMIN_SECRET).await;
     assert_eq!(world.client(&access).get(LIST).await.status, 200);
-    assert_eq!(counts(&world).await, [(0, 0, Some(1))], "who comes by OAuth has no token to lose");
+    assert_eq!(counts(&world).await, [(0, 0, Some(1))], "an OAuth caller has no token to revoke");
 }
 
 async fn a_toggle_takes_seconds(world: World) {
@@ -245,7 +245,7 @@ async fn a_fault_replaces_a_refusal_too(world: World) {
         clear(&world).await;
     }
     arm(&world, &json!({"name": "rate_limited"})).await;
-    assert_eq!(world.anonymous().get(LIST).await.status, 401, "who shows nothing is of no workspace");
+    assert_eq!(world.anonymous().get(LIST).await.status, 401, "a request without a credential belongs to no workspace");
     for path in ["/.well-known/databricks-config", "/livez", "/readyz", "/health", "/oidc/jwks.json"] {
         assert_eq!(world.anonymous().get(path).await.status, 200, "{path}");
     }
@@ -325,7 +325,7 @@ async fn a_delayed_request_holds_nobody_up(world: World) {
             while counts(&world).await != [(1, 1, Some(0))] {
                 tokio::task::yield_now().await;
             }
-            assert_eq!(world.admin().get(LIST).await.status, 200, "others are not late");
+            assert_eq!(world.admin().get(LIST).await.status, 200, "other requests are not delayed");
             own(&world, Method::POST, "workspaces/default/reset", &json!({})).await;
         };
         let admin = world.admin();
@@ -337,13 +337,13 @@ async fn a_delayed_request_holds_nobody_up(world: World) {
     arm(&world, &json!({"when": "before", "effect": {"delay_ms": 1}})).await;
     arm(&world, &json!({"when": "after", "effect": {"delay_ms": 1}})).await;
     let late = world.admin().post(CREATE, &json!({})).await;
-    assert_eq!((late.status.as_u16(), marks(&late)), (200, "1, 2"), "late, and as it would be");
+    assert_eq!((late.status.as_u16(), marks(&late)), (200, "1, 2"), "delayed, and otherwise unchanged");
 }
 
 async fn what_makes_no_sense_is_refused(world: World) {
     for (rule, says) in [
         (json!({}), "effect: missing"),
-        (json!({"name": "rate_limitd"}), "there are: rate_limited"),
+        (json!({"name": "rate_limitd"}), "expected one of rate_limited"),
         (json!({"name": 7}), "name"),
         (json!({"effect": {"status": 200}}), "from 400 to 599"),
         (json!({"effect": {"status": 503, "colour": "red"}}), "unknown field"),
@@ -432,7 +432,7 @@ fn connections_and_bodies_really_break() {
     assert_eq!(socket.own_tokens(), 1);
     socket.arm(&json!({"name": "reply_lost_after_create"}));
     assert_eq!(socket.exchange("POST", CREATE, &json!({})), "");
-    assert_eq!(socket.own_tokens(), 2, "it is there");
+    assert_eq!(socket.own_tokens(), 2, "the token exists");
     let told = socket.exchange("GET", "/_mock/v1/explain/last", &json!({}));
     assert!(told.contains("\"status\":0") && told.contains("(reply_lost_after_create) answered after"), "{told}");
 
@@ -456,7 +456,7 @@ fn a_slow_body_comes_whole_and_no_sooner() {
     let got = stream.read(&mut first).unwrap();
     let mut answer = String::from_utf8(first[..got].to_vec()).unwrap();
     let (announced, sent) = lengths(&answer);
-    assert!(sent < announced, "the first half is here: {answer}");
+    assert!(sent < announced, "the first half has arrived: {answer}");
     stream.read_to_string(&mut answer).unwrap();
     assert!(began.elapsed() >= Duration::from_millis(300), "the second was held back");
     assert_eq!(lengths(&answer), (announced, announced));

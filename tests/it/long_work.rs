@@ -177,7 +177,7 @@ async fn a_seed_that_is_cut_off_is_completed_by_applying_it_again(world: World) 
     let again = world.service.apply_seed(&wanted).await.unwrap();
     assert_eq!((again.principals, again.tokens), (0, 0));
     let checkpoints = world.service.checkpoints(world.workspace().await.id).await.unwrap();
-    assert_eq!(checkpoints.len(), 2, "the seed is kept for resets once it is complete");
+    assert_eq!(checkpoints.len(), 2, "a complete seed is stored for resets");
 }
 
 async fn a_mistake_at_the_end_of_a_long_seed_changes_nothing(world: World) {

@@ -232,7 +232,7 @@ async fn nothing_of_a_workspace_outlives_it(world: World) {
         for (kind, credential) in ["access token", "personal access token"].iter().zip(dying) {
             assert_eq!(in_it(credential).await, 403, "{kind}, {seed}");
         }
-        assert_eq!(in_it(&of_account).await, 200, "the account is the same");
+        assert_eq!(in_it(&of_account).await, 200, "the account is unchanged");
         let again = world.ask_for_token(path, Some((&id, secret)), GRANT).await.json()["access_token"].clone();
         assert_eq!(in_it(again.as_str().unwrap()).await, 200);
         own(Method::DELETE, "workspaces/42", json!({})).await;

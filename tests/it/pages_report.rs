@@ -94,7 +94,7 @@ async fn the_report_is_for_account_admins_only(world: World) {
     }
     let mut workspace = world.browser_of(ACCOUNT_ADMIN_USER).await;
     assert_eq!(workspace.get(REPORT).await.status, 303);
-    assert_eq!(world.report_statistics().await, before, "whoever is refused asks nothing");
+    assert_eq!(world.report_statistics().await, before, "a refused request queries nothing");
     assert_eq!(world.admin().get(ME).await.status, 200);
 }
 
@@ -144,7 +144,7 @@ async fn what_the_api_refuses_is_shown_and_kept_in_the_form(world: World) {
         ("created_from=yesterday&owner=eva", "created_from: &#39;yesterday&#39;", "type=\"text\" value=\"yesterday\""),
         ("expires_to=2026-02-30", "expires_to: ", "type=\"text\" value=\"2026-02-30\""),
         ("workspace_id=x&owner=eva", "workspace_id: ", "<option value=\"x\" selected>"),
-        ("limit=1001", "limit: invalid limit 1001: use 1 to 1000", "<option value=\"1001\" selected>"),
+        ("limit=1001", "invalid limit 1001: use 1 to 1000", "<option value=\"1001\" selected>"),
         ("sort=colour", "sort: ", "name=\"sort\" value=\"colour\""),
         ("no_expiry=yes", "no_expiry", "name=\"no_expiry\" value=\"yes\""),
         ("page_token=abc", "page_token", "name=\"owner\""),
@@ -155,14 +155,14 @@ async fn what_the_api_refuses_is_shown_and_kept_in_the_form(world: World) {
         assert_eq!(tokens(&page), Vec::<String>::new());
     }
     shows(&browser.get(&format!("{EXPORT}?created_from=soon")).await, 400, &["role=\"alert\"", "created_from"]);
-    assert_eq!(world.report_statistics().await, asked, "whatever is refused asks nothing");
+    assert_eq!(world.report_statistics().await, asked, "a refused request queries nothing");
 }
 
 /// R19: also with the counts of both buttons.
 async fn each_page_load_is_one_query(world: World) {
     world.fill_report().await;
     let mut browser = world.console_of(ACCOUNT_ADMIN_USER).await;
-    assert_eq!(world.report_statistics().await.0, 0, "signing in asks nothing");
+    assert_eq!(world.report_statistics().await.0, 0, "signing in queries nothing");
     browser.get("/account-console/login").await;
     for (n, query) in
         ["", "?no_expiry=true", "?no_expiry=true&inactive_principals=true", "?sort=owner"].iter().enumerate()
@@ -171,7 +171,7 @@ async fn each_page_load_is_one_query(world: World) {
         assert_eq!(world.report_statistics().await.0, n as u64 + 1, "{query}");
     }
     assert_eq!(browser.get(&format!("{REPORT}?owner=")).await.status, 303);
-    assert_eq!(world.report_statistics().await.0, 4, "the way to the short address asks nothing");
+    assert_eq!(world.report_statistics().await.0, 4, "the redirect to the short address queries nothing");
     browser.get(EXPORT).await;
     assert_eq!(world.report_statistics().await.0, 5);
 }
@@ -335,7 +335,7 @@ async fn forms_from_elsewhere_revoke_nothing(world: World) {
     }
     assert_eq!(world.admin().get(ME).await.status, 200);
     goes_to(&browser.submit_as(REVOKE, &fields, &own, &[]).await, &format!("{REPORT}?revoked=1"));
-    assert_eq!(world.admin().get(ME).await.status, 403, "the form that was refused was a good one");
+    assert_eq!(world.admin().get(ME).await.status, 403, "the refused form was valid otherwise");
 }
 
 async fn hostile_texts_stay_texts(world: World) {

@@ -160,11 +160,11 @@ async fn the_matrix(world: World) {
                         }
                         let fresh = world.first_token(&held.owner).await;
                         all_allowed(world.client(&fresh), &case).await;
-                        assert_eq!(world.client(&fresh).own_ids().await.len(), 1, "{case}: only the fresh one");
+                        assert_eq!(world.client(&fresh).own_ids().await.len(), 1, "{case}: only the new token");
                     } else {
                         all_allowed(client, &case).await;
                         all_allowed(world.client(&kept), &case).await;
-                        assert_eq!(client.own_ids().await.len(), 2, "{case}: both are there again");
+                        assert_eq!(client.own_ids().await.len(), 2, "{case}: both tokens work again");
                     }
                 }
             }

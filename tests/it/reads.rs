@@ -113,7 +113,7 @@ async fn nothing_changes_by_get_or_head() {
         }
         let id = if path.contains("/faults/") { fault["id"].to_string() } else { user.to_string() };
         path = path.replace("{id}", &id);
-        assert!(!path.contains('{'), "{path}: say what to put there");
+        assert!(!path.contains('{'), "{path}: replace its parameter above");
         path
     };
     let mut paths: Vec<String> = ROUTES.iter().filter(|it| it.method == Method::GET).map(|it| fill(it.path)).collect();
@@ -142,13 +142,13 @@ async fn nothing_changes_by_get_or_head() {
         }
         unchanged(&before, &dump(&world).await, path);
     }
-    assert!(answered > paths.len() * 6, "most of them have something to read: {answered} of {}", paths.len());
+    assert!(answered > paths.len() * 6, "most routes answer with content: {answered} of {}", paths.len());
     walk_pages(&mut browser).await;
     unchanged(&before, &dump(&world).await, "a page");
     let after = kept(&world).await;
     let oldest = after[0];
     let expected: Vec<u64> = requests.into_iter().filter(|number| *number >= oldest).collect();
-    assert_eq!(after[..expected.len()], expected, "the journal only grows");
+    assert_eq!(after[..expected.len()], expected, "the journal keeps its entries");
 }
 
 async fn walk_pages(browser: &mut Browser<'_>) {
@@ -177,7 +177,7 @@ fn pages_are_all_walked() {
         assert!(PAGES.contains(&path.trim_end_matches('/')), "{path}");
     }
     let router = include_str!("../../src/pages/mod.rs");
-    assert_eq!(router.matches("get(").count(), 10, "say in PAGES which page was added");
+    assert_eq!(router.matches("get(").count(), 10, "add the new page to PAGES");
 }
 
 #[tokio::test]

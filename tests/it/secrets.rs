@@ -63,7 +63,7 @@ async fn no_value_is_in_the_files_the_log_or_another_answer() {
     for value in &values {
         for (place, text) in [("an answer", &seen), ("the log", &log), ("the database's files", &files)] {
             let at = text.find(value.as_str()).map(|at| &text[at.saturating_sub(200)..at]);
-            assert_eq!(at, None, "a value is in {place}, after this");
+            assert_eq!(at, None, "{place} contains a token value after this");
         }
     }
 }
@@ -142,7 +142,7 @@ async fn no_secret_of_oauth_is_in_the_files_the_log_or_another_answer() {
     for value in &values {
         for (place, text) in [("an answer", &seen), ("the log", &log), ("the database's files", &files)] {
             let at = text.find(value.as_str()).map(|at| &text[at.saturating_sub(200)..at]);
-            assert_eq!(at, None, "a secret is in {place}, after this");
+            assert_eq!(at, None, "{place} contains a secret after this");
         }
     }
     for form in private {
@@ -256,7 +256,7 @@ async fn nothing_recorded_of_a_request_has_a_secret_that_was_in_it() {
             for form in hidden(digits) {
                 let at = text.find(&form).map(|at| text[..at].chars().rev().take(120).collect::<String>());
                 let before = at.map(|before| before.chars().rev().collect::<String>());
-                assert_eq!(before, None, "{form} is in {place}, after this");
+                assert_eq!(before, None, "{place} contains {form} after this");
             }
         }
     }

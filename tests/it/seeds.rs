@@ -86,7 +86,7 @@ async fn a_seed_is_a_world(world: World) {
     let me = ann.get("/api/2.0/preview/scim/v2/Me").await.json();
     assert_eq!((&me["userName"], &me["displayName"]), (&json!("ann@example.com"), &json!("Ann")));
     let rows = rows(&world, ANN).await;
-    assert_eq!(rows.len(), 4, "and the admin's");
+    assert_eq!(rows.len(), 4, "and the admin's token");
     let robot = rows.iter().find(|row| row["expiry_time"] == -1).unwrap();
     assert_eq!(robot["creation_time"], 1_717_200_000_000_i64);
     assert_eq!(robot["created_by_username"], "ann@example.com");
@@ -130,7 +130,7 @@ async fn a_seed_only_adds(world: World) {
     let again: Vec<String> = rows(&world, ANN).await.iter().map(|row| row["token_id"].to_string()).collect();
     let revoked = robot["token_id"].to_string();
     let left: Vec<&String> = ids.iter().filter(|id| **id != revoked).collect();
-    assert_eq!(again.iter().collect::<Vec<_>>(), left, "what was revoked stays so");
+    assert_eq!(again.iter().collect::<Vec<_>>(), left, "a revoked token stays revoked");
     let conf = ann.get("/api/2.0/workspace-conf?keys=maxTokenLifetimeDays").await.json();
     assert_eq!(conf["maxTokenLifetimeDays"], "7");
 }
@@ -258,7 +258,7 @@ async fn a_new_workspace_can_be_seeded(world: World) {
     let me = world.client(ANN).get("/api/2.0/preview/scim/v2/Me").await;
     assert_eq!(me.header("x-databricks-org-id"), made.json()["id"].as_str().unwrap());
     for (body, wanted) in [
-        (json!({"template": "x"}), "template: unknown template 'x': expected one of leaky"),
+        (json!({"template": "x"}), "unknown template 'x': expected one of leaky"),
         (json!({"template": "leaky", "seed": {}}), "Give either template or seed"),
         (json!({"seed": {"tokens": [{"owner": "x"}]}}), "seed.tokens[0].owner: there is no user"),
         (json!({"seed": {"colour": 1}}), "unknown field `colour`"),
@@ -290,7 +290,7 @@ async fn the_leaky_workspace_leaks(world: World) {
     let path = format!("workspaces/{id}/clock/advance");
     let gone = world.anonymous().own(Method::POST, &path, &json!({"by": "10d"})).await.json();
     let gone = gone["events"].as_array().unwrap().iter().filter(|event| event["event"] == "token.auto_revoked").count();
-    assert_eq!(gone, 2, "the two that nobody uses");
+    assert_eq!(gone, 2, "the two unused tokens");
     let partner = world.client("dapi00000000000000000000000000000bad");
     assert_eq!(partner.get("/api/2.0/token/list").await.status, 200);
 }

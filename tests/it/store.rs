@@ -93,13 +93,13 @@ async fn queries_and_rules_agree_on_what_is_live(world: World) {
         let behaviour = Behaviour { never_used_counts_from_creation: from_creation, ..Behaviour::default() };
         for ahead in [-1, 0, 1, DAY_MS, 40 * DAY_MS] {
             let now = START.plus(ahead);
-            for horizon in [Visibility::new(&behaviour, now), Visibility::with_expired(&behaviour, now)] {
+            for visibility in [Visibility::new(&behaviour, now), Visibility::with_expired(&behaviour, now)] {
                 let ids = |tokens: &[&Token]| tokens.iter().map(|token| token.id.clone()).collect::<BTreeSet<_>>();
-                let expected = ids(&tokens.iter().filter(|token| horizon.shows(token)).collect::<Vec<_>>());
-                let listed = reader.list_tokens_of(workspace.id, owner, horizon).await.unwrap();
-                assert_eq!(ids(&listed.iter().collect::<Vec<_>>()), expected, "{horizon:?}");
+                let expected = ids(&tokens.iter().filter(|token| visibility.shows(token)).collect::<Vec<_>>());
+                let listed = reader.list_tokens_of(workspace.id, owner, visibility).await.unwrap();
+                assert_eq!(ids(&listed.iter().collect::<Vec<_>>()), expected, "{visibility:?}");
                 assert!(listed.is_sorted_by_key(|token| (token.creation_time, token.id.clone())));
-                let count = reader.count_tokens_of(workspace.id, owner, horizon).await.unwrap();
+                let count = reader.count_tokens_of(workspace.id, owner, visibility).await.unwrap();
                 assert_eq!(usize::try_from(count).unwrap(), expected.len());
             }
         }
@@ -121,8 +121,8 @@ async fn an_ended_token_leaves_a_tombstone(world: World) {
         let found = reader.find_ended_tokens(&token.id).await.unwrap();
         assert_eq!(found[0].ended, Some(TokenEnd { cause, actor: "who".to_owned(), at }));
         let workspace = reader.find_workspace(workspace).await.unwrap().unwrap();
-        let fates = reader.list_token_histories(&workspace, HistoryFilter::one(&token.id), 10).await.unwrap();
-        assert_eq!(fates.iter().map(|fate| &fate.end).collect::<Vec<_>>(), [&found[0].ended]);
+        let histories = reader.list_token_histories(&workspace, HistoryFilter::one(&token.id), 10).await.unwrap();
+        assert_eq!(histories.iter().map(|history| &history.end).collect::<Vec<_>>(), [&found[0].ended]);
     }
 }
 
@@ -221,7 +221,7 @@ async fn a_restart_changes_nothing(mut world: World) {
 async fn what_is_remembered_is_what_the_database_holds(world: World) {
     let (workspace, owner) = (world.workspace().await.id, world.add_user("many@example.com").await);
     let behaviour = Behaviour::default();
-    let horizon = Visibility::new(&behaviour, START);
+    let visibility = Visibility::new(&behaviour, START);
     let store = world.service.store().clone();
     let done = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..3)
@@ -229,7 +229,7 @@ async fn what_is_remembered_is_what_the_database_holds(world: World) {
             let (store, done) = (store.clone(), done.clone());
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
-                    store.read().await.unwrap().list_tokens_of(workspace, owner, horizon).await.unwrap();
+                    store.read().await.unwrap().list_tokens_of(workspace, owner, visibility).await.unwrap();
                     tokio::task::yield_now().await;
                 }
             })
@@ -259,14 +259,14 @@ async fn what_is_remembered_is_what_the_database_holds(world: World) {
         }
         let mut asking = store.write(Lock::Owner(workspace, owner)).await.unwrap();
         let held = (
-            asking.list_tokens_of(workspace, owner, horizon).await.unwrap(),
+            asking.list_tokens_of(workspace, owner, visibility).await.unwrap(),
             asking.find_presented_tokens(&token.id).await.unwrap(),
         );
         drop(asking);
         for _ in 0..2 {
             let mut reader = store.read().await.unwrap();
             let told = (
-                reader.list_tokens_of(workspace, owner, horizon).await.unwrap(),
+                reader.list_tokens_of(workspace, owner, visibility).await.unwrap(),
                 reader.find_presented_tokens(&token.id).await.unwrap(),
             );
             assert_eq!(told, held, "round {round}");
@@ -319,7 +319,7 @@ async fn both_databases_have_the_same_tables() {
     let postgres = World::new(Backend::Postgres).await;
     let (Store::Sqlite { write, .. }, Store::Postgres(pool)) = (memory.service.store(), postgres.service.store())
     else {
-        panic!("the worlds are of other kinds");
+        panic!("the histories have the expected variety");
     };
     let left: BTreeSet<(String, String, bool)> =
         sqlx::query_as(SQLITE).fetch_all(write).await.unwrap().into_iter().collect();
@@ -390,7 +390,7 @@ async fn entries_are_kept_in_order_once_each_and_within_limits(world: World) {
     writer.clear_journal(&workspace).await.unwrap();
     writer.commit().await.unwrap();
     add_exchanges(&world, 7, &some[..1]).await;
-    assert!(shown(&world, &workspace, again[0].0).await.len() == 1, "numbers go on");
+    assert!(shown(&world, &workspace, again[0].0).await.len() == 1, "numbering continues");
 }
 
 async fn a_workspace_shows_its_own_entries_and_the_default_one_those_of_none(world: World) {
@@ -429,7 +429,7 @@ async fn a_workspace_shows_its_own_entries_and_the_default_one_those_of_none(wor
     drop(reader);
 
     let mut writer = world.service.store().write(Lock::Journal).await.unwrap();
-    assert_eq!(writer.tidy_journal(1000).await.unwrap(), 2, "of the gone one, and of the old one");
+    assert_eq!(writer.tidy_journal(1000).await.unwrap(), 2, "of the deleted workspace and of the old one");
     writer.clear_journal(&other).await.unwrap();
     assert_eq!(writer.find_last_journal_entry().await.unwrap().unwrap().1, all[6].content, "none was refused");
     writer.clear_journal(&home).await.unwrap();

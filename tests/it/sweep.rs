@@ -194,8 +194,8 @@ impl Witness {
         let operator = self.operator().await;
         let managed = self.world.client(&operator).get(MANAGED).await;
         self.see_answer(what, &managed);
-        let fates = self.own(&operator, "tokens").await;
-        self.see_answer(what, &fates);
+        let histories = self.own(&operator, "tokens").await;
+        self.see_answer(what, &histories);
         let upcoming = self.own(&operator, "clock/upcoming").await;
         self.see_answer(what, &upcoming);
     }

@@ -60,7 +60,7 @@ async fn advancing_carries_out_what_is_due_in_order(world: World) {
     // The admin's own token was used when the clock showed nine o'clock.
     assert_eq!(told(&advanced), [("token.auto_revoked".into(), 90 * DAY_MS)]);
     let advanced = admin.advance(&json!({"to": "2027-03-01T00:00:00Z"})).await;
-    assert_eq!(told(&advanced), [("token.auto_revoked".into(), 90 * DAY_MS + 3_600_000)], "and then it was not");
+    assert_eq!(told(&advanced), [("token.auto_revoked".into(), 90 * DAY_MS + 3_600_000)], "and then it was refused");
     admin.get(LIST).await.refused(403, 403, "Invalid access token.");
 }
 
@@ -78,7 +78,7 @@ async fn the_article_of_ninety_days(world: World) {
     let managed: Vec<&str> =
         managed["token_infos"].as_array().unwrap().iter().map(|row| row["token_id"].as_str().unwrap()).collect();
     assert!(own.contains(&used_id) && managed.contains(&used_id.as_str()), "a token used at day 89 lives");
-    assert!(!own.contains(&unused_id) && !managed.contains(&unused_id.as_str()), "one unused is gone, from both lists");
+    assert!(!own.contains(&unused_id) && !managed.contains(&unused_id.as_str()), "an unused one is in neither list");
     admin.get(&format!("{MANAGED}/{unused_id}")).await.refused(404, "RESOURCE_DOES_NOT_EXIST", &unused_id);
 }
 
@@ -241,10 +241,10 @@ async fn sweeping_changes_nothing_that_a_client_sees(world: World) {
     let id = workspace.id;
     let observe = async || {
         let mut seen = Vec::new();
-        let fates = world.service.token_histories(id, HistoryFilter::default()).await.unwrap();
-        for fate in fates.iter().filter(|fate| fate.token.owner == owner) {
-            let end = fate.end.as_ref().map(|end| (end.cause, end.at));
-            seen.push((fate.token.id.clone(), end));
+        let histories = world.service.token_histories(id, HistoryFilter::default()).await.unwrap();
+        for history in histories.iter().filter(|history| history.token.owner == owner) {
+            let end = history.end.as_ref().map(|end| (end.cause, end.at));
+            seen.push((history.token.id.clone(), end));
         }
         seen
     };
@@ -297,9 +297,9 @@ async fn a_sweep_ends_many_in_batches() {
             .iter()
             .all(|event| event.kind == EventKind::TokenAutoRevoked && event.at == START.plus(90 * DAY_MS))
     );
-    assert_eq!(world.service.sweep_all().await.unwrap(), 0, "it was done before the advance answered");
-    let fates = world.service.token_histories(id, HistoryFilter::default()).await.unwrap();
-    assert_eq!(fates.iter().filter(|fate| fate.end.is_some()).count(), 502);
+    assert_eq!(world.service.sweep_all().await.unwrap(), 0, "the sweep ran before the advance answered");
+    let histories = world.service.token_histories(id, HistoryFilter::default()).await.unwrap();
+    assert_eq!(histories.iter().filter(|history| history.end.is_some()).count(), 502);
 }
 
 #[tokio::test]

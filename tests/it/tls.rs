@@ -148,7 +148,7 @@ fn the_own_ca_survives_and_is_made_at_first_need() {
     let (_, log, folder) = server.stop("TERM");
     assert!(log.contains("the CA in dapi-mock-tls"), "{log}");
     let refused = command(&folder).args(["--port", "0", "--tls-dir", "dapi-mock-tls"]).output().unwrap();
-    assert!(!refused.status.success(), "a folder that was named is looked at at once");
+    assert!(!refused.status.success(), "a given folder is checked at the start");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn broken_handshakes_harm_nobody() {
     assert_eq!(server.is("localhost", &server.ca()), Ok(()));
     let (code, log, _) = server.stop("TERM");
     assert_eq!(code, Some(0));
-    assert!(!log.contains("still running"), "who has not asked yet holds up nothing: {log}");
+    assert!(!log.contains("still running"), "a client that has not sent a request blocks nothing: {log}");
     drop((silent, slow));
 }
 

@@ -193,7 +193,7 @@ fn assert_absent(place: &str, text: &str, value: &str) {
     let (half, rest) = secret.split_at(secret.len() / 2);
     for part in [value.to_lowercase().as_str(), &hash, half, rest, &half[..12], &rest[rest.len() - 12..]] {
         let at = text.find(part).map(|at| &text[at.saturating_sub(200)..at]);
-        assert_eq!(at, None, "{place} has a part of a stranger, after this");
+        assert_eq!(at, None, "{place} contains part of a suspected credential after this");
     }
 }
 
@@ -238,7 +238,7 @@ fn no_suspected_credential_is_in_files_logs_or_answers() {
     assert_eq!(code, Some(70), "{log}");
     assert!(log.contains("production-looking credentials were sent to this mock: "));
     let warning = "a production-looking credential was sent to this mock by 'curl/8'; it was not stored";
-    assert_eq!(log.matches(warning).count(), 1, "once a client");
+    assert_eq!(log.matches(warning).count(), 1, "once for each client");
     for stranger in strangers() {
         for (place, text) in [("an answer", &answers), ("the log", &log), ("a file", &files)] {
             assert_absent(place, text, &stranger);

@@ -71,7 +71,7 @@ async fn a_new_workspace_is_a_world_of_its_own(world: World) {
 
     let access = world.access_token(text(&made, "client_id"), text(&made, "client_secret")).await;
     let me = world.client(&access).get("/api/2.0/preview/scim/v2/Me").await;
-    assert_eq!((me.status.as_u16(), me.header("x-databricks-org-id")), (200, id), "its secret leads to it");
+    assert_eq!((me.status.as_u16(), me.header("x-databricks-org-id")), (200, id), "its secret opens it");
     let all = own(&world, Method::GET, "workspaces", &json!({})).await;
     assert_eq!(all["workspaces"].as_array().unwrap().len(), 2);
     assert_eq!(
@@ -109,7 +109,7 @@ async fn what_cannot_be_created_is_refused(world: World) {
         assert!(!text(&answer.json(), "error").is_empty());
     }
     let all = own(&world, Method::GET, "workspaces", &json!({})).await;
-    assert_eq!(all["workspaces"].as_array().unwrap().len(), 1, "nothing is half made");
+    assert_eq!(all["workspaces"].as_array().unwrap().len(), 1, "nothing is half created");
 }
 
 async fn a_removed_workspace_leaves_nothing(world: World) {
@@ -222,7 +222,7 @@ async fn a_reset_puts_every_row_back(world: World) {
         }
         assert_eq!(world.client(token).get(LIST).await.status, 200);
         let last = world.anonymous().own(Method::GET, "explain/last", &json!({})).await.json();
-        assert_ne!(last["path"], USERS, "what is remembered of requests goes with the state");
+        assert_ne!(last["path"], USERS, "the journal is replaced with the workspace");
     }
 }
 
@@ -251,7 +251,7 @@ async fn checkpoints_come_and_go(world: World) {
     assert_eq!(names(own(&world, Method::GET, list, &json!({})).await), ["empty", "one"]);
     reset(&world, "default", "empty").await;
     reset(&world, "default", "one").await;
-    assert_eq!(world.admin().own_ids().await.len(), 2, "the newer one of the name");
+    assert_eq!(world.admin().own_ids().await.len(), 2, "the newer workspace of that name");
     own(&world, Method::DELETE, &format!("{list}/one"), &json!({})).await;
     for (method, path, body, status) in [
         (Method::DELETE, format!("{list}/one"), json!({}), 404),
@@ -281,13 +281,17 @@ async fn a_fork_changes_independently(world: World) {
     assert_eq!(there, before);
 
     let secrets = format!("SELECT COUNT(*) FROM oauth_secrets WHERE account_id = '{}'", text(&copy, "account_id"));
-    assert_eq!(count(&world, &secrets).await, 1, "its own, so that no secret leads to two accounts");
+    assert_eq!(count(&world, &secrets).await, 1, "a new secret, so that none opens two accounts");
 
     let named = |id: &str| {
         let request = world.client(&value).request(&Method::GET, LIST).header("x-databricks-workspace-id", id);
         world.send(request.body(axum::body::Body::empty()).unwrap())
     };
-    assert_eq!(named(id).await.header("x-databricks-org-id"), id, "a value that both know goes where it is told to");
+    assert_eq!(
+        named(id).await.header("x-databricks-org-id"),
+        id,
+        "a value known in both workspaces follows the header"
+    );
     let default = world.workspace().await.id.to_string();
     assert_eq!(world.client(&value).get(LIST).await.header("x-databricks-org-id"), default);
 
@@ -341,9 +345,9 @@ async fn the_same_seed_and_calls_give_the_same_values(world: World) {
     let first = calls(&made).await;
     assert_eq!(first.iter().collect::<HashSet<_>>().len(), first.len(), "all differ: {first:?}");
     reset(&world, "4242", "seed").await;
-    assert_eq!(calls(&made).await, first, "again after a reset");
+    assert_eq!(calls(&made).await, first, "the same after a reset");
     own(&world, Method::DELETE, "workspaces/4242", &json!({})).await;
-    assert_eq!(calls(&create(&world, &wanted).await).await, first, "and in a new one of the same id");
+    assert_eq!(calls(&create(&world, &wanted).await).await, first, "and in a new workspace of the same id");
     for other in [json!({"id": 4243, "entropy_seed": 7}), json!({"id": 4244, "entropy_seed": 8}), json!({"id": 4245})] {
         let seen: HashSet<String> = calls(&create(&world, &other).await).await.into_iter().collect();
         assert!(first.iter().all(|value| !seen.contains(value)), "{other} shares nothing with it");
@@ -460,9 +464,12 @@ fn a_workspace_has_a_port_of_its_own() {
     assert!(metadata.contains(&format!(r#""workspace_id":"{id}""#)), "{metadata}");
     assert!(metadata.contains(&format!(r#""oidc_endpoint":"{host}/oidc""#)), "{metadata}");
     let metadata = get(&shared, "/.well-known/databricks-config", "");
-    assert!(!metadata.contains("workspace_id"), "with several workspaces the shared port names none: {metadata}");
+    assert!(
+        !metadata.contains("workspace_id"),
+        "with several workspaces the shared port names no workspace: {metadata}"
+    );
     assert!(get(&address, LIST, token).starts_with("HTTP/1.1 200"));
-    assert!(get(&shared, LIST, token).starts_with("HTTP/1.1 200"), "and it answers at the shared port too");
+    assert!(get(&shared, LIST, token).starts_with("HTTP/1.1 200"), "and it also answers at the shared port");
     let other = get(&address, LIST, &server.export("DATABRICKS_TOKEN"));
     assert!(other.starts_with("HTTP/1.1 403") && other.contains(&format!("Invalid access to Org: {id}")), "{other}");
 
@@ -470,7 +477,7 @@ fn a_workspace_has_a_port_of_its_own() {
     let (head, problem) = send("POST", "/_mock/v1/workspaces", &in_use);
     assert!(head.starts_with("HTTP/1.1 409"), "{problem}");
     let (_, all) = send("GET", "/_mock/v1/workspaces", "");
-    assert_eq!(all["workspaces"].as_array().unwrap().len(), 2, "it is not half made: {all}");
+    assert_eq!(all["workspaces"].as_array().unwrap().len(), 2, "no half-created workspace remains: {all}");
     send("DELETE", &format!("/_mock/v1/workspaces/{id}"), "{}");
     let closed = std::net::TcpStream::connect(&address);
     assert!(closed.is_err(), "its port is closed");

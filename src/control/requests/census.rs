@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::workspace;
 use crate::control::Control;
-use crate::control::reply::{QueryParameters, Reply, ok};
+use crate::control::reply::{Params, Reply, ok};
 use crate::domain::{Millis, TokenId};
 use crate::service::JournalEntry;
 
@@ -71,7 +71,7 @@ fn principal(entry: &JournalEntry) -> String {
 pub(crate) async fn census(
     State(control): State<Control>,
     Path(named): Path<String>,
-    QueryParameters(query): QueryParameters<CensusQuery>,
+    Params(query): Params<CensusQuery>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();

@@ -20,7 +20,7 @@ use self::render::{Format, entry_json, exported};
 pub(super) use self::verify::{Expectation, verify};
 use super::Control;
 use super::explain::not_kept;
-use super::reply::{JsonBody, Problem, QueryParameters, Reply, ok, workspace_id};
+use super::reply::{ControlError, JsonBody, Params, Reply, ok, workspace_id};
 use crate::domain::Workspace;
 use crate::domain::journal::RequestFilter;
 use crate::http::redaction;
@@ -47,18 +47,18 @@ pub(super) struct ListParameters {
     paging: Paging,
 }
 
-async fn workspace(control: &Control, named: &str) -> Result<Workspace, Problem> {
+async fn workspace(control: &Control, named: &str) -> Result<Workspace, ControlError> {
     let id = workspace_id(&control.service, named).await?;
     Ok(control.service.workspace(id).await?)
 }
 
 /// The condition in words. Answers repeat it, so it must hold no secret.
-fn words(wanted: &RequestFilter) -> Result<String, Problem> {
+fn words(wanted: &RequestFilter) -> Result<String, ControlError> {
     let words = wanted.words();
     if redaction::line(&words) == words {
         Ok(words)
     } else {
-        Err(Problem::bad_request("The condition contains a token or secret: refer to a token by its token_id."))
+        Err(ControlError::bad_request("The condition contains a token or secret: refer to a token by its token_id."))
     }
 }
 
@@ -66,11 +66,11 @@ fn words(wanted: &RequestFilter) -> Result<String, Problem> {
 pub(super) async fn list(
     State(control): State<Control>,
     Path(named): Path<String>,
-    QueryParameters(parameters): QueryParameters<BTreeMap<String, String>>,
+    Params(parameters): Params<BTreeMap<String, String>>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
     if parameters.contains_key("consume") {
-        return Err(Problem::bad_request(
+        return Err(ControlError::bad_request(
             "GET does not change the journal: to take requests out of it, use POST …/requests/consume with the same \
              parameters.",
         ));
@@ -84,7 +84,7 @@ pub(super) async fn list(
 pub(super) async fn consume(
     State(control): State<Control>,
     Path(named): Path<String>,
-    QueryParameters(mut parameters): QueryParameters<BTreeMap<String, String>>,
+    Params(mut parameters): Params<BTreeMap<String, String>>,
     JsonBody(members): JsonBody<Map<String, Value>>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
@@ -95,7 +95,9 @@ pub(super) async fn consume(
             other => other.to_string(),
         };
         if parameters.insert(name.clone(), text).is_some() {
-            return Err(Problem::bad_request(format!("{name} is both in the query and in the body: give it once.")));
+            return Err(ControlError::bad_request(format!(
+                "{name} is both in the query and in the body: give it once."
+            )));
         }
     }
     let (wanted, paging) = read(parameters)?;
@@ -105,7 +107,6 @@ pub(super) async fn consume(
     Ok(listed(&paging, &selection))
 }
 
-/// The newest matching entries, oldest first.
 struct Selection {
     entries: Vec<Arc<JournalEntry>>,
     has_older: bool,
@@ -116,7 +117,7 @@ async fn select(
     workspace: &Workspace,
     wanted: &RequestFilter,
     paging: &Paging,
-) -> Result<Selection, Problem> {
+) -> Result<Selection, ControlError> {
     words(wanted)?;
     let mut entries = control.service.journal_entries(workspace, paging.since).await?;
     entries.retain(|entry| paging.before.is_none_or(|before| entry.number < before) && wanted.takes(&entry.seen()));
@@ -138,8 +139,8 @@ fn listed(paging: &Paging, Selection { entries, has_older }: &Selection) -> Resp
 }
 
 /// Splits the parameters into those that say which requests match, and the others.
-fn read(parameters: BTreeMap<String, String>) -> Result<(RequestFilter, Paging), Problem> {
-    let invalid = |error: &dyn Display| Problem::bad_request(error.to_string());
+fn read(parameters: BTreeMap<String, String>) -> Result<(RequestFilter, Paging), ControlError> {
+    let invalid = |error: &dyn Display| ControlError::bad_request(error.to_string());
     let (mut wanted, mut paging) = (Map::new(), Map::new());
     for (name, text) in parameters {
         match name.as_str() {
@@ -165,7 +166,7 @@ pub(super) struct EntryQuery {
 pub(super) async fn show(
     State(control): State<Control>,
     Path((named, request_id)): Path<(String, String)>,
-    QueryParameters(query): QueryParameters<EntryQuery>,
+    Params(query): Params<EntryQuery>,
 ) -> Reply {
     let workspace = workspace(&control, &named).await?;
     let found = control.service.find_journal_entry(&request_id, Some(&workspace)).await?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::render::nearest_routes;
 use super::{words, workspace};
 use crate::control::Control;
-use crate::control::reply::{JsonBody, Problem, Reply, json_answer, ok};
+use crate::control::reply::{ControlError, JsonBody, Reply, json_answer, ok};
 use crate::domain::faults::path_fits;
 use crate::domain::journal::RequestFilter;
 use crate::http::routes::ROUTES;
@@ -47,14 +47,14 @@ pub(crate) async fn verify(
     match (expected.r#match, expected.in_order) {
         (None, Some(steps)) if !has_counts => verify_order(&journal, &steps),
         (Some(_), None) if expected.exactly.is_some() && counts.iter().flatten().count() > 1 => {
-            Err(Problem::bad_request("Give either exactly, or at_least and at_most, not both."))
+            Err(ControlError::bad_request("Give either exactly, or at_least and at_most, not both."))
         }
         (Some(wanted), None) => {
             let least = expected.exactly.or(expected.at_least).unwrap_or(usize::from(!has_counts));
             let most = expected.exactly.or(expected.at_most).unwrap_or(usize::MAX);
             verify_count(&journal, &wanted, least, most)
         }
-        _ => Err(Problem::bad_request("Give either match (with at_least, at_most or exactly) or in_order.")),
+        _ => Err(ControlError::bad_request("Give either match (with at_least, at_most or exactly) or in_order.")),
     }
 }
 

@@ -17,7 +17,7 @@ pub const MAX_DEPTH: usize = 50;
 
 /// An attribute that a filter may name.
 pub trait Field: Copy {
-    /// The field with this lower-case name.
+    /// The field with this lowercase name.
     fn parse(name: &str) -> Option<Self>;
 
     /// Whether upper and lower case differ in its values.

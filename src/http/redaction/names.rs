@@ -6,64 +6,27 @@ use memchr::{memchr3_iter, memmem};
 use super::{Blank, at, length_while};
 
 /// Names of secrets, in lower case and without separators.
+#[rustfmt::skip] // A list of words.
 const NAMES: [&str; 17] = [
-    "admission",
-    "auth",
-    "bearer",
-    "code",
-    "codes",
-    "jwt",
-    "secrets",
-    "session",
-    "sessionid",
-    "sessions",
-    "sid",
-    "sig",
-    "ticket",
-    "token",
-    "tokens",
-    "xamzcredential",
-    "xamzsignature",
+    "admission", "auth", "bearer", "code", "codes", "jwt", "secrets", "session", "sessionid", "sessions", "sid",
+    "sig", "ticket", "token", "tokens", "xamzcredential", "xamzsignature",
 ];
 /// Ends of names of secrets, in the singular.
+#[rustfmt::skip] // A list of words.
 const ENDINGS: [&str; 18] = [
-    "accesskey",
-    "accountkey",
-    "apikey",
-    "assertion",
-    "authkey",
-    "authorization",
-    "codeverifier",
-    "connectionstring",
-    "controlkey",
-    "cookie",
-    "passcode",
-    "passphrase",
-    "passwd",
-    "password",
-    "privatekey",
-    "pwd",
-    "secret",
-    "secretkey",
+    "accesskey", "accountkey", "apikey", "assertion", "authkey", "authorization", "codeverifier",
+    "connectionstring", "controlkey", "cookie", "passcode", "passphrase", "passwd", "password", "privatekey",
+    "pwd", "secret", "secretkey",
 ];
 /// Names that end in `token` are secrets, except these, which are about pages of lists.
 const PAGE_TOKENS: [&str; 3] = ["pagetoken", "nexttoken", "continuationtoken"];
 /// Names that objects and lists have, too: only a plain value is a secret.
 const ALSO_OBJECTS: [&str; 6] = ["auth", "secrets", "session", "sessions", "token", "tokens"];
 /// Words of ordinary text: they name a secret only in a form or as a member.
+#[rustfmt::skip] // A list of words.
 const ALSO_WORDS: [&str; 12] = [
-    "auth",
-    "bearer",
-    "code",
-    "codes",
-    "credential",
-    "credentials",
-    "secrets",
-    "session",
-    "sessions",
-    "ticket",
-    "token",
-    "tokens",
+    "auth", "bearer", "code", "codes", "credential", "credentials", "secrets", "session", "sessions", "ticket",
+    "token", "tokens",
 ];
 /// Members that name another member, `value`.
 const POINTERS: [&str; 6] = ["attribute", "field", "header", "key", "name", "path"];

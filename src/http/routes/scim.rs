@@ -18,6 +18,7 @@ use crate::http::scim::schema::{
 };
 
 /// Where a kind of resource is, and what its operations are called.
+#[derive(Clone, Copy)]
 struct Collection {
     path: &'static str,
     item: &'static str,

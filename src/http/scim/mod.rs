@@ -115,7 +115,7 @@ pub fn replace(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
                     call: ApiCall,
                     Segments(segments): Segments<PathSegments>,
                     Body(body): Body<Map<String, Value>>| {
-            change(&app, &call, directory, kind, segments.id(&call)?, &Change::Replace(body)).await
+            change(&app, &call, (directory, kind), segments.id(&call)?, &Change::Replace(body)).await
         },
     )
 }
@@ -126,7 +126,7 @@ pub fn patch(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
                     call: ApiCall,
                     Segments(segments): Segments<PathSegments>,
                     Body(body): Body<Map<String, Value>>| {
-            change(&app, &call, directory, kind, segments.id(&call)?, &Change::patch(&body)?).await
+            change(&app, &call, (directory, kind), segments.id(&call)?, &Change::patch(&body)?).await
         },
     )
 }
@@ -134,8 +134,7 @@ pub fn patch(directory: Directory, kind: PrincipalKind) -> MethodRouter<App> {
 async fn change(
     app: &App,
     call: &ApiCall,
-    directory: Directory,
-    kind: PrincipalKind,
+    (directory, kind): (Directory, PrincipalKind),
     id: &str,
     change: &Change,
 ) -> Result<Response, ApiError> {

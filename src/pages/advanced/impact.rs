@@ -11,7 +11,6 @@ use serde_json::Value;
 use crate::pages::frame::counted;
 use crate::pages::visit::{ErrorPage, Refusal, Visit};
 
-/// At most so many tokens are listed.
 const TOKENS_LISTED: usize = 50;
 
 /// The control API's answer.

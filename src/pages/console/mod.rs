@@ -44,28 +44,22 @@ enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 6] = [Self::Clock, Self::Requests, Self::Tokens, Self::Audit, Self::Faults, Self::Workspaces];
+    /// With the last segment of the path, and the title.
+    const ALL: [(Self, &str, &str); 6] = [
+        (Self::Clock, "clock", "Clock"),
+        (Self::Requests, "requests", "Requests"),
+        (Self::Tokens, "tokens", "Tokens"),
+        (Self::Audit, "audit", "Audit log"),
+        (Self::Faults, "faults", "Faults"),
+        (Self::Workspaces, "workspaces", "Workspaces"),
+    ];
 
-    const fn segment(self) -> &'static str {
-        match self {
-            Self::Clock => "clock",
-            Self::Requests => "requests",
-            Self::Tokens => "tokens",
-            Self::Audit => "audit",
-            Self::Faults => "faults",
-            Self::Workspaces => "workspaces",
-        }
+    fn segment(self) -> &'static str {
+        Self::ALL.iter().find(|(tab, ..)| *tab == self).map_or("", |(_, segment, _)| segment)
     }
 
-    const fn title(self) -> &'static str {
-        match self {
-            Self::Clock => "Clock",
-            Self::Requests => "Requests",
-            Self::Tokens => "Tokens",
-            Self::Audit => "Audit log",
-            Self::Faults => "Faults",
-            Self::Workspaces => "Workspaces",
-        }
+    fn title(self) -> &'static str {
+        Self::ALL.iter().find(|(tab, ..)| *tab == self).map_or("", |(.., title)| title)
     }
 
     fn path(self, workspace: &str) -> String {
@@ -92,7 +86,7 @@ pub(super) fn routes() -> Router<Pages> {
 async fn enter(visit: Visit) -> PageResult {
     visit.operator()?;
     let page = parameter(&visit, "page");
-    let tab = Tab::ALL.into_iter().find(|tab| tab.segment() == page).unwrap_or(Tab::Clock);
+    let tab = Tab::ALL.iter().find(|(_, segment, _)| *segment == page).map_or(Tab::Clock, |(tab, ..)| *tab);
     let workspace = parameter(&visit, "workspace");
     Ok(visit.go(&tab.path(if workspace.is_empty() { "default" } else { &workspace })))
 }
@@ -240,8 +234,8 @@ impl<'a> Console<'a> {
         html! {
             nav.console aria-label="Console" {
                 span.group {
-                    @for tab in Tab::ALL {
-                        a href=(self.path_of(tab)) aria-current=[(tab == self.tab).then_some("page")] { (tab.title()) }
+                    @for (tab, _, title) in Tab::ALL {
+                        a href=(self.path_of(tab)) aria-current=[(tab == self.tab).then_some("page")] { (title) }
                     }
                 }
                 form.choice method="get" action="/_mock/" {

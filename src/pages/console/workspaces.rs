@@ -32,26 +32,19 @@ enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 7] = [
-        Self::Create,
-        Self::Fork,
-        Self::Reset,
-        Self::SaveCheckpoint,
-        Self::DeleteCheckpoint,
-        Self::Delete,
-        Self::EnableTokens,
+    /// With the names that forms send.
+    const ALL: [(Self, &str); 7] = [
+        (Self::Create, "create"),
+        (Self::Fork, "fork"),
+        (Self::Reset, "reset"),
+        (Self::SaveCheckpoint, "save-checkpoint"),
+        (Self::DeleteCheckpoint, "delete-checkpoint"),
+        (Self::Delete, "delete"),
+        (Self::EnableTokens, "enable-tokens"),
     ];
 
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Fork => "fork",
-            Self::Reset => "reset",
-            Self::SaveCheckpoint => "save-checkpoint",
-            Self::DeleteCheckpoint => "delete-checkpoint",
-            Self::Delete => "delete",
-            Self::EnableTokens => "enable-tokens",
-        }
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(action, _)| *action == self).map_or("", |(_, name)| name)
     }
 
     fn call(self, console: &Console<'_>, typed: &impl Fn(&str) -> String) -> Call {
@@ -145,7 +138,7 @@ pub(super) async fn show(visit: Visit, Path(workspace): Path<String>) -> PageRes
 /// `POST …/workspaces`: asks first if the action cannot be undone.
 pub(super) async fn change(Path(workspace): Path<String>, form: Submission) -> PageResult {
     let console = Console::open(&form.visit, Tab::Workspaces, &workspace).await?;
-    let Some(action) = Action::ALL.into_iter().find(|action| action.as_str() == form.text("action")) else {
+    let Some((action, _)) = Action::ALL.into_iter().find(|(_, name)| *name == form.text("action")) else {
         return page(&console, None, Some(&form)).await;
     };
     let call = action.call(&console, &|name| form.text(name).to_owned());
@@ -247,7 +240,7 @@ fn table(console: &Console<'_>, rows: &[(&Workspace, Option<LiveTokens>)]) -> Ma
     html! {
         div.scroll tabindex="0" role="region" aria-label="Workspaces" {
             table.stack {
-                thead { tr { th { "Name" } th { "Id" } th.number { "Live tokens" } th { "Account" } th { "Created" } th { "Deleted at" } th { "Own port" } } }
+                thead { tr { th { "Name" } th { "Id" } th.number { "Live tokens" } th { "Account" } th { "Created" } th { "Expires" } th { "Own port" } } }
                 tbody { @for (it, tokens) in rows { (row(console, it, tokens.as_ref())) } }
             }
         }
@@ -265,7 +258,7 @@ fn row(console: &Console<'_>, it: &Workspace, tokens: Option<&LiveTokens>) -> Ma
             td.number data-label="Live tokens" { @if let Some(tokens) = tokens { (tokens.live_tokens) } }
             td data-label="Account" { code { (it.account_id) } }
             td data-label="Created" { (time_of(&it.created_at)) }
-            td data-label="Deleted at" { @match &it.delete_at { Some(at) => { (time_of(at)) } None => { span.soft { "never" } } } }
+            td data-label="Expires" { @match &it.delete_at { Some(at) => { (time_of(at)) } None => { span.soft { "never" } } } }
             td data-label="Own port" { @match it.port { Some(port) => { (port) } None => { span.soft { "none" } } } }
         }
     }
@@ -279,27 +272,27 @@ fn action_form(
     fields: &Markup,
     button: &str,
 ) -> Markup {
-    let mine = form.filter(|form| form.text("action") == action.as_str());
+    let mine = form.filter(|form| form.text("action") == action.name());
     let call = action.call(console, &|name| if name == "checkpoint" { "NAME".into() } else { typed(mine, name) });
     html! {
         form.fields[!fields.0.is_empty()].actions[fields.0.is_empty()] method="post" action=(console.path()) {
             (console.form_token())
-            input type="hidden" name="action" value=(action.as_str());
+            input type="hidden" name="action" value=(action.name());
             (fields)
             button { (button) }
         }
-        (console.as_curl(&format!("curl-{}", action.as_str()), &[call]))
+        (console.as_curl(&format!("curl-{}", action.name()), &[call]))
     }
 }
 
 fn create(console: &Console<'_>, form: Option<&Submission>) -> Markup {
-    let mine = form.filter(|form| form.text("action") == Action::Create.as_str());
+    let mine = form.filter(|form| form.text("action") == Action::Create.name());
     let mut templates = vec![("", "Default principals")];
     templates.extend(TEMPLATES.iter().map(|(name, _)| (*name, *name)));
     let fields = html! {
         (field("create-name", "name", "Name", &typed(mine, "name"), ""))
         (choices("create-template", "template", "Contents", &templates, &typed(mine, "template")))
-        (field("create-ttl", "ttl", "Delete after", &typed(mine, "ttl"), "Such as 2h. Leave empty to keep it."))
+        (field("create-ttl", "ttl", "Expires after", &typed(mine, "ttl"), "Such as 2h. Leave empty to keep it."))
     };
     html! {
         section aria-labelledby="create" {
@@ -312,10 +305,10 @@ fn create(console: &Console<'_>, form: Option<&Submission>) -> Markup {
 
 /// The actions on the chosen workspace.
 fn here(console: &Console<'_>, saved: &[Checkpoint], form: Option<&Submission>) -> Markup {
-    let mine = form.filter(|form| form.text("action") == Action::Fork.as_str());
+    let mine = form.filter(|form| form.text("action") == Action::Fork.name());
     let copying = html! {
         (field("fork-name", "name", "Name of the copy", &typed(mine, "name"), ""))
-        (field("fork-ttl", "ttl", "Delete after", &typed(mine, "ttl"), "Such as 2h. Leave empty to keep it."))
+        (field("fork-ttl", "ttl", "Expires after", &typed(mine, "ttl"), "Such as 2h. Leave empty to keep it."))
     };
     let mut states = BUILT_IN.to_vec();
     states.extend(saved.iter().map(|it| (it.name.as_str(), it.name.as_str())));
@@ -364,7 +357,7 @@ fn checkpoints(console: &Console<'_>, saved: &[Checkpoint]) -> Markup {
                             td {
                                 form method="post" action=(console.path()) {
                                     (console.form_token())
-                                    input type="hidden" name="action" value=(Action::DeleteCheckpoint.as_str());
+                                    input type="hidden" name="action" value=(Action::DeleteCheckpoint.name());
                                     input type="hidden" name="checkpoint" value=(it.name);
                                     button.small aria-label={ "Delete " (it.name) } { "Delete" }
                                 }

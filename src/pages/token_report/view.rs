@@ -10,7 +10,6 @@ use crate::domain::Millis;
 
 /// Page sizes to choose from; the first is the default.
 const LIMITS: [&str; 4] = ["50", "100", "500", "1000"];
-/// At most so many tokens are listed in a question.
 const TOKENS_LISTED: usize = 50;
 /// The columns, with their names as sort keys.
 const COLUMNS: [(&str, Option<&str>); 7] = [

@@ -58,8 +58,7 @@ impl Source {
     }
 }
 
-/// The rows of several workspaces in one order. Each workspace has its own clock, so each is queried separately, and
-/// only for as many rows as needed.
+/// The rows of several workspaces in one order. Each has its own clock, so each is queried separately.
 #[derive(Debug)]
 pub(super) struct Merge {
     pub(super) account: AccountId,
@@ -146,7 +145,8 @@ impl Merge {
             service.report_counts.change(self.account, |statistics| statistics.statements += 1);
             let is_all = rows.len() < self.batch;
             let Some(source) = self.sources.get_mut(at) else { return Ok(()) };
-            let placed = rows.into_iter().map(|row| (order.position(&row), row_as_of(row, &source.workspace, source.now)));
+            let placed =
+                rows.into_iter().map(|row| (order.position(&row), row_as_of(row, &source.workspace, source.now)));
             source.fetched.extend(placed);
             source.rest = match (source.fetched.back(), part) {
                 (Some((place, _)), _) if !is_all => Some((part, Some((place.key.clone(), place.token.clone())))),

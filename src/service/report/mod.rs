@@ -19,8 +19,7 @@ use merge::{Merge, Source};
 
 /// Rows in one chunk of the export.
 const CHUNK: usize = 1_000;
-/// Up to this many rows of a workspace, the export finds each chunk by the filter. Beyond it, it reads the workspace in
-/// order, each row once.
+/// Up to this many rows of a workspace, the export finds each chunk by the filter; beyond it, it reads all in order.
 const FEW: i64 = 5_000;
 
 /// How often an account's report was requested from this process.
@@ -203,12 +202,8 @@ impl Service {
         Ok(found)
     }
 
-    /// Revokes tokens in any workspaces of the account. The audit event of each is in its workspace, at the time there,
-    /// with the caller as the actor.
-    ///
-    /// # Errors
-    /// [`Error::Store`]. Each workspace has a transaction of its own, so some tokens may have been revoked; repeating the
-    /// call is harmless.
+    /// Revokes tokens in any workspaces of the account, one transaction per workspace. If one fails, tokens of others may
+    /// have been revoked; repeating the call is harmless.
     pub async fn revoke_reported(
         &self,
         call: Call<'_>,
@@ -248,8 +243,7 @@ impl Service {
                 None => outcome.not_found.push((id, token.clone())),
             }
         }
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 
     pub fn report_statistics(&self, account: AccountId) -> ReportStatistics {
@@ -317,12 +311,12 @@ impl Service {
             if is_selective {
                 source.scan = ReportScan::ByFilter;
             }
-            let at_most = match purpose {
-                Purpose::Page(CountMode::Total | CountMode::Buttons) => Some(None),
-                Purpose::Export if is_selective => Some(Some(FEW + 1)),
-                Purpose::Page(CountMode::Skip) | Purpose::Export => None,
+            let is_counted = match purpose {
+                Purpose::Page(mode) => mode != CountMode::Skip,
+                Purpose::Export => is_selective,
             };
-            if let Some(at_most) = at_most {
+            if is_counted {
+                let at_most = (purpose == Purpose::Export).then_some(FEW + 1);
                 let count = self.count_reported(reader, merge.query_of(&source), at_most).await?;
                 if at_most.is_some() && count > FEW {
                     source.scan = ReportScan::ByOrder;

@@ -182,8 +182,7 @@ impl SeedWalk<'_> {
             None => plan_secret(None, 0, created_at)?,
         };
         let id = Builder::from_random_bytes(ids.bytes()).into_uuid().to_string();
-        writer.insert_secret(&Secret { id, account, principal, hash, created_at, expires_at, scopes }).await?;
-        Ok(())
+        Ok(writer.insert_secret(&Secret { id, account, principal, hash, created_at, expires_at, scopes }).await?)
     }
 
     /// Assigns a principal to a workspace, unless it is assigned already.

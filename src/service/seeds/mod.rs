@@ -38,16 +38,12 @@ pub struct SeedCounts {
 
 impl Service {
     /// # Errors
-    /// [`Error::Seed`] for an invalid seed, which changes nothing. [`Error::Store`] may leave a part of the seed;
-    /// applying it again adds the rest.
+    /// [`Error::Seed`] for an invalid seed, which changes nothing. [`Error::Store`] may leave a part of it.
     pub async fn apply_seed(&self, seed: &Seed) -> Result<SeedCounts, Error> {
         self.apply_seed_with(seed, |_| {}).await
     }
 
     /// Applies a seed, and reports its progress after each batch.
-    ///
-    /// # Errors
-    /// As [`apply_seed`](Self::apply_seed).
     pub async fn apply_seed_with(
         &self,
         seed: &Seed,
@@ -80,8 +76,7 @@ impl Service {
         Ok(check.done)
     }
 
-    /// Applies a checked seed of `total` items to a new workspace, in batches. The last one sets when the workspace
-    /// expires.
+    /// Applies a checked seed of `total` items to a new workspace. The last batch sets when the workspace expires.
     pub(super) async fn fill_workspace(
         &self,
         workspace: &Workspace,

@@ -132,11 +132,9 @@ pub(super) fn account_id(
     default: Option<&Workspace>,
 ) -> Result<AccountId, SeedError> {
     let field = format!("{field}.account_id");
-    match text {
-        Some(text) => AccountId::parse(text.as_str()).ok_or_else(|| SeedError::at(text, &field, "use a UUID")),
-        None => {
-            let missing = || error_in(&field, "required, because there is no default account");
-            default.map(|workspace| workspace.account).ok_or_else(missing)
-        }
+    if let Some(text) = text {
+        return AccountId::parse(text.as_str()).ok_or_else(|| SeedError::at(text, &field, "use a UUID"));
     }
+    let missing = || error_in(&field, "required, because there is no default account");
+    default.map(|workspace| workspace.account).ok_or_else(missing)
 }

@@ -1,4 +1,4 @@
-//! Tokens with their ends: what the Databricks API no longer shows.
+//! Tokens with their history: ended ones too, which the emulated API does not show.
 
 use crate::domain::audit::SYSTEM_USER;
 use crate::domain::lifecycle::{as_of, end_of, idle_at};
@@ -7,29 +7,23 @@ use crate::domain::{Denial, Millis, WorkspaceId};
 use crate::service::{Error, Service};
 use crate::store::{HistoryFilter, StoredHistory};
 
-/// Most tokens of either kind, live or ended, that one answer tells of.
-const FATES_TOLD: i64 = 10_000;
+/// Maximum live tokens, and maximum ended tokens, in one answer.
+const MAX_HISTORIES: i64 = 10_000;
 
-/// A token and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenHistory {
-    /// The token.
     pub token: Token,
-    /// The owner's name; `None` when the principal is gone.
+    /// The name; `None` for a deleted owner.
     pub owner: Option<String>,
     /// The `User-Agent` of its last recorded use.
     pub last_client: Option<String>,
-    /// When it is revoked if it is not used until then; `None` when that never happens.
+    /// When it will be revoked for disuse, if ever.
     pub idle_at: Option<Millis>,
-    /// Its end, if it has ended.
     pub end: Option<TokenEnd>,
 }
 
 impl Service {
-    /// How many tokens of a workspace work, as far as time and revocation go.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
+    /// The number of a workspace's live tokens.
     pub async fn live_tokens(&self, id: WorkspaceId) -> Result<i64, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
@@ -37,20 +31,17 @@ impl Service {
         Ok(reader.count_tokens(id, live).await?)
     }
 
-    /// The tokens of a workspace that are wanted, live or ended, oldest first. That a token has ended does not wait for the sweep.
-    ///
-    /// # Errors
-    /// [`Denial::WorkspaceNotFound`]
+    /// The matching tokens of a workspace, live and ended, oldest first. The answer does not depend on the sweep.
     pub async fn token_histories(
         &self,
         id: WorkspaceId,
-        wanted: HistoryFilter<'_>,
+        filter: HistoryFilter<'_>,
     ) -> Result<Vec<TokenHistory>, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;
         let now = workspace.clock.at(self.system_now());
-        let fates = reader.list_token_histories(&workspace, wanted, FATES_TOLD).await?;
-        Ok(fates
+        let histories = reader.list_token_histories(&workspace, filter, MAX_HISTORIES).await?;
+        Ok(histories
             .into_iter()
             .map(|StoredHistory { token, owner, last_client, end }| {
                 let by_time = || {

@@ -3,13 +3,13 @@
 use crate::domain::authorize::may_hold_tokens;
 use crate::domain::tokens::{EndCause, Token, TokenRequest, TokenUpdate, TokenValue, Visibility};
 use crate::domain::{Denial, TokenId};
-use crate::service::tokens::management::now_of;
+use crate::service::tokens::{Ownership, now_of};
 use crate::service::{Call, Error, Service};
 use crate::store::{Lock, Reader, StoreError};
 
 impl Service {
-    /// Creates a token for the caller. The value is in the answer and nowhere else. Toggle,
-    /// permission, cap and quota are read and obeyed inside the one transaction that inserts.
+    /// Creates a token for the caller. Its value is shown only once. The toggle, permission, lifetime cap and quota are
+    /// checked in the transaction that inserts it.
     ///
     /// # Errors
     /// The denials of [`plan_create`](crate::domain::tokens::plan_create) and [`may_hold_tokens`].
@@ -18,19 +18,20 @@ impl Service {
         let (id, now) = (caller.workspace.id, caller.now);
         let mut writer = self.store.write_in(&caller.workspace, Lock::Owner(id, caller.id)).await?;
         let workspace = writer.find_workspace(id).await?.ok_or_else(|| Denial::org(id))?;
-        // Who was deleted or deactivated since the request was authorized gets no token, which would
-        // work again once it came back.
+        // A caller that was deleted or deactivated after the request was authorized gets no token, because the token
+        // would work once the caller is active again.
         let standing = writer.workspace_memberships(&workspace, caller.id).await?;
         if !standing.is_active() {
             return Err(Denial::org(id).into());
         }
         may_hold_tokens(&workspace, &standing, now)?;
-        let created = self.insert_token(&mut writer, call, &workspace, caller.id, request).await?;
+        let ownership = Ownership { workspace: &workspace, owner: caller.id };
+        let created = self.insert_token(&mut writer, call, ownership, request).await?;
         writer.commit().await?;
         Ok(created)
     }
 
-    /// The caller's own valid tokens, oldest first.
+    /// The caller's own live tokens, oldest first.
     pub async fn own_tokens(&self, call: Call<'_>) -> Result<Vec<Token>, Error> {
         let workspace = &call.caller.workspace;
         let live = Visibility::new(&workspace.behaviour, call.caller.now);
@@ -38,34 +39,29 @@ impl Service {
         Ok(tokens.into_iter().map(|token| now_of(call, token)).collect())
     }
 
-    /// Revokes one of the caller's own tokens, also the one that it is calling with.
+    /// Revokes one of the caller's own tokens, possibly the one of this call.
     ///
     /// # Errors
-    /// [`Denial::TokenNotFound`] when it is unknown, somebody else's or no longer valid.
+    /// [`Denial::TokenNotFound`] for a token that is unknown, another principal's, or not live.
     pub async fn revoke_own_token(&self, call: Call<'_>, id: &TokenId) -> Result<(), Error> {
         let mut writer =
             self.store.write_in(&call.caller.workspace, Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
         let token = find_own(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenNotFound(id.clone()))?;
         self.end_token(&mut writer, call, &token, EndCause::RevokedByOwner).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 
-    /// Changes the comment or the scopes of one of the caller's own tokens.
-    ///
     /// # Errors
-    /// [`Denial::TokenToUpdateNotFound`] when it is unknown, somebody else's or no longer valid.
+    /// [`Denial::TokenToUpdateNotFound`] for a token that is unknown, another principal's, or not live.
     pub async fn update_own_token(&self, call: Call<'_>, id: &TokenId, update: TokenUpdate) -> Result<(), Error> {
         let mut writer =
             self.store.write_in(&call.caller.workspace, Lock::Owner(call.caller.workspace.id, call.caller.id)).await?;
         let token = find_own(&mut writer, call, id).await?.ok_or_else(|| Denial::TokenToUpdateNotFound(id.clone()))?;
         self.store_update(&mut writer, call, token, update).await?;
-        writer.commit().await?;
-        Ok(())
+        Ok(writer.commit().await?)
     }
 }
 
-/// The caller's own live token with this id.
 async fn find_own(reader: &mut Reader, call: Call<'_>, id: &TokenId) -> Result<Option<Token>, StoreError> {
     let caller = call.caller;
     let live = Visibility::new(&caller.workspace.behaviour, caller.now);

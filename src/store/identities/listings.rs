@@ -4,8 +4,8 @@ use sqlx::FromRow;
 
 use super::read::pairs;
 use super::rows::{
-    AssignedRow, MemberRow, PrincipalRow, below, is_among_present, is_found, is_present, principal_columns,
-    select_assigned,
+    AssignmentRow, MemberRow, PrincipalRow, below, is_among_present, is_found, is_present, principal_columns,
+    select_assignments,
 };
 use crate::domain::identities::{Assignment, Member, Principal, PrincipalKind};
 use crate::domain::sign_ins::Person;
@@ -70,21 +70,21 @@ impl From<PersonRow> for Person {
 }
 
 #[derive(FromRow)]
-struct GroupedRow {
+struct GroupMemberRow {
     group_id: i64,
     #[sqlx(flatten)]
     member: MemberRow,
 }
 
 #[derive(FromRow)]
-struct AgedRow {
+struct DatedAssignmentRow {
     #[sqlx(flatten)]
-    assigned: AssignedRow,
+    assigned: AssignmentRow,
     created_at: i64,
 }
 
 #[derive(FromRow)]
-struct AgedPrincipalRow {
+struct DatedPrincipalRow {
     #[sqlx(flatten)]
     principal: PrincipalRow,
     created_at: i64,
@@ -115,7 +115,7 @@ impl Reader {
         batch: Batch,
     ) -> Result<Vec<(CreationKey, Principal, Assignment)>> {
         const IN_WORKSPACE: &str = concat!(
-            select_assigned!(", p.created_at"),
+            select_assignments!(", p.created_at"),
             "WHERE p.account_id = $1 AND p.kind = $3 AND (p.created_at, p.principal_id) > ($4, $5) AND ",
             is_among_present!("p"),
             " ORDER BY p.created_at, p.principal_id LIMIT $6 OFFSET $7"
@@ -133,8 +133,8 @@ impl Reader {
         match of {
             PrincipalScope::Workspace(workspace, kind) => {
                 let values = args![account, workspace.id, kind.as_str(), age, id, limit, skip];
-                let rows = self.rows::<AgedRow>(IN_WORKSPACE, values).await?;
-                let found = rows.into_iter().map(|AgedRow { assigned, created_at }| {
+                let rows = self.rows::<DatedAssignmentRow>(IN_WORKSPACE, values).await?;
+                let found = rows.into_iter().map(|DatedAssignmentRow { assigned, created_at }| {
                     let (principal, assignment) = assigned.try_into()?;
                     Ok(((Millis(created_at), principal.id), principal, assignment))
                 });
@@ -142,9 +142,9 @@ impl Reader {
             }
             PrincipalScope::Account(_, kind) => {
                 let rows = self
-                    .rows::<AgedPrincipalRow>(IN_ACCOUNT, args![account, kind.as_str(), age, id, limit, skip])
+                    .rows::<DatedPrincipalRow>(IN_ACCOUNT, args![account, kind.as_str(), age, id, limit, skip])
                     .await?;
-                let found = rows.into_iter().map(|AgedPrincipalRow { principal, created_at }| {
+                let found = rows.into_iter().map(|DatedPrincipalRow { principal, created_at }| {
                     let principal = Principal::try_from(principal)?;
                     let assignment = Assignment::in_account(&principal);
                     Ok(((Millis(created_at), principal.id), principal, assignment))
@@ -293,10 +293,10 @@ impl Reader {
         let account = of.account();
         let rows = match of {
             PrincipalScope::Workspace(workspace, _) => {
-                self.rows::<GroupedRow>(IN_WORKSPACE, args![account, workspace.id, from, first, to, last]).await?
+                self.rows::<GroupMemberRow>(IN_WORKSPACE, args![account, workspace.id, from, first, to, last]).await?
             }
             PrincipalScope::Account(..) => {
-                self.rows::<GroupedRow>(IN_ACCOUNT, args![account, from, first, to, last]).await?
+                self.rows::<GroupMemberRow>(IN_ACCOUNT, args![account, from, first, to, last]).await?
             }
         };
         rows.into_iter().map(|row| Ok((PrincipalId(row.group_id), row.member.try_into()?))).collect()

@@ -3,8 +3,8 @@
 use sqlx::FromRow;
 
 use super::rows::{
-    AssignedRow, MemberRow, PrincipalRow, below, is_among_present, is_found, is_present, principal_columns,
-    select_assigned, select_principals,
+    AssignmentRow, MemberRow, PrincipalRow, below, is_among_present, is_found, is_present, principal_columns,
+    select_assignments, select_principals,
 };
 use crate::domain::identities::{Assignment, Member, Principal, PrincipalKind};
 use crate::domain::{AccountId, PrincipalId, Workspace, WorkspaceId};
@@ -12,7 +12,7 @@ use crate::store::Result;
 use crate::store::session::{Reader, args};
 
 #[derive(FromRow)]
-struct DirectRow {
+struct DirectAssignmentRow {
     #[sqlx(flatten)]
     principal: PrincipalRow,
     is_admin: bool,
@@ -52,19 +52,19 @@ impl Reader {
         id: PrincipalId,
     ) -> Result<Option<(Principal, Assignment)>> {
         const SQL: &str =
-            concat!(select_assigned!(), "WHERE p.account_id = $1 AND p.principal_id = $3 AND ", is_present!("p"));
-        self.find::<AssignedRow, _>(SQL, args![workspace.account, workspace.id, id]).await
+            concat!(select_assignments!(), "WHERE p.account_id = $1 AND p.principal_id = $3 AND ", is_present!("p"));
+        self.find::<AssignmentRow, _>(SQL, args![workspace.account, workspace.id, id]).await
     }
 
     /// All principals in a workspace, oldest first.
     pub async fn list_assigned(&mut self, workspace: &Workspace) -> Result<Vec<(Principal, Assignment)>> {
         const SQL: &str = concat!(
-            select_assigned!(),
+            select_assignments!(),
             "WHERE p.account_id = $1 AND ",
             is_among_present!("p"),
             " ORDER BY p.created_at, p.principal_id"
         );
-        self.list::<AssignedRow, _>(SQL, args![workspace.account, workspace.id]).await
+        self.list::<AssignmentRow, _>(SQL, args![workspace.account, workspace.id]).await
     }
 
     /// The direct members of a group that are in the workspace. The built-in `users` holds every user and service
@@ -100,20 +100,6 @@ impl Reader {
         Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
     }
 
-    /// All stored memberships in the groups of a workspace, as pairs of group and member.
-    pub async fn list_memberships(&mut self, workspace: &Workspace) -> Result<Vec<(PrincipalId, PrincipalId)>> {
-        const SQL: &str = concat!(
-            "SELECT m.group_id, m.member_id
-             FROM principals g LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
-             WHERE g.account_id = $1 AND g.kind = 'group' AND ",
-            is_present!("g"),
-            " AND ",
-            is_found!("m.member_id"),
-            " ORDER BY m.group_id, m.member_id"
-        );
-        Ok(pairs(self.rows(SQL, args![workspace.account, workspace.id]).await?))
-    }
-
     /// All principals of an account without the workspaces' own groups, oldest first.
     pub async fn list_principals(&mut self, account: AccountId) -> Result<Vec<Principal>> {
         const SQL: &str =
@@ -131,18 +117,6 @@ impl Reader {
             " ORDER BY p.principal_id"
         );
         self.list::<MemberRow, _>(SQL, args![account, group]).await
-    }
-
-    /// All stored memberships in the groups of an account, as pairs of group and member.
-    pub async fn list_memberships_in_account(&mut self, account: AccountId) -> Result<Vec<(PrincipalId, PrincipalId)>> {
-        const SQL: &str = concat!(
-            "SELECT m.group_id, m.member_id FROM principals g
-             LEFT JOIN group_members m ON m.account_id = $1 AND m.group_id = g.principal_id
-             WHERE g.account_id = $1 AND g.workspace_id = 0 AND g.kind = 'group' AND ",
-            is_found!("m.member_id"),
-            " ORDER BY m.group_id, m.member_id"
-        );
-        Ok(pairs(self.rows(SQL, args![account]).await?))
     }
 
     /// The principals of the account that are assigned to a workspace, by id, and whether they are direct members of
@@ -166,7 +140,7 @@ impl Reader {
         // With a condition that is optional, the statement would read all rows to find one.
         let (first, last) = one.map_or((i64::MIN, i64::MAX), |id| (id.0, id.0));
         let values = args![workspace.account, workspace.id, workspace.admins_group, first, last];
-        let rows = self.rows::<DirectRow>(SQL, values).await?;
+        let rows = self.rows::<DirectAssignmentRow>(SQL, values).await?;
         rows.into_iter().map(|row| Ok((row.principal.try_into()?, row.is_admin))).collect()
     }
 

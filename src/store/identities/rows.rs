@@ -1,5 +1,5 @@
 //! How identities are read: columns, the conditions that many statements of the store share, and the rows that the
-//! columns become. Read [`is_found`] first: it says why the statements join as they do.
+//! columns become. Read `is_found!` first: it says why the statements join as they do.
 
 use sqlx::FromRow;
 
@@ -61,7 +61,7 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
 
 /// A principal with its assignment to a workspace.
 #[derive(FromRow)]
-pub(super) struct AssignedRow {
+pub(super) struct AssignmentRow {
     #[sqlx(flatten)]
     principal: PrincipalRow,
     assigned_active: bool,
@@ -69,10 +69,10 @@ pub(super) struct AssignedRow {
     roles: String,
 }
 
-impl TryFrom<AssignedRow> for (Principal, Assignment) {
+impl TryFrom<AssignmentRow> for (Principal, Assignment) {
     type Error = StoreError;
 
-    fn try_from(row: AssignedRow) -> Result<Self> {
+    fn try_from(row: AssignmentRow) -> Result<Self> {
         let (entitlements, roles) = (names_from(&row.entitlements)?, names_from(&row.roles)?);
         Ok((row.principal.try_into()?, Assignment { active: row.assigned_active, entitlements, roles }))
     }
@@ -93,8 +93,8 @@ impl TryFrom<MemberRow> for Member {
     }
 }
 
-/// Selects an [`AssignedRow`] from principals `p`. The account is bound as `$1`, the workspace as `$2`.
-macro_rules! select_assigned {
+/// Selects an [`AssignmentRow`] from principals `p`. The account is bound as `$1`, the workspace as `$2`.
+macro_rules! select_assignments {
     ($($column:literal)?) => {
         concat!(
             "SELECT ",
@@ -216,5 +216,5 @@ macro_rules! select_principals {
         concat!("SELECT ", principal_columns!(), " FROM principals p ", $($rest),+)
     };
 }
-pub(super) use {below, select_assigned};
+pub(super) use {below, select_assignments};
 pub(in crate::store) use {is_among_present, is_found, is_present, principal_columns, select_principals};

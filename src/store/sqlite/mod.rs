@@ -1,5 +1,5 @@
 //! SQLite files and databases in memory: how they are inspected, opened and interrupted. Which process may serve a file
-//! is decided in server_lock.rs; backups are in copy.rs. Start at [`inspect`] and [`open_file`].
+//! is decided in `server_lock.rs`; backups are in `copy.rs`. Start at [`inspect`] and [`open_file`].
 
 mod copy;
 mod server_lock;
@@ -143,12 +143,12 @@ pub(super) fn result_code(error: &(dyn sqlx::error::DatabaseError + 'static)) ->
 
 /// Refuses a path where no database can be, and another program's file, before anything is written.
 pub(super) async fn inspect(path: &str) -> Result<(), OpenErrorKind> {
-    let place = Path::new(path);
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let file = Path::new(path);
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(OpenErrorKind::NoFolder(folder.display().to_string()));
     }
-    let Ok(found) = place.metadata() else { return Ok(()) };
+    let Ok(found) = file.metadata() else { return Ok(()) };
     if found.is_dir() {
         return Err(OpenErrorKind::Folder);
     }

@@ -22,7 +22,7 @@ fn served() -> MutexGuard<'static, BTreeSet<FileId>> {
 }
 
 /// Makes this process the file's only server until it is dropped, or the process ends in whatever way. The lock is on
-/// the file itself, so another name of the file does not help, nor does the removal of some other file.
+/// the file itself, so it holds under every name of the file, and removing another file does not release it.
 #[derive(Debug)]
 pub struct ServerLock {
     /// Opened before SQLite opens the file, and closed after SQLite has closed it.

@@ -1,5 +1,5 @@
 //! How tokens and tombstones are read: their columns, the conditions that several statements share, and the rows that
-//! the columns become. Statements are in read.rs and write.rs.
+//! the columns become. Statements are in `read.rs` and `write.rs`.
 
 use sqlx::FromRow;
 
@@ -48,7 +48,7 @@ macro_rules! is_visible {
     };
 }
 
-/// `args!` for a statement with [`is_visible`], which begin with the three values of a visibility.
+/// `args!` for a statement with `is_visible!`; it begins with the three values of the visibility.
 macro_rules! visible_args {
     ($visibility:expr, $($value:expr),+ $(,)?) => {
         args![$visibility.idle_cutoff, $visibility.never_used_exempt, $visibility.expiry_cutoff, $($value),+]

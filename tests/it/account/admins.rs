@@ -64,7 +64,7 @@ async fn account_roles_come_and_go_in_every_shape(world: World) {
         .create(GROUPS, &json!({"displayName": "outer", "roles": admin_role(), "members": [{"value": inner["id"]}]}))
         .await;
     assert!(r.is_admin().await);
-    assert_eq!(a.get(&path).await["roles"], json!([]), "of its own it has none");
+    assert_eq!(a.get(&path).await["roles"], json!([]), "it has no role of its own");
     a.leave(&outer, &inner).await;
     assert!(!r.is_admin().await);
 
@@ -120,7 +120,7 @@ async fn personal_tokens_reach_the_account_through_a_workspace_only(world: World
     let on = json!({"Operations": [{"op": "replace", "path": "active", "value": [{"value": "false"}]}]});
     assert_eq!(world.client(&token).patch(&path, &on).await.json()["active"], false);
     let a = Account::admin(&world).await;
-    assert_eq!(a.get(&at(USERS, &made.json())).await["active"], false, "it is the account's");
+    assert_eq!(a.get(&at(USERS, &made.json())).await["active"], false, "the change is the account's");
     let admin = world.client(ADMIN_TOKEN).get(through).await;
     admin.refused(403, "PERMISSION_DENIED", "This API is disabled for users without account admin status.");
 }

@@ -197,7 +197,7 @@ async fn a_member_through_a_group_is_deactivated_without_being_assigned(world: W
     a.unassigned(HERE, &ann).await;
     world.client(&here).get(ME).await.refused(403, 403, INVALID);
     let fresh = world.mint_in(HERE, &ann).await;
-    assert!(world.client(&fresh).works().await, "through the group it is still there");
+    assert!(world.client(&fresh).works().await, "it is still a member through the group");
 }
 
 async fn nested_groups_and_circles_bring_members_too(world: World) {

@@ -48,7 +48,7 @@ async fn principals_live_in_the_account(world: World) {
     let renamed = a.call(Method::PUT, &at(GROUPS, &other), &json!({"displayName": "ops"})).await;
     refused(&renamed, 409, None, "Group with name ops already exists.");
     let groups = a.get(GROUPS).await["Resources"].clone();
-    assert_eq!(each(&groups, "displayName"), ["ops", "other"], "none of the workspaces' own");
+    assert_eq!(each(&groups, "displayName"), ["ops", "other"], "without the workspaces' own groups");
     assert!(groups.as_array().unwrap().contains(&a.get(&at(GROUPS, &ops)).await));
     let local = world.admin().group("local", &[]).await;
     let add = json!({"op": "add", "path": "members", "value": [{"value": local.id}]});
@@ -115,7 +115,7 @@ async fn deactivation_holds_in_every_workspace(world: World) {
     assert_eq!(world.admin().patch(&in_workspace(Kind::User, &ann), &on).await.json()["active"], false);
     a.set_active(&ann, true).await;
     for (_, token) in &tokens {
-        assert!(world.client(token).works().await, "nothing of it was lost");
+        assert!(world.client(token).works().await, "nothing was lost");
     }
     for (action, level) in [("deactivateUser", "ACCOUNT_LEVEL"), ("activateUser", "ACCOUNT_LEVEL")] {
         let events = world.events_of(HERE, action).await;
@@ -163,8 +163,8 @@ async fn deletion_ends_tokens_in_every_workspace(world: World) {
         world.client(token).get(ME).await.refused(403, 403, INVALID);
         let id = TokenValue::parse(token).unwrap().id();
         let mut reader = world.service.store().read().await.unwrap();
-        let fate = reader.list_token_histories(home, HistoryFilter::one(&id), 1).await.unwrap().remove(0);
-        let end = fate.end.unwrap();
+        let history = reader.list_token_histories(home, HistoryFilter::one(&id), 1).await.unwrap().remove(0);
+        let end = history.end.unwrap();
         assert_eq!(
             (end.cause, &*end.actor, end.at),
             (EndCause::OwnerDeleted, &*dapi_mock::service::ADMIN_CLIENT_ID.to_string(), at)

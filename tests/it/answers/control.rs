@@ -239,11 +239,11 @@ async fn a_refused_request_is_explained() {
 
     {
       "allowed": false,
-      "because": "the credential is neither a personal access token (dapi and 32 lower-case hex digits) nor an RS256 access token",
+      "because": "the credential is neither a personal access token (dapi and 32 lowercase hex digits) nor an RS256 access token",
       "caller": null,
       "checks": [
         {
-          "because": "the credential is neither a personal access token (dapi and 32 lower-case hex digits) nor an RS256 access token",
+          "because": "the credential is neither a personal access token (dapi and 32 lowercase hex digits) nor an RS256 access token",
           "check": "credential_well_formed",
           "passed": false
         }
@@ -252,7 +252,7 @@ async fn a_refused_request_is_explained() {
       "message": "Invalid access token. [ReqId: 5ec9e395-fe8d-428d-b253-0d0c8071170c]",
       "method": "GET",
       "path": "/api/2.0/token/list",
-      "remedy": "Send 'Authorization: Bearer <token>' with a token that this server issued, once.",
+      "remedy": "Send 'Authorization: Bearer <token>' once, with a token that this server issued.",
       "remedy_steps": [
         {
           "do": "resend",
@@ -298,7 +298,7 @@ async fn refusals_of_the_control_api_have_an_envelope_of_their_own() {
     content-type: application/json
 
     {
-      "error": "Expected at least 1 of the requests with path /api/2.0/token/list; found 0 among 0.",
+      "error": "Expected at least 1 request with path /api/2.0/token/list; found 0 among 0 in the journal.",
       "found": [],
       "met": false,
       "nearest": []
@@ -310,7 +310,7 @@ async fn refusals_of_the_control_api_have_an_envelope_of_their_own() {
     content-type: application/json
 
     {
-      "error": "Send 'Content-Type: application/json'."
+      "error": "Unsupported content type: send 'Content-Type: application/json'."
     }
     "#);
 }

@@ -67,7 +67,7 @@ async fn a_form_from_elsewhere_is_refused_with_a_page() {
     Mock
     Console
     This did not work
-    The form is another site's.
+    Cross-site request rejected.
     "#);
 }
 

@@ -34,7 +34,7 @@ fn the_audit_log_is_followed_by_a_command() {
     assert_eq!(next()["requestParams"]["tokenHash"], first);
     for _ in 0..3 {
         let (_, id) = server.create(&json!({}));
-        assert_eq!(next()["requestParams"]["tokenHash"], id, "as it comes, and nothing else");
+        assert_eq!(next()["requestParams"]["tokenHash"], id, "each new event, and no other");
     }
     follower.kill().unwrap();
     follower.wait().unwrap();
@@ -58,7 +58,7 @@ fn eventually<T>(mut found: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = found() {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(10), "it did not come");
+        assert!(began.elapsed() < Duration::from_secs(10), "it did not happen in time");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -85,7 +85,7 @@ fn the_audit_file_has_each_shape() {
         assert_eq!(actions, ["tokenLogin", "generateDbToken"], "{shape}");
         server.create(&json!({}));
         let (_, _, folder) = server.stop("TERM");
-        assert!(lines_of(&log_path(&folder)).len() > 2, "a stop in order writes the last events");
+        assert!(lines_of(&log_path(&folder)).len() > 2, "a graceful stop writes the last events");
     }
 }
 
@@ -107,7 +107,7 @@ fn the_audit_file_rotates_and_five_old_ones_are_kept() {
         kept.push_str(&text);
     }
     kept.push_str(&std::fs::read_to_string(log_path(&folder)).unwrap());
-    assert!(all.ends_with(&kept), "the newest of the log, in order, without a gap");
+    assert!(all.ends_with(&kept), "the newest events, in order and without a gap");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn the_clock_is_moved_by_a_command() {
     let clock = |args: &[&str]| server.run(&[&["clock"], args].concat());
     let frozen = clock(&["--freeze"]).unwrap();
     assert!(frozen.ends_with(" (frozen)\n"), "{frozen}");
-    assert_eq!(clock(&[]).unwrap(), frozen, "it stands still");
+    assert_eq!(clock(&[]).unwrap(), frozen, "the clock is frozen");
     let upcoming = clock(&["--upcoming"]).unwrap();
     let first = columns(upcoming.lines().next().unwrap());
     assert_eq!(first[1..], ["token.expired", &short, "admin@example.com"], "{upcoming}");

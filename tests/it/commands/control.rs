@@ -14,7 +14,7 @@ fn a_control_key_is_asked_for() {
     assert!(server.run(&["clock"]).unwrap_err().contains("Missing or wrong control key"));
     assert!(server.run(&["clock", "--by", "1d", "--control-key", "sesame"]).is_ok());
     assert!(server.run(&["audit", "--control-key", "wrong"]).unwrap_err().contains("Missing or wrong control key"));
-    assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"), "the emulated API asks for none");
+    assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"), "the emulated API requires no control key");
     let (_, log, _) = server.stop("TERM");
     assert!(!log.contains("sesame"));
 }
@@ -50,8 +50,8 @@ async fn guessing_the_control_key_is_slowed() {
         assert_eq!(status(&answer), 429, "{answer}");
         assert!(answer.contains("retry-after: ") && answer.contains("Too many wrong control keys"), "{answer}");
     }
-    assert_eq!(status(&get(&own, CLOCK, "")), 401, "nothing was shown, so nothing is compared");
-    assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"), "the emulated API is as before");
+    assert_eq!(status(&get(&own, CLOCK, "")), 401, "without a key there is nothing to compare");
+    assert!(server.list(ADMIN).starts_with("HTTP/1.1 200"), "the emulated API is unaffected");
     // From another address the key still works.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
@@ -123,7 +123,7 @@ fn other_sites_pages_do_not_move_the_clock() {
     );
     let answer = exchange(&own, &preflight, "");
     assert!(status(&answer) == 403 && !answer.to_lowercase().contains("access-control-allow"), "{answer}");
-    assert!(server.run(&["clock"]).unwrap().ends_with(" (real)\n"), "none of them did anything");
+    assert!(server.run(&["clock"]).unwrap().ends_with(" (real)\n"), "none of them changed anything");
     assert_eq!(status(&freeze(&format!("{host}{json}"))), 200);
 }
 

@@ -46,7 +46,7 @@ fn faults_are_armed_and_cleared_by_a_command() {
     assert_eq!(faults(&[]).unwrap(), format!("1  rate_limited  {about}  1 seen  1 fired  1 left\n"));
     assert!(server.run(&["explain", "--last"]).unwrap().contains("because:  Fault 1 (rate_limited) answered"));
     assert!(faults(&["arm", "oidc_down", "--times", "0"]).unwrap().ends_with("all left\n"));
-    assert!(faults(&["arm", "oidc_up"]).unwrap_err().contains("there are: rate_limited"));
+    assert!(faults(&["arm", "oidc_up"]).unwrap_err().contains("expected one of rate_limited"));
     assert!(faults(&["--workspace", "12"]).unwrap_err().contains("12"));
     assert!(faults(&["catalogue"]).unwrap().contains("reply_lost_after_create   The token is there"));
     assert_eq!(faults(&["clear"]).unwrap(), "all faults cleared\n");
@@ -84,7 +84,7 @@ fn requests_are_shown_verified_and_counted_by_commands() {
     let mut came = BufReader::new(follower.stdout.take().unwrap()).lines();
     for _ in 0..3 {
         server.list(ADMIN);
-        assert!(came.next().unwrap().unwrap().contains("GET  /api/2.0/token/list"), "as it comes");
+        assert!(came.next().unwrap().unwrap().contains("GET  /api/2.0/token/list"), "each new request");
     }
     follower.kill().unwrap();
     follower.wait().unwrap();
@@ -148,7 +148,7 @@ fn an_inherited_workspace_id_is_explained() {
         }
         assert!(of("remedy:").contains("unset DATABRICKS_WORKSPACE_ID"), "{said}");
     }
-    assert_eq!(status(&answer("42")), 200, "the remedy is one");
+    assert_eq!(status(&answer("42")), 200, "the remedy works");
     let (_, log, _) = server.stop("TERM");
     assert!(log.contains("refused: the request names workspace 3274327432743274, but the token is valid in workspace 42 only; clients take the workspace from DATABRICKS_WORKSPACE_ID"), "{log}");
 }

@@ -105,5 +105,5 @@ async fn a_backup_that_is_killed_leaves_no_half() {
             std::fs::remove_file(&target).unwrap();
         }
     }
-    assert!(back_up(&folder, &["copy.db"]).is_ok(), "what was begun is not in the way");
+    assert!(back_up(&folder, &["copy.db"]).is_ok(), "an unfinished copy does not block the next one");
 }

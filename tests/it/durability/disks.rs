@@ -110,7 +110,7 @@ async fn outlives_a_full_disk(server: Server, disk: impl Disk, says: &str) {
         let (answer, value) = create(&server, &comment);
         if value.is_some() {
             comments.insert(comment);
-            assert!(n < 100, "it does not fill");
+            assert!(n < 100, "the disk does not fill");
             continue;
         }
         assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
@@ -137,7 +137,7 @@ async fn outlives_a_full_disk(server: Server, disk: impl Disk, says: &str) {
 
     disk.free(&server);
     let (answer, after) = create(&server, "after");
-    assert!(after.is_some(), "it does not recover: {answer}");
+    assert!(after.is_some(), "the server does not recover: {answer}");
     comments.insert("after".to_owned());
     assert!(server.list(&doomed).starts_with("HTTP/1.1 403 Forbidden"));
 

@@ -65,7 +65,7 @@ async fn foreign_and_damaged_databases_are_refused_and_left_alone() {
         assert!(refused.starts_with(&format!("sqlite:{} ", at(name).display())), "{refused}");
         assert_eq!(before, at(name).is_file().then(|| std::fs::read(at(name)).unwrap()), "{name}");
         if !says.contains("damaged") {
-            assert_eq!(files(), count, "{name}: something is left beside it");
+            assert_eq!(files(), count, "{name}: a file was left beside it");
         }
     }
 

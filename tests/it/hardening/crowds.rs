@@ -45,5 +45,5 @@ fn thousands_of_connections_do_not_take_the_server_down() {
     }
     let (code, log, _) = server.stop("TERM");
     assert_eq!(code, Some(0), "{log}");
-    assert!(!log.contains("accept:"), "it ran out of files: {log}");
+    assert!(!log.contains("accept:"), "the server ran out of files: {log}");
 }

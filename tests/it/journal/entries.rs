@@ -130,11 +130,15 @@ async fn requests_are_found_by_what_is_asked_for() {
             assert!(method == Method::HEAD || answer.text.contains("POST …/requests/consume"), "{answer:?}");
         }
     }
-    assert_eq!(requests(&world, "").await.len(), 8, "nothing was taken out");
+    assert_eq!(requests(&world, "").await.len(), 8, "no entry was taken out");
     let consume = async |query: &str, body: Value| {
         own(&world, Method::POST, &format!("default/requests/consume?{query}"), &body).await
     };
-    assert_eq!(consume("status=200", json!({"status": 200})).await.status, 400, "in two places");
+    assert_eq!(
+        consume("status=200", json!({"status": 200})).await.status,
+        400,
+        "a filter in the query and in the body"
+    );
     assert_eq!(consume("", json!({"nonsense": 1})).await.status, 400);
     let taken = consume("path=/api/2.0/*", json!({"limit": 2})).await.json();
     assert_eq!((taken["requests"].as_array().unwrap().len(), taken["next_before"].is_null()), (2, false));

@@ -76,7 +76,7 @@ async fn an_unmatched_route_names_those_that_are_near() {
     ] {
         let answer = world.admin().call(method, path, Body::empty()).await;
         answer.refused(404, "ENDPOINT_NOT_FOUND", path);
-        assert!(!answer.text.contains("nearest"), "the wire stays as it is");
+        assert!(!answer.text.contains("nearest"), "the emulated API's answer has no hint");
         let rows = requests(&world, "unmatched=true&limit=1").await;
         assert_eq!(rows[0]["nearest_routes"][0], nearest, "{rows:?}");
     }

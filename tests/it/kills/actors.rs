@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Actor, Change, Event, OTHER_ADMIN, Seen, array, count, text};
+use super::{Actor, Change, Event, OTHER_ADMIN, ServerState, array, count, text};
 use crate::support::admins_may_manage;
 
 #[derive(Clone)]
@@ -79,12 +79,12 @@ impl Actor for Tokens {
         self.done(change, id, answer["token_value"].as_str().map(str::to_owned));
     }
 
-    fn settle(&mut self, seen: &Seen) {
+    fn settle(&mut self, seen: &ServerState) {
         let prefix = format!("{} ", self.name);
         let mut there = BTreeMap::new();
         for row in seen.tokens.iter().filter(|row| text(&row["comment"]).starts_with(&prefix)) {
             let created = row["creation_time"].as_i64().unwrap();
-            assert_eq!(row["expiry_time"].as_i64().unwrap(), created + 86_400_000, "it is whole: {row}");
+            assert_eq!(row["expiry_time"].as_i64().unwrap(), created + 86_400_000, "the token is complete: {row}");
             there.insert(text(&row["token_id"]), text(&row["comment"]));
         }
         if let Some(change) = self.pending.take() {
@@ -156,7 +156,7 @@ impl Actor for Number {
         self.is_pending = false;
     }
 
-    fn settle(&mut self, seen: &Seen) {
+    fn settle(&mut self, seen: &ServerState) {
         let expected = |changed: u64| match self.kind {
             _ if changed == 0 => None,
             Kind::Conf => Some(json!({"maxTokenLifetimeDays": (100 + changed % 600).to_string()})),
@@ -223,7 +223,7 @@ impl Actor for Users {
         }
     }
 
-    fn settle(&mut self, seen: &Seen) {
+    fn settle(&mut self, seen: &ServerState) {
         let there: BTreeMap<_, _> = seen
             .users
             .iter()
@@ -285,7 +285,7 @@ impl Actor for Resets {
         }
     }
 
-    fn settle(&mut self, seen: &Seen) {
+    fn settle(&mut self, seen: &ServerState) {
         assert!(seen.others.iter().any(|comment| comment == "base"));
         let there: BTreeSet<_> = seen.others.iter().filter(|comment| comment.starts_with("since ")).cloned().collect();
         match self.pending.take() {
@@ -321,7 +321,7 @@ impl Actor for Spaces {
         self.present = if self.present.is_some() { None } else { Some(1000 + self.turn) };
     }
 
-    fn settle(&mut self, seen: &Seen) {
+    fn settle(&mut self, seen: &ServerState) {
         let there: Vec<u64> = seen.workspaces.iter().copied().filter(|id| (1000..100_000).contains(id)).collect();
         if std::mem::take(&mut self.pending) {
             let other = if self.present.is_some() { None } else { Some(1000 + self.turn) };

@@ -53,7 +53,7 @@ impl Process {
             host.split(' ').next()?.parse().ok()
         });
         let log = || std::fs::read_to_string(folder.join("log")).unwrap();
-        Self { child, port: ready.unwrap_or_else(|| panic!("it does not start: {}", log())) }
+        Self { child, port: ready.unwrap_or_else(|| panic!("the server does not start: {}", log())) }
     }
 }
 
@@ -83,7 +83,7 @@ trait Actor: Send {
     /// The pending change is done.
     fn acknowledged(&mut self, answer: &Value);
     /// Compares with the state after a start, which decides the pending change.
-    fn settle(&mut self, seen: &Seen);
+    fn settle(&mut self, seen: &ServerState);
     /// Compares with the whole audit log, which must have each change once.
     fn agree(&self, events: &[Event]);
     /// Token values, and whether each must work.
@@ -93,7 +93,7 @@ trait Actor: Send {
 }
 
 /// The state after a start.
-struct Seen {
+struct ServerState {
     tokens: Vec<Value>,
     conf: Value,
     permissions: Value,
@@ -148,11 +148,11 @@ impl Client {
         serde_json::from_str(&text).unwrap()
     }
 
-    async fn see(&self) -> Seen {
+    async fn see(&self) -> ServerState {
         let users = self.look("/api/2.0/preview/scim/v2/Users?count=10000", ADMIN_TOKEN).await;
         let others = self.look("/api/2.0/token/list", OTHER_ADMIN).await;
         let workspaces = self.look("/_mock/v1/workspaces", ADMIN_TOKEN).await;
-        Seen {
+        ServerState {
             tokens: array(&self.look("/api/2.0/token/list", ADMIN_TOKEN).await, "token_infos"),
             conf: self.look("/api/2.0/workspace-conf?keys=maxTokenLifetimeDays", ADMIN_TOKEN).await,
             permissions: self.look("/api/2.0/permissions/authorization/tokens", ADMIN_TOKEN).await,

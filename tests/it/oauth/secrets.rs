@@ -54,7 +54,7 @@ async fn a_secret_lives_its_whole_life(world: World) {
     let deleted = world.admin().call(Method::DELETE, &path, "").await;
     assert_eq!((deleted.status.as_u16(), deleted.text.as_str()), (204, ""));
     invalid_client(&world.ask_for_token(TOKEN_ENDPOINT, Some((BOT, &secret)), GRANT).await);
-    assert_eq!(world.client(&token).get(ME).await.status, 200, "an access token lives out its hour");
+    assert_eq!(world.client(&token).get(ME).await.status, 200, "an access token remains valid for its hour");
     world.admin().call(Method::DELETE, &path, "").await.refused(404, "RESOURCE_DOES_NOT_EXIST", "Secret with ID");
     world.access_token(BOT, other["secret"].as_str().unwrap()).await;
     let mut reader = world.service.store().read().await.unwrap();
@@ -168,7 +168,7 @@ async fn scopes_of_secrets_come_through_seeds_resets_and_exports(world: World) {
     assert_eq!(world.admin().call(Method::DELETE, &format!("{path}/{one}"), "").await.status, 204);
     assert_eq!(scope().await.0, 401);
     assert_eq!(own(Method::POST, "workspaces/default/reset", &json!({"to": "kept"})).await.status, 200);
-    assert_eq!(scope().await, (200, json!("sql jobs")), "put back with its scopes");
+    assert_eq!(scope().await, (200, json!("sql jobs")), "restored with its scopes");
 }
 
 async fn secrets_have_limits(world: World) {

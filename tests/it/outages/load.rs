@@ -17,7 +17,7 @@ use crate::support::{ADMIN_TOKEN, LIST, NEVER, World, eventually, fresh_postgres
 
 /// What a client knows of its tokens from the answers.
 #[derive(Default)]
-struct Told {
+struct ClientHistory {
     created: Vec<(String, String)>,
     revoked: BTreeSet<String>,
     /// Ids of tokens whose revocation was not acknowledged.
@@ -27,8 +27,8 @@ struct Told {
 }
 
 /// Creates and revokes tokens at a moderate rate until `stop`.
-async fn create_and_revoke(world: &World, stop: &watch::Receiver<bool>) -> Told {
-    let mut told = Told::default();
+async fn create_and_revoke(world: &World, stop: &watch::Receiver<bool>) -> ClientHistory {
+    let mut told = ClientHistory::default();
     while !*stop.borrow() {
         let answer = in_time(create(world)).await;
         if answer.status != 200 {

@@ -40,7 +40,7 @@ async fn forms_from_elsewhere_change_nothing(world: World) {
     browser.cookies = cookies;
     assert_eq!(world.admin().get(CONF).await.json()["enableTokensConfig"], json!(null));
     goes_to(&browser.submit_as(TOGGLE, &fields, &own, &[]).await, ADVANCED);
-    assert_eq!(world.admin().get(LIST).await.status, 404, "the form that was refused was a good one");
+    assert_eq!(world.admin().get(LIST).await.status, 404, "the refused form was valid otherwise");
 }
 
 /// A comment may reverse the direction of text; on every page the reversal ends with the comment.

@@ -28,14 +28,14 @@ async fn a_browser_signs_in_and_out(world: World) {
     goes_to(&answer, &format!("{ADVANCED}?a=b%26c"));
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("dapi_mock_3274=") && cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
-    assert_ne!(browser.cookies, first, "nobody may have laid the cookie there before");
+    assert_ne!(browser.cookies, first, "signing in replaces a planted cookie");
     shows(&browser.get(ADVANCED).await, 200, &["Personal Access Tokens", ADMIN_USER, "2026-11-24 08:00 UTC"]);
 
     let signed_in = browser.cookies.clone();
     goes_to(&browser.submit("/logout", &[]).await, "/login");
     goes_to(&browser.get(ADVANCED).await, "/login?next=%2Fsettings%2Fworkspace%2Fadvanced");
     browser.cookies = signed_in;
-    assert_eq!(browser.get(ADVANCED).await.status, 303, "a copy of the cookie has ended too");
+    assert_eq!(browser.get(ADVANCED).await.status, 303, "a copy of the cookie is invalid, too");
 
     // A redirect never leaves the server.
     for elsewhere in ["//evil.example.com/", "https://evil.example.com/", "/\\evil.example.com"] {
@@ -57,13 +57,13 @@ async fn what_ends_a_session(world: World) {
     world.clock.advance(DAY_MS / 2 - 1);
     assert_eq!(browser.get(ADVANCED).await.status, 200);
     world.clock.advance(1);
-    assert_eq!(browser.get(ADVANCED).await.status, 303, "half a day is over");
+    assert_eq!(browser.get(ADVANCED).await.status, 303, "the session expires after half a day");
     world.clock.advance(1);
     let cookie = PageCookie::parse(&browser.cookies["dapi_mock_3274"]).unwrap();
     let kept = async || world.service.store().read().await.unwrap().find_page_session(&cookie.hash()).await.unwrap();
     assert!(kept().await.is_some());
     world.browser_of(ADMIN_USER).await;
-    assert_eq!(kept().await, None, "the next one clears it away");
+    assert_eq!(kept().await, None, "the next sign-in deletes it");
 
     let eva = world.add_user("eva@example.com").await;
     let mut browser = world.browser_of("eva@example.com").await;
@@ -145,9 +145,9 @@ async fn workspaces_and_the_account_have_separate_sign_ins(world: World) {
     browser.sign_in("/account-console/login", ACCOUNT_ADMIN_USER, &[]).await;
     assert_eq!(browser.cookies.len(), 2);
     shows(&browser.get(ADVANCED).await, 200, &["workspace 42"]);
-    shows(&browser.get("/account-console/login?account=42").await, 404, &["no such account"]);
+    shows(&browser.get("/account-console/login?account=42").await, 404, &["No such account"]);
     let gone = world.anonymous().own(Method::DELETE, "workspaces/42", &json!({})).await;
     assert_eq!(gone.status, 200, "{gone:?}");
     assert_eq!(world.service.find_workspace(WorkspaceId(42)).await.unwrap(), None);
-    assert_eq!(browser.get(ADVANCED).await.status, 303, "it went with its workspace");
+    assert_eq!(browser.get(ADVANCED).await.status, 303, "the session was deleted with its workspace");
 }

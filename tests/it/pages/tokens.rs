@@ -64,7 +64,7 @@ async fn a_form_that_is_sent_again_creates_no_second_token(world: World) {
         shows(
             &again,
             409,
-            &["already generated, and its value is shown only once", "data-label=\"Comment\"><bdi>laptop<"],
+            &["its token exists, and the value was shown only once", "data-label=\"Comment\"><bdi>laptop<"],
         );
         assert!(!again.text.contains(value) && !again.text.contains("readonly"), "{again:?}");
     }

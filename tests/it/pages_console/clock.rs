@@ -32,7 +32,7 @@ async fn the_clock_advances_and_the_page_lists_what_happened(world: World) {
     let command = format!(
         "curl -sS 'http://127.0.0.1:3274/_mock/v1/workspaces/{id}/clock/advance' -H 'Content-Type: application/json' --data-raw '{{\"by\":\"1h\"}}'"
     );
-    assert_eq!(commands(notice), [command], "what was done is what is shown");
+    assert_eq!(commands(notice), [command], "the page shows the call that was made");
     let again = browser.shown(&console("clock")).await;
     assert!(!again.contains("The clock shows"), "{again}");
     assert_eq!(own(&world, "workspaces/default/clock").await["now"]["rfc3339"], "2026-11-24T09:00:00.000Z");
@@ -57,7 +57,7 @@ async fn what_the_clock_refuses_is_shown_and_kept_in_the_form(world: World) {
         ("target", "yesterday", "invalid duration"),
         ("target", "2020-01-01T00:00:00Z", "forward"),
         ("by", "-1d", "invalid duration"),
-        ("until", "doomsday", "until: unknown event"),
+        ("until", "doomsday", "unknown event"),
         ("mode", "backwards", "expected real, offset or frozen"),
     ] {
         let answer = browser.submit(&console("clock"), &[(field, text)]).await;

@@ -85,7 +85,7 @@ async fn tombstones_show_what_ended_a_token(world: World) {
     assert!(by_hand.contains("by its owner, <bdi>admin@example.com"), "{by_hand}");
     let alone = rows.iter().position(|row| row.contains("left alone")).unwrap();
     assert!(rows[alone].contains("unused for 90 days") && rows[alone].contains("2027-02-22 08:00"), "{ended}");
-    assert!(alone < rows.iter().position(|row| row.contains("by hand")).unwrap(), "what ended last comes first");
+    assert!(alone < rows.iter().position(|row| row.contains("by hand")).unwrap(), "the last one to end comes first");
     for (query, found) in [
         ("state=live", 0),
         ("state=inactive", 2),

@@ -221,7 +221,7 @@ async fn the_console_is_closed_where_the_control_api_is() {
     for tab in TABS {
         let request = Request::builder().uri(console(tab)).header("host", "evil.example.com");
         let answer = world.send(request.body(Body::empty()).unwrap()).await;
-        assert_eq!(answer.status, 403, "a domain that points here");
+        assert_eq!(answer.status, 403, "a foreign domain that resolves to this server");
     }
     assert_eq!(own(&world, "workspaces/default/clock").await["mode"], "real");
 }

@@ -7,7 +7,7 @@ use dapi_mock::domain::audit::{Filter, Origin};
 use dapi_mock::domain::authorize::{Caller, Demand, NamedWorkspace, PresentedCredential};
 use dapi_mock::domain::tokens::{TokenRequest, TokenValue};
 use dapi_mock::domain::{Checkpoint, CheckpointName, Millis, WorkspaceId};
-use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, StoreError};
+use dapi_mock::service::{AdminRestrictionChange, Call, Error, NewWorkspace, SecretOwner, StoreError};
 use dapi_mock::store::{Lock, Store};
 use serde_json::json;
 
@@ -38,7 +38,7 @@ impl Checked {
     }
 }
 
-fn is_exchanged<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
+fn was_replaced<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Store(StoreError::Replaced)))
 }
 
@@ -61,12 +61,12 @@ async fn a_request_checked_before_a_restore_writes_nothing_after_it(one: World, 
         let before = one.service.audit_events(id, &Filter::default()).await.unwrap().0.len();
         let call = checked.call();
         let service = &other.service;
-        assert!(is_exchanged(&service.create_token(call, &request).await));
-        assert!(is_exchanged(&service.revoke_own_token(call, &TokenValue::parse(&token).unwrap().id()).await));
-        assert!(is_exchanged(&service.change_conf(call, &[("maxTokenLifetimeDays".into(), Some("1".into()))]).await));
-        assert!(is_exchanged(&service.change_admin_restriction(call, &AdminRestrictionChange::reset(), None).await));
-        assert!(is_exchanged(&service.replace_rule_set(call, "x", &[], None).await));
-        assert!(is_exchanged(
+        assert!(was_replaced(&service.create_token(call, &request).await));
+        assert!(was_replaced(&service.revoke_own_token(call, &TokenValue::parse(&token).unwrap().id()).await));
+        assert!(was_replaced(&service.change_conf(call, &[("maxTokenLifetimeDays".into(), Some("1".into()))]).await));
+        assert!(was_replaced(&service.change_admin_restriction(call, &AdminRestrictionChange::reset(), None).await));
+        assert!(was_replaced(&service.replace_rule_set(call, "x", &[], None).await));
+        assert!(was_replaced(
             &service.create_secret(call, SecretOwner { account: None, principal: checked.caller.id }, None, None).await
         ));
         // No token and no event was added, and a new request is checked against the present state.

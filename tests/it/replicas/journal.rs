@@ -207,5 +207,5 @@ async fn the_shared_journal_keeps_to_its_limits(mut one: World, mut other: World
     send_many(&one, "fourth/1", 5).await;
     assert_eq!(requests(&one, "").await, Vec::<Value>::new());
     other.watch(JournalLimits { requests: 12, ..JournalLimits::default() }, Reaction::Warn);
-    assert_eq!(requests(&other, "").await, kept, "what is not kept is not shared");
+    assert_eq!(requests(&other, "").await, kept, "entries that are not stored are not shared");
 }

@@ -34,7 +34,7 @@ async fn processes_that_start_at_the_same_moment_make_what_one_would_make() {
         let servers: Vec<_> = join_all(starts).await.into_iter().map(Result::unwrap).collect();
         let tokens: Vec<_> = servers.iter().map(|server| server.export("DATABRICKS_TOKEN")).collect();
         let told: Vec<_> = tokens.iter().filter(|token| !token.is_empty()).collect();
-        assert_eq!(told.len(), 1, "one of {processes} tells the admin's token");
+        assert_eq!(told.len(), 1, "one of {processes} prints the admin's token");
         rows.push(rows_of_every_table(&database).await);
         for server in servers {
             let address = format!("127.0.0.1:{}", server.port);

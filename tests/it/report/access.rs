@@ -123,7 +123,7 @@ async fn only_account_admins_by_oauth_are_let_in() {
                 assert!(status == 200 || (text.starts_with("{\"error\":") && text.contains(says)), "{text}");
             }
             let (key, _) = ask(&route.method, &path, Some("key"), ("x", "")).await;
-            assert_eq!(key, 403, "the control key is no credential here");
+            assert_eq!(key, 403, "the control key is not a credential here");
             let page = ("origin", "http://evil.example.com");
             assert_eq!(ask(&route.method, &path, Some(&account_admin), page).await.0, 403, "{path}");
         }
@@ -137,5 +137,5 @@ async fn only_account_admins_by_oauth_are_let_in() {
         let path = format!("accounts/{account}/token-report");
         assert_eq!(world.client(&account_admin).own(Method::GET, &path, &json!({})).await.status, 404);
     }
-    assert_eq!(world.admin().post(CREATE, &json!({})).await.status, 200, "none of it changed anything");
+    assert_eq!(world.admin().post(CREATE, &json!({})).await.status, 200, "nothing was changed");
 }

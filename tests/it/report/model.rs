@@ -124,7 +124,7 @@ async fn buttons_are_counted_under_the_other_filters(world: World) {
             seen.insert((button, found.min(2)));
         }
     }
-    assert_eq!(seen.len(), 6, "each button had none, one and more: {seen:?}");
+    assert_eq!(seen.len(), 6, "each button counted none, one and several: {seen:?}");
     assert_eq!(world.report("?counts=true&count=false").await["total"], world.reported("").await.len());
     assert_eq!(world.report("").await.get("counts"), None);
 }

@@ -77,7 +77,7 @@ async fn only_the_report_queries_the_tokens_of_all(world: World) {
     world.report("?counts=true").await;
     assert_eq!(world.report_statistics().await, (5, 17));
     world.report("?counts=true&no_expiry=true").await;
-    assert_eq!(world.report_statistics().await, (6, 19), "there are none, and so no more to count");
+    assert_eq!(world.report_statistics().await, (6, 19), "there are no rows, so nothing more to count");
 
     let before = world.report_statistics().await;
     for refused in ["?limit=0", "?x=1", "?page_token=abc", "?sort=colour", ".csv?created_from=soon"] {
@@ -85,7 +85,7 @@ async fn only_the_report_queries_the_tokens_of_all(world: World) {
     }
     assert_eq!(world.admin().own(Method::GET, &report_path(""), &json!({})).await.status, 401);
     world.anonymous().own(Method::GET, &report_path(".csv"), &json!({})).await;
-    assert_eq!(world.report_statistics().await, before, "whoever is refused asks nothing");
+    assert_eq!(world.report_statistics().await, before, "a refused request queries nothing");
 
     // The answer is current: a token created in between is there.
     let (_, id) = world.admin().create(&json!({})).await;

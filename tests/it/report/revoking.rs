@@ -53,13 +53,13 @@ async fn tokens_are_revoked_in_many_workspaces_at_once(world: World) {
     assert_eq!(there_events[0]["timestamp"], START.0 + 36 * HOUR, "the time of that workspace");
     assert_eq!(there_events[0]["workspaceId"], "77");
     assert_eq!(there_events[0]["requestId"], answer.header("x-request-id"));
-    let fate =
+    let history =
         world.anonymous().own(Method::GET, &format!("workspaces/77/tokens?token_id={there_id}"), &json!({})).await;
-    assert_eq!(fate.json()["tokens"][0]["state"], "revoked_by_account_admin");
+    assert_eq!(history.json()["tokens"][0]["state"], "revoked_by_account_admin");
 
     let again = world.revoke_reported(&wanted).await;
     assert_eq!((again.status.as_u16(), &again.json()["revoked"]), (200, &json!([])));
-    assert_eq!((events(home).await.len(), events(77).await.len()), (2, 1), "nothing happened a second time");
+    assert_eq!((events(home).await.len(), events(77).await.len()), (2, 1), "the second time nothing happens");
 
     let many = |n: usize| -> Value { (0..n).map(|i| at(home, &i.to_string())).collect() };
     assert_eq!(world.revoke_reported(&many(1000)).await.status, 200);

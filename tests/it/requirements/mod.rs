@@ -4,13 +4,13 @@
 //!
 //! | requirement | shown by |
 //! |---|---|
-//! | R3 (how tokens are created is another page) | `api.rs`, all of it |
+//! | R3 (how tokens are created is another page) | all of `api.rs` |
 //! | R13 (an admin can disable tokens) | R26–R31 in `toggle.rs` |
 //! | R14 (an admin controls who creates and uses) | R37, and `permission_matrix.rs` |
-//! | R15 (an admin sets the maximum lifetime) | R39–R45 in `governing.rs` |
+//! | R15 (an admin sets the maximum lifetime) | R39–R45 in `governing` |
 //! | R27 (the toggle is in the workspace's settings) | R34 and R36 in `toggle.rs` |
 //! | R38 (730 days, a second time) | R7 in `purpose.rs` |
-//! | R46 (monitor by CLI or API) | R48–R50 in `governing.rs` |
+//! | R46 (monitor by CLI or API) | R48–R50 in `governing` |
 //! | R47 (automatic revocation, a second time) | R10 in `purpose.rs` |
 //!
 //! What pages must show for R20–R25, R33 and R34 is in `pages` and `pages_report.rs`, and in `tests/clients/browser`; what

@@ -108,7 +108,7 @@ async fn r06_ninety_days_are_advice_until_they_are_the_cap(world: World) {
     let rows = admin.managed("").await;
     let row = rows.iter().find(|row| row["token_id"] == long.as_str()).unwrap();
     let lifetime = row["expiry_time"].as_i64().unwrap() - row["creation_time"].as_i64().unwrap();
-    assert!(lifetime >= 90 * DAY_MS, "who looks for long ones finds it");
+    assert!(lifetime >= 90 * DAY_MS, "a script that looks for long lifetimes finds it");
     admin.configure(&json!({"maxTokenLifetimeDays": "90"})).await;
     let (_, at_the_cap) = admin.create_for_days(90).await;
     admin.too_long(days(90) + 1, "90 days").await;
@@ -141,7 +141,7 @@ async fn r08_a_token_is_rotated(world: World) {
     let first = world.first_token(&ann).await;
     let (old, old_id) = world.client(&first).create_for_days(400).await;
     let (new, _) = world.client(&old).create_for_days(30).await;
-    assert!(world.client(&new).works().await, "check the new one before the old one goes");
+    assert!(world.client(&new).works().await, "check the new token before revoking the old one");
     assert_eq!(world.client(&new).post(DELETE, &json!({"token_id": old_id})).await.status, 200);
     world.client(&old).get(ME).await.refused(403, 403, INVALID);
     assert!(world.client(&new).works().await);

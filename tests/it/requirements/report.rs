@@ -50,7 +50,7 @@ async fn r19_queries_run_only_while_the_report_is_used(world: World) {
     assert_eq!(world.report_statistics().await, (0, 0));
     for (n, filter) in ["", "?no_expiry=true", ".csv", "?owner=nobody"].iter().enumerate() {
         assert_eq!(world.report_answer(filter).await.status, 200);
-        assert_eq!(world.report_statistics().await.0, 1 + n as u64, "one more for {filter:?}");
+        assert_eq!(world.report_statistics().await.0, 1 + n as u64, "one more row for {filter:?}");
     }
     let before = world.report_statistics().await;
     assert_eq!(world.admin().own(Method::GET, &report_path(""), &json!({})).await.status, 401);
@@ -233,7 +233,7 @@ async fn an_admin_with_oauth_is_never_locked_out(world: World) {
     let impact = question(json!({"enableTokensConfig": "false"})).await;
     assert_eq!(impact["locked_out"], json!([without.name]), "{impact}");
     assert_eq!((&impact["impact"]["tokens"], &impact["impact"]["owners"]), (&json!(4), &json!(4)));
-    assert_eq!(impact["impact"]["clients"][0]["tokens"], 2, "the admin and the one that worked: {impact}");
+    assert_eq!(impact["impact"]["clients"][0]["tokens"], 2, "the admin's token and the one that worked: {impact}");
     assert_eq!(question(json!({"maxTokenLifetimeDays": 90})).await["locked_out"], json!([]));
 
     world.client(&by_oauth).enable_tokens(false).await;

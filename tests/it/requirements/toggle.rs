@@ -113,7 +113,7 @@ async fn r30_disabling_deletes_nothing(world: World) {
     let admins = world.client(&admins);
     let before = admins.managed("").await;
     admins.enable_tokens(false).await;
-    assert_eq!(admins.managed("").await, before, "nothing of any row changes");
+    assert_eq!(admins.managed("").await, before, "no row changes");
     admins.enable_tokens(true).await;
     assert_eq!(admins.managed("").await, before);
     for token in &tokens {
@@ -208,7 +208,7 @@ async fn r35_a_change_may_take_a_few_seconds(world: World) {
     admin.enable_tokens(false).await;
     shown("false").await;
     seconds(1).await;
-    assert!(world.admin().works().await, "the effect is yet to come");
+    assert!(world.admin().works().await, "the effect is still pending");
     assert_eq!(admin.post(CREATE, &json!({})).await.status, 200);
     seconds(3).await;
     assert!(!world.admin().works().await);

@@ -30,10 +30,10 @@ async fn abandoned_statements_are_interrupted(world: World) {
         }
         let made = timeout(HANGS, world.admin().post("/api/2.0/token/create", &json!({}))).await.unwrap();
         assert_eq!(made.status, 200, "{made:?}");
-        assert_eq!(world.admin().own_ids().await.len(), round + 2, "everything that was committed is there");
+        assert_eq!(world.admin().own_ids().await.len(), round + 2, "every committed change is there");
         let below =
             store.read().await.unwrap().list_transitive_members(workspace.account, PrincipalId(1)).await.unwrap();
-        assert_eq!(below, [PrincipalId(1)], "what was given up has changed nothing");
+        assert_eq!(below, [PrincipalId(1)], "the abandoned statement changed nothing");
     }
     let Store::Postgres(pool) = store else { return };
     let runs = "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%% 1000 FROM n%'

@@ -171,7 +171,7 @@ async fn no_request_reads_more_than_it_answers_or_changes(world: World) {
     judge.judge(path, &format!("PUT {path} {body}"), &answer, cost, FOR_ALL);
 
     let refused: Vec<&str> = judge.refused.difference(&judge.served).map(String::as_str).collect();
-    assert_eq!(refused, REFUSED, "what is refused at once is not measured");
+    assert_eq!(refused, REFUSED, "a refused request is not measured");
     assert!(judge.wrong.is_empty(), "too much:\n{}\n\nof all:\n{}", judge.wrong.join("\n"), judge.told.join("\n"));
 }
 

@@ -69,7 +69,7 @@ async fn users_holds_everybody(world: World) {
     assert_eq!(count().await, before + 2, "users and service principals, not groups");
 
     let operation = |op: &str, member: &Value| json!({"Operations": [{"op": op, "path": "members", "value": [{"value": member["id"]}]}]});
-    assert_eq!(world.admin().patch(&path, &operation("add", &ann)).await.status, 200, "who is there already");
+    assert_eq!(world.admin().patch(&path, &operation("add", &ann)).await.status, 200, "the user is already there");
     refused(&world.admin().patch(&path, &operation("remove", &ann)).await, 400, Some("mutability"), "every user");
     refused(&world.admin().patch(&path, &operation("add", &ops)).await, 400, Some("mutability"), "every user");
     refused(&put(world.admin(), &path, &json!({"displayName": "users"})).await, 400, Some("mutability"), "every user");
@@ -141,7 +141,7 @@ async fn deactivation_blocks_tokens_and_activation_restores_them(world: World) {
         put(world.admin(), &path, &json!({"active": false})).await;
         assert!(!works(&world, &token).await);
         put(world.admin(), &path, &json!({})).await;
-        assert!(works(&world, &token).await, "a PUT that does not say so activates");
+        assert!(works(&world, &token).await, "a PUT without `active` activates");
     }
     let asleep = created(&world, USERS, &json!({"userName": "asleep@example.com", "active": false})).await;
     let token = world.mint(id_of(&asleep), |_| {}).await;
@@ -337,7 +337,10 @@ async fn groups_of_the_account_are_the_accounts(world: World) {
     assert_eq!(delete(world.admin(), &path).await.status, 204);
     let account = world.workspace().await.account;
     let mut reader = world.service.store().read().await.unwrap();
-    assert!(reader.find_principal(account, id).await.unwrap().is_some(), "it left the workspace, not the account");
+    assert!(
+        reader.find_principal(account, id).await.unwrap().is_some(),
+        "the user left the workspace, not the account"
+    );
 }
 
 async fn the_last_workspace_admin_may_be_deleted(world: World) {

@@ -213,7 +213,7 @@ async fn lists_are_paged_and_sorted(world: World) {
             (&json["totalResults"], &json["schemas"][0]),
             (&json!(3), &json!("urn:ietf:params:scim:api:messages:2.0:ListResponse"))
         );
-        let resources = json["Resources"].as_array().expect("there, also when it is empty").clone();
+        let resources = json["Resources"].as_array().expect("an array, even if it is empty").clone();
         assert_eq!(json["itemsPerPage"], resources.len());
         let names =
             resources.iter().map(|user| user["userName"].as_str().unwrap().split('@').next().unwrap().to_owned());
@@ -326,5 +326,5 @@ async fn others_see_names_only(world: World) {
     assert_eq!(count(bob, "externalId+sw+sec").await, 0);
     assert_eq!(count(bob, "userName+eq+ann@example.com").await, 1);
     let me = bob.get(ME).await.json();
-    assert!(me["active"] == true && me["groups"].is_array(), "oneself one sees whole");
+    assert!(me["active"] == true && me["groups"].is_array(), "callers see all of themselves");
 }

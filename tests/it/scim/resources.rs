@@ -129,7 +129,7 @@ async fn a_group_lives_its_whole_life(world: World) {
     let select = format!("members[value eq \"{}\"]", ann["id"].as_str().unwrap());
     for _ in 0..2 {
         let after = patched(&world, &path, &json!([{"op": "remove", "path": select}])).await;
-        assert_eq!(each(&after["members"], "display"), ["inner", "robot"], "also when it is gone already");
+        assert_eq!(each(&after["members"], "display"), ["inner", "robot"], "even if it is already deleted");
     }
     for _ in 0..2 {
         let operation = json!([{"op": "add", "path": "members", "value": [{"value": ann["id"]}]}]);
@@ -137,7 +137,7 @@ async fn a_group_lives_its_whole_life(world: World) {
         assert_eq!(
             each(&after["members"], "display"),
             ["ann@example.com", "inner", "robot"],
-            "also when it is there already"
+            "even if it is already there"
         );
     }
     let body = json!({"displayName": "renamed", "externalId": "e", "members": [{"value": robot["id"]}], "entitlements": [{"value": "workspace-access"}]});

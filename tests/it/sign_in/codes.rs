@@ -61,7 +61,7 @@ async fn reusing_a_code_revokes_its_tokens(world: World) {
     assert!(!world.is_let_in(&token).await && !world.is_let_in(&token2).await);
     world.client(&token).get(ME).await.refused(403, 403, "Invalid access token.");
     invalid_refresh(&world.refresh(&refresh, "").await);
-    assert!(world.is_let_in(&other).await, "another sign-in goes on");
+    assert!(world.is_let_in(&other).await, "another sign-in is unaffected");
 }
 
 async fn one_of_many_redemptions_succeeds(world: World) {
@@ -99,7 +99,7 @@ async fn refresh_tokens_rotate_and_reusing_an_old_one_revokes_the_sign_in(world:
 
     let code = parameter(&world.authorize(&[("login_hint", ADMIN_USER), ("scope", "all-apis")]).await, "code");
     let json = world.redeem(&code).await.json();
-    assert_eq!(json.get("refresh_token"), None, "it was not asked for");
+    assert_eq!(json.get("refresh_token"), None, "no refresh token was requested");
 }
 
 async fn scopes_narrow_and_never_widen(world: World) {
@@ -168,7 +168,11 @@ async fn codes_are_valid_only_where_they_were_issued(world: World) {
     assert_eq!(part(&token, 1)["aud"], "3274327432743274");
 
     // Another workspace has its own people, and the code selects the workspace.
-    assert_eq!(world.authorize(&[("login_hint", "admin@12.example.com")]).await.status, 200, "a page: not here");
+    assert_eq!(
+        world.authorize(&[("login_hint", "admin@12.example.com")]).await.status,
+        200,
+        "the page is shown: no sign-in here"
+    );
     let code = parameter(&world.authorize(&[("login_hint", "admin@12.example.com"), ("o", "12")]).await, "code");
     invalid_code(&at(&format!("{TOKEN_ENDPOINT}?o=3274327432743274"), &code).await);
     let (token, refresh) = both(&world.redeem(&code).await);
@@ -191,7 +195,7 @@ async fn sign_ins_do_not_pile_up(world: World) {
         world.authorize(&[]).await;
         world.code(ADMIN_USER).await;
     }
-    assert_eq!(world.sign_ins().await, 20, "whoever only asks leaves nothing");
+    assert_eq!(world.sign_ins().await, 20, "an unfinished sign-in leaves nothing");
     let (token, refresh) = world.tokens(ADMIN_USER).await;
     world.admin().advance(&json!({"by": "15m"})).await;
     world.code(ADMIN_USER).await;
@@ -215,9 +219,9 @@ async fn sign_ins_do_not_pile_up(world: World) {
         writer.insert_sign_in(&sign_in, world.now()).await.unwrap();
     }
     writer.commit().await.unwrap();
-    assert_eq!(world.sign_ins().await, 101, "100 of the admin");
+    assert_eq!(world.sign_ins().await, 101, "at most 100 of the admin");
     let sub = part(&both(&world.redeem(&evas).await).0, 1)["sub"].clone();
-    assert_eq!(sub, EVA, "{eva}: nobody crowds out the others");
+    assert_eq!(sub, EVA, "{eva}: the admin's codes do not crowd out others");
 }
 
 async fn a_restart_ends_no_sign_in(mut world: World) {

@@ -20,7 +20,7 @@ async fn a_shared_server_asks_for_its_key() {
         assert!(found.is_empty(), "{found:?}: {page:?}");
     };
     let page = world.authorize(&[("login_hint", ADMIN_USER)]).await;
-    assert_eq!(page.status, 200, "no hint signs anybody in");
+    assert_eq!(page.status, 200, "a login hint signs nobody in");
     assert!(page.text.contains("type=\"password\""));
     for changes in [&[][..], &[("q", "admin")], &[("q", "nobody")], &[("login_hint", "nobody@example.com")]] {
         let asked = world.authorize(changes).await;
@@ -34,7 +34,7 @@ async fn a_shared_server_asks_for_its_key() {
             let fields: Vec<_> = fields.into_iter().chain(user.map(|user| ("user", user))).collect();
             let answer = world.submit(AUTHORIZE, &fields, None).await;
             page_refused(&answer, 403, "This is not the control key.");
-            assert_eq!(value_of(&answer, "ticket"), ticket, "to try again");
+            assert_eq!(value_of(&answer, "ticket"), ticket, "the same ticket, to try again");
             names_nobody(&answer);
         }
     }

@@ -160,7 +160,7 @@ async fn the_page_shows_fifty_of_many_users() {
     assert_eq!(page.text.matches("name=\"user\"").count(), 10);
     assert!(page.text.contains("value=\"USER19\"") && !page.text.contains("the first 50"));
 
-    // Admins come before others, also where there are more of them than are shown; a search finds the others.
+    // Admins come first, even if there are more of them than the page shows; a search finds the others.
     for i in 100..160 {
         let users = format!("/api/2.0/preview/scim/v2/Users?filter=userName+eq+%22user{i}@example.com%22");
         let found = world.admin().get(&users).await.json();
@@ -190,7 +190,7 @@ async fn pages_of_other_sites_sign_nobody_in() {
             assert_eq!(parameter(&answer, "error"), "access_denied");
         }
     }
-    assert_eq!(world.anonymous().call(Method::HEAD, &path, "").await.status, 200, "HEAD only looks");
+    assert_eq!(world.anonymous().call(Method::HEAD, &path, "").await.status, 200, "HEAD signs nobody in");
     assert_eq!(world.sign_ins().await, 0);
     let link = world.anonymous().request(&Method::GET, &path).header("sec-fetch-site", "cross-site");
     let link = link.header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "document");
@@ -208,7 +208,7 @@ async fn a_setting_signs_in_without_the_page() {
         part(&both(&world.redeem(&code).await).0, 1)["sub"].clone()
     };
     assert_eq!(sub(&[]).await, EVA);
-    assert_eq!(sub(&[("login_hint", ADMIN_USER)]).await, ADMIN_USER, "the client says it more exactly");
+    assert_eq!(sub(&[("login_hint", ADMIN_USER)]).await, ADMIN_USER, "the client's hint wins");
     assert_eq!(world.authorize(&[("login_hint", "nobody")]).await.status, 200, "a page");
     world.set_active(id, false).await;
     let answer = world.authorize(&[]).await;

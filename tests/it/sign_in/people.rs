@@ -39,7 +39,7 @@ async fn people_sign_in_to_the_account(world: World) {
 
     // A user who is in the account only signs in to the account, but not to a workspace.
     world.set_active(id, false).await;
-    assert_eq!(world.authorize(&[("login_hint", EVA)]).await.status, 200, "a page: not here");
+    assert_eq!(world.authorize(&[("login_hint", EVA)]).await.status, 200, "the page is shown: no sign-in here");
     let answer = world.anonymous().get(&format!("{authorize}?{}", query(&[("login_hint", EVA)]))).await;
     let answer = world.ask_for_token(&token, None, &redemption(&parameter(&answer, "code"), &[])).await;
     world.client(&both(&answer).0).get(ME).await.refused(403, 403, "Invalid access to Org");

@@ -42,7 +42,7 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("it does not end");
+        panic!("the process does not end");
     }
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn start_by(mut command: Command, folder: TempDir) -> Server {
     let mut banner = Vec::new();
     loop {
         let mut line = String::new();
-        assert!(out.read_line(&mut line).unwrap() > 0, "it ended before it was ready: {banner:?}");
+        assert!(out.read_line(&mut line).unwrap() > 0, "the server ended before it was ready: {banner:?}");
         banner.push(line.trim_end().to_owned());
         if line.starts_with("dapi-mock ready host=http://127.0.0.1:") {
             let port = line.split([':', ' ']).find_map(|word| word.parse().ok()).unwrap();

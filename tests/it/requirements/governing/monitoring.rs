@@ -36,7 +36,7 @@ async fn r48_a_list_sorts_by_creation_time(world: World) {
         assert!(row["comment"].is_string() && row["created_by_username"] == "admin@example.com", "{row}");
         let used = row.get("last_used_day").map(|day| day.as_i64().unwrap());
         assert!(used.is_none_or(|day| day % DAY_MS == 0 && day == START.0 - START.0 % DAY_MS), "{row}");
-        assert_eq!(info(admin, row["token_id"].as_str().unwrap()).await, *row, "one row, both ways");
+        assert_eq!(info(admin, row["token_id"].as_str().unwrap()).await, *row, "both routes show the same row");
     }
     rows.sort_by_key(|row| row["creation_time"].as_i64().unwrap());
     let listed: Vec<(i64, String)> = rows

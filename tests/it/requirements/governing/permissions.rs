@@ -112,7 +112,7 @@ async fn r37_the_list_of_permissions(world: World) {
     // PUT replaces the list, PATCH adds to it.
     assert_eq!(names(&admin.permit_only(&[&ann, &team]).await), sorted(&["admins", &ann.name, "team"]));
     assert_eq!(names(&admin.permit(&[&ci]).await), sorted(&["admins", &ann.name, &ci.name, "team"]));
-    assert_eq!(names(&admin.permit(&[&ci]).await).len(), 4, "once more changes nothing");
+    assert_eq!(names(&admin.permit(&[&ci]).await).len(), 4, "repeating it changes nothing");
     assert_eq!(names(&admin.permit_only(&[&ci]).await), sorted(&["admins", &ci.name]));
     assert_eq!(names(&admin.get(PERMISSIONS).await.json()), sorted(&["admins", &ci.name]));
     // As Terraform sends it, and as it deletes.
