@@ -61,7 +61,7 @@ fn settings_of_serve_hold_by_flag_and_by_variable() {
         (&["--profile", "shared"][..], &[][..], "--control-key"),
         (&[], &[("DAPI_MOCK_TIER", "gold")], "expected `premium` or `standard`"),
         (&["--seed", "none.yaml"], &[], "cannot read the seed none.yaml"),
-        (&["--until-stdin-closes"], &[], "the standard input of exec belongs to the command"),
+        (&["--until-stdin-closes"], &[], "with exec, standard input belongs to the command"),
     ] {
         let (code, out, log) = exec(options, env, "echo ran");
         assert!(code.is_some_and(|code| code != 0) && log.contains(says) && out.is_empty(), "{options:?}: {log}");

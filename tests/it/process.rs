@@ -107,7 +107,7 @@ fn a_second_start_finds_what_the_first_left() {
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
     let lines: Vec<String> =
         out.by_ref().map(Result::unwrap).take_while(|line| !line.starts_with("dapi-mock ready")).collect();
-    assert!(lines.iter().any(|line| line.contains("`dapi-mock admin-token` makes another")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("`dapi-mock admin-token` creates another")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains(&token) || line.contains(&secret)));
     let host = lines.iter().find_map(|line| line.strip_prefix("export DATABRICKS_HOST=http://")).unwrap();
     assert!(get(host, "/api/2.0/token/list", &token).starts_with("HTTP/1.1 200 OK\r\n"));

@@ -164,7 +164,7 @@ fn the_users_certificate_takes_the_place_of_the_own_ca() {
     for (certificate, key, says) in [
         ("own.pem", "other.key", "--tls-cert own.pem and --tls-key other.key: "),
         ("none.pem", "own.key", "--tls-cert none.pem: "),
-        ("own.key", "own.key", "--tls-cert own.key: no certificate"),
+        ("own.key", "own.key", "--tls-cert own.key: the file has no certificate"),
         ("own.pem", "own.pem", "--tls-key own.pem: "),
     ] {
         let args = ["--port", "0", "--tls-cert", certificate, "--tls-key", key];
