@@ -155,7 +155,8 @@ impl Model {
         }
     }
 
-    /// After a change of entries or groups, principals that lost the permission may lose their tokens (docs/reference/governance.md).
+    /// After a change of entries or groups, principals that lost the permission may lose their tokens
+    /// (docs/reference/governance.md).
     fn settle(&mut self, entry_removed: [bool; HOLDERS]) {
         self.end(|model, token| {
             let deletes = match model.loss {

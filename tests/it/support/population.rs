@@ -208,7 +208,8 @@ impl World {
         writer.commit().await.unwrap();
     }
 
-    /// Tokens of every kind in two workspaces: eva is inactive, and one of her tokens and one of the service principal's never expire.
+    /// Tokens of every kind in two workspaces: eva is inactive, and one of her tokens and one of the service principal's
+    /// never expire.
     pub(crate) async fn fill_report(&self) -> Workspace {
         let other = self.add_second_workspace(77, self.now(), ELSEWHERE).await;
         let eva = self.add_user("eva@example.com").await;
