@@ -217,7 +217,7 @@ fn token_known(
     Ok((token, swept))
 }
 
-/// Checks 5 and 6. They ask the time, also where the sweep has already come by.
+/// Checks 5 and 6. They compare with the clock even if the sweep has already ended the token.
 fn not_expired_nor_inactive(
     trace: &mut Trace,
     token: Token,

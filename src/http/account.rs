@@ -199,7 +199,7 @@ pub async fn assign(
     Ok(ok(&assignment(&principal, permission)))
 }
 
-/// Succeeds also if the principal is not assigned \[inferred\].
+/// Succeeds even if the principal is not assigned \[inferred\].
 pub async fn unassign(
     State(app): State<App>,
     call: ApiCall,

@@ -5,7 +5,7 @@ use super::routes::ROUTES;
 use crate::domain::denial::PathKnowledge;
 use crate::domain::faults::path_fits;
 
-/// Every path in the code of official clients, one a line; `tests/clients/paths/collect` writes the file.
+/// Every path in the code of official clients, one per line; `tests/clients/paths/collect` writes the file.
 const PATHS: &str = include_str!("paths.txt");
 
 /// Path prefixes behind `/api/<version>/`, and what the real service has there.

@@ -1,4 +1,4 @@
-//! The table of refusals: status, `error_code` and text of each, one a line. No other file decides about a status.
+//! The table of refusals: status, `error_code` and text of each, one per line. No other file decides about a status.
 //! [`envelope`] puts a row into the body of the API that was called. Start reading at [`wire`].
 //! See docs/reference/errors.md.
 
@@ -32,7 +32,7 @@ pub enum ApiError {
     Injected(Effect),
     /// The database does not answer, or cannot be written.
     Unavailable,
-    /// A defect of dapi-mock; the log has its cause.
+    /// An internal error in dapi-mock; the log has its cause.
     Internal,
 }
 
@@ -319,7 +319,7 @@ fn control(denial: &ControlDenial) -> Wire {
         ControlDenial::CheckpointNotFound(name) => not_found(format!("The workspace has no checkpoint '{name}'.")),
         ControlDenial::FaultNotFound(id) => not_found(format!("The workspace has no fault '{id}'.")),
         ControlDenial::TimeGoesForward { now, wanted } => invalid(format!("The clock shows {} and cannot be set back to {}.", now.rfc3339(), wanted.rfc3339())),
-        ControlDenial::NothingComes(what) => not_found(format!("Nothing is to come of: {what}.")),
+        ControlDenial::NothingComes(what) => not_found(format!("No upcoming {what} event.")),
     }
 }
 
@@ -412,6 +412,7 @@ mod tests {
     use crate::http::route::Envelope;
 
     /// One of each.
+    #[expect(clippy::too_many_lines, reason = "one list of cases")]
     fn all() -> Vec<Denial> {
         let id = || TokenId::from_text("0f");
         let endpoint =

@@ -323,7 +323,7 @@ async fn instant_of(
             let found = reader.find_token(workspace.id, token).await?;
             let events = found.map(|token| events_of(&token, &workspace.behaviour)).unwrap_or_default();
             let next = events.into_iter().find(|(_, at)| *at > now);
-            next.ok_or_else(|| ControlDenial::NothingComes(format!("token {token}")))?.1
+            next.ok_or_else(|| ControlDenial::NothingComes(format!("token:{token}")))?.1
         }
     })
 }

@@ -1,4 +1,4 @@
-//! The question of who somebody is, for OAuth's sign-in page and for that of the pages.
+//! The form that asks people who they are, for OAuth and for the pages.
 
 use maud::{Markup, html};
 

@@ -34,7 +34,7 @@ fn the_compatibility_ledger_has_the_routes_of_the_table() {
     let proofs: serde_json::Value = serde_json::from_str(include_str!("../../src/http/proofs.json")).unwrap();
     assert_eq!(compatibility::proved().count(), proofs.as_object().unwrap().len(), "each proof is read");
     for operation in compatibility::proved() {
-        assert!(ROUTES.iter().any(|route| route.operation == operation), "{operation} is none");
+        assert!(ROUTES.iter().any(|route| route.operation == operation), "unknown operation {operation}");
     }
 }
 
@@ -102,7 +102,7 @@ fn the_control_api_is_documented_route_by_route() {
         assert_eq!(text.matches(&heading).count(), 1, "{heading}");
     }
     let headings = text.lines().filter(|line| line.starts_with("**`") && line.contains(" /_mock")).count();
-    assert_eq!(headings, control::ROUTES.len(), "it has no route that there is not");
+    assert_eq!(headings, control::ROUTES.len(), "it has no other routes");
 }
 
 /// Each requirement is there, in order, with tests that exist, or with the requirement that it repeats.

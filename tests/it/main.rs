@@ -8,6 +8,12 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
+#![expect(
+    clippy::fn_params_excessive_bools,
+    clippy::too_many_arguments,
+    clippy::too_many_lines,
+    reason = "a test is one story, and a helper takes whatever its tests vary"
+)]
 
 mod account;
 mod account_host;

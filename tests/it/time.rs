@@ -135,7 +135,7 @@ async fn a_clock_is_frozen_and_resumed_but_never_set_back(world: World) {
     assert_eq!(admin.own(Method::GET, "workspaces/12/clock", &json!({})).await.status, 404);
     let nothing =
         admin.own(Method::POST, "workspaces/default/clock/advance", &json!({"until": "conf.effective"})).await;
-    assert!(nothing.status == 404 && nothing.text.contains("Nothing is to come"), "{nothing:?}");
+    assert!(nothing.status == 404 && nothing.text.contains("No upcoming conf.effective event"), "{nothing:?}");
     assert_eq!(now().await, 121_000, "what was refused changed nothing");
 }
 

@@ -45,7 +45,7 @@ async fn print_requests(args: RequestsArgs) -> Result<(), Failure> {
         let answer = parse(&answer)?;
         let requests = items(&answer, "/requests");
         let lines = if is_json {
-            requests.iter().map(|request| format!("{request}\n")).collect()
+            requests.iter().flat_map(|request| [request.to_string(), "\n".to_owned()]).collect()
         } else {
             table.lines(&requests.iter().map(request_row).collect::<Vec<_>>())
         };

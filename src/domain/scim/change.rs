@@ -334,6 +334,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of cases")]
     fn a_patch_does_what_it_says_or_is_refused() {
         let core = "urn:ietf:params:scim:schemas:core:2.0:User";
         let extension = "urn:ietf:params:scim:schemas:extension:workspace:2.0:User";

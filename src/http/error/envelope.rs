@@ -18,7 +18,6 @@ use crate::domain::settings::ErrorTexts;
 use crate::http::route::Envelope;
 use crate::web::page::Page;
 
-/// The answer that tells of an error.
 pub fn render(error: &ApiError, envelope: Envelope, request_id: &str, texts: ErrorTexts) -> Response {
     let wire = wire(error, texts);
     match (envelope, error) {

@@ -1,5 +1,5 @@
 //! Secrets that are known by their form, wherever they stand: token values, access tokens, keys, credentials in URLs,
-//! also when they are encoded in base64 or hex.
+//! encoded in base64 or hex as well.
 
 use memchr::{memchr, memchr_iter, memchr2_iter, memchr3_iter, memmem, memrchr};
 
@@ -22,7 +22,7 @@ const SECRETS: [(&str, Bytes); 12] = [
     ("gho_", is_of_a_jwt),
     ("github_pat_", is_of_a_jwt),
 ];
-/// At least so many bytes follow.
+/// The fewest bytes that follow.
 const SHORTEST: usize = 16;
 
 type Bytes = fn(u8) -> bool;

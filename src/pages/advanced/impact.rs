@@ -16,7 +16,8 @@ const TOKENS_LISTED: usize = 50;
 /// The control API's answer.
 #[derive(Debug, Deserialize)]
 pub(super) struct Impact {
-    impact: Counts,
+    #[serde(rename = "impact")]
+    counts: Counts,
     permission_lost: Principals,
     permission_gained: Principals,
     locked_out: Vec<String>,
@@ -90,7 +91,7 @@ impl Impact {
     }
 
     pub(super) fn summary(&self) -> Markup {
-        let Counts { tokens, owners, clients } = &self.impact;
+        let Counts { tokens, owners, clients } = &self.counts;
         html! {
             p {
                 @if *tokens == 0 { "No token would stop working." }
@@ -113,7 +114,7 @@ impl Impact {
         }
     }
 
-    /// The name of a service principal is an application id, which says nothing to people.
+    /// The name of a service principal is an application id, which people do not recognize.
     fn display_name(&self, owner: &str) -> Option<&str> {
         let found = self.permission_lost.principals.iter().find(|it| it.kind != "user" && it.name == owner);
         found.map(|it| it.display_name.as_str())

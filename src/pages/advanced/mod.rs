@@ -1,5 +1,5 @@
 //! *Settings → Advanced*: turns personal access tokens on and off and limits the lifetime of new ones. `permissions` is
-//! the page of who can use them, and `impact` the preview of a change. See docs/requirements.md#r32.
+//! the page of the people who can use them, and `impact` the preview of a change. See docs/requirements.md#r32.
 
 mod impact;
 mod permissions;

@@ -29,7 +29,7 @@ use crate::service::Error;
 use crate::web::page::Page;
 use crate::web::url::percent_encoded;
 
-/// At most so many workspaces are in the list to choose from.
+/// The maximum number of workspaces in the list to choose from.
 const CHOICE: &str = "200";
 const SENT_BEFORE: &str = "This form was already sent, and takes effect only once.";
 

@@ -1,4 +1,4 @@
-//! Backups of a SQLite file, also while a server uses it.
+//! Backups of a SQLite file, even while a server uses it.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -164,8 +164,8 @@ async fn a_user_is_created_shown_replaced_patched_and_deleted() {
       "userName": "ann@example.com"
     }
     "#);
-    let patch = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
-    assert_snapshot!(admin.patch(&path, &patch).await.whole(), @r#"
+    let change = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
+    assert_snapshot!(admin.patch(&path, &change).await.whole(), @r#"
     200 OK
     content-type: application/json
     x-databricks-org-id: 3274327432743274

@@ -31,7 +31,7 @@ fn the_clock_is_moved_by_a_command() {
     for (args, says) in [
         (&["--to", "2020-01-01T00:00:00Z"][..], "cannot be set back"),
         (&["--by", "soon"], "'soon' for '--by <DURATION>': not a duration"),
-        (&["--until", "token.expired"], "Nothing is to come"),
+        (&["--until", "token.expired"], "No upcoming token.expired event"),
         (&["--by", "1d", "--freeze"], "cannot be used with"),
         (&["--workspace", "12"], "12"),
         (&["--workspace", "nightly"], "No workspace has the id or name 'nightly'"),

@@ -2,11 +2,13 @@
 //! When a token leaves the lists is in `lifecycle`; what it may do is in `authorize`. Start with [`Token`] and
 //! [`plan_create`]. See docs/reference/tokens.md.
 
+mod end;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr};
 
+pub use self::end::{EndCause, TokenEnd};
 use crate::domain::ids::DAY_MS;
 use crate::domain::scopes::{self, EndpointScope};
 use crate::domain::settings::{AUTOSCOPE_DAYS, Behaviour};
@@ -425,46 +427,6 @@ fn autoscope_state(enabled: Option<bool>, scopes: Option<&[String]>) -> Option<S
         (Some(false), None) => Some(AUTOSCOPE_DISABLED.to_owned()),
         (None, None) => None,
     }
-}
-
-/// Why a token ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum EndCause {
-    Expired,
-    /// 90 days without use.
-    Inactive,
-    RevokedByOwner,
-    RevokedByAdmin,
-    RevokedByAccountAdmin,
-    OwnerDeleted,
-    /// The owner lost the permission, in a workspace where that deletes tokens.
-    LostPermission,
-}
-
-impl EndCause {
-    /// The name as stored and shown.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    /// Whether the token ended without anybody's action.
-    pub const fn is_by_time(self) -> bool {
-        matches!(self, Self::Expired | Self::Inactive)
-    }
-}
-
-/// Why, by whom and when a token ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenEnd {
-    pub cause: EndCause,
-    pub actor: String,
-    /// On the workspace's clock.
-    pub at: Millis,
 }
 
 #[cfg(test)]
