@@ -277,7 +277,7 @@ func TestTheReportOfAFailedTest(t *testing.T) {
 		},
 		"TestInAnotherRealCredential": {"A credential that looks like a real one was sent to dapi-mock"},
 		"TestInAnotherUnmet": {
-			"Expected at least 1 of the requests with operation tokens.create", "generateDbToken",
+			"Expected at least 1 request with operation tokens.create", "generateDbToken",
 			"never had the token no-such-token",
 		},
 	} {

@@ -193,7 +193,7 @@ pub(super) fn is_descending(order: Option<&str>) -> Result<bool, ControlError> {
     match order {
         None | Some("asc") => Ok(false),
         Some("desc") => Ok(true),
-        Some(other) => Err(ControlError::bad_request(format!("unknown order '{other}': expected asc or desc."))),
+        Some(other) => Err(ControlError::bad_request(format!("order: unknown order '{other}': expected asc or desc."))),
     }
 }
 

@@ -94,7 +94,8 @@ impl ReportQuery {
             |name: &str, from: &Option<String>, to: &Option<String>| Range::parse(name, from.as_deref(), to.as_deref());
         let descending = is_descending(self.order.as_deref())?;
         let workspace = self.workspace_id.as_deref().map(|text| {
-            WorkspaceId::parse(text).ok_or_else(|| ControlError::bad_request(format!("invalid workspace id '{text}'.")))
+            WorkspaceId::parse(text)
+                .ok_or_else(|| ControlError::bad_request(format!("workspace_id: invalid workspace id '{text}'.")))
         });
         Ok(Query {
             filter: Filter {

@@ -37,8 +37,13 @@ async fn every_refusal_is_explained() {
     };
     denied(world.anonymous().get(list).await, "credential_well_formed", "no credential", "Authorization: Bearer").await;
     let managed = "/api/2.0/token-management/tokens";
-    denied(world.client(&alice).get(managed).await, "has_right", "not in the group admins", "add the caller to it")
-        .await;
+    denied(
+        world.client(&alice).get(managed).await,
+        "has_right",
+        "not in the group admins",
+        "add the caller to that group",
+    )
+    .await;
     let body = json!({"lifetime_seconds": 63_072_001});
     denied(
         world.admin().post("/api/2.0/token/create", &body).await,

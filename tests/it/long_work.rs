@@ -184,7 +184,7 @@ async fn a_mistake_at_the_end_of_a_long_seed_changes_nothing(world: World) {
     let mut workspace = population();
     for (mistake, says) in [
         (json!({"tokens": [{"owner": "nobody"}]}), "workspaces[0].tokens[0].owner: there is no user"),
-        (json!({"decoys": [{"comment": "x"}]}), "workspaces[0].decoys[0]: say value"),
+        (json!({"decoys": [{"comment": "x"}]}), "workspaces[0].decoys[0]: give either value or decoy_id"),
         (json!({"decoys": [{"value": "dapi000000000000000000000000000000dd", "comment": "a\u{0}b"}]}), "U+0000"),
     ] {
         for (name, value) in mistake.as_object().unwrap() {

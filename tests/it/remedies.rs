@@ -411,7 +411,7 @@ async fn the_remedies_in_words_work(world: World) {
     let delete = |id: &str| Case::new(&world, Method::POST, DELETE).with(json!({ "token_id": id })).by(user, &token);
     let (_, explained) = delete(&"0".repeat(64)).explained().await;
     assert_eq!(explained["decided_by"], "the operation itself", "{explained}");
-    assert!(explained["remedy"].as_str().unwrap().contains("name a live one that the caller may see"), "{explained}");
+    assert!(explained["remedy"].as_str().unwrap().contains("Name a live token that the caller may see"), "{explained}");
     let (_, live) = world.client(&token).create(&json!({})).await;
     assert_eq!(delete(&live).send().await.status, 200);
 

@@ -122,7 +122,7 @@ async fn a_clock_is_frozen_and_resumed_but_never_set_back(world: World) {
         assert!(answer.text.contains("cannot be set back"), "{answer:?}");
     }
     for (body, says) in [
-        (json!({"by": "soon"}), "use a span such as 90d"),
+        (json!({"by": "soon"}), "use one such as 90d"),
         (json!({"to": "soon"}), "use RFC 3339"),
         (json!({"until": "soon"}), "use token.expired"),
         (json!({}), "Give exactly one of by"),

@@ -100,7 +100,7 @@ pub async fn choose(
         let typed = field("control_key").unwrap_or_default();
         let (status, notice, wait) = match app.service.key_guesses().check(connection.peer, &typed, key) {
             KeyVerdict::Right => (StatusCode::OK, None, None),
-            KeyVerdict::Wrong => (StatusCode::FORBIDDEN, Some("This is not the control key.".to_owned()), None),
+            KeyVerdict::Wrong => (StatusCode::FORBIDDEN, Some("Wrong control key: try again.".to_owned()), None),
             KeyVerdict::Wait(seconds) => {
                 (StatusCode::TOO_MANY_REQUESTS, Some(too_many_wrong_keys(seconds)), Some(seconds))
             }

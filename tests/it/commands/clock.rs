@@ -57,7 +57,11 @@ fn advancing_the_clock_lists_the_tokens_that_ended() {
     let of = |id: &str| rows.iter().find(|row| row.contains(&id)).unwrap_or_else(|| panic!("{id}: {out}"));
     assert_eq!(of(&id)[1..], ["token.auto_revoked", &id, "admin@example.com", "nightly \u{fffd}[31mjob"]);
     assert!(out.contains("admin@example.com  dapi-mock admin token\n"), "{out}");
-    for says in ["warning: The admin token of the first start has ended", "dapi-mock admin-token", "workspaces.reset"] {
+    for says in [
+        "warning: The admin token of the first start has expired or been revoked",
+        "dapi-mock admin-token",
+        "workspaces.reset",
+    ] {
         assert!(err.contains(says), "{says}: {err}");
     }
     // The remedy works.

@@ -48,7 +48,7 @@ fn faults_are_armed_and_cleared_by_a_command() {
     assert!(faults(&["arm", "oidc_down", "--times", "0"]).unwrap().ends_with("all left\n"));
     assert!(faults(&["arm", "oidc_up"]).unwrap_err().contains("expected one of rate_limited"));
     assert!(faults(&["--workspace", "12"]).unwrap_err().contains("12"));
-    assert!(faults(&["catalogue"]).unwrap().contains("reply_lost_after_create   The token is there"));
+    assert!(faults(&["catalogue"]).unwrap().contains("reply_lost_after_create   The token is created"));
     assert_eq!(faults(&["clear"]).unwrap(), "all faults cleared\n");
     assert_eq!(faults(&[]).unwrap(), "no faults are armed\n");
     assert!(server.list(ADMIN).starts_with("HTTP/1.1 200 "));
@@ -70,13 +70,17 @@ fn requests_are_shown_verified_and_counted_by_commands() {
     assert!(widths.len() == 2 && widths[0] == widths[1], "{lines}");
     assert_eq!(requests(&["--principal", "nobody"]), "no matching requests yet\n");
     assert!(requests(&["--refused"]).contains("/api/2.0/token/lst") && requests(&["--refused"]).lines().count() == 1);
-    assert!(requests(&["--curl", "--status", "200"]).starts_with("curl -sS -X GET -H \"Authorization: Bearer $DATA"));
+    let curl = requests(&["--curl", "--status", "200"]);
+    assert!(
+        curl.starts_with("curl -sS 'http") && curl.contains(" -H \"Authorization: Bearer $DATABRICKS_TOKEN\""),
+        "{curl}"
+    );
     assert!(requests(&["--har"]).contains("\"version\":\"1.2\""));
     let census = server.run(&["census", "--by", "credential"]).unwrap();
     assert!(census.contains("pat_bearer  1 requests  0 refused  last "), "{census}");
     let verify = |args: &[&str]| server.run(&[&["verify", "--path", "/api/2.0/token/list"], args].concat());
     assert_eq!(verify(&["--exactly", "1"]).unwrap(), "1 request matches\n");
-    assert!(verify(&["--at-least", "2"]).unwrap_err().contains("Expected at least 2 of the requests with path"));
+    assert!(verify(&["--at-least", "2"]).unwrap_err().contains("Expected at least 2 requests with path"));
     assert!(verify(&["--exactly", "1", "--at-most", "1"]).unwrap_err().contains("cannot be used with"));
     assert_eq!(requests(&["--consume"]).lines().count(), 2);
     let port = server.port.to_string();
@@ -139,7 +143,7 @@ fn an_inherited_workspace_id_is_explained() {
         let head = format!("GET /api/2.0/token/list HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n");
         exchange(&address, &format!("{head}X-Databricks-Workspace-Id: {name}\r\n"), "")
     };
-    for (name, because) in [("3274327432743274", "set it to 42, or unset it"), ("12", "unset it, or set it to")] {
+    for (name, because) in [("3274327432743274", "set it to 42 or unset it"), ("12", "unset it, or set it to")] {
         assert!(answer(name).contains("Invalid access to Org"), "{name}");
         let said = server.run(&["explain", "--last"]).unwrap();
         let of = |head: &str| said.lines().find(|line| line.starts_with(head)).unwrap_or_default();

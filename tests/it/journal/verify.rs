@@ -31,9 +31,9 @@ async fn requests_are_verified_and_the_nearest_ones_named() {
             json!({"match": lists, "exactly": 1}),
             "Expected exactly 1 request with path /api/2.0/token/list, status 200; found 2 among 3 in the journal.",
         ),
-        (json!({"match": {"path": LIST, "method": "POST"}}), "Expected at least 1 of the requests with method POST"),
+        (json!({"match": {"path": LIST, "method": "POST"}}), "Expected at least 1 request with method POST"),
         (json!({"match": lists, "at_most": 1}), "Expected at most 1 "),
-        (json!({"match": lists, "at_least": 3, "at_most": 4}), "Expected from 3 to 4 "),
+        (json!({"match": lists, "at_least": 3, "at_most": 4}), "Expected 3 to 4 "),
         (
             json!({"in_order": [{"operation": "tokens.create"}, lists, lists]}),
             "Expected in_order[2], a request with path /api/2.0/token/list, status 200, after request number 3; found none.",

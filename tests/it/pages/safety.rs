@@ -36,7 +36,7 @@ async fn forms_from_elsewhere_change_nothing(world: World) {
         shows(&answer, 403, &["role=\"alert\""]);
     }
     let cookies = std::mem::take(&mut browser.cookies);
-    shows(&browser.submit_as(TOGGLE, &fields, &own, &[]).await, 403, &["too old"]);
+    shows(&browser.submit_as(TOGGLE, &fields, &own, &[]).await, 403, &["has expired"]);
     browser.cookies = cookies;
     assert_eq!(world.admin().get(CONF).await.json()["enableTokensConfig"], json!(null));
     goes_to(&browser.submit_as(TOGGLE, &fields, &own, &[]).await, ADVANCED);

@@ -93,7 +93,7 @@ async fn a_shared_server_asks_for_its_key(mut world: World) {
             let fields = [("control_key", wrong), ("admission", "dosi00"), ("q", "admin")];
             let fields: Vec<_> = fields.into_iter().chain(user.map(|user| ("user", user))).collect();
             let answer = browser.submit("/login", &fields).await;
-            shows(&answer, 403, &["This is not the control key."]);
+            shows(&answer, 403, &["Wrong control key: try again."]);
             names_nobody(&answer);
             assert_eq!(browser.get(ADVANCED).await.status, 303);
         }
@@ -109,7 +109,7 @@ async fn a_shared_server_asks_for_its_key(mut world: World) {
     let mut other = world.browser();
     other.get("/login").await;
     let stolen = other.submit("/login", &[("admission", &admission), ("user", &admin)]).await;
-    shows(&stolen, 403, &["This is not the control key."]);
+    shows(&stolen, 403, &["Wrong control key: try again."]);
     goes_to(&browser.submit("/login", &[("admission", &admission), ("user", &admin)]).await, "/");
     assert_eq!(browser.get(ADVANCED).await.status, 200);
     // A client that knows the user's id may send everything at once.

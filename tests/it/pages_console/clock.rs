@@ -14,7 +14,7 @@ async fn the_clock_advances_and_the_page_lists_what_happened(world: World) {
     let mut browser = opened(&world).await;
     world.admin().create(&json!({"comment": "nightly", "lifetime_seconds": 3600})).await;
     let page = browser.shown(&console("clock")).await;
-    let next = behind(&page, "What comes next</h2>");
+    let next = behind(&page, "Upcoming events</h2>");
     assert!(next.contains("59 minutes") || next.contains("1 hour"), "{next}");
     assert!(
         next.contains("expires") && next.contains("nightly") && next.contains("of <bdi>admin@example.com"),

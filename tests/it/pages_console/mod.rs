@@ -66,7 +66,7 @@ fn behind<'a>(page: &'a str, text: &str) -> &'a str {
 async fn check_command(browser: &mut Browser<'_>, command: &str) {
     let url = command.split('\'').nth(1).unwrap();
     let path = url.strip_prefix("http://127.0.0.1:3274").unwrap_or_else(|| panic!("{command}"));
-    let sends = command.contains(" -d ");
+    let sends = command.contains(" --data-raw ");
     let method = match command.split_once(" -X ") {
         Some((_, rest)) => rest.split(' ').next().unwrap(),
         None if sends => "POST",

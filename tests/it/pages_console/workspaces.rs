@@ -34,7 +34,7 @@ async fn a_workspace_is_created_and_its_token_shown_once(world: World) {
     let counted = format!("data-label=\"Live tokens\">{}<", made["live_tokens"]);
     assert!(made["live_tokens"].as_u64().unwrap() > 1 && row.contains(&counted), "{row}");
 
-    for (field, text, says) in [("ttl", "soon", "invalid duration"), ("template", "none", "there are leaky")] {
+    for (field, text, says) in [("ttl", "soon", "invalid duration"), ("template", "none", "expected one of leaky")] {
         let answer = browser.submit(&path, &[("action", "create"), ("name", "kept"), (field, text)]).await;
         assert_eq!(answer.status, 400, "{answer:?}");
         assert!(answer.text.contains(says) && answer.text.contains("value=\"kept\""), "{answer:?}");

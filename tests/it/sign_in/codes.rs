@@ -135,7 +135,7 @@ async fn codes_and_tokens_expire_on_the_workspaces_clock(world: World) {
     advance("300s").await;
     invalid_code(&world.redeem(&code).await);
     advance("1s").await;
-    page_refused(&world.submit(AUTHORIZE, &fields, None).await, 400, "used or is too old");
+    page_refused(&world.submit(AUTHORIZE, &fields, None).await, 400, "used or has expired");
 
     advance("3298s").await;
     assert!(world.is_let_in(&token).await);

@@ -33,7 +33,7 @@ async fn a_shared_server_asks_for_its_key() {
             let fields = [("ticket", ticket), ("control_key", wrong), ("q", "a")];
             let fields: Vec<_> = fields.into_iter().chain(user.map(|user| ("user", user))).collect();
             let answer = world.submit(AUTHORIZE, &fields, None).await;
-            page_refused(&answer, 403, "This is not the control key.");
+            page_refused(&answer, 403, "Wrong control key: try again.");
             assert_eq!(value_of(&answer, "ticket"), ticket, "the same ticket, to try again");
             names_nobody(&answer);
         }
@@ -41,7 +41,7 @@ async fn a_shared_server_asks_for_its_key() {
     let fields = [("ticket", ticket), ("user", &admin), ("control_key", "secret")];
     let code = parameter(&world.submit(AUTHORIZE, &fields, None).await, "code");
     both(&world.redeem(&code).await);
-    page_refused(&world.submit(AUTHORIZE, &fields, None).await, 400, "used or is too old");
+    page_refused(&world.submit(AUTHORIZE, &fields, None).await, 400, "used or has expired");
 
     // The steps without JavaScript: the key, a search, the choice.
     world.add_user(EVA).await;
@@ -57,7 +57,7 @@ async fn a_shared_server_asks_for_its_key() {
     {
         if bad != chosen[0].1 {
             let forged = world.submit(AUTHORIZE, &[("ticket", bad), ("user", chosen[1].1)], None).await;
-            page_refused(&forged, 400, "used or is too old");
+            page_refused(&forged, 400, "used or has expired");
         }
     }
     let code = parameter(&world.submit(AUTHORIZE, &chosen, None).await, "code");
@@ -66,12 +66,12 @@ async fn a_shared_server_asks_for_its_key() {
     // Changing the key invalidates all forms; a reset invalidates those of the workspace.
     world.set_policy(SignInPolicy::Key(Sha256::digest("another").into()));
     let with_other = [("ticket", ticket), ("user", &admin), ("control_key", "another")];
-    page_refused(&world.submit(AUTHORIZE, &with_other, None).await, 400, "used or is too old");
+    page_refused(&world.submit(AUTHORIZE, &with_other, None).await, 400, "used or has expired");
     let page = world.authorize(&[]).await;
     let reset = world.admin().own(Method::POST, "workspaces/default/reset", &json!({"to": "seed"})).await;
     assert_eq!(reset.status, 200, "{reset:?}");
     let stale = [("ticket", value_of(&page, "ticket")), ("control_key", "another")];
-    page_refused(&world.submit(AUTHORIZE, &stale, None).await, 400, "used or is too old");
+    page_refused(&world.submit(AUTHORIZE, &stale, None).await, 400, "used or has expired");
 
     world.set_policy(SignInPolicy::Closed);
     let answer = world.authorize(&[("login_hint", ADMIN_USER)]).await;

@@ -47,7 +47,7 @@ async fn a_person_signs_in_by_the_page(world: World) {
         page_refused(
             &world.submit(AUTHORIZE, &[("ticket", bad), ("user", user)], own).await,
             400,
-            "used or is too old",
+            "used or has expired",
         );
     }
     let answer = world.submit(AUTHORIZE, &fields, own).await;
@@ -55,7 +55,7 @@ async fn a_person_signs_in_by_the_page(world: World) {
     let names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["code", "state", "iss"]);
     assert_eq!((pairs[1].1.as_str(), pairs[2].1.as_str()), ("st ate", "http://127.0.0.1:3274/oidc"));
-    page_refused(&world.submit(AUTHORIZE, &fields, own).await, 400, "used or is too old");
+    page_refused(&world.submit(AUTHORIZE, &fields, own).await, 400, "used or has expired");
 
     let issued = world.redeem(&pairs[0].1).await;
     assert_eq!(issued.header("cache-control"), "no-store");

@@ -21,7 +21,7 @@ async fn people_sign_in_to_the_account(world: World) {
     let page = world.anonymous().get(&format!("{authorize}?{}", query(&[]))).await;
     assert!(page.text.find("Account Admin").unwrap() < page.text.find("Workspace Admin").unwrap(), "{page:?}");
     let fields = [("ticket", value_of(&page, "ticket")), ("user", value_of(&page, "user"))];
-    page_refused(&world.submit(AUTHORIZE, &fields, None).await, 400, "used or is too old");
+    page_refused(&world.submit(AUTHORIZE, &fields, None).await, 400, "used or has expired");
     let answer = world.submit(&authorize, &fields, None).await;
     let iss = format!("http://127.0.0.1:3274/oidc/accounts/{}", account());
     assert_eq!(parameter(&answer, "iss"), iss);
