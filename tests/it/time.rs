@@ -124,7 +124,7 @@ async fn a_clock_is_frozen_and_resumed_but_never_set_back(world: World) {
     for (body, says) in [
         (json!({"by": "soon"}), "use one such as 90d"),
         (json!({"to": "soon"}), "use RFC 3339"),
-        (json!({"until": "soon"}), "use token.expired"),
+        (json!({"until": "soon"}), "expected token.expired"),
         (json!({}), "Give exactly one of by"),
         (json!({"by": "1d", "to": 5}), "Give exactly one of by"),
         (json!({"by": 5}), "expected a string"),

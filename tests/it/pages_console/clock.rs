@@ -25,7 +25,7 @@ async fn the_clock_advances_and_the_page_lists_what_happened(world: World) {
     let notice = moved.text.split("<p class=\"reading\">").next().unwrap();
     assert!(notice.contains("The clock shows <time datetime=\"2026-11-24T09:00:00.000Z\""), "{notice}");
     assert!(
-        notice.contains("1 event on the way") && notice.contains("nightly") && notice.contains("expired"),
+        notice.contains("1 event became due") && notice.contains("nightly") && notice.contains("expired"),
         "{notice}"
     );
     let id = own(&world, "workspaces").await["workspaces"][0]["id"].as_str().unwrap().to_owned();

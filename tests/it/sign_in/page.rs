@@ -36,7 +36,7 @@ async fn a_person_signs_in_by_the_page(world: World) {
     let fields = [("ticket", ticket), ("user", user)];
     let own = Some("http://127.0.0.1:3274");
     for origin in ["http://evil.example.com", "null", "http://127.0.0.1:8020"] {
-        page_refused(&world.submit(AUTHORIZE, &fields, Some(origin)).await, 403, "another site");
+        page_refused(&world.submit(AUTHORIZE, &fields, Some(origin)).await, 403, "Cross-site request rejected");
     }
     let somebody = world.add_principal(PrincipalKind::Group, "team").await.to_string();
     for nobody in ["", "x", "7", &somebody] {
