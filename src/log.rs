@@ -192,7 +192,7 @@ pub(crate) fn controls_terminal(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Writes each event as one line, with escapes for characters that [control a terminal](controls_terminal).
+/// Writes each event as one line, with escapes for characters that control a terminal.
 #[derive(Debug)]
 pub struct OneLine<W> {
     out: W,

@@ -1,5 +1,5 @@
 //! The table of refusals: status, `error_code` and text of each, one per line. No other file decides about a status.
-//! [`envelope`] puts a row into the body of the API that was called. Start reading at [`wire`].
+//! `envelope` puts a row into the body of the API that was called. Start reading at [`wire`].
 //! See docs/reference/errors.md.
 
 mod envelope;

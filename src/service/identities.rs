@@ -58,7 +58,7 @@ impl DirectoryCall<'_> {
 
 impl Service {
     /// # Errors
-    /// [`AccessDenial::InvalidAccessToOrg`] when the caller was removed after the request was authorized.
+    /// `AccessDenial::InvalidAccessToOrg` when the caller was removed after the request was authorized.
     pub async fn me(&self, call: Call<'_>) -> Result<Entry, Error> {
         let caller = call.caller;
         let found = self.store.read().await?.find_assigned(&caller.workspace, caller.id).await?;

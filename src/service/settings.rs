@@ -22,7 +22,7 @@ const UNSET_ETAG: &str = "unset";
 /// The setting that restricts workspace admins.
 #[derive(Clone, Debug)]
 pub struct AdminRestriction {
-    /// [`ALLOW_ALL`] or [`RESTRICT_TOKENS`].
+    /// `ALLOW_ALL` or `RESTRICT_TOKENS_AND_JOB_RUN_AS`.
     pub status: String,
     /// Stored for clients; it has no effect here.
     pub disable_gov_tag_creation: bool,

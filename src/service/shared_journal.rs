@@ -176,7 +176,7 @@ impl Service {
         Ok(())
     }
 
-    /// Deletes the shared entries of deleted workspaces, and the oldest ones beyond [`ALL_BYTES`].
+    /// Deletes the shared entries of deleted workspaces, and the oldest ones beyond `ALL_BYTES`.
     pub async fn tidy_journal(&self) -> Result<(), Error> {
         if !self.may_have_replicas() {
             return Ok(());

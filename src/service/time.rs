@@ -67,7 +67,7 @@ pub enum AdvanceTarget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdvanceOutcome {
     pub state: ClockState,
-    /// The first [`MAX_EVENTS`] events that became due, in order.
+    /// The first `MAX_EVENTS` events that became due, in order.
     pub events: Vec<Event>,
 }
 
@@ -204,7 +204,7 @@ impl Service {
         Ok(names)
     }
 
-    /// The next events in a workspace, at most `limit` and at most [`MAX_EVENTS`].
+    /// The next events in a workspace, at most `limit` and at most `MAX_EVENTS`.
     pub async fn upcoming(&self, id: WorkspaceId, limit: usize) -> Result<Vec<Event>, Error> {
         let mut reader = self.store.read().await?;
         let workspace = reader.find_workspace(id).await?.ok_or(Denial::WorkspaceNotFound(id))?;

@@ -1,5 +1,5 @@
 //! The commands that use the control API of a running server: what each asks for, and how it prints the answer. All print
-//! text for people, or with `--output json` what the server sent. Start with [`clock`].
+//! text for people, or with `--output json` what the server sent. Start with [`clock()`].
 
 mod audit;
 mod call;

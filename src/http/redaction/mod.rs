@@ -1,6 +1,6 @@
 //! Blanks secrets in what is kept or logged of requests and answers. A secret is known by its form (`forms`) or by the
 //! name before it (`names`), however it is written: both look at the text as it was sent and with its escapes decoded
-//! (`escapes`), and what is blanked is the place in the text as it was sent. Start reading at [`line`].
+//! (`escapes`), and what is blanked is the place in the text as it was sent. Start reading at [`line()`].
 
 mod escapes;
 mod forms;

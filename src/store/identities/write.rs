@@ -19,7 +19,7 @@ impl Writer {
     }
 
     /// # Errors
-    /// [`StoreError::Duplicate`] when its id or name is taken.
+    /// `StoreError::Duplicate` when its id or name is taken.
     pub async fn insert_principal(
         &mut self,
         account: AccountId,
@@ -52,7 +52,7 @@ impl Writer {
     /// Updates a principal, except its id, its kind and the workspace it is local to.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] when its name is taken.
+    /// `StoreError::Duplicate` when its name is taken.
     pub async fn update_principal(&mut self, account: AccountId, principal: &Principal) -> Result<()> {
         const SQL: &str = "UPDATE principals SET name = $3, name_key = $4, display_name = $5, external_id = $6,
                attributes = $7, active = $8, account_admin = $9 WHERE account_id = $1 AND principal_id = $2";

@@ -50,7 +50,7 @@ static DELETE_TOKENS: LazyLock<BatchStatement> = LazyLock::new(|| {
 
 impl Writer {
     /// # Errors
-    /// [`StoreError::Duplicate`] when the workspace already has that value.
+    /// `StoreError::Duplicate` when the workspace already has that value.
     pub async fn insert_token(&mut self, token: &Token) -> Result<()> {
         const SQL: &str = "INSERT INTO tokens (token_id, workspace_id, owner_id, created_by_id, created_by_username,
                comment, creation_time, expiry_time, last_used_at, idle_from, scopes, autoscope_state, inferred_scopes,
