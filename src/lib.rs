@@ -9,10 +9,10 @@
 //! use std::net::Ipv4Addr;
 //! use std::sync::Arc;
 //!
-//! use dapi_mock::cli::surface;
+//! use dapi_mock::cli::{starting, surface};
 //! use dapi_mock::clock::SystemClock;
 //! use dapi_mock::entropy::SystemEntropy;
-//! use dapi_mock::listen::server::Listeners;
+//! use dapi_mock::listen::Listeners;
 //! use dapi_mock::service::{FirstStart, Service};
 //! use dapi_mock::store::{Database, Store};
 //! use dapi_mock::web::access::{Access, SignInPolicy};
@@ -27,7 +27,7 @@
 //! let listeners = Listeners::bind(&[Ipv4Addr::LOCALHOST.into()], 0, None).await?;
 //! let url = listeners.url();
 //! listeners.opener()(surface(&service, Access::Open, SignInPolicy::Open(None), None));
-//! tokio::spawn(listeners.serve(pending()));
+//! tokio::spawn(listeners.serve(starting, pending()));
 //!
 //! let create = reqwest::Client::new().post(format!("{url}/api/2.0/token/create"));
 //! let create = create.bearer_auth(admin_token.reveal()).body(r#"{"comment": "CI", "lifetime_seconds": 3600}"#);

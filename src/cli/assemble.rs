@@ -111,7 +111,7 @@ pub fn surface_as(
 }
 
 /// Answers while the database is opened, migrated and seeded.
-pub(super) fn starting(path: &str) -> Response {
+pub fn starting(path: &str) -> Response {
     if path == "/livez" {
         return ([(CONTENT_TYPE, "application/json")], "{\"status\":\"ok\"}").into_response();
     }

@@ -16,7 +16,7 @@ mod show;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub use self::assemble::{surface, surface_as};
+pub use self::assemble::{starting, surface, surface_as};
 use crate::Failure;
 use crate::clock::SystemClock;
 use crate::config::{Cli, Command};
