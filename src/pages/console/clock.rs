@@ -163,7 +163,7 @@ fn buttons(console: &Console<'_>, next: Option<&Event>, form: Option<&Submission
 fn upcoming_table(console: &Console<'_>, events: &[Event], tokens: &HashMap<&str, TokenHistory>) -> Markup {
     let now = console.clock.now.millis();
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Upcoming events" {
+        div.scroll tabindex="0" role="region" aria-label="Table of events" {
             table.stack {
                 thead { tr { th { "In" } th { "When" } th { "What" } th { "Token or setting" } th { span.hidden { "Change" } } } }
                 tbody {

@@ -62,7 +62,7 @@ def test_a_refused_request_appears_without_reloading_and_is_explained(site, visi
     expect(row).to_contain_text("403")
     follow(row.get_by_role("link").first)
     expect(page.locator("tr.decided")).to_be_visible()
-    expect(page.get_by_text("tombstone")).to_be_visible()
+    expect(page.get_by_text("its history says how it ended")).to_be_visible()
 
 
 def test_a_fault_is_armed(site, visit):
